@@ -1,0 +1,24 @@
+// Runs the compiled tests: every build/test/**/*.test.js, or those whose path contains one of the arguments.
+// SEED=n runs the seeded protocol suite alone, with that one seed.
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = 'build/test';
+const seeded = 'protocol-seeds.test.js';
+
+const wanted = process.env.SEED === undefined ? process.argv.slice(2) : [seeded];
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.test.js'))
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .sort()
+  .map((file) => join(root, file));
+if (files.length === 0) {
+  console.error(`no test file below ${root} matches ${wanted.join(', ')}`);
+  process.exit(1);
+}
+const { status, signal } = spawnSync(process.execPath, ['--expose-gc', '--enable-source-maps', '--test', ...files], {
+  stdio: 'inherit',
+});
+if (signal) console.error(`the test runner was ended by ${signal}`);
+process.exit(status ?? 1);
