@@ -1,1 +1,1 @@
-export {};
+export * from './threads/index.js';

@@ -1,0 +1,72 @@
+// The errors that threads raise themselves, and the chain of tasks that an error carries.
+
+/** Base of the errors that `threads/` raises; `code` is stable, the message is for people. */
+export class ThreadError extends Error {
+  override readonly name: string = 'ThreadError';
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Raised by `join` when the thread that was joined had been unwound. `cause` is the reason given to `unwind`. */
+export class UnwoundError extends ThreadError {
+  override readonly name = 'UnwoundError';
+
+  constructor(thread: string, reason: unknown) {
+    super('ERR_UNWOUND', `${thread} was unwound before it returned: ${describe(reason)}`, { cause: reason });
+  }
+}
+
+/** Raised by `timeout` when the task was not done in time. */
+export class TimeoutError extends ThreadError {
+  override readonly name = 'TimeoutError';
+
+  constructor(message: string, code = 'ERR_TIMEOUT') {
+    super(code, message);
+  }
+}
+
+/** One line for a message about something that was thrown, which need not be an `Error`. */
+export function describe(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+const marker = '\n    in task ';
+
+/**
+ * The tasks an error came through, innermost first, as they were appended to its stack: `name (file:line:column)` for a
+ * task inside a thread, `name (thread 7)` for the border of a thread.
+ */
+export function tasksOf(error: unknown): string[] {
+  if (!(error instanceof Error) || typeof error.stack !== 'string') return [];
+  return error.stack
+    .split(marker)
+    .slice(1)
+    .map((line) => line.split('\n', 1)[0] ?? '');
+}
+
+/** Appends one line to the error's chain of tasks. Errors whose stack cannot be written keep it as it is. */
+export function addTask(error: unknown, line: string): void {
+  if (!(error instanceof Error) || typeof error.stack !== 'string') return;
+  Reflect.set(error, 'stack', error.stack + marker + line);
+}
+
+/**
+ * Appends the tasks that are suspended around the caller: an error that came from outside the thread (a promise, another
+ * thread) has a stack of its own, which does not show who was waiting for it. Costs a stack capture; called for errors only.
+ * @param below the function whose own frame, and those above it, are left out
+ */
+export function addSuspendedTasks(error: unknown, below: (...args: never[]) => unknown): void {
+  if (!(error instanceof Error) || Error.captureStackTrace === undefined) return;
+  const here: { stack?: string } = {};
+  Error.captureStackTrace(here, below);
+  for (const line of (here.stack ?? '').split('\n').slice(1)) {
+    const frame = line.trim().replace(/^at /, '');
+    if (frame.includes('#advance ')) return; // the bottom of this thread (thread.ts): below it is the scheduler
+    if (frame.includes('<anonymous>')) continue; // the engine's own `next` between two generators
+    addTask(error, frame);
+  }
+}

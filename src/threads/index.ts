@@ -1,0 +1,18 @@
+// The public face of this folder: green threads. It knows nothing of sockets.
+
+export { Channel, Semaphore } from './channel.js';
+export { ThreadError, TimeoutError, tasksOf, UnwoundError } from './errors.js';
+export { all, race, timeout } from './group.js';
+export { sleep } from './sleep.js';
+export type { Task, WaitKind } from './task.js';
+export {
+  currentThread,
+  type Outcome,
+  run,
+  type SpawnOptions,
+  spawn,
+  type TaskSource,
+  Thread,
+  type ThreadState,
+} from './thread.js';
+export { until } from './until.js';

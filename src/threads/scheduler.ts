@@ -1,0 +1,208 @@
+// The scheduler: decides which thread runs next, and owns the timers. One scheduler serves one event layer (see
+// connection/network.ts); threads that need no layer run on the default one at the end of this file.
+//
+// Threads run inside turns only. A turn is: `beginTurn`, whatever the host tells (each resumes threads), `endTurn`, in
+// which due timers fire and the threads made ready meanwhile run. One thread runs at a time and never inside another.
+
+import type { Thread } from './thread.js';
+import { type TimerTarget, TimerWheel } from './timers.js';
+
+/** Where a scheduler gets its time and its turns from: an event layer, or Node's own timers. */
+export interface Clock {
+  /** Milliseconds, monotonic, with fractions. */
+  now(): number;
+  /** Asks for a turn at that time (milliseconds on this clock), replacing the time asked for before; `Infinity` for none. */
+  wakeAt(time: number): void;
+  /** Asks for a turn as soon as possible. Asking again before it comes changes nothing. */
+  requestTurn(): void;
+}
+
+/** What becomes of an error that nobody else is told of. */
+export type Report = (error: unknown, thread: Thread<unknown>) => void;
+
+/**
+ * How many threads a turn resumes before the event layer is looked at again: threads that wake each other without end
+ * must not shut out the network.
+ */
+const resumptionsPerTurn = 10_000;
+
+export class Scheduler {
+  /** Time at which the current turn began, in milliseconds of the clock. */
+  now: number;
+  /** Deadlines of sleeping threads and of connections. */
+  readonly timers: TimerWheel;
+  /** How long the `finally` blocks of an unwound thread may park, in milliseconds, before it is reported and abandoned. */
+  unwindLimit = 5_000;
+  /** Told of errors that no thread is there to receive. */
+  report: Report;
+
+  #clock: Clock;
+  /** Threads to run in this turn, in order; `#head` is the next one. Emptied by `endTurn`. */
+  #ready: Thread<unknown>[] = [];
+  #head = 0;
+  /** Threads that gave way to the next turn. */
+  #next: Thread<unknown>[] = [];
+  #inTurn = false;
+  #running = false;
+  #wakeAsked = Infinity;
+
+  constructor(clock: Clock, report: Report = uncaught) {
+    this.#clock = clock;
+    this.now = clock.now();
+    this.timers = new TimerWheel(this.now);
+    this.report = report;
+  }
+
+  /** Takes time and turns from another clock from now on. Both must count from the same origin. */
+  attach(clock: Clock): void {
+    this.#clock.wakeAt(Infinity);
+    this.#clock = clock;
+    this.#wakeAsked = Infinity;
+    this.#askToWake();
+    if (this.#head < this.#ready.length || this.#next.length > 0) clock.requestTurn();
+  }
+
+  /** Opens a turn. */
+  beginTurn(): void {
+    this.#inTurn = true;
+    this.now = this.#clock.now();
+    if (this.#next.length > 0) {
+      for (const thread of this.#next) this.#ready.push(thread);
+      this.#next.length = 0;
+    }
+  }
+
+  /** Fires what is due, runs what is ready, and says when to wake up next. */
+  endTurn(): void {
+    this.timers.advance(this.now);
+    this.#drain();
+    this.#inTurn = false;
+    this.#askToWake();
+    if (this.#next.length > 0 || this.#ready.length > 0) this.#clock.requestTurn();
+  }
+
+  /**
+   * Lets a parked or new thread go on: at once when the host is the caller inside a turn, else when the thread that is
+   * running parks, else in a turn asked for now.
+   */
+  resume(thread: Thread<unknown>): void {
+    if (thread.queued) return; // it will run in this turn anyway
+    if (this.#inTurn && !this.#running) {
+      this.#run(thread);
+      return;
+    }
+    thread.queued = true;
+    this.#ready.push(thread);
+    if (!this.#inTurn) this.#clock.requestTurn();
+  }
+
+  /** Lets a thread go on in the next turn, after the event layer has been looked at. */
+  resumeNextTurn(thread: Thread<unknown>): void {
+    if (thread.queued) return;
+    thread.queued = true;
+    this.#next.push(thread);
+    if (!this.#inTurn) this.#clock.requestTurn();
+  }
+
+  /** Arms a timer `ms` milliseconds from this very moment. */
+  armIn(ms: number, target: TimerTarget, arg: number): number {
+    const id = this.timers.arm(this.#clock.now() + ms, target, arg);
+    if (!this.#inTurn) this.#askToWake();
+    return id;
+  }
+
+  /** To be called after arming a timer outside a turn. */
+  timersChanged(): void {
+    if (!this.#inTurn) this.#askToWake();
+  }
+
+  #run(thread: Thread<unknown>): void {
+    this.#running = true;
+    thread.queued = false;
+    thread.step();
+    this.#running = false;
+  }
+
+  #drain(): void {
+    let left = resumptionsPerTurn;
+    while (this.#head < this.#ready.length && left-- > 0) {
+      const thread = this.#ready[this.#head++];
+      if (thread.queued) this.#run(thread);
+    }
+    if (this.#head === this.#ready.length) this.#ready.length = 0;
+    else this.#ready.splice(0, this.#head);
+    this.#head = 0;
+  }
+
+  #askToWake(): void {
+    const wake = this.timers.nextWake();
+    if (wake === this.#wakeAsked) return;
+    this.#wakeAsked = wake;
+    this.#clock.wakeAt(wake);
+  }
+
+  /** To be called by the host when the wake-up that was asked for has come, so that it is asked for anew if it was early. */
+  woken(): void {
+    this.#wakeAsked = Infinity;
+  }
+}
+
+/** The last resort for an error: as an uncaught exception, which Node prints and ends the process for. */
+function uncaught(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
+
+/** Node's timers as a clock, for threads that run without an event layer. Holds the process open only while asked to wake. */
+class TimerClock implements Clock {
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #requested = false;
+  readonly #turn: () => void;
+
+  constructor(turn: () => void) {
+    this.#turn = turn;
+  }
+
+  now(): number {
+    return performance.now();
+  }
+
+  wakeAt(time: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (time === Infinity) return;
+    this.#timer = setTimeout(this.#turn, timerDelay(time - this.now()));
+  }
+
+  requestTurn(): void {
+    if (this.#requested) return;
+    this.#requested = true;
+    setImmediate(() => {
+      this.#requested = false;
+      this.#turn();
+    });
+  }
+}
+
+/** A delay that Node's timers can hold: rounded up, so as not to wake early, and within their 31 bits. */
+export function timerDelay(ms: number): number {
+  return Math.min(Math.max(Math.ceil(ms), 0), 2 ** 31 - 1);
+}
+
+let shared: Scheduler | undefined;
+
+/** The scheduler of the process: that of threads started outside any thread, and of the process's own network. */
+export function defaultScheduler(): Scheduler {
+  if (shared === undefined) {
+    const scheduler: Scheduler = new Scheduler(
+      new TimerClock(() => {
+        scheduler.woken();
+        scheduler.beginTurn();
+        scheduler.endTurn();
+      }),
+    );
+    shared = scheduler;
+  }
+  return shared;
+}

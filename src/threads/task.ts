@@ -1,0 +1,57 @@
+// What a thread runs (a task) and what it parks on (a wait). Everything in this folder, and every primitive of the
+// connection, is written in these two types.
+
+/** What a parked thread waits for. */
+export type WaitKind = 'dry' | 'flooded' | 'timer' | 'promise' | 'channel' | 'join';
+
+/**
+ * The value that a primitive yields to park its thread. There is one frozen instance for each kind, so parking allocates
+ * nothing. The primitive that yields it has already arranged to be resumed; the scheduler only records the kind.
+ */
+export class Wait {
+  readonly kind: WaitKind;
+
+  private constructor(kind: WaitKind) {
+    this.kind = kind;
+  }
+
+  /** Waiting for bytes from the peer. */
+  static readonly dry = new Wait('dry');
+  /** Waiting for the peer to take bytes. */
+  static readonly flooded = new Wait('flooded');
+  /** Waiting for a point in time. */
+  static readonly timer = new Wait('timer');
+  /** Waiting for a promise to settle. */
+  static readonly promise = new Wait('promise');
+  /** Waiting for another thread through a `Channel` or a `Semaphore`. */
+  static readonly channel = new Wait('channel');
+  /** Waiting for another thread to be over. */
+  static readonly join = new Wait('join');
+}
+
+/**
+ * A computation that may park: what a generator function returns. It is evaluated by `yield*` inside another task, or by
+ * a thread of its own with `spawn` or `run`.
+ *
+ * ```ts
+ * function* twice(ms: number): Task<string> {
+ *   yield* sleep(ms);
+ *   yield* sleep(ms);
+ *   return 'done';
+ * }
+ * ```
+ */
+export interface Task<T> {
+  [Symbol.iterator](): Iterator<Wait, T, void>;
+}
+
+/** True for what a generator function returns, and for nothing else that a handler may sensibly return. */
+export function isTask(value: unknown): value is Task<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Symbol.iterator in value &&
+    'next' in value &&
+    typeof value.next === 'function'
+  );
+}

@@ -1,0 +1,195 @@
+// The timing wheel: every deadline of a scheduler, be it a sleeping thread or a connection's timeout. Arming and
+// cancelling are O(1) and allocate nothing: a timer is a small integer, a row in the typed arrays below.
+// Used by scheduler.ts (which advances it), sleep.ts, thread.ts and the connection layer.
+//
+// Six levels of 32 buckets, one tick a millisecond. Level l holds timers between 32^l and 32^(l+1) ticks away, in buckets
+// of 32^l ticks; when time enters a bucket of level l > 0, its timers fall to lower levels. Ticks are kept modulo 2^32.
+// (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987, scheme 6.)
+
+/** Told when a timer fires; `arg` is the integer given to `arm`. */
+export interface TimerTarget {
+  timerFired(arg: number): void;
+}
+
+const bits = 5;
+const buckets = 1 << bits;
+const levels = 6;
+/** The farthest that the wheel reaches, in ticks (12 days); timers beyond it are put back when they come up. */
+const horizon = 2 ** (bits * levels) - 1;
+/** Rows 0 … heads-1 are the list heads of the buckets; one more head holds what is firing. */
+const firing = levels * buckets;
+const heads = firing + 1;
+
+const nobody: TimerTarget = { timerFired() {} };
+
+export class TimerWheel {
+  /** Timers armed now. */
+  size = 0;
+
+  /** The tick that has been reached: everything due at it or before has fired. */
+  #tick: number;
+  /** Time of the last advance, in milliseconds. */
+  #now: number;
+  /** One bit for each bucket of a level that may hold timers. */
+  readonly #occupied = new Int32Array(levels);
+  #next = new Int32Array(256);
+  #previous = new Int32Array(256);
+  #deadline = new Float64Array(256);
+  #arg = new Int32Array(256);
+  readonly #target: TimerTarget[] = [];
+  /** First of the free rows, which are linked through `#next`; 0 is none (row 0 is a head). */
+  #free = 0;
+  #rows = heads;
+
+  /** @param now milliseconds of the clock that `advance` will be told */
+  constructor(now: number) {
+    this.#now = now;
+    this.#tick = Math.floor(now) >>> 0;
+    for (let head = 0; head < heads; head++) {
+      this.#next[head] = head;
+      this.#previous[head] = head;
+      this.#target.push(nobody);
+    }
+  }
+
+  /**
+   * Arms a timer. It never fires early, and fires in the first `advance` whose time is at or past the deadline rounded up
+   * to a millisecond; timers of the same millisecond fire in the order in which they were armed.
+   * @param deadline milliseconds on the wheel's clock
+   * @returns the timer's id, valid until it fires or is cancelled
+   */
+  arm(deadline: number, target: TimerTarget, arg: number): number {
+    let id = this.#free;
+    if (id !== 0) {
+      this.#free = this.#next[id];
+    } else {
+      id = this.#rows++;
+      if (id >= this.#next.length) this.#grow();
+    }
+    this.#deadline[id] = deadline;
+    this.#arg[id] = arg;
+    this.#target[id] = target;
+    this.size++;
+    this.#insert(id, 1);
+    return id;
+  }
+
+  /** Cancels a timer that has not fired. */
+  cancel(id: number): void {
+    this.#unlink(id);
+    this.#release(id);
+  }
+
+  /** When the wheel next wants to be advanced, in milliseconds; `Infinity` when no timer is armed. Never later than the next deadline. */
+  nextWake(): number {
+    if (this.size === 0) return Infinity;
+    let nearest = Infinity;
+    for (let level = 0; level < levels; level++) {
+      const occupied = this.#occupied[level];
+      if (occupied === 0) continue;
+      const shift = level * bits;
+      const here = (this.#tick >>> shift) & (buckets - 1);
+      // Rotated so that bit 0 is the bucket after this one: the distance to the first occupied bucket is 1 … 32.
+      const from = (here + 1) & (buckets - 1);
+      const rotated = from === 0 ? occupied : (occupied >>> from) | (occupied << (buckets - from));
+      const distance = 32 - Math.clz32(rotated & -rotated);
+      const intoBucket = shift === 0 ? 0 : this.#tick & (2 ** shift - 1);
+      nearest = Math.min(nearest, distance * 2 ** shift - intoBucket);
+    }
+    return Math.floor(this.#now) + nearest;
+  }
+
+  /** Moves time forward and fires what is due. A target may arm and cancel timers from within. */
+  advance(now: number): void {
+    for (;;) {
+      const wake = this.nextWake();
+      if (wake > now) break;
+      this.#enter(wake);
+    }
+    if (now > this.#now) {
+      this.#now = now;
+      this.#tick = Math.floor(now) >>> 0;
+    }
+  }
+
+  #enter(time: number): void {
+    this.#now = time;
+    const tick = time >>> 0;
+    this.#tick = tick;
+    for (let level = levels - 1; level > 0; level--) {
+      const shift = level * bits;
+      if ((tick & (2 ** shift - 1)) !== 0) continue;
+      const bucket = (tick >>> shift) & (buckets - 1);
+      if ((this.#occupied[level] & (1 << bucket)) === 0) continue;
+      this.#occupied[level] &= ~(1 << bucket);
+      const head = level * buckets + bucket;
+      for (let id = this.#next[head]; id !== head; id = this.#next[head]) {
+        this.#unlink(id);
+        this.#insert(id, 0);
+      }
+    }
+    const bucket = tick & (buckets - 1);
+    if ((this.#occupied[0] & (1 << bucket)) === 0) return;
+    this.#occupied[0] &= ~(1 << bucket);
+    // Moved to a list of their own first: a target that arms a timer for this same bucket, one rotation on, must not fire it now.
+    for (let id = this.#next[bucket]; id !== bucket; id = this.#next[bucket]) {
+      this.#unlink(id);
+      this.#link(firing, id);
+    }
+    for (let id = this.#next[firing]; id !== firing; id = this.#next[firing]) {
+      this.#unlink(id);
+      if (this.#deadline[id] > time) {
+        this.#insert(id, 1); // it was beyond the horizon
+        continue;
+      }
+      const target = this.#target[id];
+      const arg = this.#arg[id];
+      this.#release(id);
+      target.timerFired(arg);
+    }
+  }
+
+  /** Puts a row into its bucket, at least `least` ticks ahead. */
+  #insert(id: number, least: number): void {
+    const ahead = Math.ceil(this.#deadline[id]) - Math.floor(this.#now);
+    const ticks = Math.min(Math.max(ahead, least), horizon);
+    const level = ticks < buckets ? 0 : Math.floor((31 - Math.clz32(ticks)) / bits);
+    const bucket = ((this.#tick + ticks) >>> (level * bits)) & (buckets - 1);
+    this.#occupied[level] |= 1 << bucket;
+    this.#link(level * buckets + bucket, id);
+  }
+
+  #link(head: number, id: number): void {
+    const last = this.#previous[head];
+    this.#next[last] = id;
+    this.#previous[id] = last;
+    this.#next[id] = head;
+    this.#previous[head] = id;
+  }
+
+  #unlink(id: number): void {
+    const next = this.#next[id];
+    const previous = this.#previous[id];
+    this.#next[previous] = next;
+    this.#previous[next] = previous;
+  }
+
+  #release(id: number): void {
+    this.#target[id] = nobody;
+    this.#next[id] = this.#free;
+    this.#free = id;
+    this.size--;
+  }
+
+  #grow(): void {
+    const length = this.#next.length * 2;
+    const copy = <A extends Int32Array | Float64Array>(from: A, to: A): A => {
+      to.set(from);
+      return to;
+    };
+    this.#next = copy(this.#next, new Int32Array(length));
+    this.#previous = copy(this.#previous, new Int32Array(length));
+    this.#deadline = copy(this.#deadline, new Float64Array(length));
+    this.#arg = copy(this.#arg, new Int32Array(length));
+  }
+}
