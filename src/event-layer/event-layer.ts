@@ -1,0 +1,137 @@
+// The contract between the connections above and the system below: what an event layer is told, and what it tells.
+// Read simulated/ next, which is this contract without an operating system; portable/ is the same over node:net.
+// test/contract/ runs every scenario on every layer.
+//
+// A connection is a small integer, its slot. Slots are dense and are used again: after `closed(slot)` has been told, the
+// layer tells nothing more of that tenant, the caller must tell the layer nothing more of it, and the slot may come up again in
+// `accepted` or from `connect`. A layer keeps late events from a slot's next tenant by itself.
+//
+// A turn is one round: `beginTurn`, then what has happened, one call each, then `endTurn`; after it the layer hands all
+// output committed meanwhile to the kernel, one send for each connection however many writes it made. Every call to
+// `EventSink` is made inside a turn, and never from within a call to the layer. Commands may be given at any time; outside a
+// turn the layer makes one soon by itself.
+
+/** A connection, as a small integer. */
+export type Slot = number;
+
+/** A listening socket, as a small integer; never used again in the life of the layer. */
+export type ListenerId = number;
+
+/** Where to listen or to connect to: TCP, or a Unix-domain socket's path. */
+export type Address = { hostname: string; port: number } | { path: string };
+
+export interface ListenOptions {
+  address: Address;
+  /** How many connections the kernel may hold that have not been accepted. */
+  backlog: number;
+}
+
+/** What an event layer tells. No method may throw: an exception here is a defect of the caller, and ends the process. */
+export interface EventSink {
+  beginTurn(): void;
+  /** A client has connected. Reading is on. */
+  accepted(slot: Slot, listener: ListenerId): void;
+  /** A connection that was asked for by `connect` is there. Reading is on. One that fails is told by `closed` alone. */
+  connected(slot: Slot): void;
+  /**
+   * Bytes from the peer: `buffer[start … end-1]`, at least one and at most 64 KiB. They are lent for the duration of the
+   * call; afterwards the memory holds something else.
+   */
+  received(slot: Slot, buffer: Uint8Array, start: number, end: number): void;
+  /** The peer has sent its FIN: nothing more is received. Output may still be sent. */
+  ended(slot: Slot): void;
+  /** Output that was at or above the high-water mark has fallen to the low-water mark or below. */
+  drained(slot: Slot): void;
+  /** All output is with the kernel. Told once for each call of `notifyFlushed`. */
+  flushed(slot: Slot): void;
+  /**
+   * The connection is gone, and whatever output it still had with it. Told exactly once for each slot.
+   * @param reason undefined if both sides had ended; an error with a `code` (`ECONNRESET`, `EPIPE`, `ECONNREFUSED`, …) else
+   */
+  closed(slot: Slot, reason: ConnectionError | undefined): void;
+  /** Accepting has failed in a way that the layer will try again (descriptors have run out, say). Told once for each such spell. */
+  acceptFailed(listener: ListenerId, error: Error): void;
+  endTurn(): void;
+}
+
+export interface EventLayer {
+  /** `uring`, `epoll`, `portable` or `simulated`. */
+  readonly name: string;
+
+  /** Sets who is told. To be called once, before anything else. */
+  start(sink: EventSink): void;
+
+  /** Milliseconds, monotonic, with fractions. */
+  now(): number;
+  /** Milliseconds since the Unix epoch, for the Date field of a response. */
+  date(): number;
+  /** Asks for a turn at that time of `now()`, replacing the time asked for before; `Infinity` for none. Holds the process open. */
+  wakeAt(time: number): void;
+  /** Asks for a turn as soon as possible. */
+  requestTurn(): void;
+
+  /**
+   * Starts to listen.
+   * @returns the listener, and the address it has got (a port of 0 becomes the real one)
+   * @throws (rejects) with the system's error (`EADDRINUSE`, `EACCES`, …)
+   */
+  listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }>;
+  /** Stops accepting. Connections that are there stay. Resolves when the address is free again. */
+  unlisten(listener: ListenerId): Promise<void>;
+
+  /** Starts to connect. @returns the slot, of which `connected` or `closed` will be told in a later turn */
+  connect(address: Address): Slot;
+
+  /**
+   * Memory to write output into. It may be another one after each `reserve`, so it is looked up anew each time.
+   * `reserve` and `commit` belong together: nothing else is asked of the layer between the two.
+   */
+  readonly output: Uint8Array;
+  /** Makes room for output. @param bytes at most 64 KiB @returns the offset in `output` from which on that many bytes may be written */
+  reserve(slot: Slot, bytes: number): number;
+  /** Queues what was written from the reserved offset up to `end` (exclusive) as output of the connection, to be sent at the end of the turn. */
+  commit(slot: Slot, end: number): void;
+  /** Bytes of output that the kernel has not taken yet. */
+  queued(slot: Slot): number;
+  /** Asks to be told once, by `flushed`, when the kernel has taken all output queued so far. */
+  notifyFlushed(slot: Slot): void;
+
+  /** No more `received` until reading is resumed, but for bytes that are on their way. What the kernel holds back slows the peer. */
+  pauseReading(slot: Slot): void;
+  resumeReading(slot: Slot): void;
+  /** Sends FIN after all queued output. Output must not be written afterwards. The connection closes when the peer has ended, too. */
+  finish(slot: Slot): void;
+  /** Ends the connection at once with RST; output that the kernel has not taken is dropped. Only `closed` is told afterwards. */
+  reset(slot: Slot): void;
+
+  /** The peer's address, for logs and limits: `127.0.0.1:5678`, `[::1]:5678`, or the empty string for a Unix-domain socket. */
+  peer(slot: Slot): string;
+
+  /** Ends every listener and resets every connection, telling `closed` of each. Resolves when no handle is left. The layer is of no use afterwards. */
+  close(): Promise<void>;
+}
+
+/** From this many bytes of queued output on, a connection is flooded. */
+export const highWaterMark = 64 * 1024;
+/** At this many bytes or fewer it is no longer. */
+export const lowWaterMark = 16 * 1024;
+/** The most that one `received` lends and one `reserve` gives. */
+export const pieceSize = 64 * 1024;
+
+/** Why a connection ended. `code` is the system's name for it (errno(3)) or one of this project's own. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError';
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** An address as people write it, for messages. */
+export function formatAddress(address: Address): string {
+  if ('path' in address) return address.path;
+  const { hostname, port } = address;
+  return hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
