@@ -91,7 +91,7 @@ function* sideBySide<S extends readonly TaskSource<unknown>[]>(
     for (const child of threads) {
       child.removeJoiner(joiner);
       // Only one failure can be thrown from here; the others are told to whoever listens for what nobody receives.
-      if (child.failure !== undefined && !(received && child === first)) thread.scheduler.report(child.failure, child);
+      if (child.failure !== undefined && !(received && child === first)) thread.report(child.failure, child);
     }
   }
   return { threads, first };

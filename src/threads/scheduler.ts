@@ -11,7 +11,7 @@ import { type TimerTarget, TimerWheel } from './timers.js';
 export interface Clock {
   /** Milliseconds, monotonic, with fractions. */
   now(): number;
-  /** Asks for a turn at that time (milliseconds on this clock), replacing the time asked for before; `Infinity` for none. */
+  /** Asks for a turn at that time (milliseconds on this clock) and not before, replacing the time asked for before; `Infinity` for none. */
   wakeAt(time: number): void;
   /** Asks for a turn as soon as possible. Asking again before it comes changes nothing. */
   requestTurn(): void;
@@ -66,6 +66,7 @@ export class Scheduler {
   beginTurn(): void {
     this.#inTurn = true;
     this.now = this.#clock.now();
+    if (this.now >= this.#wakeAsked) this.#wakeAsked = Infinity; // that wake-up is spent
     if (this.#next.length > 0) {
       for (const thread of this.#next) this.#ready.push(thread);
       this.#next.length = 0;
@@ -140,11 +141,6 @@ export class Scheduler {
     this.#wakeAsked = wake;
     this.#clock.wakeAt(wake);
   }
-
-  /** To be called by the host when the wake-up that was asked for has come, so that it is asked for anew if it was early. */
-  woken(): void {
-    this.#wakeAsked = Infinity;
-  }
 }
 
 /** The last resort for an error: as an uncaught exception, which Node prints and ends the process for. */
@@ -172,7 +168,10 @@ class TimerClock implements Clock {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (time === Infinity) return;
-    this.#timer = setTimeout(this.#turn, timerDelay(time - this.now()));
+    this.#timer = setTimeout(() => {
+      if (this.now() < time) this.wakeAt(time); // Node's timers may be a fraction of a millisecond early
+      else this.#turn();
+    }, timerDelay(time - this.now()));
   }
 
   requestTurn(): void {
@@ -197,7 +196,6 @@ export function defaultScheduler(): Scheduler {
   if (shared === undefined) {
     const scheduler: Scheduler = new Scheduler(
       new TimerClock(() => {
-        scheduler.woken();
         scheduler.beginTurn();
         scheduler.endTurn();
       }),

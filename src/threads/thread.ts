@@ -12,7 +12,7 @@
 // for fails the parent, which is unwound; at the root of the tree it is reported.
 
 import { addSuspendedTasks, addTask, ThreadError, UnwoundError } from './errors.js';
-import { defaultScheduler, type Scheduler } from './scheduler.js';
+import { defaultScheduler, type Report, type Scheduler } from './scheduler.js';
 import { type Task, Wait, type WaitKind } from './task.js';
 import type { TimerTarget } from './timers.js';
 
@@ -27,6 +27,8 @@ export interface SpawnOptions {
   name?: string;
   /** Where it runs. Default: the scheduler of the running thread, else that of the process. */
   scheduler?: Scheduler;
+  /** Told of the thread's errors that no thread is there to receive. Default: that of the parent, else that of the scheduler. */
+  report?: Report;
 }
 
 /** A task, or the generator function that makes it (which also gives the thread its name). */
@@ -62,6 +64,8 @@ export class Thread<out T> implements TimerTarget, Joiner {
   readonly name: string;
   readonly parent: Thread<unknown> | undefined;
   readonly scheduler: Scheduler;
+  /** Told of errors of this thread and of its children that no thread is there to receive. */
+  readonly report: Report;
   /** Set and read by the scheduler alone: the thread stands in its queue. */
   queued = false;
 
@@ -84,14 +88,22 @@ export class Thread<out T> implements TimerTarget, Joiner {
   #limit = 0;
   #joiners: Set<Joiner> | undefined;
   #children: Set<Thread<unknown>> | undefined;
+  #whenOver: (() => void)[] | undefined;
 
   /** Use `spawn` or `run`, which also start the thread. */
-  constructor(source: TaskSource<T>, name: string, parent: Thread<unknown> | undefined, scheduler: Scheduler) {
+  constructor(
+    source: TaskSource<T>,
+    name: string,
+    parent: Thread<unknown> | undefined,
+    scheduler: Scheduler,
+    report: Report = parent?.report ?? scheduler.report,
+  ) {
     const task = typeof source === 'function' ? source() : source;
     this.#iterator = task[Symbol.iterator]();
     this.name = name;
     this.parent = parent;
     this.scheduler = scheduler;
+    this.report = report;
     if (parent !== undefined) parent.#adopt(this);
   }
 
@@ -167,7 +179,7 @@ export class Thread<out T> implements TimerTarget, Joiner {
         received = true;
       } finally {
         this.removeJoiner(joiner);
-        if (!received && this.failure !== undefined) this.scheduler.report(this.failure, this);
+        if (!received && this.failure !== undefined) this.report(this.failure, this);
       }
     }
     return this.result();
@@ -192,6 +204,12 @@ export class Thread<out T> implements TimerTarget, Joiner {
 
   removeJoiner(joiner: Joiner): void {
     this.#joiners?.delete(joiner);
+  }
+
+  /** Has something done when the thread is over, however it ends; at once if it is. `action` must not throw. */
+  whenOver(action: () => void): void {
+    if (this.#state === 'over') action();
+    else (this.#whenOver ??= []).push(action);
   }
 
   /** A thread that this one joined is over. */
@@ -276,7 +294,7 @@ export class Thread<out T> implements TimerTarget, Joiner {
     if (this.#iterator === undefined) return; // it was over in the meantime
     const { unwindLimit } = this.scheduler;
     const message = `${this} was still parked (${this.#wait?.kind}) ${unwindLimit} ms after it was unwound`;
-    this.scheduler.report(new ThreadError('ERR_UNWIND_LIMIT', message), this);
+    this.report(new ThreadError('ERR_UNWIND_LIMIT', message), this);
     for (let i = 0; i < forcedReturns && this.#iterator !== undefined; i++) this.#advance(true);
     if (this.#iterator !== undefined) this.#settle('unwound', this.#value);
   }
@@ -292,7 +310,7 @@ export class Thread<out T> implements TimerTarget, Joiner {
     try {
       iterator.throw?.(error); // so that the place of the mistake is in the stack, and `finally` blocks run
     } catch (thrown) {
-      if (thrown !== error) this.scheduler.report(thrown, this);
+      if (thrown !== error) this.report(thrown, this);
     } finally {
       current = undefined;
     }
@@ -316,12 +334,13 @@ export class Thread<out T> implements TimerTarget, Joiner {
   #over(): void {
     this.#state = 'over';
     this.#wait = undefined;
+    if (this.#whenOver !== undefined) for (const action of this.#whenOver) action();
     const joiners = this.#joiners;
     const joined = joiners !== undefined && joiners.size > 0;
     if (joined) for (const joiner of joiners) joiner.threadOver(this);
     const { parent } = this;
     if (this.#outcome === 'failed' && !joined) {
-      if (parent === undefined) this.scheduler.report(this.#value, this);
+      if (parent === undefined) this.report(this.#value, this);
       else parent.#childFailed(this.#value);
     }
     if (parent !== undefined) parent.#childOver(this);
@@ -347,7 +366,7 @@ export class Thread<out T> implements TimerTarget, Joiner {
       this.#outcome = 'failed';
       this.#value = error;
     } else if (this.#iterator === undefined || this.#unwindAsked) {
-      this.scheduler.report(error, this); // this thread has another end already, and there is nobody else to tell
+      this.report(error, this); // this thread has another end already, and there is nobody else to tell
     } else {
       this.unwind(error);
       this.#outcome = 'failed';
@@ -375,7 +394,7 @@ const limitTimer = 1;
 export function spawn<T>(source: TaskSource<T>, options: SpawnOptions = {}): Thread<T> {
   const scheduler = options.scheduler ?? current?.scheduler ?? defaultScheduler();
   const parent = options.scheduler === undefined || current?.scheduler === scheduler ? current : undefined;
-  const thread = new Thread(source, nameOf(source, options), parent, scheduler);
+  const thread = new Thread(source, nameOf(source, options), parent, scheduler, options.report);
   scheduler.resume(thread);
   return thread;
 }
@@ -388,7 +407,7 @@ export function spawn<T>(source: TaskSource<T>, options: SpawnOptions = {}): Thr
 export function run<T>(source: TaskSource<T>, options: SpawnOptions & { signal?: AbortSignal } = {}): Promise<T> {
   const { signal, scheduler = defaultScheduler() } = options;
   return new Promise((resolve, reject) => {
-    const thread = new Thread(source, nameOf(source, options), undefined, scheduler);
+    const thread = new Thread(source, nameOf(source, options), undefined, scheduler, options.report);
     const abort = () => thread.unwind(signal?.reason);
     signal?.addEventListener('abort', abort);
     thread.addJoiner({
