@@ -1,0 +1,313 @@
+// The body of a message in whatever form it was given, and the ways to read it. A light Request or Response owns one Body;
+// the sender takes the raw content out of it. A stream is made only when somebody asks for one.
+// https://fetch.spec.whatwg.org/#body-mixin
+
+import { type PlatformRequest, PlatformResponse } from './platform.js';
+
+/** What the sender gets: text still to be encoded, bytes that it now owns, a stream that nobody has read, or a thread. */
+export type Content = null | string | Uint8Array | ReadableStream<Uint8Array> | ThreadBody;
+
+/** A body that a green thread writes. This folder only carries it; http/ starts it, and `stream()` makes it. */
+export class ThreadBody<Start = unknown> {
+  /** What the sender runs, as the creator gave it. */
+  readonly start: Start;
+  /** The same body for user code that reads or clones the response instead of sending it. Called at most once. */
+  readonly toStream: () => ReadableStream<Uint8Array>;
+
+  constructor(start: Start, toStream: () => ReadableStream<Uint8Array>) {
+    this.start = start;
+    this.toStream = toStream;
+  }
+}
+
+/** A body that comes from elsewhere: the connection, or an object of the platform's. */
+export interface IncomingBody {
+  /** True once any of it was read or asked for. */
+  readonly used: boolean;
+  /** The whole body, which the caller then owns; rejects if the client leaves or a limit is exceeded. */
+  bytes(): Promise<Uint8Array>;
+  /** The body as it comes, pulled. Called at most once, and never together with `bytes`. */
+  stream(): ReadableStream<Uint8Array>;
+}
+
+export type BodyInit =
+  | string
+  | ArrayBuffer
+  | NodeJS.ArrayBufferView
+  | Blob
+  | FormData
+  | URLSearchParams
+  | ReadableStream
+  | AsyncIterable<Uint8Array | string>
+  | Iterable<Uint8Array>;
+
+/** "Body with type": https://fetch.spec.whatwg.org/#bodyinit-safely-extract */
+export class BodyWithType {
+  readonly body: Body;
+  /** The content type that this kind of body brings along, unless the headers name one. */
+  readonly type: string | null;
+
+  constructor(body: Body, type: string | null) {
+    this.body = body;
+    this.type = type;
+  }
+}
+
+export const TEXT_TYPE = 'text/plain;charset=UTF-8';
+
+type PlatformBodyInit = ConstructorParameters<typeof PlatformResponse>[0];
+
+/** Takes a body from user code, not null; bytes are copied here, since their owner may change them afterwards. */
+export function extract(init: NonNullable<unknown>): BodyWithType {
+  if (typeof init !== 'object' && typeof init !== 'function') return new BodyWithType(new Body(`${init}`), TEXT_TYPE);
+  if (init instanceof ReadableStream) {
+    if (init.locked || isDisturbed(init)) throw new TypeError('expected a fresh stream, found one read from or locked');
+    return new BodyWithType(new Body(watched(init)), null);
+  }
+  if (init instanceof ArrayBuffer) return new BodyWithType(new Body(new Uint8Array(init.slice(0))), null);
+  if (ArrayBuffer.isView(init)) {
+    const { buffer, byteOffset, byteLength } = init;
+    return new BodyWithType(new Body(new Uint8Array(buffer, byteOffset, byteLength).slice()), null);
+  }
+  if (init instanceof URLSearchParams) {
+    return new BodyWithType(new Body(`${init}`), 'application/x-www-form-urlencoded;charset=UTF-8');
+  }
+  if (init instanceof Blob) return new BodyWithType(new Body(init), init.type === '' ? null : init.type);
+  // Form data, async iterables where the platform takes them, buffers of another realm: rare, and the platform knows how.
+  const carrier = new PlatformResponse(init as PlatformBodyInit); // Its types leave out some that it takes.
+  return new BodyWithType(new Body(new PlatformBody(carrier)), carrier.headers.get('content-type'));
+}
+
+/** The body of a platform object, behind the interface of one from the network. */
+export class PlatformBody implements IncomingBody {
+  readonly #message: PlatformRequest | PlatformResponse;
+
+  constructor(message: PlatformRequest | PlatformResponse) {
+    this.#message = message;
+  }
+
+  get used(): boolean {
+    return this.#message.bodyUsed;
+  }
+
+  async bytes(): Promise<Uint8Array> {
+    return new Uint8Array(await this.#message.arrayBuffer());
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    return this.#message.body ?? spent();
+  }
+}
+
+type Source = Exclude<Content, null> | Blob | IncomingBody;
+
+/** The body concept and its mixin. User code never sees one of these, so its members need no WebIDL manners. */
+export class Body {
+  #source: Source | null;
+  #taken = false;
+
+  constructor(source: Source | null) {
+    this.#source = source;
+  }
+
+  get isNull(): boolean {
+    return this.#source === null;
+  }
+
+  /** "Disturbed": read from or cancelled, even in part. A null body never is. */
+  get used(): boolean {
+    const source = this.#source;
+    if (source === null) return false;
+    if (this.#taken) return true;
+    if (source instanceof ReadableStream) return isDisturbed(source);
+    return isIncoming(source) && source.used;
+  }
+
+  get unusable(): boolean {
+    return this.used || (this.#source instanceof ReadableStream && this.#source.locked);
+  }
+
+  /** The length in bytes if it is known before any is read; text is measured by whoever encodes it. */
+  get length(): number | undefined {
+    if (this.#source instanceof Uint8Array) return this.#source.byteLength;
+    return this.#source instanceof Blob ? this.#source.size : undefined;
+  }
+
+  /** Makes the stream at the first call; from then on it is the body. */
+  get stream(): ReadableStream<Uint8Array> | null {
+    const source = this.#source;
+    if (source === null || source instanceof ReadableStream) return source;
+    const stream = watched(this.used ? spent() : open(source));
+    this.#source = stream;
+    return stream;
+  }
+
+  /** For printing: the stream if there is one, else what stands in its place, without making it. */
+  get preview(): unknown {
+    if (this.#source === null || this.#source instanceof ReadableStream) return this.#source;
+    return new UnopenedStream();
+  }
+
+  /** Hands the raw content to the sender and marks the body as used. TypeError if it was used before, or is locked. */
+  take(): Content {
+    const source = this.spend();
+    return source instanceof Blob || isIncoming(source) ? watched(open(source)) : source;
+  }
+
+  async bytes(): Promise<Uint8Array> {
+    return allBytes(this.spend());
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    const bytes = await this.bytes();
+    const { buffer } = bytes;
+    return buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength ? buffer : bytes.slice().buffer;
+  }
+
+  async text(): Promise<string> {
+    const source = this.spend();
+    if (source === null) return '';
+    return typeof source === 'string' ? decoded(source) : UTF8.decode(await allBytes(source));
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+
+  /** `type` is the message's Content-Type; the platform parses it and what it stands for. */
+  async blob(type: string | null): Promise<Blob> {
+    return (await this.onPlatform(type)).blob();
+  }
+
+  async formData(type: string | null): Promise<FormData> {
+    return (await this.onPlatform(type)).formData();
+  }
+
+  /** https://fetch.spec.whatwg.org/#dom-body-textstream */
+  textStream(): ReadableStream<string> {
+    if (this.unusable) throw unusable();
+    const { stream } = this;
+    if (stream !== null) return stream.pipeThrough(new TextDecoderStream());
+    return new ReadableStream<string>({ start: (controller) => controller.close() });
+  }
+
+  /** https://fetch.spec.whatwg.org/#concept-body-clone. TypeError if the body is used or locked. */
+  clone(): Body {
+    if (this.unusable) throw unusable();
+    const source = this.#source;
+    // Bytes are owned by one Body: reading may hand the buffer to user code. Text and blobs cannot be changed.
+    if (source instanceof Uint8Array) return new Body(source.slice());
+    if (source === null || typeof source === 'string' || source instanceof Blob) return new Body(source);
+    const [kept, given] = open(source).tee();
+    this.#source = watched(kept);
+    return new Body(watched(given));
+  }
+
+  private spend(): Source | null {
+    if (this.unusable) throw unusable();
+    this.#taken = true;
+    return this.#source;
+  }
+
+  private async onPlatform(type: string | null): Promise<PlatformResponse> {
+    const bytes = this.isNull ? null : await this.bytes();
+    return new PlatformResponse(bytes ?? undefined, { headers: type === null ? {} : { 'content-type': type } });
+  }
+}
+
+function unusable(): TypeError {
+  return new TypeError('Body is unusable: it has already been read, or is locked');
+}
+
+function isIncoming(source: Source | null): source is IncomingBody {
+  return typeof source === 'object' && source !== null && 'used' in source && 'bytes' in source;
+}
+
+const UTF8 = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** What decoding the encoded text would give: lone surrogates replaced, one byte order mark removed. */
+function decoded(text: string): string {
+  const whole = text.replace(/\p{Surrogate}/gu, '\ufffd');
+  return whole.charCodeAt(0) === 0xfeff ? whole.slice(1) : whole;
+}
+
+async function allBytes(source: Source | null): Promise<Uint8Array> {
+  if (source === null) return new Uint8Array(0);
+  if (typeof source === 'string') return encoder.encode(source);
+  if (source instanceof Uint8Array) return source;
+  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+  return isIncoming(source) ? source.bytes() : readToEnd(open(source));
+}
+
+async function readToEnd(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const reader = stream.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    if (!(value instanceof Uint8Array)) {
+      const error = new TypeError(`expected a Uint8Array from the body's stream, found ${typeof value}`);
+      reader.cancel(error).catch(() => {}); // The reader's caller learns the cause; what cancelling throws adds nothing.
+      throw error;
+    }
+    chunks.push(value);
+    length += value.byteLength;
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}
+
+function open(source: Source): ReadableStream<Uint8Array> {
+  if (source instanceof ReadableStream) return source;
+  if (typeof source === 'string') return byteStream(encoder.encode(source));
+  if (source instanceof Uint8Array) return byteStream(source);
+  return source instanceof ThreadBody ? source.toStream() : source.stream();
+}
+
+/** A byte stream, as the platform's, so that BYOB readers work. It hands over the buffer, it does not copy. */
+function byteStream(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    type: 'bytes',
+    pull(controller) {
+      if (bytes.byteLength > 0) controller.enqueue(bytes);
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+  });
+}
+
+/** What `body` shows once the content has been read without a stream: one that is locked and has nothing to give. */
+function spent(): ReadableStream<Uint8Array> {
+  const stream = new ReadableStream<Uint8Array>();
+  stream.getReader();
+  return stream;
+}
+
+class UnopenedStream {
+  get [Symbol.toStringTag](): string {
+    return 'ReadableStream, not opened yet';
+  }
+}
+
+// Whether a stream was read from is in no public interface. Node and Bun say it under this symbol; Deno does not, and
+// there a platform Response made around the stream (cheap there) is asked for its `bodyUsed`.
+const DISTURBED = Symbol.for('nodejs.stream.disturbed');
+const witnesses = new WeakMap<ReadableStream, PlatformResponse>();
+
+function isDisturbed(stream: ReadableStream): boolean {
+  const mark: unknown = Reflect.get(stream, DISTURBED);
+  return typeof mark === 'boolean' ? mark : (witnesses.get(stream)?.bodyUsed ?? false);
+}
+
+/** Call with a stream before anybody can read it, or its use goes unnoticed. TypeError if that is too late. */
+function watched(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  if (!(DISTURBED in stream) && !stream.locked) witnesses.set(stream, new PlatformResponse(stream));
+  return stream;
+}

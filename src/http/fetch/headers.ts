@@ -1,0 +1,309 @@
+// Header fields as a flat array of strings, and the light `Headers` over it. The response, the request and the sender work
+// on the array; the class is made only when user code says `.headers`. https://fetch.spec.whatwg.org/#headers-class
+
+import { type Inspect, inspect, PlatformHeaders, passFor } from './platform.js';
+
+/** Field lines in order: lowercased name, value, lowercased name, value, … A name may occur more than once. */
+export type Fields = string[];
+
+export type HeadersInit =
+  | Iterable<readonly string[]>
+  | Readonly<Record<string, string | readonly string[]>>
+  | globalThis.Headers
+  | Headers;
+
+/** Lowercases and checks a name that user code gave; TypeError if it is no token (RFC 9110 §5.6.2). */
+function fieldName(name: unknown): string {
+  const text = typeof name === 'string' ? name : `${name}`;
+  let upper = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const kind = code < 128 ? TCHAR[code] : 0;
+    if (kind === 0) throw new TypeError(`${JSON.stringify(text)} is an invalid header name: a token was expected`);
+    if (kind === 2) upper = true;
+  }
+  if (text === '') throw new TypeError('"" is an invalid header name: a token was expected');
+  return upper ? text.toLowerCase() : text;
+}
+
+/** For each ASCII code: 0 not in a token, 1 in a token, 2 in a token and an upper-case letter. */
+const TCHAR = Uint8Array.from({ length: 128 }, (_, code) => {
+  const char = String.fromCharCode(code);
+  return /[A-Z]/.test(char) ? 2 : /[a-z0-9!#$%&'*+.^_`|~-]/.test(char) ? 1 : 0;
+});
+
+/** Normalises and checks a value: https://fetch.spec.whatwg.org/#concept-header-value */
+function fieldValue(value: unknown): string {
+  const text = typeof value === 'string' ? value : `${value}`;
+  let start = 0;
+  let end = text.length;
+  while (start < end && isWhitespace(text.charCodeAt(start))) start++;
+  while (end > start && isWhitespace(text.charCodeAt(end - 1))) end--;
+  for (let i = start; i < end; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0xff || code === 0 || code === 10 || code === 13) {
+      throw new TypeError(`${JSON.stringify(text)} is an invalid header value: U+${code.toString(16)} at index ${i}`);
+    }
+  }
+  return end - start === text.length ? text : text.slice(start, end);
+}
+
+function isWhitespace(code: number): boolean {
+  return code === 32 || code === 9 || code === 10 || code === 13;
+}
+
+/** Checked fields from whatever a constructor accepts; always a new array. */
+export function fieldsFrom(init: unknown): Fields {
+  const fields: Fields = [];
+  if (init === undefined) return fields;
+  if (init === null || (typeof init !== 'object' && typeof init !== 'function')) {
+    throw new TypeError(
+      `headers: expected a sequence of pairs or a record, found ${init === null ? 'null' : typeof init}`,
+    );
+  }
+  const iterator: unknown = Reflect.get(init, Symbol.iterator);
+  if (iterator === undefined || iterator === null) {
+    for (const name of Object.keys(init)) fields.push(fieldName(name), fieldValue(Reflect.get(init, name)));
+    refuseSymbols(init);
+  } else if (iterator === iterateHeaders && isLightHeaders(init) && !fieldsOf(init).includes('')) {
+    // What iterating would give, but for the spaces that are trimmed when an empty value was combined with another.
+    fields.push(...fieldsOf(init));
+  } else {
+    // The union conversion of WebIDL: an object with an iterator is a sequence, and the loop checks that it is callable.
+    for (const pair of init as Iterable<unknown>) {
+      if (pair === null || (typeof pair !== 'object' && typeof pair !== 'function')) {
+        throw new TypeError(`headers: expected a pair of name and value, found ${typeof pair}`);
+      }
+      // As above: what is no array is iterated, and throws a TypeError if it cannot be.
+      const both: readonly unknown[] = Array.isArray(pair) ? pair : [...(pair as Iterable<unknown>)];
+      if (both.length !== 2)
+        throw new TypeError(`headers: expected a pair of name and value, found ${both.length} items`);
+      fields.push(fieldName(both[0]), fieldValue(both[1]));
+    }
+  }
+  return fields;
+}
+
+/** A record's keys are converted to strings, which symbols refuse: https://webidl.spec.whatwg.org/#es-to-record */
+function refuseSymbols(record: object): void {
+  for (const symbol of Object.getOwnPropertySymbols(record)) {
+    if (Object.getOwnPropertyDescriptor(record, symbol)?.enumerable) {
+      throw new TypeError(`headers: expected string keys, found ${symbol.toString()}`);
+    }
+  }
+}
+
+/** True if the lowercased name occurs. */
+export function hasField(fields: readonly string[], name: string): boolean {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return true;
+  return false;
+}
+
+/** All values of the lowercased name, combined; null if there is none. */
+export function getField(fields: readonly string[], name: string): string | null {
+  let combined: string | undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== name) continue;
+    const value = fields[i + 1];
+    combined = combined === undefined ? value : `${combined}${separator(name)}${value}`;
+  }
+  return combined ?? null;
+}
+
+/** Only Cookie is a list with semicolons (RFC 6265 §5.4); Node and Bun join it so, where the fetch standard says comma. */
+function separator(name: string): string {
+  return name === 'cookie' ? '; ' : ', ';
+}
+
+/** https://fetch.spec.whatwg.org/#concept-header-list-sort-and-combine */
+function sortAndCombine(fields: readonly string[]): [string, string][] {
+  const combined = new Map<string, string>();
+  const pairs: [string, string][] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    const value = fields[i + 1] ?? '';
+    if (name === 'set-cookie') {
+      pairs.push([name, value]);
+      continue;
+    }
+    const before = combined.get(name);
+    combined.set(name, before === undefined ? value : before + separator(name) + value);
+  }
+  pairs.push(...combined);
+  return pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+function demand(given: readonly unknown[], count: number, operation: string): void {
+  if (given.length < count) {
+    throw new TypeError(
+      `Headers.${operation}: expected ${count} argument${count > 1 ? 's' : ''}, found ${given.length}`,
+    );
+  }
+}
+
+/** The array under a light Headers, not a copy: it shows every later change. */
+let fieldsOf: (headers: Headers) => Fields;
+/** The same, once it is sure that the headers may be changed; TypeError if not. */
+let fieldsToChange: (headers: Headers) => Fields;
+let pairsOf: (headers: Headers) => readonly (readonly [string, string])[];
+
+/** A Headers over an array that the caller goes on holding: changes made through either show in the other. */
+export let headersOver: (fields: Fields, immutable: boolean) => Headers;
+export let isLightHeaders: (value: unknown) => value is Headers;
+
+/** The platform's `Headers`, at the price of one array. Arguments are rest parameters where an omitted one must throw. */
+export class Headers {
+  #fields: Fields;
+  #immutable = false;
+  /** What iteration shows, until the next change. */
+  #pairs: [string, string][] | null = null;
+
+  static {
+    fieldsOf = (headers) => headers.#fields;
+    fieldsToChange = (headers) => {
+      if (headers.#immutable) throw new TypeError('these headers are immutable');
+      headers.#pairs = null;
+      return headers.#fields;
+    };
+    pairsOf = (headers) => {
+      headers.#pairs ??= sortAndCombine(headers.#fields);
+      return headers.#pairs;
+    };
+    headersOver = (fields, immutable) => {
+      const headers = new Headers();
+      headers.#fields = fields;
+      headers.#immutable = immutable;
+      return headers;
+    };
+    isLightHeaders = (value): value is Headers => typeof value === 'object' && value !== null && #fields in value;
+  }
+
+  constructor(init: HeadersInit | undefined = undefined) {
+    this.#fields = fieldsFrom(init);
+  }
+
+  append(...args: [name: string, value: string]): void {
+    demand(args, 2, 'append');
+    const name = fieldName(args[0]);
+    const value = fieldValue(args[1]);
+    fieldsToChange(this).push(name, value);
+  }
+
+  delete(...args: [name: string]): void {
+    demand(args, 1, 'delete');
+    const name = fieldName(args[0]);
+    const fields = fieldsToChange(this);
+    for (let i = fields.length - 2; i >= 0; i -= 2) if (fields[i] === name) fields.splice(i, 2);
+  }
+
+  get(...args: [name: string]): string | null {
+    demand(args, 1, 'get');
+    return getField(this.#fields, fieldName(args[0]));
+  }
+
+  getSetCookie(): string[] {
+    return this.#fields.filter((_, i, fields) => i % 2 === 1 && fields[i - 1] === 'set-cookie');
+  }
+
+  has(...args: [name: string]): boolean {
+    demand(args, 1, 'has');
+    return hasField(this.#fields, fieldName(args[0]));
+  }
+
+  set(...args: [name: string, value: string]): void {
+    demand(args, 2, 'set');
+    const name = fieldName(args[0]);
+    const value = fieldValue(args[1]);
+    const fields = fieldsToChange(this);
+    const first = fields.findIndex((field, i) => i % 2 === 0 && field === name);
+    if (first < 0) {
+      fields.push(name, value);
+      return;
+    }
+    fields[first + 1] = value;
+    for (let i = fields.length - 2; i > first; i -= 2) if (fields[i] === name) fields.splice(i, 2);
+  }
+
+  forEach(callback: (value: string, name: string, headers: Headers) => void, thisArg?: unknown): void {
+    if (typeof callback !== 'function') {
+      throw new TypeError(`Headers.forEach: expected a function, found ${typeof callback}`);
+    }
+    // By index and asked anew each time: what the callback adds behind the current place is visited too (WebIDL).
+    for (let i = 0; ; i++) {
+      const pair = pairsOf(this)[i];
+      if (pair === undefined) return;
+      callback.call(thisArg, pair[1], pair[0], this);
+    }
+  }
+
+  keys(): HeadersIterator<string> {
+    return new HeadersIterator(this, ([name]) => name);
+  }
+
+  values(): HeadersIterator<string> {
+    return new HeadersIterator(this, ([, value]) => value);
+  }
+
+  entries(): HeadersIterator<[string, string]> {
+    return new HeadersIterator(this, ([name, value]) => [name, value]);
+  }
+
+  declare readonly [Symbol.iterator]: () => HeadersIterator<[string, string]>;
+
+  get [Symbol.toStringTag](): 'Headers' {
+    return 'Headers';
+  }
+
+  [inspect](depth: number, options: object, show: Inspect): string {
+    const shown: Record<string, string> = {};
+    for (const [name] of pairsOf(this)) shown[name] = getField(this.#fields, name) ?? '';
+    return `Headers ${show(shown, { ...options, depth })}`;
+  }
+}
+
+/** https://webidl.spec.whatwg.org/#es-iterator-prototype-object: live, so a change during a loop is seen by it. */
+class HeadersIterator<T> {
+  readonly #headers: Headers;
+  readonly #pick: (pair: readonly [string, string]) => T;
+  #index = 0;
+
+  constructor(headers: Headers, pick: (pair: readonly [string, string]) => T) {
+    this.#headers = headers;
+    this.#pick = pick;
+  }
+
+  next(): IteratorResult<T, undefined> {
+    const pair = pairsOf(this.#headers)[this.#index];
+    if (pair === undefined) return { value: undefined, done: true };
+    this.#index++;
+    return { value: this.#pick(pair), done: false };
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  get [Symbol.toStringTag](): 'Headers Iterator' {
+    return 'Headers Iterator';
+  }
+}
+
+export type { HeadersIterator };
+
+// Under %IteratorPrototype%, for the iterator helpers of newer engines.
+Object.setPrototypeOf(HeadersIterator.prototype, Object.getPrototypeOf(Object.getPrototypeOf([].values())));
+
+// The very same function under both names, as the standard has it.
+const iterateHeaders = Headers.prototype.entries;
+Object.defineProperty(Headers.prototype, Symbol.iterator, {
+  value: iterateHeaders,
+  writable: true,
+  configurable: true,
+});
+
+for (const [operation, length] of Object.entries({ append: 2, delete: 1, get: 1, has: 1, set: 2 })) {
+  const method: unknown = Reflect.get(Headers.prototype, operation);
+  if (typeof method === 'function') Object.defineProperty(method, 'length', { value: length, configurable: true });
+}
+
+passFor(Headers, PlatformHeaders, (self) => new PlatformHeaders([...(self as Headers)]));
