@@ -1,0 +1,750 @@
+// The contract over node:net: serves on any system, and on any Node, Bun or Deno. Where io_uring and epoll cannot be had it
+// is what the server runs on.
+//
+// One callback of node:net is one turn. node:net calls back at moments of its own, now and then from within a call to it;
+// what comes while a turn or a command is under way is put off (`#late`) to the beginning of the next turn. So turns do not
+// nest, and no event is told from within a command.
+//
+// The way of output:
+//
+//   reserve, commit ──► slab (shared; not copied) ─────┬─ end of turn ──► one socket.write ──► written ──► drained, flushed
+//                  └──► outbox (own copy), while an    │
+//                       earlier write is under way ────┘
+//
+// At most one write of a connection is with node:net at a time. So a flooded connection costs its bytes, in a few buffers.
+
+import net, { type Server, type Socket } from 'node:net';
+import {
+  type Address,
+  ConnectionError,
+  type EventLayer,
+  type EventSink,
+  formatAddress,
+  highWaterMark,
+  type ListenerId,
+  type ListenOptions,
+  lowWaterMark,
+  pieceSize,
+  type Slot,
+} from '../event-layer.js';
+import { Outbox } from './outbox.js';
+
+/** The slot that a socket has, or has had: its tenant is the socket that stands in `#sockets` there. */
+const slotKey = Symbol('slot');
+interface TenantSocket extends Socket {
+  [slotKey]?: Slot;
+}
+
+// What is known of a slot, as bits of `#flags`.
+/** There is (or, after `connect`, is not yet) a connection. */
+const open = 1;
+/** `queued` has reached the high-water mark, and `drained` has not been told since. */
+const flooded = 2;
+/** `finish` has been called. */
+const finishing = 4;
+/** The FIN has been given to node:net. */
+const finished = 8;
+/** `ended` has been told. */
+const ended = 16;
+/** `reset` has been called: only `closed` is told any more. */
+const dropped = 32;
+/** Stands in `#dirty`: there may be output, or a FIN, to hand over at the end of the turn. */
+const dirty = 64;
+/** Stands in `#settling`: in the next turn it is seen to what a write that is done has changed. */
+const settling = 128;
+
+/** The longest that `setTimeout` waits; more would fire at once. */
+const longestTimeout = 2 ** 31 - 1;
+
+interface Listening {
+  server: Server;
+  address: Address;
+  /** `acceptFailed` has been told, and nothing has been accepted since. */
+  failing: boolean;
+}
+
+export class PortableLayer implements EventLayer {
+  readonly name = 'portable';
+
+  // Of each connection, by slot.
+  readonly #sockets: (TenantSocket | undefined)[] = [];
+  #flags = new Uint8Array(64);
+  /** Bytes committed and not yet given to node:net: in a slab, from … to, or else in the outbox. */
+  #pending = new Uint32Array(64);
+  #from = new Uint32Array(64);
+  #to = new Uint32Array(64);
+  readonly #slabs: (Buffer | undefined)[] = [];
+  readonly #outboxes: (Outbox | undefined)[] = [];
+  /** Calls of `notifyFlushed` that are not answered. */
+  #flushes = new Uint16Array(64);
+  /** Who has accepted it; 0 for one made by `connect`. */
+  #listenerOf = new Uint32Array(64);
+  /** Where `connect` was asked to go; only of those. */
+  readonly #targets = new Map<Slot, Address>();
+  /** What `error` has said of a socket whose `close` is to follow. */
+  readonly #errors = new Map<TenantSocket, Error>();
+  readonly #freeSlots: Slot[] = [];
+
+  // Of the layer.
+  #sink: EventSink | undefined;
+  readonly #listeners = new Map<ListenerId, Listening>();
+  /** Servers whose `close` has not come: node:net waits for their connections, `unlisten` does not. */
+  readonly #servers = new Set<Server>();
+  #lastListener = 0;
+  #connections = 0;
+  #closing: (() => void) | undefined;
+
+  // Of the turn.
+  /** A turn, or a call to node:net on behalf of a command, is under way: what is called back now is put off. */
+  #busy = false;
+  #late: (() => void)[] = [];
+  #settling: Slot[] = [];
+  #dirty: Slot[] = [];
+  #immediate: NodeJS.Immediate | undefined;
+  #wake = Infinity;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the timer fires; never after `#wake`. */
+  #timerTime = Infinity;
+
+  // Where output is written into.
+  #slab = Buffer.allocUnsafeSlow(pieceSize);
+  #filled = 0;
+  /** node:net still holds on to bytes of this slab, so it is not begun anew. */
+  #pinned = false;
+
+  // One set of handlers for all sockets; `this` is the socket.
+  readonly #onData: (this: TenantSocket, data: Buffer) => void;
+  readonly #onEnd: (this: TenantSocket) => void;
+  readonly #onError: (this: TenantSocket, error: Error) => void;
+  readonly #onClose: (this: TenantSocket) => void;
+  readonly #onConnect: (this: TenantSocket) => void;
+  readonly #onImmediate = (): void => {
+    this.#immediate = undefined;
+    this.#begin();
+    this.#end();
+  };
+  readonly #onTimeout = (): void => {
+    this.#timer = undefined;
+    this.#timerTime = Infinity;
+    if (this.#wake === Infinity) return;
+    if (this.now() < this.#wake) {
+      this.#arm();
+      return;
+    }
+    this.#begin();
+    this.#end();
+  };
+
+  constructor() {
+    const layer = this;
+    this.#onData = function (data) {
+      layer.#received(this, data);
+    };
+    this.#onEnd = function () {
+      layer.#ended(this);
+    };
+    this.#onError = function (error) {
+      layer.#errors.set(this, error);
+    };
+    this.#onClose = function () {
+      layer.#closed(this);
+    };
+    this.#onConnect = function () {
+      layer.#connected(this);
+    };
+  }
+
+  start(sink: EventSink): void {
+    this.#sink = sink;
+  }
+
+  now(): number {
+    return performance.now();
+  }
+
+  date(): number {
+    return Date.now();
+  }
+
+  wakeAt(time: number): void {
+    this.#wake = time;
+    if (time === Infinity) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#timerTime = Infinity;
+    } else if (time < this.#timerTime) {
+      this.#arm();
+    }
+    // A timer that fires too soon is left alone; it is armed again when it does.
+  }
+
+  requestTurn(): void {
+    this.#immediate ??= setImmediate(this.#onImmediate);
+  }
+
+  listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
+    return new Promise((resolve, reject) => {
+      const { address, backlog } = options;
+      const refuse = (error: Error): void => {
+        const code = codeOf(error) ?? 'ERR_LISTEN';
+        const hint =
+          'path' in address && code === 'EADDRINUSE'
+            ? ' (if nobody listens there any more, remove the socket file)'
+            : '';
+        const message = `cannot listen on ${formatAddress(address)}: ${error.message}${hint}`;
+        reject(new ConnectionError(code, message, { cause: error }));
+      };
+      if (this.#closing !== undefined) {
+        reject(new ConnectionError('ERR_CLOSED', `cannot listen on ${formatAddress(address)}: the layer is closed`));
+        return;
+      }
+      const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+      server.once('error', refuse);
+      server.once('listening', () => {
+        server.off('error', refuse);
+        if (this.#closing !== undefined) {
+          server.close();
+          refuse(new Error('the layer is closed'));
+          return;
+        }
+        const listener = ++this.#lastListener;
+        const bound = server.address();
+        const got =
+          'path' in address || bound === null || typeof bound === 'string'
+            ? address
+            : { hostname: address.hostname, port: bound.port };
+        this.#listeners.set(listener, { server, address: got, failing: false });
+        this.#servers.add(server);
+        server.on('connection', (socket) => this.#accepted(socket, listener));
+        server.on('error', (error) => this.#acceptFailed(listener, error));
+        server.once('close', () => {
+          this.#servers.delete(server);
+          this.#closedIfNothingLeft();
+        });
+        resolve({ listener, address: got });
+      });
+      try {
+        if ('path' in address) server.listen({ path: address.path, backlog });
+        else server.listen({ host: address.hostname, port: address.port, backlog });
+      } catch (error) {
+        refuse(asError(error));
+      }
+    });
+  }
+
+  async unlisten(listener: ListenerId): Promise<void> {
+    const listening = this.#listeners.get(listener);
+    if (listening === undefined) return;
+    this.#listeners.delete(listener);
+    // The descriptor is closed within this call. The server's `close`, which waits for its connections, is not waited for.
+    listening.server.close();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  connect(address: Address): Slot {
+    const common = { allowHalfOpen: true, noDelay: true };
+    const wasBusy = this.#busy;
+    this.#busy = true;
+    let socket: TenantSocket;
+    let failure: Error | undefined;
+    try {
+      socket =
+        'path' in address
+          ? net.connect({ ...common, path: address.path })
+          : net.connect({ ...common, host: address.hostname, port: address.port });
+    } catch (error) {
+      // An impossible port, say. Told as any other failure is.
+      socket = new net.Socket();
+      failure = asError(error);
+    }
+    const slot = this.#settle(socket);
+    this.#targets.set(slot, address);
+    socket.on('connect', this.#onConnect);
+    if (failure !== undefined) socket.destroy(failure);
+    this.#busy = wasBusy;
+    return slot;
+  }
+
+  get output(): Uint8Array {
+    return this.#slab;
+  }
+
+  reserve(slot: Slot, bytes: number): number {
+    this.#tenant(slot);
+    if (bytes > pieceSize)
+      throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
+    if (this.#filled + bytes > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(pieceSize);
+      this.#filled = 0;
+      this.#pinned = false;
+    }
+    return this.#filled;
+  }
+
+  commit(slot: Slot, end: number): void {
+    const socket = this.#tenant(slot);
+    const slab = this.#slab;
+    const start = this.#filled;
+    const flags = this.#flags[slot];
+    if (end <= start || socket.destroyed || (flags & dropped) !== 0) return;
+    if ((flags & finishing) !== 0) throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
+    const outbox = this.#outboxes[slot];
+    const written = this.#slabs[slot];
+    if (outbox !== undefined) {
+      outbox.add(slab.subarray(start, end));
+    } else if (written === slab && this.#to[slot] === start) {
+      this.#to[slot] = end;
+      this.#filled = end;
+    } else if (written === undefined && !isWriting(socket)) {
+      this.#slabs[slot] = slab;
+      this.#from[slot] = start;
+      this.#to[slot] = end;
+      this.#filled = end;
+    } else {
+      const box = new Outbox();
+      if (written !== undefined) box.add(written.subarray(this.#from[slot], this.#to[slot]));
+      box.add(slab.subarray(start, end));
+      this.#outboxes[slot] = box;
+      this.#slabs[slot] = undefined;
+    }
+    this.#pending[slot] += end - start;
+    if (this.#pending[slot] + socket.writableLength >= highWaterMark) this.#flags[slot] |= flooded;
+    this.#markDirty(slot);
+  }
+
+  queued(slot: Slot): number {
+    const socket = this.#tenant(slot);
+    return socket.destroyed || (this.#flags[slot] & dropped) !== 0 ? 0 : this.#pending[slot] + socket.writableLength;
+  }
+
+  notifyFlushed(slot: Slot): void {
+    this.#tenant(slot);
+    this.#flushes[slot]++;
+    this.#settleSoon(slot);
+  }
+
+  pauseReading(slot: Slot): void {
+    const socket = this.#tenant(slot);
+    this.#quietly(() => socket.pause());
+  }
+
+  resumeReading(slot: Slot): void {
+    const socket = this.#tenant(slot);
+    this.#quietly(() => socket.resume());
+  }
+
+  finish(slot: Slot): void {
+    const socket = this.#tenant(slot);
+    if (socket.destroyed || (this.#flags[slot] & (finishing | dropped)) !== 0) return;
+    this.#flags[slot] |= finishing;
+    this.#markDirty(slot);
+  }
+
+  reset(slot: Slot): void {
+    const socket = this.#tenant(slot);
+    if ((this.#flags[slot] & dropped) !== 0) return;
+    this.#flags[slot] |= dropped;
+    this.#forgetOutput(slot);
+    this.#quietly(() => drop(socket));
+  }
+
+  peer(slot: Slot): string {
+    return peerOf(this.#tenant(slot));
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#closing = resolve;
+      this.wakeAt(Infinity);
+      for (const listener of this.#listeners.keys()) void this.unlisten(listener);
+      for (let slot = 0; slot < this.#sockets.length; slot++) if (this.#sockets[slot] !== undefined) this.reset(slot);
+      this.#closedIfNothingLeft();
+    });
+  }
+
+  // Turns
+
+  #begin(): void {
+    this.#busy = true;
+    if (this.#immediate !== undefined) {
+      clearImmediate(this.#immediate);
+      this.#immediate = undefined;
+    }
+    if (this.#wake !== Infinity && this.#wake <= this.now()) this.#wake = Infinity;
+    this.#sink?.beginTurn();
+    // Grows while it is walked if a command makes node:net call back.
+    for (let i = 0; i < this.#late.length; i++) this.#late[i]();
+    if (this.#late.length > 0) this.#late = [];
+    if (this.#settling.length > 0) this.#settleAll();
+  }
+
+  #end(): void {
+    this.#sink?.endTurn();
+    if (this.#dirty.length > 0) {
+      const slots = this.#dirty;
+      this.#dirty = [];
+      for (const slot of slots) this.#flush(slot);
+      if (!this.#pinned) this.#filled = 0;
+    }
+    this.#busy = false;
+    if (this.#late.length > 0 || this.#settling.length > 0) this.requestTurn();
+  }
+
+  /** Puts an event off to the beginning of the next turn. */
+  #putOff(event: () => void): void {
+    this.#late.push(event);
+    this.requestTurn();
+  }
+
+  /** Calls node:net on behalf of a command: what it calls back meanwhile is put off. */
+  #quietly(act: () => void): void {
+    const wasBusy = this.#busy;
+    this.#busy = true;
+    act();
+    this.#busy = wasBusy;
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    // Rounded up, and looked at again when it fires: setTimeout may be a little early by this clock.
+    const delay = Math.min(Math.max(Math.ceil(this.#wake - this.now()), 1), longestTimeout);
+    this.#timerTime = Math.min(this.#wake, this.now() + delay);
+    this.#timer = setTimeout(this.#onTimeout, delay);
+  }
+
+  // What node:net calls back
+
+  #accepted(socket: TenantSocket, listener: ListenerId): void {
+    if (this.#closing !== undefined) {
+      drop(socket);
+      return;
+    }
+    // Without the option (older runtimes) it is set here; with it, this does nothing.
+    socket.setNoDelay(true);
+    const slot = this.#settle(socket);
+    this.#listenerOf[slot] = listener;
+    this.#flags[slot] |= open;
+    const listening = this.#listeners.get(listener);
+    if (listening !== undefined) listening.failing = false;
+    if (this.#busy) {
+      this.#putOff(() => this.#tellAccepted(socket, slot, listener));
+      return;
+    }
+    this.#begin();
+    this.#tellAccepted(socket, slot, listener);
+    this.#end();
+  }
+
+  #tellAccepted(socket: TenantSocket, slot: Slot, listener: ListenerId): void {
+    // A `close` of the layer may have come between.
+    if (this.#isTold(socket, slot)) this.#sink?.accepted(slot, listener);
+  }
+
+  #connected(socket: TenantSocket): void {
+    if (this.#busy) {
+      this.#putOff(() => this.#tellConnected(socket));
+      return;
+    }
+    this.#begin();
+    this.#tellConnected(socket);
+    this.#end();
+  }
+
+  #tellConnected(socket: TenantSocket): void {
+    const slot = socket[slotKey];
+    if (slot === undefined || !this.#isTold(socket, slot)) return;
+    this.#flags[slot] |= open;
+    this.#markDirty(slot);
+    if (this.#flushes[slot] > 0) this.#settleSoon(slot);
+    this.#sink?.connected(slot);
+  }
+
+  #received(socket: TenantSocket, data: Buffer): void {
+    if (this.#busy) {
+      this.#putOff(() => this.#tellReceived(socket, data));
+      return;
+    }
+    this.#begin();
+    this.#tellReceived(socket, data);
+    this.#end();
+  }
+
+  #tellReceived(socket: TenantSocket, data: Buffer): void {
+    const slot = socket[slotKey];
+    if (slot === undefined) return;
+    for (let start = 0; start < data.length && this.#isTold(socket, slot); start += pieceSize)
+      this.#sink?.received(slot, data, start, Math.min(start + pieceSize, data.length));
+  }
+
+  #ended(socket: TenantSocket): void {
+    if (this.#busy) {
+      this.#putOff(() => this.#tellEnded(socket));
+      return;
+    }
+    this.#begin();
+    this.#tellEnded(socket);
+    this.#end();
+  }
+
+  #tellEnded(socket: TenantSocket): void {
+    const slot = socket[slotKey];
+    if (slot === undefined || !this.#isTold(socket, slot) || (this.#flags[slot] & ended) !== 0) return;
+    this.#flags[slot] |= ended;
+    this.#sink?.ended(slot);
+  }
+
+  #closed(socket: TenantSocket): void {
+    if (this.#busy) {
+      this.#putOff(() => this.#tellClosed(socket));
+      return;
+    }
+    this.#begin();
+    this.#tellClosed(socket);
+    this.#end();
+  }
+
+  #tellClosed(socket: TenantSocket): void {
+    const slot = socket[slotKey];
+    if (slot === undefined || this.#sockets[slot] !== socket) return;
+    const reason = this.#reasonOf(socket, slot);
+    this.#sink?.closed(slot, reason);
+    this.#vacate(slot);
+    this.#closedIfNothingLeft();
+  }
+
+  #acceptFailed(listener: ListenerId, error: Error): void {
+    const listening = this.#listeners.get(listener);
+    if (listening === undefined || listening.failing) return;
+    listening.failing = true;
+    if (this.#busy) {
+      this.#putOff(() => this.#sink?.acceptFailed(listener, error));
+      return;
+    }
+    this.#begin();
+    this.#sink?.acceptFailed(listener, error);
+    this.#end();
+  }
+
+  /** A write is done. For one that the kernel took at once, this comes as a tick after the turn. */
+  #written(socket: TenantSocket): void {
+    const slot = socket[slotKey];
+    if (slot === undefined || this.#sockets[slot] !== socket) return;
+    const flags = this.#flags[slot];
+    const nothingToDo = (flags & (flooded | finishing)) === 0 && this.#pending[slot] === 0 && this.#flushes[slot] === 0;
+    // Never at once: a client as fast as its thread would keep the process in ticks, and starve all others.
+    if (!nothingToDo) this.#settleSoon(slot);
+  }
+
+  // Output
+
+  #markDirty(slot: Slot): void {
+    if ((this.#flags[slot] & dirty) !== 0) return;
+    this.#flags[slot] |= dirty;
+    this.#dirty.push(slot);
+    if (!this.#busy) this.requestTurn();
+  }
+
+  /** Hands to node:net what a turn has written, as one write, and the FIN after it. */
+  #flush(slot: Slot): void {
+    const socket = this.#sockets[slot];
+    if (socket === undefined || (this.#flags[slot] & dirty) === 0) return;
+    this.#flags[slot] &= ~dirty;
+    if (socket.destroyed) {
+      this.#forgetOutput(slot);
+      return;
+    }
+    // `connected` and `written` come back to this.
+    if (isWriting(socket)) return;
+    const slab = this.#slabs[slot];
+    const outbox = this.#outboxes[slot];
+    this.#pending[slot] = 0;
+    if (slab !== undefined) {
+      this.#slabs[slot] = undefined;
+      socket.write(slab.subarray(this.#from[slot], this.#to[slot]), () => this.#written(socket));
+      if (slab === this.#slab && socket.writableLength > 0) this.#pinned = true;
+    } else if (outbox !== undefined) {
+      this.#outboxes[slot] = undefined;
+      const pieces = outbox.take();
+      const last = pieces.length - 1;
+      if (last > 0) socket.cork();
+      for (let i = 0; i < last; i++) socket.write(pieces[i]);
+      socket.write(pieces[last], () => this.#written(socket));
+      if (last > 0) socket.uncork();
+    }
+    if ((this.#flags[slot] & (finishing | finished)) === finishing) {
+      this.#flags[slot] |= finished;
+      socket.end();
+    }
+  }
+
+  #settleSoon(slot: Slot): void {
+    if ((this.#flags[slot] & settling) !== 0) return;
+    this.#flags[slot] |= settling;
+    this.#settling.push(slot);
+    this.requestTurn();
+  }
+
+  /** Tells what writes that are done have changed, and hands over what has waited for them. */
+  #settleAll(): void {
+    const slots = this.#settling;
+    this.#settling = [];
+    for (const slot of slots) {
+      const socket = this.#sockets[slot];
+      if (socket === undefined || (this.#flags[slot] & settling) === 0) continue;
+      this.#flags[slot] &= ~settling;
+      if (!this.#isTold(socket, slot) || socket.destroyed) continue;
+      const finishDue = (this.#flags[slot] & (finishing | finished)) === finishing;
+      if (this.#pending[slot] > 0 || finishDue) this.#markDirty(slot);
+      if (socket.connecting) continue;
+      const queued = this.#pending[slot] + socket.writableLength;
+      if (queued === 0 && this.#flushes[slot] > 0) this.#tellFlushed(socket, slot);
+      if ((this.#flags[slot] & flooded) !== 0 && queued <= lowWaterMark && this.#isTold(socket, slot)) {
+        this.#flags[slot] &= ~flooded;
+        this.#sink?.drained(slot);
+      }
+    }
+  }
+
+  #tellFlushed(socket: TenantSocket, slot: Slot): void {
+    const calls = this.#flushes[slot];
+    this.#flushes[slot] = 0;
+    for (let i = 0; i < calls && this.#isTold(socket, slot); i++) this.#sink?.flushed(slot);
+  }
+
+  #forgetOutput(slot: Slot): void {
+    this.#pending[slot] = 0;
+    this.#slabs[slot] = undefined;
+    this.#outboxes[slot] = undefined;
+  }
+
+  // Slots
+
+  /** Gives a socket a slot, and listens to it. */
+  #settle(socket: TenantSocket): Slot {
+    const slot = this.#freeSlots.pop() ?? this.#sockets.length;
+    if (slot >= this.#flags.length) this.#grow();
+    this.#sockets[slot] = socket;
+    this.#slabs[slot] = undefined;
+    this.#outboxes[slot] = undefined;
+    socket[slotKey] = slot;
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+    this.#connections++;
+    return slot;
+  }
+
+  #vacate(slot: Slot): void {
+    this.#forgetOutput(slot);
+    this.#sockets[slot] = undefined;
+    this.#flags[slot] = 0;
+    this.#flushes[slot] = 0;
+    this.#listenerOf[slot] = 0;
+    this.#targets.delete(slot);
+    this.#freeSlots.push(slot);
+    this.#connections--;
+  }
+
+  #grow(): void {
+    const rows = 2 * this.#flags.length;
+    this.#flags = extended(this.#flags, new Uint8Array(rows));
+    this.#pending = extended(this.#pending, new Uint32Array(rows));
+    this.#from = extended(this.#from, new Uint32Array(rows));
+    this.#to = extended(this.#to, new Uint32Array(rows));
+    this.#flushes = extended(this.#flushes, new Uint16Array(rows));
+    this.#listenerOf = extended(this.#listenerOf, new Uint32Array(rows));
+  }
+
+  #tenant(slot: Slot): TenantSocket {
+    const socket = this.#sockets[slot];
+    if (socket === undefined)
+      throw new ConnectionError('ERR_SLOT', `slot ${slot} has no connection: its caller has missed that it closed`);
+    return socket;
+  }
+
+  /** Whether events of this socket are still told: it is its slot's tenant, and has not been reset from here. */
+  #isTold(socket: TenantSocket, slot: Slot): boolean {
+    return this.#sockets[slot] === socket && (this.#flags[slot] & dropped) === 0;
+  }
+
+  #reasonOf(socket: TenantSocket, slot: Slot): ConnectionError | undefined {
+    const error = this.#errors.get(socket);
+    this.#errors.delete(socket);
+    const flags = this.#flags[slot];
+    if ((flags & dropped) !== 0) return undefined;
+    const target = this.#targets.get(slot);
+    if (error === undefined) {
+      const both = ended | finished;
+      if ((flags & both) === both) return undefined;
+      return new ConnectionError('ECONNRESET', `${this.#describe(socket, slot, target)} has broken off`);
+    }
+    const code = codeOf(error) ?? 'ECONNRESET';
+    const detail = explanations[code] ?? (error.message || code);
+    const message =
+      target !== undefined && (flags & open) === 0
+        ? `cannot connect to ${formatAddress(target)}: ${detail}`
+        : `${this.#describe(socket, slot, target)} has broken: ${detail}`;
+    return new ConnectionError(code, message, { cause: error });
+  }
+
+  #describe(socket: TenantSocket, slot: Slot, target: Address | undefined): string {
+    if (target !== undefined) return `the connection to ${formatAddress(target)}`;
+    // After the fact it is known only if it was asked for before.
+    const peer = peerOf(socket);
+    if (peer !== '') return `the connection from ${peer}`;
+    const listening = this.#listeners.get(this.#listenerOf[slot]);
+    return listening === undefined ? 'the connection' : `a connection accepted on ${formatAddress(listening.address)}`;
+  }
+
+  #closedIfNothingLeft(): void {
+    if (this.#closing === undefined || this.#connections > 0 || this.#servers.size > 0) return;
+    this.#closing();
+  }
+}
+
+const explanations: Partial<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
+  ECONNRESET: 'the peer has reset it (ECONNRESET)',
+  EPIPE: 'the peer takes no more output (EPIPE)',
+  ENOENT: 'there is no such path (ENOENT)',
+};
+
+/** A write is under way at node:net, or there is no connection yet to write to. */
+function isWriting(socket: Socket): boolean {
+  return socket.writableLength > 0 || socket.connecting;
+}
+
+/** Ends a socket with RST, where it can be had. */
+function drop(socket: Socket): void {
+  const isTcp = socket.remoteFamily !== undefined;
+  if (socket.destroyed) return;
+  if (!isTcp || socket.connecting || typeof socket.resetAndDestroy !== 'function') {
+    socket.destroy();
+  } else if (socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished) {
+    // The FIN is on its way through libuv, which refuses to reset meanwhile (and node:net would never close the handle).
+    socket.once('finish', () => socket.resetAndDestroy());
+  } else {
+    socket.resetAndDestroy();
+  }
+}
+
+function peerOf(socket: Socket): string {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress === undefined || remotePort === undefined) return '';
+  const isMapped = remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.');
+  return formatAddress({ hostname: isMapped ? remoteAddress.slice(7) : remoteAddress, port: remotePort });
+}
+
+function codeOf(error: Error): string | undefined {
+  return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function asError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(String(value));
+}
+
+function extended<T extends Uint8Array | Uint16Array | Uint32Array>(old: T, larger: T): T {
+  larger.set(old);
+  return larger;
+}
