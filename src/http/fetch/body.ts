@@ -2,7 +2,7 @@
 // the sender takes the raw content out of it. A stream is made only when somebody asks for one.
 // https://fetch.spec.whatwg.org/#body-mixin
 
-import { type PlatformRequest, PlatformResponse } from './platform.js';
+import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
 
 /** What the sender gets: text still to be encoded, bytes that it now owns, a stream that nobody has read, or a thread. */
 export type Content = null | string | Uint8Array | ReadableStream<Uint8Array> | ThreadBody;
@@ -95,7 +95,9 @@ export class PlatformBody implements IncomingBody {
   }
 
   stream(): ReadableStream<Uint8Array> {
-    return this.#message.body ?? spent();
+    const stream = this.#message.body ?? spent();
+    witnesses.set(stream, this.#message);
+    return stream;
   }
 }
 
@@ -145,7 +147,7 @@ export class Body {
   /** For printing: the stream if there is one, else what stands in its place, without making it. */
   get preview(): unknown {
     if (this.#source === null || this.#source instanceof ReadableStream) return this.#source;
-    return new UnopenedStream();
+    return unopened;
   }
 
   /** Hands the raw content to the sender and marks the body as used. TypeError if it was used before, or is locked. */
@@ -290,16 +292,13 @@ function spent(): ReadableStream<Uint8Array> {
   return stream;
 }
 
-class UnopenedStream {
-  get [Symbol.toStringTag](): string {
-    return 'ReadableStream, not opened yet';
-  }
-}
+/** Stands for a stream in printed output, where making it would be a side effect. */
+const unopened = { [inspect]: (): string => 'ReadableStream { not opened yet }' };
 
 // Whether a stream was read from is in no public interface. Node and Bun say it under this symbol; Deno does not, and
-// there a platform Response made around the stream (cheap there) is asked for its `bodyUsed`.
+// there the platform's message that the stream is of, or one made around it (cheap there), is asked for its `bodyUsed`.
 const DISTURBED = Symbol.for('nodejs.stream.disturbed');
-const witnesses = new WeakMap<ReadableStream, PlatformResponse>();
+const witnesses = new WeakMap<ReadableStream, { readonly bodyUsed: boolean }>();
 
 function isDisturbed(stream: ReadableStream): boolean {
   const mark: unknown = Reflect.get(stream, DISTURBED);
@@ -308,6 +307,7 @@ function isDisturbed(stream: ReadableStream): boolean {
 
 /** Call with a stream before anybody can read it, or its use goes unnoticed. TypeError if that is too late. */
 function watched(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  if (!(DISTURBED in stream) && !stream.locked) witnesses.set(stream, new PlatformResponse(stream));
+  if (!(DISTURBED in stream) && !witnesses.has(stream) && !stream.locked)
+    witnesses.set(stream, new PlatformResponse(stream));
   return stream;
 }

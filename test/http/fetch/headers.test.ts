@@ -223,8 +223,8 @@ describe('Headers over an array', () => {
       ['set-cookie', 'x'],
       ['set-cookie', 'y'],
     ]);
-    const init = { headers: headers as globalThis.Headers };
-    assert.deepEqual([...new platform.Headers(headers as globalThis.Headers)], [...headers]);
+    const init = { headers };
+    assert.deepEqual([...new platform.Headers(headers)], [...headers]);
     assert.deepEqual([...new platform.Response(undefined, init).headers], [...headers]);
     assert.deepEqual([...new platform.Request('http://localhost/', init).headers], [...headers]);
   });

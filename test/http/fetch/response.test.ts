@@ -353,6 +353,7 @@ describe('Response, as user code sees it', () => {
     assert.match(printed, /^Response \{/);
     assert.match(printed, /status: 201/);
     assert.match(printed, /a: 'b'/);
+    assert.match(printed, /body: ReadableStream \{ not opened yet \}/);
     assert.equal(takeContent(response), 'a');
   });
 });
