@@ -1,0 +1,129 @@
+// `connect`: the client side of a connection.
+
+import type { ConnectionError, Slot } from '../event-layer/event-layer.js';
+import { ConnectionError as NetworkError } from '../event-layer/event-layer.js';
+import { type Task, Wait } from '../threads/task.js';
+import { runningThread, type Thread } from '../threads/thread.js';
+import { Connection, defaultLinger } from './connection.js';
+import { type AddressOptions, addressOf, addressRules } from './listen.js';
+import { Network, type Owner, SlotState } from './network.js';
+import { checkOptions, type OptionRules } from './options.js';
+
+export interface ConnectOptions extends AddressOptions {
+  /** How long connecting may take, in milliseconds. Default 30,000. */
+  connectTimeout?: number;
+  /** How long a closed connection may take to go away before it is reset, in milliseconds. Default 10,000. */
+  lingerTimeout?: number;
+  /** The network to connect on. Default: that of the running thread. */
+  network?: Network;
+}
+
+const rules: OptionRules = {
+  ...addressRules,
+  connectTimeout: { number: [0, Infinity] },
+  lingerTimeout: { number: [0, Infinity] },
+  network: { instance: Network },
+};
+
+/**
+ * Connects to a server, parking the thread until the connection is there. It belongs to the thread: when the thread is over,
+ * what was written is sent and the connection is closed, or, if the thread has failed or was unwound, reset.
+ *
+ * ```ts
+ * const { reader, writer } = yield* connect({ port: 7000 });
+ * yield* writer.write('hello\n');
+ * console.log(yield* reader.readLine(1024));
+ * ```
+ *
+ * @param options `hostname` defaults to `127.0.0.1`
+ * @throws {TypeError | RangeError} for options that are wrong
+ * @throws {ConnectionError} if it cannot be had (`ECONNREFUSED`, `ENOTFOUND`, …, or `ERR_CONNECT_TIMEOUT`)
+ */
+export function* connect(options: ConnectOptions): Task<Connection> {
+  checkOptions('connect', options, rules);
+  const address = addressOf('connect', options, { hostname: '127.0.0.1' });
+  const thread = runningThread('connect');
+  const network = options.network ?? Network.of(thread.scheduler);
+  const client = new Client(thread, network, options.lingerTimeout ?? defaultLinger);
+  const slot = network.layer.connect(address);
+  network.adopt(slot, client, SlotState.connecting);
+  const patience = options.connectTimeout ?? 30_000;
+  network.setDeadline(slot, network.scheduler.now + patience);
+  try {
+    while (client.pending) yield Wait.dry;
+  } finally {
+    client.leave(slot);
+  }
+  return client.connected();
+}
+
+/** The owner of a connection that was asked for. */
+class Client implements Owner {
+  readonly #thread: Thread<unknown>;
+  readonly #network: Network;
+  readonly #linger: number;
+  #connection: Connection | undefined;
+  #error: ConnectionError | undefined;
+
+  constructor(thread: Thread<unknown>, network: Network, linger: number) {
+    this.#thread = thread;
+    this.#network = network;
+    this.#linger = linger;
+  }
+
+  /** Neither connected nor failed yet. */
+  get pending(): boolean {
+    return this.#connection === undefined && this.#error === undefined;
+  }
+
+  connected(): Connection {
+    if (this.#connection === undefined) throw this.#error;
+    return this.#connection;
+  }
+
+  /** The thread goes on, or is unwound, in which case nobody wants the connection any more. */
+  leave(slot: Slot): void {
+    if (this.pending) this.#network.layer.reset(slot);
+  }
+
+  opened(slot: Slot): void {
+    if (!this.pending) return;
+    const connection = new Connection(this.#network, slot);
+    connection.thread = this.#thread;
+    this.#connection = connection;
+    this.#network.setDeadline(slot, Infinity);
+    this.#network.setState(slot, SlotState.handling);
+    this.#network.attach(connection);
+    this.#thread.whenOver(() => this.#over(connection));
+    this.#thread.scheduler.resume(this.#thread);
+  }
+
+  #over(connection: Connection): void {
+    if (connection.closed) return;
+    if (this.#thread.outcome === 'returned') this.#network.linger(connection.slot, this.#linger);
+    else connection.reset();
+  }
+
+  closed(_slot: Slot, _connection: Connection | undefined, reason: ConnectionError | undefined): void {
+    if (!this.pending) return;
+    this.#error = reason ?? new NetworkError('ECONNABORTED', 'connect: the connection ended before it was there');
+    this.#thread.scheduler.resume(this.#thread);
+  }
+
+  /** Connecting has taken too long. */
+  expired(slot: Slot): void {
+    if (!this.pending) return;
+    this.#error = new NetworkError('ERR_CONNECT_TIMEOUT', 'connect: the connection was not there in time');
+    this.#network.layer.reset(slot);
+    this.#thread.scheduler.resume(this.#thread);
+  }
+
+  // A connection of a client has a record from the moment that it is there.
+  wake(slot: Slot): Connection {
+    throw new Error(`slot ${slot} received bytes before it was connected, which cannot be`);
+  }
+
+  start(): void {}
+
+  ended(): void {}
+}

@@ -1,0 +1,87 @@
+// The connection record: exists while a thread works for a connection, and joins its reader and its writer. It is what a
+// handler of `listen` is given, what `connect` returns, and what the HTTP loop reads from and writes to.
+
+import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
+import type { Thread } from '../threads/thread.js';
+import type { Network } from './network.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
+
+/** How long what is left of a connection may take to go away after it was closed, in milliseconds, unless an option says otherwise. */
+export const defaultLinger = 10_000;
+
+/**
+ * A connection to a peer: a TCP or Unix-domain socket, as a pair of a {@link Reader} and a {@link Writer}.
+ * It belongs to the thread that it was made for, and is closed when that thread is over.
+ */
+export class Connection {
+  /** Reads what the peer sends. */
+  readonly reader: Reader;
+  /** Writes to the peer. */
+  readonly writer: Writer;
+  /** @internal The network it is on. */
+  readonly network: Network;
+  /** @internal Its row in the network's arrays. */
+  readonly slot: Slot;
+  /** @internal The thread that it belongs to. */
+  thread: Thread<unknown> | undefined;
+
+  #closed = false;
+  #reason: ConnectionError | undefined;
+
+  /** @internal */
+  constructor(network: Network, slot: Slot) {
+    this.network = network;
+    this.slot = slot;
+    this.reader = new Reader(this);
+    this.writer = new Writer(this);
+  }
+
+  /** The peer's address, `127.0.0.1:5678` or `[::1]:5678`; the empty string for a Unix-domain socket, and after the connection has closed. */
+  get peer(): string {
+    return this.#closed ? '' : this.network.layer.peer(this.slot);
+  }
+
+  /** True when nothing can be received or sent any more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Why the connection closed: undefined while it has not, and when both sides had ended. */
+  get reason(): ConnectionError | undefined {
+    return this.#reason;
+  }
+
+  /** Ends the connection at once with RST; what is still queued for the peer is dropped. */
+  reset(): void {
+    if (!this.#closed) this.network.layer.reset(this.slot);
+  }
+
+  /** @internal For the primitives: the error that says why a closed connection cannot be used. */
+  closedError(): ConnectionError {
+    const cause = this.#reason;
+    return new ConnectionError(
+      cause?.code ?? 'ERR_CLOSED',
+      cause === undefined ? 'the connection is closed' : `the connection is closed: ${cause.message}`,
+      { cause },
+    );
+  }
+
+  /** @internal The layer says that it is gone. */
+  close(reason: ConnectionError | undefined): void {
+    this.#closed = true;
+    this.#reason = reason;
+  }
+
+  /** @internal The slot's deadline, which the reader and the writer have set, has passed for one of them. */
+  expire(): void {
+    this.reader.expire();
+    this.writer.expire();
+    this.updateDeadline();
+  }
+
+  /** @internal Tells the network which of the two deadlines comes first. */
+  updateDeadline(): void {
+    if (!this.#closed) this.network.setDeadline(this.slot, Math.min(this.reader.parkedUntil, this.writer.parkedUntil));
+  }
+}

@@ -1,0 +1,204 @@
+// `listen`: any protocol over TCP or a Unix-domain socket, its handler a thread for each connection.
+
+import { type Address, type ConnectionError, formatAddress, type Slot } from '../event-layer/event-layer.js';
+import { isTask, type Task } from '../threads/task.js';
+import { Thread } from '../threads/thread.js';
+import { Connection, defaultLinger } from './connection.js';
+import { type CloseOptions, type ConnectionCounts, Listener } from './listener.js';
+import { Network, SlotState } from './network.js';
+import { checkOptions, type OptionRules } from './options.js';
+
+/** Where to listen or connect to. */
+export interface AddressOptions {
+  /** TCP port, 0 to 65535; 0 lets the system choose one. */
+  port?: number;
+  /** Host name or IP address. */
+  hostname?: string;
+  /** Path of a Unix-domain socket, instead of port and hostname. */
+  path?: string;
+}
+
+export interface ListenOptions extends AddressOptions {
+  /** How many connections the kernel may hold before they are accepted. Default 511. */
+  backlog?: number;
+  /** How long a closed connection may take to go away before it is reset, in milliseconds. Default 10,000. */
+  lingerTimeout?: number;
+  /** Told of what a handler throws, of `finally` blocks that do not end, and of accepting that fails. Default: printed to standard error. */
+  onError?: (error: unknown, connection: Connection | undefined) => void;
+  /** The network to listen on. Default: that of the running thread, else that of the process. */
+  network?: Network;
+}
+
+/** What a listening socket is to whoever opened it. */
+export interface TcpServer extends AsyncDisposable {
+  /** Where it listens, as a message would name it: `127.0.0.1:7000`. */
+  readonly address: string;
+  /** The TCP port, or `undefined` for a Unix-domain socket. */
+  readonly port: number | undefined;
+  /** The event layer's name. */
+  readonly eventLayer: string;
+  readonly connections: ConnectionCounts;
+  /** The threads at work, one for each connection. */
+  threads(): Iterable<Thread<unknown>>;
+  /** Stops accepting, waits for the handlers, unwinds them at the deadline; resolves when everything is gone. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+export const addressRules: OptionRules = {
+  port: { whole: [0, 65_535] },
+  hostname: { type: 'string' },
+  path: { type: 'string' },
+};
+
+const rules: OptionRules = {
+  ...addressRules,
+  backlog: { whole: [1, 65_535] },
+  lingerTimeout: { number: [0, Infinity] },
+  onError: { type: 'function' },
+  network: { instance: Network },
+};
+
+/** The address that options describe. @throws {TypeError} if both a path and a port are given, or neither */
+export function addressOf(
+  where: string,
+  options: AddressOptions,
+  defaults: { hostname: string; port?: number },
+): Address {
+  const { path, hostname = defaults.hostname, port = defaults.port } = options;
+  if (path !== undefined) {
+    if (options.port !== undefined) throw new TypeError(`${where}: path and port are both given; expected one of them`);
+    return { path };
+  }
+  if (port === undefined) throw new TypeError(`${where}: neither port nor path is given; expected one of them`);
+  return { hostname, port };
+}
+
+/**
+ * Serves a protocol of your own. The handler runs as a thread for each connection, reads and writes in straight lines, and
+ * is unwound when the connection is reset; the peer's FIN is to it the end of input. When it returns, what it wrote is sent,
+ * and the connection is closed; if it throws, the connection is reset and `onError` is told.
+ *
+ * ```ts
+ * await listen({ port: 7000 }, function* ({ reader, writer }) {
+ *   for (let line; (line = yield* reader.readLine(1024)) !== undefined; ) yield* writer.write(`${line}\n`);
+ * });
+ * ```
+ *
+ * @returns (a promise of) the server, which is listening
+ * @throws {TypeError | RangeError} for options that are wrong; rejects with the system's error (`EADDRINUSE`, …)
+ */
+export async function listen(
+  options: ListenOptions,
+  handler: (connection: Connection) => Task<void>,
+): Promise<TcpServer> {
+  checkOptions('listen', options, rules);
+  if (typeof handler !== 'function') {
+    throw new TypeError(`listen: the handler is ${typeof handler}; expected a generator function`);
+  }
+  const address = addressOf('listen', options, { hostname: '0.0.0.0' });
+  const server = new RawListener(options, handler);
+  await server.open(address, options.backlog ?? 511);
+  return {
+    get address() {
+      return formatAddress(server.address);
+    },
+    get port() {
+      return 'port' in server.address ? server.address.port : undefined;
+    },
+    eventLayer: server.network.layer.name,
+    get connections() {
+      return server.connections;
+    },
+    threads: () => server.threads(),
+    close: (closeOptions) => server.close(closeOptions),
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+}
+
+class RawListener extends Listener {
+  readonly #handler: (connection: Connection) => Task<void>;
+  readonly #linger: number;
+  readonly #onError: (error: unknown, connection: Connection | undefined) => void;
+
+  constructor(options: ListenOptions, handler: (connection: Connection) => Task<void>) {
+    super(options.network ?? Network.current());
+    this.#handler = handler;
+    this.#linger = options.lingerTimeout ?? defaultLinger;
+    this.#onError = options.onError ?? printError;
+  }
+
+  *threads(): Generator<Thread<unknown>, void, void> {
+    for (const slot of this.network.slotsOf(this)) {
+      const thread = this.network.connection(slot)?.thread;
+      if (thread !== undefined) yield thread;
+    }
+  }
+
+  protected begin(slot: Slot): void {
+    const connection = new Connection(this.network, slot);
+    this.network.attach(connection);
+    this.network.setState(slot, SlotState.handling);
+    const report = (error: unknown) => this.#report(error, connection);
+    const thread = new Thread(
+      () => this.#attend(connection),
+      this.#handler.name || 'handler',
+      undefined,
+      this.network.scheduler,
+      report,
+    );
+    connection.thread = thread;
+    thread.whenOver(() => this.#over(connection, thread));
+    this.network.scheduler.resume(thread);
+  }
+
+  *#attend(connection: Connection): Task<void> {
+    const task: unknown = this.#handler(connection);
+    if (!isTask(task))
+      throw new TypeError(`listen: the handler returned ${typeof task}; expected a generator function`);
+    yield* task;
+  }
+
+  #over(connection: Connection, thread: Thread<unknown>): void {
+    if (connection.closed) return;
+    if (thread.outcome === 'returned' && !this.overdue) this.network.linger(connection.slot, this.#linger);
+    else connection.reset();
+  }
+
+  // Every connection of a raw listener has a thread from its first moment to its last, so none is ever idle.
+  wake(slot: Slot): Connection {
+    throw new Error(`slot ${slot} of ${this} is idle, which cannot be`);
+  }
+
+  start(): void {}
+
+  ended(): void {
+    // The reader has been told; whether to go on writing is for the handler to decide.
+  }
+
+  expired(): void {}
+
+  protected retire(): void {
+    // Only the protocol knows when it may end; the deadline is for those that do not.
+  }
+
+  protected lost(connection: Connection, reason: ConnectionError | undefined): void {
+    connection.thread?.unwind(reason ?? connection.closedError());
+  }
+
+  protected failed(error: unknown): void {
+    this.#report(error, undefined);
+  }
+
+  #report(error: unknown, connection: Connection | undefined): void {
+    try {
+      this.#onError(error, connection);
+    } catch (thrown) {
+      printError(thrown);
+    }
+  }
+}
+
+/** The default of every `onError`, and the last resort when one throws. */
+export function printError(error: unknown): void {
+  console.error(error);
+}

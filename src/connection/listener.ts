@@ -1,0 +1,198 @@
+// What `listen` and `serve` share: a listening socket, the connections that it has accepted, and closing in good order.
+// The two differ in what they do with a connection; that is in the abstract methods.
+
+import {
+  type Address,
+  type ConnectionError,
+  formatAddress,
+  type ListenerId,
+  type Slot,
+} from '../event-layer/event-layer.js';
+import { ThreadError } from '../threads/errors.js';
+import type { TimerTarget } from '../threads/timers.js';
+import type { Connection } from './connection.js';
+import { type Network, type Owner, SlotState } from './network.js';
+
+/** How many connections a listener has, by what they are doing. */
+export interface ConnectionCounts {
+  /** Open, with nothing to do: new, or between two requests. */
+  idle: number;
+  /** A request is being read. */
+  reading: number;
+  /** A handler is at work. */
+  handling: number;
+  /** A response is being written. */
+  writing: number;
+  /** Closed by this side; the last bytes are on their way. */
+  closing: number;
+  /** All of these. */
+  total: number;
+}
+
+export interface CloseOptions {
+  /** How long what is in flight may take to finish, in milliseconds, before it is unwound. Default 10,000. */
+  deadline?: number;
+}
+
+/** The reason that threads are unwound with when their server's deadline for closing has passed. */
+export class ServerClosedError extends ThreadError {
+  override readonly name = 'ServerClosedError';
+
+  constructor() {
+    super('ERR_SERVER_CLOSED', 'the server is closing, and its deadline has passed');
+  }
+}
+
+/** After the deadline, threads have their unwinding limit to be over; then their connections are reset. */
+const resetDelay = 100;
+
+export abstract class Listener implements Owner {
+  readonly network: Network;
+  /** Set when `close` has been called. */
+  protected closing = false;
+  /** Set when the deadline of `close` has passed: whatever ends from now on ends at once. */
+  protected overdue = false;
+
+  #id: ListenerId | undefined;
+  #address: Address = { path: '' };
+  #open = 0;
+  #closed: Promise<void> | undefined;
+  #allGone: (() => void) | undefined;
+
+  constructor(network: Network) {
+    this.network = network;
+  }
+
+  abstract wake(slot: Slot): Connection;
+  abstract start(connection: Connection): void;
+  abstract ended(slot: Slot, connection: Connection | undefined): void;
+  abstract expired(slot: Slot): void;
+  /** A connection has been accepted and counted. */
+  protected abstract begin(slot: Slot): void;
+  /** `close` has been called: what is idle may end now. */
+  protected abstract retire(slot: Slot): void;
+  /** A connection has gone while a thread was working for it. */
+  protected abstract lost(connection: Connection, reason: ConnectionError | undefined): void;
+  /** Accepting, or something else that belongs to no connection, has failed. Must not throw. */
+  protected abstract failed(error: unknown): void;
+
+  /** Where it listens. */
+  get address(): Address {
+    return this.#address;
+  }
+
+  get connections(): ConnectionCounts {
+    const counts: ConnectionCounts = { idle: 0, reading: 0, handling: 0, writing: 0, closing: 0, total: this.#open };
+    for (const slot of this.network.slotsOf(this)) {
+      switch (this.network.state(slot)) {
+        case SlotState.idle:
+          counts.idle++;
+          break;
+        case SlotState.reading:
+          counts.reading++;
+          break;
+        case SlotState.handling:
+          counts.handling++;
+          break;
+        case SlotState.writing:
+          counts.writing++;
+          break;
+        case SlotState.closing:
+          counts.closing++;
+          break;
+      }
+    }
+    return counts;
+  }
+
+  /** @throws (rejects) with the system's error, its message naming the address */
+  async open(address: Address, backlog: number): Promise<void> {
+    const { layer } = this.network;
+    const { listener, address: got } = await layer.listen({ address, backlog });
+    this.#id = listener;
+    this.#address = got;
+    this.network.adoptListener(listener, this, (error) => this.failed(error));
+  }
+
+  opened(slot: Slot): void {
+    this.#open++;
+    this.begin(slot);
+  }
+
+  closed(_slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
+    this.#open--;
+    if (connection !== undefined) this.lost(connection, reason);
+    if (this.#open === 0) this.#allGone?.();
+  }
+
+  /**
+   * Stops accepting, lets what is in flight finish, unwinds the rest at the deadline, and resolves when nothing is left:
+   * no connection, thread, timer or descriptor. Calling it again returns the same promise; a shorter deadline counts.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    const { deadline = 10_000 } = options;
+    if (!(deadline >= 0)) {
+      throw new RangeError(`close: deadline is ${deadline}; expected a number of milliseconds from 0 to Infinity`);
+    }
+    if (deadline !== Infinity) this.#armDeadline(deadline);
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.closing = true;
+    const { network } = this;
+    const id = this.#id;
+    const unlistened = id === undefined ? undefined : network.layer.unlisten(id);
+    for (const slot of network.slotsOf(this)) this.retire(slot);
+    if (this.#open > 0) {
+      await new Promise<void>((resolve) => {
+        this.#allGone = resolve;
+      });
+    }
+    await unlistened;
+    if (id !== undefined) network.dropListener(id);
+    for (const timer of this.#deadlineTimers) network.scheduler.timers.cancel(timer);
+    this.#deadlineTimers.clear();
+  }
+
+  readonly #deadlineTimers = new Set<number>();
+
+  #armDeadline(milliseconds: number): void {
+    const { scheduler } = this.network;
+    const target: TimerTarget = {
+      timerFired: () => {
+        this.#deadlineTimers.delete(timer);
+        this.#endAll();
+      },
+    };
+    const timer = scheduler.armIn(milliseconds, target, 0);
+    this.#deadlineTimers.add(timer);
+  }
+
+  /** The deadline of `close` has passed. */
+  #endAll(): void {
+    this.overdue = true;
+    const { network } = this;
+    const reason = new ServerClosedError();
+    let unwinding = false;
+    for (const slot of network.slotsOf(this)) {
+      const thread = network.connection(slot)?.thread;
+      if (thread === undefined || thread.state === 'over') {
+        network.layer.reset(slot);
+      } else {
+        thread.unwind(reason);
+        unwinding = true;
+      }
+    }
+    if (unwinding) this.#armDeadline(network.scheduler.unwindLimit + resetDelay);
+  }
+
+  toString(): string {
+    return formatAddress(this.#address);
+  }
+}

@@ -1,0 +1,266 @@
+// A network: one event layer, the scheduler of the threads that live on it, and a row for each slot in the arrays below.
+// It receives what the layer tells and passes it to the connection concerned, or, where a slot has none because it is idle,
+// to the owner of the slot: the listener that accepted it, or the client that asked for it.
+
+import { chooseEventLayer } from '../event-layer/choose.js';
+import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
+import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
+import { currentThread } from '../threads/thread.js';
+import type { TimerTarget } from '../threads/timers.js';
+import type { Connection } from './connection.js';
+
+/** What a slot is doing; kept as one byte in the slot's row. */
+export const SlotState = {
+  /** Nobody has it. */
+  free: 0,
+  /** Asked for by `connect`, not there yet. */
+  connecting: 1,
+  /** Open, and no thread is working for it: it owns no object. */
+  idle: 2,
+  /** A thread reads a request. */
+  reading: 3,
+  /** A handler has the request. Connections of `listen` are always in this state. */
+  handling: 4,
+  /** A response is being written. */
+  writing: 5,
+  /** This side has sent FIN; what still comes in is thrown away. */
+  closing: 6,
+} as const;
+export type SlotState = (typeof SlotState)[keyof typeof SlotState];
+
+/** Whom a slot belongs to. None of these may throw. */
+export interface Owner {
+  /** The connection is there. */
+  opened(slot: Slot): void;
+  /** Bytes have come for an idle slot. @returns its new connection, whose thread `start` will be asked to start */
+  wake(slot: Slot): Connection;
+  /** The bytes are with the connection that `wake` has returned: its thread may run. */
+  start(connection: Connection): void;
+  /** The peer has sent FIN. `connection` is undefined if the slot is idle. */
+  ended(slot: Slot, connection: Connection | undefined): void;
+  /** The deadline of an idle slot has passed. */
+  expired(slot: Slot): void;
+  /** The connection is gone; the slot is no longer the owner's. */
+  closed(slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void;
+}
+
+const networks = new WeakMap<Scheduler, Network>();
+let shared: Network | undefined;
+
+export class Network implements EventSink, TimerTarget {
+  readonly layer: EventLayer;
+  readonly scheduler: Scheduler;
+
+  // One row a slot. `#connections` is empty for idle slots.
+  readonly #owners: (Owner | undefined)[] = [];
+  readonly #connections: (Connection | undefined)[] = [];
+  #states = new Uint8Array(64);
+  /** When something is to happen if nothing else does, in milliseconds of the scheduler; `Infinity` is never. */
+  #deadlines = new Float64Array(64).fill(Infinity);
+  /** The slot's timer in the wheel, 0 is none. It may be due before the deadline, which may have been put off since; never after. */
+  #timers = new Int32Array(64);
+  readonly #listeners = new Map<ListenerId, { owner: Owner; acceptFailed: (error: Error) => void }>();
+
+  /** @param scheduler Default: one of the network's own, which reports errors as uncaught exceptions */
+  constructor(layer: EventLayer, scheduler?: Scheduler) {
+    this.layer = layer;
+    layer.start(this);
+    this.scheduler = scheduler ?? new Scheduler(layer);
+    networks.set(this.scheduler, this);
+  }
+
+  /** The network of the process, made when it is first asked for, on the best event layer of the machine. */
+  static default(): Network {
+    if (shared === undefined) {
+      const layer = chooseEventLayer();
+      const scheduler = defaultScheduler();
+      shared = new Network(layer, scheduler);
+      scheduler.attach(layer);
+    }
+    return shared;
+  }
+
+  /** The network whose scheduler that is; the process's own for a scheduler without one. */
+  static of(scheduler: Scheduler | undefined): Network {
+    return (scheduler && networks.get(scheduler)) ?? Network.default();
+  }
+
+  /** The network of the running thread, else that of the process. */
+  static current(): Network {
+    return Network.of(currentThread()?.scheduler);
+  }
+
+  /** Lets a listener of the layer belong to an owner. `acceptFailed` is told when accepting fails for the time being. */
+  adoptListener(listener: ListenerId, owner: Owner, acceptFailed: (error: Error) => void): void {
+    this.#listeners.set(listener, { owner, acceptFailed });
+  }
+
+  dropListener(listener: ListenerId): void {
+    this.#listeners.delete(listener);
+  }
+
+  /** Gives a slot to an owner. */
+  adopt(slot: Slot, owner: Owner, state: SlotState): void {
+    if (slot >= this.#states.length) this.#grow(slot);
+    this.#owners[slot] = owner;
+    this.#connections[slot] = undefined;
+    this.#states[slot] = state;
+    this.#deadlines[slot] = Infinity;
+  }
+
+  /** The slot's connection, if it is not idle. */
+  connection(slot: Slot): Connection | undefined {
+    return this.#connections[slot];
+  }
+
+  /** Makes the connection the slot's record, which is told of its events from now on. */
+  attach(connection: Connection): void {
+    this.#connections[connection.slot] = connection;
+  }
+
+  /** Lets the slot's record go: whatever comes next is told to the owner. */
+  release(slot: Slot): void {
+    this.#connections[slot] = undefined;
+    this.#states[slot] = SlotState.idle;
+  }
+
+  state(slot: Slot): SlotState {
+    return this.#states[slot] as SlotState; // only set from SlotState
+  }
+
+  setState(slot: Slot, state: SlotState): void {
+    this.#states[slot] = state;
+  }
+
+  /** The slots of an owner. */
+  *slotsOf(owner: Owner): Generator<Slot, void, void> {
+    for (let slot = 0; slot < this.#owners.length; slot++) if (this.#owners[slot] === owner) yield slot;
+  }
+
+  /**
+   * Sets when the slot's deadline is, in place of the one before. Putting it off costs a store; the timer is moved when it comes up.
+   * @param time milliseconds of the scheduler's clock; `Infinity` for none
+   */
+  setDeadline(slot: Slot, time: number): void {
+    const earlier = time < this.#deadlines[slot];
+    this.#deadlines[slot] = time;
+    const timer = this.#timers[slot];
+    if (time === Infinity || (timer !== 0 && !earlier)) return;
+    if (timer !== 0) this.scheduler.timers.cancel(timer);
+    this.#timers[slot] = this.scheduler.armAt(time, this, slot);
+  }
+
+  /** Sends FIN after what is queued, and throws away what still comes in until the peer has ended too; resets it at the deadline. */
+  linger(slot: Slot, milliseconds: number): void {
+    if (this.#states[slot] === SlotState.closing) return;
+    this.#connections[slot] = undefined;
+    this.#states[slot] = SlotState.closing;
+    this.layer.finish(slot);
+    this.layer.resumeReading(slot);
+    this.setDeadline(slot, this.scheduler.now + milliseconds);
+  }
+
+  // What the layer tells.
+
+  beginTurn(): void {
+    this.scheduler.beginTurn();
+  }
+
+  endTurn(): void {
+    this.scheduler.endTurn();
+  }
+
+  accepted(slot: Slot, listener: ListenerId): void {
+    const entry = this.#listeners.get(listener);
+    if (entry === undefined) {
+      this.layer.reset(slot); // it was under way when the listener was closed
+      return;
+    }
+    this.adopt(slot, entry.owner, SlotState.idle);
+    entry.owner.opened(slot);
+  }
+
+  connected(slot: Slot): void {
+    this.#owners[slot]?.opened(slot);
+  }
+
+  received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
+    if (this.#states[slot] === SlotState.closing) return;
+    let connection = this.#connections[slot];
+    if (connection === undefined) {
+      const owner = this.#owners[slot];
+      if (owner === undefined) return;
+      connection = owner.wake(slot);
+      connection.reader.lend(buffer, start, end);
+      owner.start(connection);
+    } else {
+      connection.reader.lend(buffer, start, end);
+      connection.reader.wake();
+    }
+    connection.reader.keep();
+  }
+
+  ended(slot: Slot): void {
+    if (this.#states[slot] === SlotState.closing) return; // the layer closes it by itself
+    const connection = this.#connections[slot];
+    connection?.reader.end();
+    this.#owners[slot]?.ended(slot, connection);
+    connection?.reader.wake();
+  }
+
+  drained(slot: Slot): void {
+    this.#connections[slot]?.writer.wake();
+  }
+
+  flushed(slot: Slot): void {
+    this.#connections[slot]?.writer.flushed();
+  }
+
+  closed(slot: Slot, reason: ConnectionError | undefined): void {
+    const connection = this.#connections[slot];
+    const owner = this.#owners[slot];
+    const timer = this.#timers[slot];
+    if (timer !== 0) this.scheduler.timers.cancel(timer);
+    this.#timers[slot] = 0;
+    this.#deadlines[slot] = Infinity;
+    this.#states[slot] = SlotState.free;
+    this.#connections[slot] = undefined;
+    this.#owners[slot] = undefined;
+    connection?.close(reason);
+    owner?.closed(slot, connection, reason);
+    connection?.reader.wake();
+    connection?.writer.wake();
+  }
+
+  acceptFailed(listener: ListenerId, error: Error): void {
+    this.#listeners.get(listener)?.acceptFailed(error);
+  }
+
+  /** A slot's timer has fired. */
+  timerFired(slot: number): void {
+    this.#timers[slot] = 0;
+    const deadline = this.#deadlines[slot];
+    if (deadline > this.scheduler.now) {
+      if (deadline !== Infinity) this.#timers[slot] = this.scheduler.armAt(deadline, this, slot);
+      return;
+    }
+    this.#deadlines[slot] = Infinity;
+    const connection = this.#connections[slot];
+    if (this.#states[slot] === SlotState.closing) this.layer.reset(slot);
+    else if (connection !== undefined) connection.expire();
+    else this.#owners[slot]?.expired(slot);
+  }
+
+  #grow(slot: Slot): void {
+    const length = Math.max(this.#states.length * 2, slot + 1);
+    const states = new Uint8Array(length);
+    const timers = new Int32Array(length);
+    const deadlines = new Float64Array(length).fill(Infinity);
+    states.set(this.#states);
+    timers.set(this.#timers);
+    deadlines.set(this.#deadlines);
+    this.#states = states;
+    this.#timers = timers;
+    this.#deadlines = deadlines;
+  }
+}

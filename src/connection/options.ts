@@ -1,0 +1,55 @@
+// Checking options: what is wrong is told at once, with the name of the option, what was found, and what was expected.
+
+/** What an option may be. `null`-valued and `undefined` options count as not given only if they are `undefined`. */
+export type OptionRule =
+  | { type: 'string' | 'function' | 'boolean' }
+  /** A whole number in a range, both ends included. */
+  | { whole: readonly [number, number] }
+  /** A number in a range, both ends included. */
+  | { number: readonly [number, number] }
+  | { instance: abstract new (...args: never[]) => object };
+
+export type OptionRules = Readonly<Record<string, OptionRule>>;
+
+/**
+ * @param where the function whose options they are, for the message
+ * @throws {TypeError} for an unknown option or one of the wrong type
+ * @throws {RangeError} for a number that is out of range
+ */
+export function checkOptions(where: string, options: object, rules: OptionRules): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`${where}: the options are ${show(options)}; expected an object`);
+  }
+  for (const [name, value] of Object.entries(options)) {
+    const rule = rules[name];
+    if (!Object.hasOwn(rules, name)) {
+      throw new TypeError(
+        `${where}: unknown option ${JSON.stringify(name)}; expected one of ${Object.keys(rules).join(', ')}`,
+      );
+    }
+    if (value !== undefined) checkOption(`${where}: ${name}`, value, rule);
+  }
+}
+
+function checkOption(name: string, value: unknown, rule: OptionRule): void {
+  if ('type' in rule) {
+    if (typeof value !== rule.type) throw new TypeError(`${name} is ${show(value)}; expected a ${rule.type}`);
+  } else if ('instance' in rule) {
+    if (!(value instanceof rule.instance))
+      throw new TypeError(`${name} is ${show(value)}; expected a ${rule.instance.name}`);
+  } else {
+    const whole = 'whole' in rule;
+    const [low, high] = whole ? rule.whole : rule.number;
+    const kind = whole ? 'a whole number' : 'a number';
+    const expected = `expected ${kind} from ${low} to ${high}`;
+    if (typeof value !== 'number') throw new TypeError(`${name} is ${show(value)}; ${expected}`);
+    if (!(value >= low && value <= high) || (whole && !Number.isInteger(value))) {
+      throw new RangeError(`${name} is ${value}; ${expected}`);
+    }
+  }
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
+}

@@ -1,0 +1,382 @@
+// Reading from a connection. The thread parks, dry, only when what it asks for has not come yet.
+//
+// Bytes stand in one of two places: in the event layer's buffer, which is lent for the duration of the turn's call and read
+// in place; or, when the thread has parked with bytes unread, in a buffer of the reader's own, to which later bytes are
+// appended. A reader that has nothing unread holds no buffer.
+
+import { ConnectionError } from '../event-layer/event-layer.js';
+import { type Task, Wait } from '../threads/task.js';
+import { runningThread, type Thread } from '../threads/thread.js';
+import type { Connection } from './connection.js';
+
+/** This many unread bytes pause the reading from the socket until a thread asks for more. */
+export const readAhead = 64 * 1024;
+
+const nothing = new Uint8Array(0);
+const smallestBuffer = 256;
+
+const LF = 10;
+const CR = 13;
+
+export class Reader {
+  /** @internal The buffer that the unread bytes stand in, from `start` up to `limit`. Protocol code parses in place and then calls `consume`. */
+  bytes: Uint8Array = nothing;
+  /** @internal */
+  start = 0;
+  /** @internal */
+  limit = 0;
+  /**
+   * The longest that a read may stay parked, in milliseconds, before it throws `ERR_READ_TIMEOUT`. Counted anew for each park.
+   * Default `Infinity`.
+   */
+  timeout = Infinity;
+  /** @internal A point in time, in milliseconds of the scheduler, at which a parked read throws `ERR_READ_TIMEOUT`, whatever has come meanwhile. */
+  deadline = Infinity;
+  /** @internal When the thread parked here is to be woken with a timeout; `Infinity` when none is parked. */
+  parkedUntil = Infinity;
+
+  readonly #connection: Connection;
+  #parked: Thread<unknown> | undefined;
+  #lent = false;
+  #paused = false;
+  #ended = false;
+  #late = false;
+
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Bytes that can be read without parking. */
+  get buffered(): number {
+    return this.limit - this.start;
+  }
+
+  /** True when the peer has ended and everything it sent has been read. */
+  get ended(): boolean {
+    return this.#ended && this.start === this.limit;
+  }
+
+  /** @internal True when the peer has sent FIN, read or not. */
+  get finished(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * The next bytes, as many as are there; parks while there are none.
+   * @returns a view that is valid until the thread next parks or reads, whichever comes first: copy what is to be kept. `undefined` at the end of input
+   * @throws {ConnectionError} if the connection is closed (`ECONNRESET`, …) or nothing came in time (`ERR_READ_TIMEOUT`)
+   */
+  *read(): Task<Uint8Array | undefined> {
+    while (this.start === this.limit) if (!(yield* this.more())) return undefined;
+    const view = this.#view();
+    this.consume(view.length);
+    return view;
+  }
+
+  /**
+   * Exactly `count` bytes.
+   * @returns a copy, yours to keep
+   * @throws {ConnectionError} `ERR_ENDED` if the input ends before, what had come staying unread; else as `read`
+   */
+  *readExactly(count: number): Task<Uint8Array> {
+    checkCount('readExactly', 'count', count);
+    const bytes = new Uint8Array(count);
+    // Small counts are waited for in one piece, so that nothing is consumed if the input ends; large ones are moved as they come.
+    if (count <= readAhead) {
+      while (this.buffered < count) if (!(yield* this.more())) throw endedEarly(`${count} bytes`, this.buffered);
+      bytes.set(this.bytes.subarray(this.start, this.start + count));
+      this.consume(count);
+      return bytes;
+    }
+    for (let filled = 0; filled < count; ) {
+      if (this.buffered === 0 && !(yield* this.more())) throw endedEarly(`${count} bytes`, filled);
+      const part = Math.min(this.buffered, count - filled);
+      bytes.set(this.bytes.subarray(this.start, this.start + part), filled);
+      this.consume(part);
+      filled += part;
+    }
+    return bytes;
+  }
+
+  /**
+   * The bytes up to a delimiter, which is consumed and not returned. A client that drips bytes costs O(1) for each.
+   * @param delimiter at least one byte; a string stands for its UTF-8 bytes
+   * @param limit the most bytes that may come before the delimiter
+   * @returns a copy, yours to keep; `undefined` if the input ends without another byte
+   * @throws {ConnectionError} `ERR_LIMIT` if there are more bytes than that, `ERR_ENDED` if the input ends without the delimiter; else as `read`
+   */
+  *readUntil(delimiter: Uint8Array | string, limit: number): Task<Uint8Array | undefined> {
+    const mark = typeof delimiter === 'string' ? new TextEncoder().encode(delimiter) : delimiter;
+    if (mark.length === 0)
+      throw new ConnectionError('ERR_RANGE', 'readUntil: delimiter is empty; expected one byte or more');
+    checkCount('readUntil', 'limit', limit);
+    for (let searched = 0; ; ) {
+      const found = indexOf(this.bytes, mark, this.start + searched, this.limit);
+      const length = found === -1 ? this.buffered - mark.length + 1 : found - this.start;
+      if (length > limit) throw overLimit('readUntil', limit);
+      if (found !== -1) {
+        const bytes = copy(this.bytes.subarray(this.start, found));
+        this.consume(length + mark.length);
+        return bytes;
+      }
+      searched = Math.max(0, length); // a delimiter may have begun in the last bytes
+      if (!(yield* this.more())) {
+        if (this.buffered === 0) return undefined;
+        throw endedEarly('the delimiter', this.buffered);
+      }
+    }
+  }
+
+  /**
+   * A line of text, without its LF or CRLF; at the end of input also a last line that has none.
+   * @param limit the most bytes that the line may have, its end not counted
+   * @returns the line, decoded as UTF-8; `undefined` at the end of input
+   * @throws {ConnectionError} `ERR_LIMIT` if the line is longer; else as `read`
+   */
+  *readLine(limit: number): Task<string | undefined> {
+    checkCount('readLine', 'limit', limit);
+    for (let searched = 0; ; ) {
+      const found = this.bytes.subarray(this.start + searched, this.limit).indexOf(LF);
+      if (found !== -1) {
+        const length = searched + found;
+        return this.#line(length, length + 1, limit);
+      }
+      searched = this.buffered;
+      if (searched > limit + 1) throw overLimit('readLine', limit); // one more: it may be the CR
+      if (!(yield* this.more()))
+        return this.buffered === 0 ? undefined : this.#line(this.buffered, this.buffered, limit);
+    }
+  }
+
+  /**
+   * At least `count` bytes without consuming them; fewer only at the end of input.
+   * @returns a view of all that is there, valid until the thread next parks or reads
+   * @throws {ConnectionError} as `read`
+   */
+  *peek(count: number): Task<Uint8Array> {
+    checkCount('peek', 'count', count);
+    while (this.buffered < count) if (!(yield* this.more())) break;
+    return this.#view();
+  }
+
+  /** Consumes `count` bytes unseen, without holding them. @returns how many there were: fewer only at the end of input. @throws {ConnectionError} as `read` */
+  *skip(count: number): Task<number> {
+    checkCount('skip', 'count', count);
+    let skipped = 0;
+    while (skipped < count) {
+      if (this.buffered === 0 && !(yield* this.more())) break;
+      const part = Math.min(this.buffered, count - skipped);
+      this.consume(part);
+      skipped += part;
+    }
+    return skipped;
+  }
+
+  /**
+   * Everything up to the end of input.
+   * @param limit the most bytes that may come
+   * @returns a copy, yours to keep
+   * @throws {ConnectionError} `ERR_LIMIT` if there are more; else as `read`
+   */
+  *readAll(limit: number): Task<Uint8Array> {
+    checkCount('readAll', 'limit', limit);
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (let view: Uint8Array | undefined; (view = yield* this.read()) !== undefined; ) {
+      length += view.length;
+      if (length > limit) throw overLimit('readAll', limit);
+      parts.push(copy(view));
+    }
+    return concat(parts, length);
+  }
+
+  /**
+   * @internal Parks until there are more unread bytes than now.
+   * @returns false if the input has ended instead
+   */
+  *more(): Task<boolean> {
+    const connection = this.#connection;
+    const before = this.buffered;
+    const thread = runningThread('read');
+    if (this.#parked !== undefined) {
+      throw new ConnectionError(
+        'ERR_BUSY',
+        `${this.#parked} is reading from this connection already; only one thread can`,
+      );
+    }
+    while (this.buffered === before) {
+      if (this.#ended) return false;
+      if (connection.closed) throw connection.closedError();
+      this.keep(); // the thread that lets the lent bytes go may be another than the one they were lent to
+      if (this.#paused) {
+        this.#paused = false;
+        connection.network.layer.resumeReading(connection.slot);
+      }
+      this.#parked = thread;
+      const until = Math.min(this.deadline, this.timeout === Infinity ? Infinity : thread.scheduler.now + this.timeout);
+      if (until !== Infinity) {
+        this.parkedUntil = until;
+        connection.updateDeadline();
+      }
+      try {
+        yield Wait.dry;
+      } finally {
+        this.#parked = undefined;
+        if (this.parkedUntil !== Infinity) {
+          this.parkedUntil = Infinity;
+          connection.updateDeadline();
+        }
+      }
+      if (this.#late) {
+        this.#late = false;
+        throw new ConnectionError('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
+      }
+    }
+    return true;
+  }
+
+  /** @internal Marks unread bytes as read. */
+  consume(count: number): void {
+    this.start += count;
+    if (this.start < this.limit) return;
+    this.bytes = nothing;
+    this.start = 0;
+    this.limit = 0;
+    this.#lent = false;
+    if (this.#paused && !this.#connection.closed) {
+      // So that a FIN behind what has been read is seen while nobody reads.
+      this.#paused = false;
+      this.#connection.network.layer.resumeReading(this.#connection.slot);
+    }
+  }
+
+  /** @internal Bytes have come: they may be read in place until `keep` is called. */
+  lend(buffer: Uint8Array, start: number, end: number): void {
+    if (this.start === this.limit) {
+      this.bytes = buffer;
+      this.start = start;
+      this.limit = end;
+      this.#lent = true;
+      return;
+    }
+    this.#makeRoom(end - start);
+    this.bytes.set(buffer.subarray(start, end), this.limit);
+    this.limit += end - start;
+  }
+
+  /** @internal The lent buffer goes back to the layer: what has not been read is moved to a buffer of our own. */
+  keep(): void {
+    if (this.#lent) {
+      this.#lent = false;
+      const unread = this.bytes.subarray(this.start, this.limit);
+      this.bytes = nothing;
+      this.start = 0;
+      this.limit = 0;
+      this.#makeRoom(unread.length);
+      this.bytes.set(unread);
+      this.limit = unread.length;
+    }
+    if (this.buffered >= readAhead && !this.#paused && this.#parked === undefined && !this.#connection.closed) {
+      this.#paused = true;
+      this.#connection.network.layer.pauseReading(this.#connection.slot);
+    }
+  }
+
+  /** @internal Resumes the thread that is parked here. */
+  wake(): void {
+    const thread = this.#parked;
+    if (thread !== undefined) thread.scheduler.resume(thread);
+  }
+
+  /** @internal The peer has sent FIN. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** @internal The connection's deadline has passed, perhaps for this side. */
+  expire(): void {
+    if (this.parkedUntil > this.#connection.network.scheduler.now) return;
+    this.#late = true;
+    this.parkedUntil = Infinity;
+    this.wake();
+  }
+
+  /** What is unread, as a plain Uint8Array on every layer: a `Buffer`, which some lend, has methods of the same name that do something else. */
+  #view(): Uint8Array {
+    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.buffered);
+  }
+
+  #line(length: number, consumed: number, limit: number): string {
+    const text = length > 0 && this.bytes[this.start + length - 1] === CR ? length - 1 : length;
+    if (text > limit) throw overLimit('readLine', limit);
+    const line = new TextDecoder().decode(this.bytes.subarray(this.start, this.start + text));
+    this.consume(consumed);
+    return line;
+  }
+
+  /** Makes the bytes stand in a buffer of our own with room for `more` behind them. */
+  #makeRoom(more: number): void {
+    if (!this.#lent && this.limit + more <= this.bytes.length) return;
+    const unread = this.limit - this.start;
+    const needed = unread + more;
+    // Moving to the front is worth it only if it frees half the buffer: so each byte is moved a bounded number of times.
+    if (!this.#lent && needed <= this.bytes.length / 2) {
+      this.bytes.copyWithin(0, this.start, this.limit);
+    } else {
+      const bytes = new Uint8Array(Math.max(smallestBuffer, 2 ** Math.ceil(Math.log2(needed))));
+      bytes.set(this.bytes.subarray(this.start, this.limit));
+      this.bytes = bytes;
+      this.#lent = false;
+    }
+    this.start = 0;
+    this.limit = unread;
+  }
+}
+
+/** Unlike `slice`, also copies if the bytes are a `Buffer`. */
+export function copy(bytes: Uint8Array): Uint8Array {
+  const own = new Uint8Array(bytes.length);
+  own.set(bytes);
+  return own;
+}
+
+/** Joins copies of chunks into one array. */
+export function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
+  if (parts.length === 1) return parts[0];
+  const whole = new Uint8Array(length);
+  let filled = 0;
+  for (const part of parts) {
+    whole.set(part, filled);
+    filled += part.length;
+  }
+  return whole;
+}
+
+/** Where `mark` begins in `bytes[from … end-1]`, or -1. */
+function indexOf(bytes: Uint8Array, mark: Uint8Array, from: number, end: number): number {
+  const last = end - mark.length;
+  for (let at = from; at <= last; at++) {
+    const next = bytes.subarray(at, last + 1).indexOf(mark[0]);
+    if (next === -1) return -1;
+    at += next;
+    let same = 1;
+    while (same < mark.length && bytes[at + same] === mark[same]) same++;
+    if (same === mark.length) return at;
+  }
+  return -1;
+}
+
+function checkCount(method: string, name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 0) {
+    throw new ConnectionError('ERR_RANGE', `${method}: ${name} is ${value}; expected a whole number of 0 or more`);
+  }
+}
+
+function endedEarly(expected: string, found: number): ConnectionError {
+  return new ConnectionError('ERR_ENDED', `the input ended before ${expected} had come; there were ${found} bytes`);
+}
+
+function overLimit(method: string, limit: number): ConnectionError {
+  return new ConnectionError('ERR_LIMIT', `${method}: more than the limit of ${limit} bytes`);
+}

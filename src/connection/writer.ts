@@ -1,0 +1,195 @@
+// Writing to a connection. What is written is copied into the event layer's output before the call returns, so its memory is
+// the caller's again at once. The thread parks, flooded, when the high-water mark is reached: no more than that is ever queued
+// for a client that does not take it.
+
+import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
+import { type Task, Wait } from '../threads/task.js';
+import { runningThread, type Thread } from '../threads/thread.js';
+import type { Connection } from './connection.js';
+
+/** Larger writes go out in pieces of this size, so that a piece never overshoots the high-water mark by more. */
+const pieceBytes = 16 * 1024;
+/** Strings up to this length are encoded straight into the output: UTF-8 takes at most 3 bytes for each UTF-16 unit. */
+const shortString = Math.floor(pieceBytes / 3);
+
+const encoder = new TextEncoder();
+
+export class Writer {
+  /**
+   * The longest that a write may stay parked without the peer taking a single byte, in milliseconds, before it throws
+   * `ERR_WRITE_TIMEOUT`. Default `Infinity`.
+   */
+  timeout = Infinity;
+  /** @internal When the thread parked here is to be looked at; `Infinity` when none is parked. */
+  parkedUntil = Infinity;
+
+  readonly #connection: Connection;
+  #parked: Thread<unknown> | undefined;
+  #finished = false;
+  #late = false;
+  #flushing = false;
+  /** Bytes queued when the deadline was set: if it has not fallen since, the peer has taken nothing. */
+  #queuedThen = 0;
+
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** True when writing would park. */
+  get flooded(): boolean {
+    const connection = this.#connection;
+    return !connection.closed && connection.network.layer.queued(connection.slot) >= highWaterMark;
+  }
+
+  /** True after `end`. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /**
+   * Writes bytes, or a string as UTF-8. Parks while the peer is flooded.
+   * @throws {ConnectionError} `ERR_ENDED` after `end`; `ECONNRESET`, `EPIPE`, … if the connection is closed; `ERR_WRITE_TIMEOUT`
+   */
+  *write(data: string | Uint8Array): Task<void> {
+    if (typeof data === 'string' && data.length <= shortString) {
+      if (this.flooded) yield* this.drain();
+      this.put(data);
+      return;
+    }
+    const bytes = typeof data === 'string' ? encoder.encode(data) : data;
+    for (let start = 0; start < bytes.length; start += pieceBytes) {
+      if (this.flooded) yield* this.drain();
+      this.put(bytes.subarray(start, start + pieceBytes));
+    }
+  }
+
+  /** Parks until the kernel has taken everything written so far. @throws as `write` */
+  *flush(): Task<void> {
+    const connection = this.#connection;
+    if (connection.closed) throw connection.closedError();
+    if (connection.network.layer.queued(connection.slot) === 0) return;
+    connection.network.layer.notifyFlushed(connection.slot);
+    this.#flushing = true;
+    try {
+      yield* this.#park(() => this.#flushing);
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  /** Ends our side: FIN goes out after everything written. Reading goes on. Calling it again changes nothing. */
+  *end(): Task<void> {
+    this.finish();
+  }
+
+  /** @internal What `end` does; it never parks. */
+  finish(): void {
+    const connection = this.#connection;
+    if (this.#finished || connection.closed) return;
+    this.#finished = true;
+    connection.network.layer.finish(connection.slot);
+  }
+
+  /** @internal Parks until the peer is no longer flooded. */
+  *drain(): Task<void> {
+    yield* this.#park(() => this.flooded);
+  }
+
+  /** @internal Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. */
+  put(data: string | Uint8Array): void {
+    const at = this.reserve(typeof data === 'string' ? data.length * 3 : data.length);
+    const { output } = this.#connection.network.layer;
+    if (typeof data === 'string') {
+      this.commit(at + encodeInto(data, output, at));
+    } else {
+      output.set(data, at);
+      this.commit(at + data.length);
+    }
+  }
+
+  /** @internal See `EventLayer.reserve`. @throws as `write` */
+  reserve(bytes: number): number {
+    const connection = this.#connection;
+    if (connection.closed) throw connection.closedError();
+    if (this.#finished) throw new ConnectionError('ERR_ENDED', 'write after end: FIN has been sent');
+    return connection.network.layer.reserve(connection.slot, bytes);
+  }
+
+  /** @internal See `EventLayer.commit`. */
+  commit(end: number): void {
+    this.#connection.network.layer.commit(this.#connection.slot, end);
+  }
+
+  /** @internal The layer says that there is room again, or the connection is gone. */
+  wake(): void {
+    const thread = this.#parked;
+    if (thread !== undefined) thread.scheduler.resume(thread);
+  }
+
+  /** @internal The layer says that everything is with the kernel. */
+  flushed(): void {
+    this.#flushing = false;
+    this.wake();
+  }
+
+  /** @internal The connection's deadline has passed, perhaps for this side. */
+  expire(): void {
+    const { now } = this.#connection.network.scheduler;
+    if (this.parkedUntil > now) return;
+    const queued = this.#connection.network.layer.queued(this.#connection.slot);
+    if (queued < this.#queuedThen) {
+      this.#queuedThen = queued;
+      this.parkedUntil = now + this.timeout;
+      return;
+    }
+    this.#late = true;
+    this.parkedUntil = Infinity;
+    this.wake();
+  }
+
+  *#park(waiting: () => boolean): Task<void> {
+    const connection = this.#connection;
+    const thread = runningThread('write');
+    if (this.#parked !== undefined) {
+      throw new ConnectionError(
+        'ERR_BUSY',
+        `${this.#parked} is writing to this connection already; only one thread can`,
+      );
+    }
+    while (waiting()) {
+      if (connection.closed) break;
+      this.#parked = thread;
+      if (this.timeout !== Infinity) {
+        this.#queuedThen = connection.network.layer.queued(connection.slot);
+        this.parkedUntil = thread.scheduler.now + this.timeout;
+        connection.updateDeadline();
+      }
+      try {
+        yield Wait.flooded;
+      } finally {
+        this.#parked = undefined;
+        if (this.parkedUntil !== Infinity) {
+          this.parkedUntil = Infinity;
+          connection.updateDeadline();
+        }
+      }
+      if (this.#late) {
+        this.#late = false;
+        throw new ConnectionError('ERR_WRITE_TIMEOUT', `the peer has taken nothing for ${this.timeout} ms`);
+      }
+    }
+    if (connection.closed) throw connection.closedError();
+  }
+}
+
+/** Encodes a string as UTF-8. ASCII, which is what heads and events are made of, is stored unit by unit: for short strings that beats any call. */
+function encodeInto(text: string, output: Uint8Array, at: number): number {
+  if (text.length > 64) return encoder.encodeInto(text, output.subarray(at)).written;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return encoder.encodeInto(text, output.subarray(at)).written;
+    output[at + i] = unit;
+  }
+  return text.length;
+}
