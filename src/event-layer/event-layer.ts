@@ -2,9 +2,10 @@
 // Read simulated/ next, which is this contract without an operating system; portable/ is the same over node:net.
 // test/contract/ runs every scenario on every layer.
 //
-// A connection is a small integer, its slot. Slots are dense and are used again: after `closed(slot)` has been told, the
-// layer tells nothing more of that tenant, the caller must tell the layer nothing more of it, and the slot may come up again in
-// `accepted` or from `connect`. A layer keeps late events from a slot's next tenant by itself.
+// A connection is a small integer, its slot. Slots are dense and are used again, the one left last first: after `closed(slot)`
+// has returned, the layer tells nothing more of that tenant, the caller must tell the layer nothing more of it, and the slot may
+// come up again in `accepted` or from `connect`. A layer keeps late events from a slot's next tenant by itself. A command for
+// a slot that has no tenant throws; between the moment when a connection breaks and the call of `closed`, commands do nothing.
 //
 // A turn is one round: `beginTurn`, then what has happened, one call each, then `endTurn`; after it the layer hands all
 // output committed meanwhile to the kernel, one send for each connection however many writes it made. Every call to
@@ -42,11 +43,12 @@ export interface EventSink {
   ended(slot: Slot): void;
   /** Output that was at or above the high-water mark has fallen to the low-water mark or below. */
   drained(slot: Slot): void;
-  /** All output is with the kernel. Told once for each call of `notifyFlushed`. */
+  /** All output is with the kernel. Told once for each call of `notifyFlushed`, in a later turn. */
   flushed(slot: Slot): void;
   /**
    * The connection is gone, and whatever output it still had with it. Told exactly once for each slot.
-   * @param reason undefined if both sides had ended; an error with a `code` (`ECONNRESET`, `EPIPE`, `ECONNREFUSED`, …) else
+   * @param reason undefined if both sides had ended or `reset` or `close` was called here; else an error with a `code`
+   *   (`ECONNRESET`, `EPIPE`, `ECONNREFUSED`, …)
    */
   closed(slot: Slot, reason: ConnectionError | undefined): void;
   /** Accepting has failed in a way that the layer will try again (descriptors have run out, say). Told once for each such spell. */
@@ -72,7 +74,7 @@ export interface EventLayer {
 
   /**
    * Starts to listen.
-   * @returns the listener, and the address it has got (a port of 0 becomes the real one)
+   * @returns the listener, and the address it has got: the hostname as given, and the real port in place of 0
    * @throws (rejects) with the system's error (`EADDRINUSE`, `EACCES`, …)
    */
   listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }>;
@@ -89,14 +91,17 @@ export interface EventLayer {
   readonly output: Uint8Array;
   /** Makes room for output. @param bytes at most 64 KiB @returns the offset in `output` from which on that many bytes may be written */
   reserve(slot: Slot, bytes: number): number;
-  /** Queues what was written from the reserved offset up to `end` (exclusive) as output of the connection, to be sent at the end of the turn. */
+  /** Queues what was written from the reserved offset up to `end` (exclusive) as output of the connection, to be sent at the end of the turn. Not after `finish`. */
   commit(slot: Slot, end: number): void;
   /** Bytes of output that the kernel has not taken yet. */
   queued(slot: Slot): number;
-  /** Asks to be told once, by `flushed`, when the kernel has taken all output queued so far. */
+  /** Asks to be told once, by `flushed`, when nothing is queued (any more). */
   notifyFlushed(slot: Slot): void;
 
-  /** No more `received` until reading is resumed, but for bytes that are on their way. What the kernel holds back slows the peer. */
+  /**
+   * No more `received` until reading is resumed, but for bytes that are on their way. What the kernel holds back slows the peer.
+   * Nor is the peer's FIN told, and its reset may remain unknown, until reading is resumed or output is sent.
+   */
   pauseReading(slot: Slot): void;
   resumeReading(slot: Slot): void;
   /** Sends FIN after all queued output. Output must not be written afterwards. The connection closes when the peer has ended, too. */
@@ -104,7 +109,10 @@ export interface EventLayer {
   /** Ends the connection at once with RST; output that the kernel has not taken is dropped. Only `closed` is told afterwards. */
   reset(slot: Slot): void;
 
-  /** The peer's address, for logs and limits: `127.0.0.1:5678`, `[::1]:5678`, or the empty string for a Unix-domain socket. */
+  /**
+   * The peer's address, for logs and limits: `127.0.0.1:5678` (also where IPv6 shows it as `::ffff:127.0.0.1`), `[::1]:5678`.
+   * The empty string for a Unix-domain socket, and where it is not known: not connected yet, or broken meanwhile.
+   */
   peer(slot: Slot): string;
 
   /** Ends every listener and resets every connection, telling `closed` of each. Resolves when no handle is left. The layer is of no use afterwards. */

@@ -6,7 +6,10 @@
 //
 //   commit ──► queue (ours: `queued` counts it) ──transfer──► wire (the kernels': bounded) ──deliver──► received at the other end
 //
-// Lent buffers are overwritten after `received` has returned, so that whoever keeps one is found out.
+// What is committed in a turn may go on its way after the turn, all of it at once (`fresh` counts it until then).
+//
+// Whoever misuses the contract is found out: lent buffers are overwritten after `received` has returned, `output` is another
+// buffer after each `reserve` and begins at another offset, and commands that are not in order throw.
 
 import {
   type Address,
@@ -54,18 +57,21 @@ interface End {
   /** Committed and not yet taken by the kernel. */
   queue: Uint8Array[];
   queued: number;
+  /** As much of the queue as this turn has committed: it is not taken before the turn is over. */
+  fresh: number;
   /** Taken by the kernel and not yet delivered. */
   wire: Uint8Array[];
   wired: number;
   paused: boolean;
   /** `queued` has reached the high-water mark, and `drained` has not been told since. */
   flooded: boolean;
-  flushAsked: boolean;
+  /** Calls of `notifyFlushed` that are not answered. */
+  flushes: number;
   /** How far our FIN has come. */
   fin: 'none' | 'asked' | 'wired' | 'delivered';
   /** The peer's FIN has been told. */
   ended: boolean;
-  /** `closed` has been told, or is on the agenda: nothing else is told any more. */
+  /** `closed` has been told, or is on the agenda: nothing else is told any more, and commands do nothing. */
   gone: boolean;
   transferring: boolean;
   delivering: boolean;
@@ -73,7 +79,6 @@ interface End {
 
 export class SimulatedLayer implements EventLayer {
   readonly name = 'simulated';
-  readonly output = new Uint8Array(pieceSize);
   /** Turns taken so far. */
   turns = 0;
 
@@ -94,6 +99,17 @@ export class SimulatedLayer implements EventLayer {
   #time = 0;
   #wake = Infinity;
   #requested = false;
+  #inTurn = false;
+  #closed = false;
+  /** Ends with `fresh` output. */
+  #fresh: End[] = [];
+
+  // Two buffers for output, in turns; eight bytes are room for an offset.
+  #output = new Uint8Array(pieceSize + 8);
+  #otherOutput = new Uint8Array(pieceSize + 8);
+  #reservedFor: Slot | undefined;
+  #reservedFrom = 0;
+  #reservedTo = 0;
 
   constructor(options: SimulatedOptions = {}) {
     this.#random = new Random(options.seed ?? 1);
@@ -124,7 +140,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   wakeAt(time: number): void {
-    this.#wake = time;
+    if (!this.#closed) this.#wake = time;
   }
 
   requestTurn(): void {
@@ -147,8 +163,8 @@ export class SimulatedLayer implements EventLayer {
   }
 
   async listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
-    let { address } = options;
-    if ('port' in address && address.port === 0) address = { hostname: address.hostname, port: this.#lastPort++ };
+    const asked = options.address;
+    const address = 'port' in asked && asked.port === 0 ? { hostname: asked.hostname, port: this.#nextPort() } : asked;
     const key = formatAddress(address);
     if (this.#listeners.has(key)) throw new ConnectionError('EADDRINUSE', `listen: ${key} is in use`);
     const listener = ++this.#lastListener;
@@ -162,7 +178,9 @@ export class SimulatedLayer implements EventLayer {
 
   connect(address: Address): Slot {
     const key = formatAddress(address);
-    const client = this.#newEnd(`127.0.0.1:${this.#lastPort++}`);
+    // Sockets of the Unix domain have no address to show.
+    const isPath = 'path' in address;
+    const client = this.#newEnd(isPath ? '' : `127.0.0.1:${this.#nextPort()}`);
     this.#later(() => {
       if (client.gone) return;
       const listener = this.#listeners.get(key);
@@ -170,7 +188,7 @@ export class SimulatedLayer implements EventLayer {
         this.#end(client, new ConnectionError('ECONNREFUSED', `connect: nobody listens on ${key}`), 0);
         return;
       }
-      const server = this.#newEnd(key);
+      const server = this.#newEnd(isPath ? '' : key);
       client.other = server;
       server.other = client;
       this.#sink?.accepted(server.slot, listener);
@@ -184,17 +202,38 @@ export class SimulatedLayer implements EventLayer {
     return client.slot;
   }
 
-  reserve(_slot: Slot, _bytes: number): number {
-    return 0;
+  get output(): Uint8Array {
+    return this.#output;
+  }
+
+  reserve(slot: Slot, bytes: number): number {
+    this.#tenant(slot);
+    if (bytes > pieceSize)
+      throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
+    [this.#output, this.#otherOutput] = [this.#otherOutput, this.#output];
+    this.#reservedFor = slot;
+    this.#reservedFrom = this.turns % 8;
+    this.#reservedTo = this.#reservedFrom + bytes;
+    return this.#reservedFrom;
   }
 
   commit(slot: Slot, end: number): void {
     const from = this.#tenant(slot);
-    if (end === 0 || from.gone) return;
-    from.queue.push(this.output.slice(0, end));
-    from.queued += end;
+    if (this.#reservedFor !== slot)
+      throw new ConnectionError('ERR_RESERVE', `output committed for slot ${slot} that was not reserved for it`);
+    if (end < this.#reservedFrom || end > this.#reservedTo)
+      throw new ConnectionError('ERR_RESERVE', `output committed up to ${end}; at most ${this.#reservedTo} may be`);
+    this.#reservedFor = undefined;
+    if (from.gone) return;
+    if (from.fin !== 'none') throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
+    const length = end - this.#reservedFrom;
+    if (length === 0) return;
+    from.queue.push(this.#output.slice(this.#reservedFrom, end));
+    from.queued += length;
     if (from.queued >= highWaterMark) from.flooded = true;
-    this.#transferSoon(from);
+    if (from.fresh === 0) this.#fresh.push(from);
+    from.fresh += length;
+    if (!this.#inTurn) this.#requested = true;
   }
 
   queued(slot: Slot): number {
@@ -203,7 +242,7 @@ export class SimulatedLayer implements EventLayer {
 
   notifyFlushed(slot: Slot): void {
     const end = this.#tenant(slot);
-    end.flushAsked = true;
+    end.flushes++;
     this.#transferSoon(end);
   }
 
@@ -237,9 +276,14 @@ export class SimulatedLayer implements EventLayer {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#wake = Infinity;
     this.#listeners.clear();
     for (const end of this.#ends) if (end !== undefined && !end.gone) this.#end(end, undefined, 0);
-    await this.run();
+    while (this.open > 0) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.open > 0 && !this.#inTurn) this.#turn(this.#agenda.next);
+    }
   }
 
   #turn(time: number): void {
@@ -249,9 +293,22 @@ export class SimulatedLayer implements EventLayer {
     this.#requested = false;
     this.#time = Math.max(this.#time, time);
     if (this.#wake <= this.#time) this.#wake = Infinity;
+    // What is put on the agenda meanwhile belongs to a later turn, however soon: a turn has an end.
+    const due: (() => void)[] = [];
+    while (this.#agenda.next <= this.#time) {
+      const happen = this.#agenda.take();
+      if (happen !== undefined) due.push(happen);
+    }
+    this.#inTurn = true;
     sink.beginTurn();
-    while (this.#agenda.next <= this.#time) this.#agenda.take()?.();
+    for (const happen of due) happen();
     sink.endTurn();
+    this.#inTurn = false;
+    for (const end of this.#fresh) {
+      end.fresh = 0;
+      this.#transferSoon(end);
+    }
+    this.#fresh = [];
   }
 
   #newEnd(address: string): End {
@@ -263,11 +320,12 @@ export class SimulatedLayer implements EventLayer {
       other: undefined,
       queue: [],
       queued: 0,
+      fresh: 0,
       wire: [],
       wired: 0,
       paused: false,
       flooded: false,
-      flushAsked: false,
+      flushes: 0,
       fin: 'none',
       ended: false,
       gone: false,
@@ -285,6 +343,13 @@ export class SimulatedLayer implements EventLayer {
     return end;
   }
 
+  /** The next of the ports that systems give out by themselves. */
+  #nextPort(): number {
+    const port = this.#lastPort;
+    this.#lastPort = port === 65_535 ? 49_152 : port + 1;
+    return port;
+  }
+
   #delay(): number {
     return this.#random.next() * this.#latency;
   }
@@ -299,9 +364,9 @@ export class SimulatedLayer implements EventLayer {
     end.queue = [];
     end.queued = 0;
     this.#later(() => {
+      this.#sink?.closed(end.slot, reason);
       this.#ends[end.slot] = undefined;
       this.#freeSlots.push(end.slot);
-      this.#sink?.closed(end.slot, reason);
     }, delay);
   }
 
@@ -321,7 +386,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   #transfer(from: End, to: End): void {
-    if (from.queued > 0 || from.fin === 'asked') {
+    if (from.queued > from.fresh || from.fin === 'asked') {
       if (this.#random.chance(this.#reset)) {
         this.#end(from, resetByPeer(), 0);
         if (!to.gone) this.#end(to, resetByPeer(), this.#delay());
@@ -331,12 +396,14 @@ export class SimulatedLayer implements EventLayer {
         this.#end(from, resetByPeer(), 0);
         from.fin = 'wired';
         this.#deliverSoon(from);
+        this.#deliverSoon(to);
         return;
       }
     }
     const room = from.capacity - from.wired;
-    if (from.queued > 0 && room > 0) {
-      const bytes = takeBytes(from.queue, this.#piece(Math.min(from.queued, room)));
+    const ready = Math.min(from.queued - from.fresh, room);
+    if (ready > 0) {
+      const bytes = takeBytes(from.queue, this.#piece(ready));
       from.queued -= bytes.length;
       from.wire.push(bytes);
       from.wired += bytes.length;
@@ -345,10 +412,9 @@ export class SimulatedLayer implements EventLayer {
       if (from.wired < from.capacity) this.#transferSoon(from);
     } else {
       if (from.fin === 'asked') from.fin = 'wired';
-      if (from.flushAsked) {
-        from.flushAsked = false;
-        this.#sink?.flushed(from.slot);
-      }
+      const calls = from.flushes;
+      from.flushes = 0;
+      for (let i = 0; i < calls && !from.gone; i++) this.#sink?.flushed(from.slot);
     }
     this.#deliverSoon(from);
     this.#closeIfBothEnded(from);
@@ -360,7 +426,7 @@ export class SimulatedLayer implements EventLayer {
 
   #deliverSoon(from: End): void {
     const { other } = from;
-    if (from.delivering || other === undefined || other.paused) return;
+    if (from.delivering || other === undefined || (other.paused && !other.gone)) return;
     if (from.wired === 0 && from.fin !== 'wired') return;
     from.delivering = true;
     this.#later(() => {
