@@ -100,7 +100,8 @@ export interface EventLayer {
 
   /**
    * No more `received` until reading is resumed, but for bytes that are on their way. What the kernel holds back slows the peer.
-   * Nor is the peer's FIN told, and its reset may remain unknown, until reading is resumed or output is sent.
+   * Nor is the peer's FIN told until then, unless the connection closes with it; and its reset may remain unknown until reading
+   * is resumed or output is sent.
    */
   pauseReading(slot: Slot): void;
   resumeReading(slot: Slot): void;

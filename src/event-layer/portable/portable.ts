@@ -52,6 +52,12 @@ const dropped = 32;
 const dirty = 64;
 /** Stands in `#settling`: in the next turn it is seen to what a write that is done has changed. */
 const settling = 128;
+/** Reading is paused. */
+const paused = 256;
+/** The peer's FIN is there and is told when reading is resumed; node:net does not wait with it. */
+const endHeld = 512;
+
+const nothing = Buffer.alloc(0);
 
 /** The longest that `setTimeout` waits; more would fire at once. */
 const longestTimeout = 2 ** 31 - 1;
@@ -68,7 +74,7 @@ export class PortableLayer implements EventLayer {
 
   // Of each connection, by slot.
   readonly #sockets: (TenantSocket | undefined)[] = [];
-  #flags = new Uint8Array(64);
+  #flags = new Uint16Array(64);
   /** Bytes committed and not yet given to node:net: in a slab, from … to, or else in the outbox. */
   #pending = new Uint32Array(64);
   #from = new Uint32Array(64);
@@ -325,12 +331,15 @@ export class PortableLayer implements EventLayer {
 
   pauseReading(slot: Slot): void {
     const socket = this.#tenant(slot);
+    this.#flags[slot] |= paused;
     this.#quietly(() => socket.pause());
   }
 
   resumeReading(slot: Slot): void {
     const socket = this.#tenant(slot);
+    this.#flags[slot] &= ~paused;
     this.#quietly(() => socket.resume());
+    if ((this.#flags[slot] & endHeld) !== 0) this.#putOff(() => this.#tellEnded(socket));
   }
 
   finish(slot: Slot): void {
@@ -477,6 +486,20 @@ export class PortableLayer implements EventLayer {
   }
 
   #ended(socket: TenantSocket): void {
+    const slot = socket[slotKey];
+    if (slot === undefined || !this.#isTold(socket, slot)) return;
+    if ((this.#flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket)) {
+      this.#tellEndedSoon(socket);
+      return;
+    }
+    // Where a reset comes while bytes are unread, libuv reports an end after them (it takes EPOLLHUP for one), and what was cut
+    // off would pass for complete. Writing nothing fails then, and node:net goes on to `error` and `close`.
+    socket.write(nothing, (error) => {
+      if (error === undefined || error === null) this.#tellEndedSoon(socket);
+    });
+  }
+
+  #tellEndedSoon(socket: TenantSocket): void {
     if (this.#busy) {
       this.#putOff(() => this.#tellEnded(socket));
       return;
@@ -489,6 +512,11 @@ export class PortableLayer implements EventLayer {
   #tellEnded(socket: TenantSocket): void {
     const slot = socket[slotKey];
     if (slot === undefined || !this.#isTold(socket, slot) || (this.#flags[slot] & ended) !== 0) return;
+    if ((this.#flags[slot] & paused) !== 0) {
+      this.#flags[slot] |= endHeld;
+      return;
+    }
+    this.#flags[slot] &= ~endHeld;
     this.#flags[slot] |= ended;
     this.#sink?.ended(slot);
   }
@@ -506,6 +534,11 @@ export class PortableLayer implements EventLayer {
   #tellClosed(socket: TenantSocket): void {
     const slot = socket[slotKey];
     if (slot === undefined || this.#sockets[slot] !== socket) return;
+    // Both have ended: closed now, whether it is read or not.
+    if ((this.#flags[slot] & endHeld) !== 0 && !this.#errors.has(socket)) {
+      this.#flags[slot] &= ~paused;
+      this.#tellEnded(socket);
+    }
     const reason = this.#reasonOf(socket, slot);
     this.#sink?.closed(slot, reason);
     this.#vacate(slot);
@@ -648,7 +681,7 @@ export class PortableLayer implements EventLayer {
 
   #grow(): void {
     const rows = 2 * this.#flags.length;
-    this.#flags = extended(this.#flags, new Uint8Array(rows));
+    this.#flags = extended(this.#flags, new Uint16Array(rows));
     this.#pending = extended(this.#pending, new Uint32Array(rows));
     this.#from = extended(this.#from, new Uint32Array(rows));
     this.#to = extended(this.#to, new Uint32Array(rows));
@@ -744,7 +777,7 @@ function asError(value: unknown): Error {
   return value instanceof Error ? value : new Error(String(value));
 }
 
-function extended<T extends Uint8Array | Uint16Array | Uint32Array>(old: T, larger: T): T {
+function extended<T extends Uint16Array | Uint32Array>(old: T, larger: T): T {
   larger.set(old);
   return larger;
 }

@@ -54,6 +54,8 @@ interface End {
   readonly capacity: number;
   /** The other end; undefined until the connection is made. */
   other: End | undefined;
+  /** `accepted` or `connected` has been told: what the other end has sent meanwhile waits for it. */
+  told: boolean;
   /** Committed and not yet taken by the kernel. */
   queue: Uint8Array[];
   queued: number;
@@ -89,7 +91,7 @@ export class SimulatedLayer implements EventLayer {
   readonly #refuse: number;
   readonly #reset: number;
   readonly #vanish: number;
-  readonly #agenda = new Agenda();
+  #agenda = new Agenda();
   readonly #ends: (End | undefined)[] = [];
   readonly #freeSlots: Slot[] = [];
   readonly #listeners = new Map<string, ListenerId>();
@@ -191,9 +193,11 @@ export class SimulatedLayer implements EventLayer {
       const server = this.#newEnd(isPath ? '' : key);
       client.other = server;
       server.other = client;
+      server.told = true;
       this.#sink?.accepted(server.slot, listener);
       this.#later(() => {
         if (client.gone) return;
+        client.told = true;
         this.#sink?.connected(client.slot);
         this.#transferSoon(client);
         this.#deliverSoon(server);
@@ -284,6 +288,8 @@ export class SimulatedLayer implements EventLayer {
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (this.open > 0 && !this.#inTurn) this.#turn(this.#agenda.next);
     }
+    this.#agenda = new Agenda();
+    this.#requested = false;
   }
 
   #turn(time: number): void {
@@ -318,6 +324,7 @@ export class SimulatedLayer implements EventLayer {
       address,
       capacity: this.#capacity ?? 2 ** this.#random.whole(10, 18),
       other: undefined,
+      told: false,
       queue: [],
       queued: 0,
       fresh: 0,
@@ -426,7 +433,7 @@ export class SimulatedLayer implements EventLayer {
 
   #deliverSoon(from: End): void {
     const { other } = from;
-    if (from.delivering || other === undefined || (other.paused && !other.gone)) return;
+    if (from.delivering || other === undefined || ((other.paused || !other.told) && !other.gone)) return;
     if (from.wired === 0 && from.fin !== 'wired') return;
     from.delivering = true;
     this.#later(() => {

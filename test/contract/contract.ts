@@ -1,0 +1,810 @@
+// What every event layer must do, as one suite. A layer is added by a file of a few lines beside this one: see
+// portable.test.ts. The rules that hold in every scenario (turns, order of events, lent buffers, drained when due) are held by
+// world.ts.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { type Address, type EventLayer, highWaterMark, pieceSize } from '#sluice/event-layer/event-layer.js';
+import { type End, pour, World } from './world.js';
+
+/** One way to make a layer. */
+export interface Variant {
+  /** For the name of the test; empty if there is one variant only. */
+  label: string;
+  make: () => EventLayer;
+  /** Bytes of a transfer that is to count as large: more than the kernels hold of it. */
+  bulk: number;
+  /** Connections that are to count as many. */
+  crowd: number;
+  /** What is sent at once arrives at once, if it is small. */
+  isWhole: boolean;
+}
+
+export interface LayerDescription {
+  name: string;
+  variants: Variant[];
+  /** No system below it: no files, no resolver, no process that it could hold open. */
+  isSimulated: boolean;
+  /** Lets turns happen for that many milliseconds of the layer's clock. */
+  pass: (layer: EventLayer, milliseconds: number) => Promise<void>;
+  /** Where the layer is made in a process of its own, as `new exported()`. Not for a simulated one. */
+  source?: { specifier: string; exported: string };
+}
+
+/** Lets real time pass, for layers that have a system below them. */
+export function realTime(_layer: EventLayer, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+export function contract(description: LayerDescription): void {
+  for (const variant of description.variants)
+    describe(`${description.name}${variant.label === '' ? '' : `, ${variant.label}`}`, () => {
+      const scenario = (name: string, play: (world: World) => Promise<void>): void => {
+        it(name, async () => {
+          const world = new World(variant.make(), description.pass);
+          let failed = true;
+          try {
+            await play(world);
+            failed = false;
+          } finally {
+            if (failed)
+              await Promise.race([world.layer.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+          }
+          await world.over();
+        });
+      };
+      transferring(scenario, variant);
+      halfClosing(scenario, variant);
+      breaking(scenario, variant);
+      flooding(scenario, variant);
+      crowding(scenario, variant);
+      arriving(scenario);
+      timing(scenario);
+      if (description.isSimulated) return;
+      onTheSystem(scenario);
+      if (description.source !== undefined) leaving(description.source);
+    });
+}
+
+type Scenario = (name: string, play: (world: World) => Promise<void>) => void;
+
+/** A server's end that sends back what it gets, with backpressure both ways, and finishes after its peer. */
+function echo(end: End): void {
+  const finishDue = false;
+  end.onReceived = (bytes) => {
+    end.write(bytes);
+    if (end.isFlooded) end.pause();
+  };
+  end.onDrained = () => {
+    end.resume();
+    if (finishDue) end.finish();
+  };
+  end.onEnded = () => end.finish();
+}
+
+function transferring(scenario: Scenario, variant: Variant): void {
+  scenario('a line is echoed, and both ends close without a reason once both have finished', async (world) => {
+    world.onAccepted = echo;
+    const { address } = await world.listen();
+    const client = world.connect(address);
+    await world.until(() => client.isThere, 'connected');
+    client.write('hello, ');
+    client.write('world');
+    await world.until(() => client.receivedBytes === 12, 'the echo');
+    assert.equal(client.text, 'hello, world');
+    client.finish();
+    await world.until(() => world.open === 0, 'closed');
+    assert.deepEqual(
+      world.ends.map((end) => end.reason),
+      [undefined, undefined],
+    );
+    assert.deepEqual(client.events, ['connected', 'received', 'ended', 'closed']);
+    assert.deepEqual(world.ends[1].events, ['accepted', 'received', 'ended', 'closed']);
+  });
+
+  scenario('a large transfer is echoed to the byte', async (world) => {
+    world.onAccepted = echo;
+    const { address } = await world.listen();
+    const client = world.connect(address);
+    await world.until(() => client.isThere, 'connected');
+    pour(client, variant.bulk, 16_384, () => client.finish());
+    await world.until(() => world.open === 0, 'closed');
+    assert.equal(client.receivedBytes, variant.bulk);
+    assert.equal(client.digest(), client.sentDigest());
+  });
+
+  scenario('what is written, and finished, before the connection is there goes out when it is', async (world) => {
+    world.onAccepted = echo;
+    const { address } = await world.listen();
+    const client = world.connect(address);
+    client.write('early ');
+    client.write('bird');
+    assert.equal(client.queued, 10);
+    client.finish();
+    client.notifyFlushed();
+    await world.until(() => world.open === 0, 'closed');
+    assert.equal(client.text, 'early bird');
+    assert.equal(client.flushed, 1);
+  });
+
+  scenario('a client that finishes before it has sent anything: ended, and no bytes', async (world) => {
+    world.onAccepted = echo;
+    const { address } = await world.listen();
+    const client = world.connect(address);
+    client.finish();
+    await world.until(() => world.open === 0, 'closed');
+    assert.deepEqual(world.ends[1].events, ['accepted', 'ended', 'closed']);
+  });
+
+  scenario('writes of many connections, interleaved in one turn, each arrive in order', async (world) => {
+    const { address } = await world.listen();
+    const pairs: { client: End; server: End }[] = [];
+    for (let i = 0; i < 5; i++) pairs.push(await world.pair(address));
+    await world.until(() => world.open === 10, 'connections');
+    let due = true;
+    world.onTurnBegins = () => {
+      if (!due) return;
+      due = false;
+      for (let i = 0; i < 50; i++)
+        for (const [n, { server }] of pairs.entries()) server.write(`<${n}:${i}>`.repeat(n === 2 ? 200 : 1));
+    };
+    world.layer.requestTurn();
+    await world.until(
+      () => pairs.every(({ client, server }) => client.receivedBytes === server.sentBytes && !due),
+      'all',
+    );
+    for (const { client, server } of pairs) {
+      assert.ok(server.sentBytes > 0);
+      assert.equal(client.digest(), server.sentDigest());
+    }
+  });
+
+  if (variant.isWhole)
+    scenario('all that a turn writes to a connection is one send', async (world) => {
+      const { client, server } = await world.pair();
+      server.onReceived = () => {
+        for (let i = 0; i < 100; i++) server.write('0123456789');
+      };
+      for (let round = 1; round <= 10; round++) {
+        client.write('?');
+        await world.until(() => client.receivedBytes === 1000 * round, 'the answer');
+      }
+      assert.deepEqual(
+        client.pieces,
+        Array.from({ length: 10 }, () => 1000),
+      );
+    });
+
+  scenario('output given outside a turn goes out by itself', async (world) => {
+    const { client, server } = await world.pair();
+    await world.pass(5);
+    server.write('unasked');
+    await world.until(() => client.text === 'unasked', 'it');
+  });
+}
+
+function halfClosing(scenario: Scenario, variant: Variant): void {
+  for (const side of ['client', 'server'] as const)
+    scenario(`the ${side} finishes first: bytes go on flowing the other way`, async (world) => {
+      const { client, server } = await world.pair();
+      const first = side === 'client' ? client : server;
+      const second = side === 'client' ? server : client;
+      first.write('last words');
+      first.finish();
+      await world.until(() => second.hasEnded, 'ended');
+      assert.equal(second.text, 'last words');
+      await world.pass(10);
+      assert.equal(world.open, 2);
+      pour(second, variant.bulk, pieceSize, () => second.finish());
+      await world.until(() => world.open === 0, 'closed');
+      assert.equal(first.receivedBytes, variant.bulk);
+      assert.equal(first.digest(), second.sentDigest());
+      assert.equal(first.reason, undefined);
+      assert.equal(second.reason, undefined);
+    });
+
+  scenario('both finish at once: all bytes of both arrive, and both close without a reason', async (world) => {
+    const { client, server } = await world.pair();
+    const half = variant.bulk / 2;
+    for (const end of [client, server]) pour(end, half, 10_000, () => end.finish());
+    await world.until(() => world.open === 0, 'closed');
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ]) {
+      assert.equal(to.receivedBytes, half);
+      assert.equal(to.digest(), from.sentDigest());
+      assert.equal(to.reason, undefined);
+    }
+  });
+
+  scenario('a FIN behind output that has to wait comes after all of it', async (world) => {
+    const { client, server } = await world.pair();
+    client.pause();
+    server.write(new Uint8Array(2 * highWaterMark).fill(7));
+    server.finish();
+    await world.pass(20);
+    client.resume();
+    await world.until(() => client.hasEnded, 'ended');
+    assert.equal(client.receivedBytes, 2 * highWaterMark);
+    client.finish();
+    await world.until(() => world.open === 0, 'closed');
+  });
+
+  scenario('a FIN is not told while reading is paused, and is told when it is resumed', async (world) => {
+    const { client, server } = await world.pair();
+    server.pause();
+    await world.pass(10);
+    client.finish();
+    await world.pass(30);
+    assert.equal(server.hasEnded, false);
+    server.resume();
+    await world.until(() => server.hasEnded, 'ended');
+    server.finish();
+    await world.until(() => world.open === 0, 'closed');
+  });
+
+  scenario('finish twice is finish once; output after it throws', async (world) => {
+    const { client, server } = await world.pair();
+    client.finish();
+    client.finish();
+    assert.throws(() => client.write('too late'), { code: 'ERR_FINISHED' });
+    await world.until(() => server.hasEnded, 'ended');
+    assert.equal(server.receivedBytes, 0);
+  });
+}
+
+function breaking(scenario: Scenario, variant: Variant): void {
+  scenario('a reset: closed without a reason here, ECONNRESET at the reader there', async (world) => {
+    const { client, server } = await world.pair();
+    client.write('x');
+    await world.until(() => server.receivedBytes === 1, 'a byte');
+    server.reset();
+    await world.until(() => world.open === 0, 'closed');
+    assert.equal(server.reason, undefined);
+    assert.equal(client.reason?.code, 'ECONNRESET');
+    assert.equal(client.reason.name, 'ConnectionError');
+    assert.equal(client.events.at(-1), 'closed');
+  });
+
+  scenario('a reset under a writer: it is told, and its queue is gone', async (world) => {
+    const { client, server } = await world.pair();
+    pour(server, variant.bulk, pieceSize, () => {});
+    await world.until(() => client.receivedBytes > 0, 'some of it');
+    client.reset();
+    await world.until(() => world.open === 0, 'closed');
+    assert.ok(['ECONNRESET', 'EPIPE'].includes(server.reason?.code ?? ''), String(server.reason));
+  });
+
+  scenario('a reset of an end that is flooded: the other is told', async (world) => {
+    const { client, server } = await world.pair();
+    client.pause();
+    server.write(new Uint8Array(variant.bulk + 2 * highWaterMark));
+    await world.pass(20);
+    server.reset();
+    client.resume();
+    await world.until(() => world.open === 0, 'closed');
+    assert.equal(server.reason, undefined);
+    assert.equal(client.reason?.code, 'ECONNRESET');
+  });
+
+  scenario('finish, and reset at once, or soon: the slot comes back', async (world) => {
+    const { address } = await world.listen();
+    for (let round = 0; round < 6; round++) {
+      const { client, server } = await world.pair(address);
+      client.finish();
+      for (let turn = 0; turn < round / 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+      if (!client.isClosed) client.reset();
+      await world.until(() => client.isClosed, 'closed');
+      if (!server.isClosed) server.reset();
+      await world.until(() => world.open === 0, 'both closed');
+    }
+  });
+
+  scenario('a reset before the connection is there', async (world) => {
+    const { address } = await world.listen();
+    const client = world.connect(address);
+    client.write('never read');
+    client.reset();
+    await world.until(() => client.isClosed, 'closed');
+    assert.deepEqual(client.events, ['closed']);
+    assert.equal(client.reason, undefined);
+  });
+
+  scenario('a reset in `accepted`, and reset twice', async (world) => {
+    world.onAccepted = (end) => {
+      end.reset();
+      end.reset();
+    };
+    const { address } = await world.listen();
+    const client = world.connect(address);
+    await world.until(() => client.isClosed, 'closed');
+    assert.equal(client.reason?.code, 'ECONNRESET');
+    await world.until(() => world.open === 0, 'all closed');
+    assert.deepEqual(world.ends[1].events, ['accepted', 'closed']);
+  });
+
+  scenario('a reset in `received` ends what is told at once', async (world) => {
+    const { client, server } = await world.pair();
+    server.onReceived = () => server.reset();
+    pour(client, variant.bulk, pieceSize, () => {});
+    await world.until(() => world.open === 0, 'closed');
+    assert.equal(server.pieces.length, 1);
+  });
+
+  scenario('a slot without a tenant takes no commands', async (world) => {
+    const { layer } = world;
+    for (const give of [
+      () => layer.reserve(99, 1),
+      () => layer.queued(99),
+      () => layer.finish(99),
+      () => layer.reset(99),
+      () => layer.pauseReading(99),
+      () => layer.resumeReading(99),
+      () => layer.notifyFlushed(99),
+      () => layer.peer(99),
+    ])
+      assert.throws(give, { code: 'ERR_SLOT' });
+  });
+}
+
+function flooding(scenario: Scenario, variant: Variant): void {
+  scenario(
+    'a reader that stops: the writer is flooded, holds no more than it may, and goes on to the last byte',
+    async (world) => {
+      const { client, server } = await world.pair();
+      client.pause();
+      pour(server, variant.bulk, 10_000, () => server.finish());
+      let before = -1;
+      await world.until(() => server.isFlooded, 'flooded');
+      while (before !== server.sentBytes) {
+        before = server.sentBytes;
+        await world.pass(40);
+      }
+      assert.ok(server.isFlooded);
+      assert.ok(server.sentBytes < variant.bulk, 'the kernels hold it all: make bulk larger');
+      assert.ok(server.queued < highWaterMark + 10_000);
+      assert.ok(client.receivedBytes <= 2 * pieceSize, `${client.receivedBytes} bytes received while paused`);
+      client.resume();
+      await world.until(() => client.hasEnded, 'all of it');
+      assert.equal(client.receivedBytes, variant.bulk);
+      assert.equal(client.digest(), server.sentDigest());
+      assert.ok(server.drained > 0);
+    },
+  );
+
+  scenario('output below the high-water mark drains without a word; at it, with one', async (world) => {
+    const { client, server } = await world.pair();
+    server.write(new Uint8Array(highWaterMark - 1));
+    await world.until(() => client.receivedBytes === highWaterMark - 1, 'all of it');
+    await world.pass(10);
+    assert.equal(server.drained, 0);
+    server.write(new Uint8Array(highWaterMark));
+    assert.ok(server.isFlooded);
+    await world.until(() => client.receivedBytes === 2 * highWaterMark - 1 && server.drained === 1, 'the rest');
+    assert.equal(server.queued, 0);
+    await world.pass(10);
+    assert.equal(server.drained, 1);
+  });
+
+  scenario('small writes to a client that does not read wait in order', async (world) => {
+    const { client, server } = await world.pair();
+    client.pause();
+    pour(server, variant.bulk, pieceSize, () => {});
+    await world.until(() => server.isFlooded, 'flooded');
+    for (let i = 0; i < 200; i++) {
+      server.write(`line ${i};`);
+      if (i % 50 === 0) await world.pass(1);
+    }
+    const { sentBytes } = server;
+    server.onDrained = () => {};
+    client.resume();
+    await world.until(() => client.receivedBytes === sentBytes, 'all of it');
+    assert.equal(client.digest(), server.sentDigest());
+  });
+
+  scenario('pausing in the middle of a stream, again and again, loses nothing', async (world) => {
+    const { client, server } = await world.pair();
+    const total = Math.min(variant.bulk, 2_000_000);
+    let pieces = 0;
+    client.onReceived = () => {
+      if (++pieces % 7 !== 0) return;
+      client.pause();
+      world.layer.requestTurn();
+    };
+    world.onTurnBegins = () => {
+      if (pieces % 7 === 0 && !client.isClosed) client.resume();
+    };
+    pour(server, total, 5_000, () => server.finish());
+    await world.until(() => client.hasEnded, 'all of it');
+    assert.equal(client.digest(), server.sentDigest());
+  });
+
+  scenario('flushed is told once for each time that it was asked for, when nothing is queued', async (world) => {
+    const { client, server } = await world.pair();
+    server.notifyFlushed();
+    assert.equal(server.flushed, 0);
+    await world.until(() => server.flushed === 1, 'flushed, with nothing queued');
+    client.pause();
+    // More than the kernels hold.
+    server.write(new Uint8Array(variant.bulk));
+    server.notifyFlushed();
+    server.notifyFlushed();
+    await world.pass(30);
+    assert.equal(server.flushed, 1);
+    client.resume();
+    await world.until(() => server.flushed === 3, 'flushed');
+    assert.equal(server.queued, 0);
+    await world.until(() => client.receivedBytes === variant.bulk, 'all of it');
+    assert.equal(server.flushed, 3);
+  });
+}
+
+function crowding(scenario: Scenario, variant: Variant): void {
+  scenario(
+    `${variant.crowd} connections opened and closed at once: all are served, and the slots come back`,
+    async (world) => {
+      const { address } = await world.listen();
+      world.onAccepted = echo;
+      for (let wave = 0; wave < 2; wave++) {
+        const clients: End[] = [];
+        for (let i = 0; i < variant.crowd; i++) {
+          const client = world.connect(address);
+          client.write(`number ${i}`);
+          client.onReceived = () => {
+            if (client.receivedBytes === client.sentBytes) client.finish();
+          };
+          clients.push(client);
+        }
+        await world.until(() => world.open === 0, 'all to close');
+        for (const [i, client] of clients.entries()) {
+          assert.equal(client.text, `number ${i}`);
+          assert.equal(client.reason, undefined);
+        }
+      }
+      const highest = Math.max(...world.ends.map((end) => end.slot));
+      assert.ok(highest < 2 * variant.crowd, `slot ${highest}`);
+    },
+  );
+
+  scenario(
+    'slots used again at once, while events of the last tenant are under way: none of them reaches the next',
+    async (world) => {
+      const { address } = await world.listen();
+      let rounds = 0;
+      let clean = 0;
+      const tagOf = new Map<End, number>();
+      /** Every byte that an end gets must be of its own connection. */
+      const isPure = (end: End, bytes: Uint8Array): void => {
+        const tag = tagOf.get(end) ?? bytes[0];
+        tagOf.set(end, tag);
+        if (bytes.some((byte) => byte !== tag)) world.violations.push(`slot ${end.slot}: bytes of another connection`);
+        clean += bytes.length;
+      };
+      world.onAccepted = (end) => {
+        end.onReceived = (bytes) => {
+          isPure(end, bytes);
+          if (end.slot % 3 === 0) end.reset();
+          else end.write(bytes.slice(0, 4000));
+        };
+        end.onEnded = () => end.finish();
+      };
+      const open = (): void => {
+        if (++rounds > variant.crowd) return;
+        const round = rounds;
+        const tag = round % 251;
+        const client = world.connect(address);
+        tagOf.set(client, tag);
+        client.write(new Uint8Array(3000).fill(tag));
+        client.onReceived = (bytes) => {
+          isPure(client, bytes);
+          if (round % 2 === 0) client.reset();
+          else client.finish();
+          client.onReceived = (more) => isPure(client, more);
+        };
+        client.onClosed = open;
+        if (round % 5 === 0) client.reset();
+      };
+      for (let i = 0; i < 20; i++) open();
+      await world.until(
+        () => rounds > variant.crowd && world.ends.every((end) => end.listener !== undefined || end.isClosed),
+        'all',
+      );
+      for (const end of world.ends) if (!end.isClosed) end.reset();
+      await world.until(() => world.open === 0, 'all to close');
+      assert.ok(clean > 0);
+    },
+  );
+
+  scenario('a slot that was left last is used first', async (world) => {
+    const { address } = await world.listen();
+    const clients = [world.connect(address), world.connect(address), world.connect(address)];
+    await world.until(() => world.open === 6, 'connections');
+    clients[1].reset();
+    await world.until(() => clients[1].isClosed && world.open === 4, 'closed');
+    const left = world.ends.filter((end) => end.isClosed).map((end) => end.slot);
+    const again = world.connect(address);
+    assert.ok(left.includes(again.slot));
+  });
+
+  scenario('closing with work in flight: every connection is told, once, and nothing after it', async (world) => {
+    const { address } = await world.listen();
+    world.onAccepted = (end) => pour(end, variant.bulk, pieceSize, () => {});
+    for (let i = 0; i < 10; i++) world.connect(address);
+    await world.until(() => world.ends.some((end) => end.receivedBytes > 0), 'something');
+    for (let i = 0; i < 5; i++) world.connect(address);
+    for (const end of world.ends) if (end.slot % 4 === 0 && !end.isOver) end.finish();
+    for (const end of world.ends) end.wasReset = true;
+    await world.layer.close();
+    assert.equal(world.open, 0);
+    assert.ok(world.ends.every((end) => end.isClosed && end.reason === undefined));
+  });
+}
+
+function arriving(scenario: Scenario): void {
+  scenario('nobody listens: closed alone is told, with ECONNREFUSED and the address', async (world) => {
+    const { listener, address } = await world.listen();
+    await world.layer.unlisten(listener);
+    const client = world.connect(address);
+    client.write('into the void');
+    client.finish();
+    await world.until(() => client.isClosed, 'closed');
+    assert.deepEqual(client.events, ['closed']);
+    assert.equal(client.reason?.code, 'ECONNREFUSED');
+    assert.ok('port' in address && client.reason.message.includes(String(address.port)), client.reason.message);
+  });
+
+  scenario('a failed connection leaves no trace in the next tenant of its slot', async (world) => {
+    const { listener, address } = await world.listen();
+    await world.layer.unlisten(listener);
+    const failed = world.connect(address);
+    failed.write(new Uint8Array(pieceSize).fill(1));
+    failed.notifyFlushed();
+    await world.until(() => failed.isClosed, 'closed');
+    const { client, server } = await world.pair();
+    client.write('clean');
+    await world.until(() => server.receivedBytes === 5, 'the line');
+    assert.equal(server.text, 'clean');
+    assert.equal(client.flushed, 0);
+    assert.equal(client.drained, 0);
+  });
+
+  scenario('unlisten: connections go on, new ones are refused, and the address is free at once', async (world) => {
+    const { address, listener } = await world.listen();
+    const { client, server } = await world.pair(address);
+    await world.layer.unlisten(listener);
+    const late = world.connect(address);
+    await world.until(() => late.isClosed, 'refused');
+    assert.equal(late.reason?.code, 'ECONNREFUSED');
+    client.write('still here');
+    await world.until(() => server.text === 'still here', 'the line');
+    const again = await world.listen(address);
+    assert.notEqual(again.listener, listener);
+    assert.deepEqual(again.address, address);
+    const { server: newServer } = await world.pair(address);
+    assert.equal(newServer.listener, again.listener);
+  });
+
+  scenario('listening twice on one address: EADDRINUSE, and the first goes on', async (world) => {
+    const { address } = await world.listen();
+    await assert.rejects(world.listen(address), { name: 'ConnectionError', code: 'EADDRINUSE' });
+    await world.pair(address);
+  });
+
+  scenario('two listeners: accepted says which', async (world) => {
+    const first = await world.listen();
+    const second = await world.listen();
+    assert.equal((await world.pair(second.address)).server.listener, second.listener);
+    assert.equal((await world.pair(first.address)).server.listener, first.listener);
+  });
+
+  scenario('the peer is known by address and port', async (world) => {
+    const { client, server, address } = await world.pair();
+    assert.ok('port' in address);
+    assert.equal(client.peer, `127.0.0.1:${address.port}`);
+    assert.match(server.peer, /^127\.0\.0\.1:\d+$/);
+  });
+}
+
+function timing(scenario: Scenario): void {
+  scenario('a wake-up comes, and never early', async (world) => {
+    for (const wait of [0, 1, 5.5, 20.25]) {
+      const time = world.layer.now() + wait;
+      const { turns } = world;
+      world.layer.wakeAt(time);
+      await world.until(() => world.turns > turns, 'a turn');
+      assert.ok(world.turnTimes[turns] >= time, `at ${world.turnTimes[turns]} instead of ${time}`);
+      await world.pass(30);
+      assert.equal(world.turns, turns + 1);
+    }
+  });
+
+  scenario('a wake-up replaces the one before, sooner or later, and Infinity takes it back', async (world) => {
+    const { layer } = world;
+    const start = layer.now();
+    layer.wakeAt(start + 1000);
+    layer.wakeAt(start + 20);
+    await world.until(() => world.turns === 1, 'the sooner');
+    assert.ok(layer.now() < start + 900);
+    const second = layer.now();
+    layer.wakeAt(second + 10);
+    layer.wakeAt(second + 60);
+    await world.until(() => world.turns === 2, 'the later');
+    assert.ok(world.turnTimes[1] >= second + 60);
+    layer.wakeAt(layer.now() + 10);
+    layer.wakeAt(Infinity);
+    await world.pass(40);
+    assert.equal(world.turns, 2);
+    // Farther than a timer of the system reaches.
+    layer.wakeAt(layer.now() + 2 ** 40);
+    await world.pass(10);
+    assert.equal(world.turns, 2);
+  });
+
+  scenario('turns that are asked for several times are one; one asked for in a turn is another', async (world) => {
+    const { layer } = world;
+    for (let i = 0; i < 3; i++) layer.requestTurn();
+    assert.equal(world.turns, 0);
+    await world.pass(10);
+    assert.equal(world.turns, 1);
+    let more = 2;
+    world.onTurnEnds = () => {
+      if (more-- > 0) layer.requestTurn();
+    };
+    layer.requestTurn();
+    await world.pass(10);
+    assert.equal(world.turns, 4);
+  });
+
+  scenario('the clock goes forward, and the date is that of today or later', async (world) => {
+    const before = world.layer.now();
+    await world.pass(5);
+    assert.ok(world.layer.now() >= before + 4);
+    assert.ok(world.layer.date() > Date.UTC(2025, 0, 1));
+  });
+}
+
+/** Scenarios that need a system: files, resolver, address families. */
+function onTheSystem(scenario: Scenario): void {
+  const inFolder = async (play: (folder: string) => Promise<void>): Promise<void> => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'sluice-'));
+    try {
+      await play(folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+
+  scenario('a host that does not exist', async (world) => {
+    const client = world.connect({ hostname: 'nobody.invalid', port: 80 });
+    await world.until(() => client.isClosed, 'closed');
+    assert.deepEqual(client.events, ['closed']);
+    assert.match(client.reason?.code ?? '', /^(ENOTFOUND|EAI_AGAIN)$/);
+    assert.match(client.reason?.message ?? '', /nobody\.invalid:80/);
+  });
+
+  scenario('a port that cannot be', async (world) => {
+    const client = world.connect({ hostname: '127.0.0.1', port: 70_000 });
+    await world.until(() => client.isClosed, 'closed');
+    assert.deepEqual(client.events, ['closed']);
+    await assert.rejects(world.listen({ hostname: '127.0.0.1', port: 70_000 }), { name: 'ConnectionError' });
+  });
+
+  scenario('a host by name', async (world) => {
+    world.onAccepted = echo;
+    const { address } = await world.listen({ hostname: 'localhost', port: 0 });
+    assert.ok('hostname' in address && address.hostname === 'localhost' && address.port > 0);
+    const client = world.connect(address);
+    client.write('by name');
+    await world.until(() => client.text === 'by name', 'the echo');
+  });
+
+  scenario('a Unix-domain socket: echo, no peer address, its file goes with the listener', (world) =>
+    inFolder(async (folder) => {
+      const address: Address = { path: path.join(folder, 'socket') };
+      const { listener } = await world.listen(address);
+      const { client, server } = await world.pair(address);
+      assert.equal(server.peer, '');
+      assert.equal(client.peer, '');
+      echo(server);
+      pour(client, 1_000_000, pieceSize, () => client.finish());
+      await world.until(() => world.open === 0, 'closed');
+      assert.equal(client.digest(), client.sentDigest());
+      const { client: reset, server: told } = await world.pair(address);
+      reset.write('unread');
+      reset.reset();
+      await world.until(() => reset.isClosed && (told.isClosed || told.hasEnded), 'told');
+      await world.layer.unlisten(listener);
+      assert.equal(existsSync(address.path), false);
+    }),
+  );
+
+  scenario('a Unix-domain socket path that is taken: EADDRINUSE, and its file stays', (world) =>
+    inFolder(async (folder) => {
+      const address: Address = { path: path.join(folder, 'taken') };
+      writeFileSync(address.path, '');
+      await assert.rejects(world.listen(address), { name: 'ConnectionError', code: 'EADDRINUSE', message: /taken/ });
+      assert.equal(existsSync(address.path), true);
+    }),
+  );
+
+  scenario('a Unix-domain socket path that is not there: ENOENT', (world) =>
+    inFolder(async (folder) => {
+      const client = world.connect({ path: path.join(folder, 'nowhere') });
+      await world.until(() => client.isClosed, 'closed');
+      assert.deepEqual(client.events, ['closed']);
+      assert.equal(client.reason?.code, 'ENOENT');
+      assert.match(client.reason?.message ?? '', /nowhere/);
+    }),
+  );
+
+  scenario('IPv6, where there is any', async (world) => {
+    const listening = await world.listen({ hostname: '::1', port: 0 }).catch((error: unknown) => {
+      assert.match(String(error), /EADDRNOTAVAIL|EAFNOSUPPORT|address not available|not supported/i);
+      return undefined;
+    });
+    if (listening === undefined) return;
+    const { client, server, address } = await world.pair(listening.address);
+    assert.ok('port' in address);
+    assert.equal(client.peer, `[::1]:${address.port}`);
+    assert.match(server.peer, /^\[::1\]:\d+$/);
+    const both = await world.listen({ hostname: '::', port: 0 });
+    assert.ok('port' in both.address);
+    const mapped = await world.pair({ hostname: '127.0.0.1', port: both.address.port });
+    assert.match(mapped.server.peer, /^127\.0\.0\.1:\d+$/);
+  });
+}
+
+/** In a process of its own. */
+function leaving(source: { specifier: string; exported: string }): void {
+  const program = (body: string): string => `
+    import { ${source.exported} as Layer } from ${JSON.stringify(import.meta.resolve(source.specifier))};
+    const layer = new Layer();
+    const nothing = () => {};
+    const sink = { beginTurn: nothing, accepted: nothing, connected: nothing, received: nothing, drained: nothing,
+      flushed: nothing, closed: nothing, acceptFailed: nothing, endTurn: nothing, ended: (slot) => layer.finish(slot) };
+    layer.start(sink);
+    const send = (slot, text) => {
+      const bytes = Buffer.from(text);
+      const at = layer.reserve(slot, bytes.length);
+      layer.output.set(bytes, at);
+      layer.commit(slot, at + bytes.length);
+    };
+    const listen = () => layer.listen({ address: { hostname: '127.0.0.1', port: 0 }, backlog: 16 });
+    process.on('exit', (code) => console.log('left', code));
+    ${body}`;
+  const run = async (body: string): Promise<string> => {
+    const args = ['--input-type=module', '-e', program(body)];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 10_000 });
+    return stdout;
+  };
+
+  it('the process leaves by itself after close, whatever was under way', async () => {
+    const stdout = await run(`
+      const { address } = await listen();
+      await listen();
+      sink.accepted = (slot) => { for (let i = 0; i < 200; i++) send(slot, 'x'.repeat(60000)); };
+      for (let i = 0; i < 20; i++) layer.pauseReading(layer.connect(address));
+      layer.wakeAt(layer.now() + 60000);
+      setTimeout(() => layer.close().then(() => console.log('closed')), 50);`);
+    assert.equal(stdout, 'closed\nleft 0\n');
+  });
+
+  it('the process leaves by itself, without close, when no listener, connection or wake-up is left', async () => {
+    const stdout = await run(`
+      const { listener, address } = await listen();
+      let closed = 0;
+      sink.closed = () => { if (++closed === 2) { console.log('both closed'); layer.wakeAt(layer.now() + 50); } };
+      let turns = 0;
+      const client = layer.connect(address);
+      sink.connected = () => { layer.unlisten(listener); send(client, 'bye'); layer.finish(client); };
+      const start = layer.now();
+      process.on('exit', () => console.log(layer.now() - start >= 50 ? 'woken' : 'not woken'));`);
+    assert.equal(stdout, 'both closed\nleft 0\nwoken\n');
+  });
+}

@@ -1,0 +1,340 @@
+// A world on one event layer, in which servers and clients of a scenario live: it is the sink of the layer, keeps an `End` for
+// each tenant of a slot, and holds every call that the layer makes against the contract. What breaks it is kept in
+// `violations` (a sink must not throw) and fails the scenario at its end.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import {
+  type Address,
+  type ConnectionError,
+  type EventLayer,
+  type EventSink,
+  highWaterMark,
+  type ListenerId,
+  lowWaterMark,
+  pieceSize,
+  type Slot,
+} from '#sluice/event-layer/event-layer.js';
+
+/** One tenant of a slot: one end of one connection. */
+export class End {
+  readonly world: World;
+  readonly slot: Slot;
+  /** Undefined for a client. */
+  readonly listener: ListenerId | undefined;
+  isThere = false;
+  hasEnded = false;
+  isClosed = false;
+  wasReset = false;
+  isFlooded = false;
+  reason: ConnectionError | undefined;
+  /** Events told of it, in order; a run of `received` is one. */
+  readonly events: string[] = [];
+  /** Sizes of what `received` has lent. */
+  readonly pieces: number[] = [];
+  receivedBytes = 0;
+  readonly #hash = createHash('sha256');
+  sentBytes = 0;
+  readonly #sentHash = createHash('sha256');
+  flushesAsked = 0;
+  flushed = 0;
+  drained = 0;
+  onReceived: (bytes: Uint8Array) => void = () => {};
+  onEnded: () => void = () => {};
+  onDrained: () => void = () => {};
+  onClosed: () => void = () => {};
+
+  constructor(world: World, slot: Slot, listener: ListenerId | undefined) {
+    this.world = world;
+    this.slot = slot;
+    this.listener = listener;
+  }
+
+  get isOver(): boolean {
+    return this.isClosed || this.wasReset;
+  }
+
+  /** Text received so far, if it has been kept. */
+  text = '';
+
+  get queued(): number {
+    return this.world.command((layer) => layer.queued(this.slot));
+  }
+
+  write(data: Uint8Array | string): void {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    for (let at = 0; at < bytes.length; at += pieceSize) {
+      const part = bytes.subarray(at, at + pieceSize);
+      this.world.command((layer) => {
+        const offset = layer.reserve(this.slot, part.length);
+        layer.output.set(part, offset);
+        layer.commit(this.slot, offset + part.length);
+      });
+    }
+    this.sentBytes += bytes.length;
+    this.#sentHash.update(bytes);
+    if (this.queued >= highWaterMark) this.isFlooded = true;
+  }
+
+  finish(): void {
+    this.world.command((layer) => layer.finish(this.slot));
+  }
+
+  reset(): void {
+    this.wasReset = true;
+    this.world.command((layer) => layer.reset(this.slot));
+  }
+
+  pause(): void {
+    this.world.command((layer) => layer.pauseReading(this.slot));
+  }
+
+  resume(): void {
+    this.world.command((layer) => layer.resumeReading(this.slot));
+  }
+
+  notifyFlushed(): void {
+    this.flushesAsked++;
+    this.world.command((layer) => layer.notifyFlushed(this.slot));
+  }
+
+  get peer(): string {
+    return this.world.command((layer) => layer.peer(this.slot));
+  }
+
+  take(bytes: Uint8Array): void {
+    this.receivedBytes += bytes.length;
+    this.pieces.push(bytes.length);
+    this.#hash.update(bytes);
+    if (this.receivedBytes <= 4096) this.text += Buffer.from(bytes).toString('latin1');
+    this.onReceived(bytes);
+  }
+
+  /** A digest of all that it has received. */
+  digest(): string {
+    return this.#hash.copy().digest('hex');
+  }
+
+  sentDigest(): string {
+    return this.#sentHash.copy().digest('hex');
+  }
+}
+
+/** Writes that many bytes of a pattern, as a thread does: until it is flooded, and on when it has drained. */
+export function pour(end: End, total: number, step: number, done: () => void): void {
+  const go = (): void => {
+    while (end.sentBytes < total && !end.isOver) {
+      if (end.isFlooded) return;
+      const bytes = new Uint8Array(Math.min(step, total - end.sentBytes));
+      for (let i = 0; i < bytes.length; i++) bytes[i] = ((end.sentBytes + i) * 2_654_435_761) >>> 13;
+      end.write(bytes);
+    }
+    end.onDrained = () => {};
+    if (!end.isOver) done();
+  };
+  end.onDrained = go;
+  go();
+}
+
+export class World implements EventSink {
+  readonly layer: EventLayer;
+  readonly violations: string[] = [];
+  readonly #pass: (layer: EventLayer, milliseconds: number) => Promise<void>;
+  readonly #tenants = new Map<Slot, End>();
+  /** All there have ever been. */
+  readonly ends: End[] = [];
+  turns = 0;
+  /** Times at which turns began. */
+  readonly turnTimes: number[] = [];
+  #inTurn = false;
+  #inCommand = 0;
+  onAccepted: (end: End) => void = () => {};
+  onConnected: (end: End) => void = () => {};
+  onTurnBegins: () => void = () => {};
+  onTurnEnds: () => void = () => {};
+  readonly acceptFailures: Error[] = [];
+
+  constructor(layer: EventLayer, pass: (layer: EventLayer, milliseconds: number) => Promise<void>) {
+    this.layer = layer;
+    this.#pass = pass;
+    layer.start(this);
+  }
+
+  get open(): number {
+    return this.#tenants.size;
+  }
+
+  command<T>(give: (layer: EventLayer) => T): T {
+    this.#inCommand++;
+    try {
+      return give(this.layer);
+    } finally {
+      this.#inCommand--;
+    }
+  }
+
+  async listen(
+    address: Address = { hostname: '127.0.0.1', port: 0 },
+  ): Promise<{ listener: ListenerId; address: Address }> {
+    return this.command((layer) => layer.listen({ address, backlog: 4096 }));
+  }
+
+  connect(address: Address): End {
+    const slot = this.command((layer) => layer.connect(address));
+    if (this.#tenants.has(slot)) this.#violated(`connect gave slot ${slot}, which has a tenant`);
+    const end = new End(this, slot, undefined);
+    this.#tenants.set(slot, end);
+    this.ends.push(end);
+    return end;
+  }
+
+  /** A connection from here to there: both its ends. To be asked for one at a time. */
+  async pair(address?: Address): Promise<{ client: End; server: End; address: Address; listener: ListenerId }> {
+    const listening = address === undefined ? await this.listen() : undefined;
+    const to = address ?? listening?.address ?? assert.fail();
+    let server: End | undefined;
+    const before = this.onAccepted;
+    this.onAccepted = (end) => {
+      server ??= end;
+    };
+    const client = this.connect(to);
+    await this.until(() => client.isThere && server !== undefined, 'a connection');
+    this.onAccepted = before;
+    return { client, server: server ?? assert.fail(), address: to, listener: listening?.listener ?? -1 };
+  }
+
+  /** Lets time pass until that is so. */
+  async until(isSo: () => boolean, what: string): Promise<void> {
+    const deadline = performance.now() + 20_000;
+    for (let virtual = 0; !isSo(); virtual++) {
+      if (performance.now() > deadline || virtual > 2_000_000) {
+        const states = this.ends.slice(-8).map((end) => `${end.slot}: ${end.events.join(' ')}`);
+        assert.fail(`waited in vain for ${what}; ${states.join(' | ')}; ${this.violations.join('; ')}`);
+      }
+      await this.#pass(this.layer, 1);
+    }
+  }
+
+  async pass(milliseconds: number): Promise<void> {
+    await this.#pass(this.layer, milliseconds);
+  }
+
+  /** Closes the layer and holds against it all that was seen. */
+  async over(): Promise<void> {
+    await this.layer.close();
+    const turns = this.turns;
+    await this.#pass(this.layer, 5);
+    if (this.turns > turns + 1) this.#violated(`${this.turns - turns} turns after close`);
+    for (const end of this.#tenants.values()) this.#violated(`slot ${end.slot} was not told that it closed`);
+    assert.deepEqual(this.violations, []);
+  }
+
+  beginTurn(): void {
+    if (this.#inTurn) this.#violated('a turn within a turn');
+    if (this.#inCommand > 0) this.#violated('a turn within a command');
+    this.#inTurn = true;
+    this.turns++;
+    this.turnTimes.push(this.layer.now());
+    this.onTurnBegins();
+  }
+
+  endTurn(): void {
+    this.#told('endTurn');
+    this.onTurnEnds();
+    this.#inTurn = false;
+  }
+
+  accepted(slot: Slot, listener: ListenerId): void {
+    this.#told('accepted');
+    if (this.#tenants.has(slot)) this.#violated(`accepted ${slot}, which has a tenant`);
+    const end = new End(this, slot, listener);
+    end.isThere = true;
+    this.#tenants.set(slot, end);
+    this.ends.push(end);
+    end.events.push('accepted');
+    this.onAccepted(end);
+  }
+
+  connected(slot: Slot): void {
+    const end = this.#tenant(slot, 'connected');
+    if (end === undefined) return;
+    if (end.isThere) this.#violated(`connected ${slot} twice`);
+    end.isThere = true;
+    this.onConnected(end);
+  }
+
+  received(slot: Slot, buffer: Uint8Array, start: number, stop: number): void {
+    const end = this.#tenant(slot, 'received');
+    if (end === undefined) return;
+    if (!end.isThere) this.#violated(`received of ${slot} before it was there`);
+    if (end.hasEnded) this.#violated(`received of ${slot} after its end`);
+    if (start < 0 || stop > buffer.length || stop <= start || stop - start > pieceSize)
+      this.#violated(`lent ${start} to ${stop} of ${buffer.length}`);
+    end.take(buffer.subarray(start, stop));
+  }
+
+  ended(slot: Slot): void {
+    const end = this.#tenant(slot, 'ended');
+    if (end === undefined) return;
+    if (!end.isThere) this.#violated(`ended of ${slot} before it was there`);
+    if (end.hasEnded) this.#violated(`ended of ${slot} twice`);
+    end.hasEnded = true;
+    end.onEnded();
+  }
+
+  drained(slot: Slot): void {
+    const end = this.#tenant(slot, 'drained');
+    if (end === undefined) return;
+    if (!end.isFlooded) this.#violated(`drained of ${slot}, which was not flooded`);
+    if (end.queued > lowWaterMark) this.#violated(`drained of ${slot} with ${end.queued} bytes queued`);
+    end.isFlooded = false;
+    end.drained++;
+    end.onDrained();
+  }
+
+  flushed(slot: Slot): void {
+    const end = this.#tenant(slot, 'flushed');
+    if (end === undefined) return;
+    end.flushed++;
+    if (end.flushed > end.flushesAsked) this.#violated(`flushed of ${slot} unasked`);
+  }
+
+  closed(slot: Slot, reason: ConnectionError | undefined): void {
+    this.#told('closed');
+    const end = this.#tenants.get(slot);
+    if (end === undefined) {
+      this.#violated(`closed of ${slot}, which has no tenant`);
+      return;
+    }
+    end.events.push('closed');
+    end.isClosed = true;
+    end.reason = reason;
+    if (reason !== undefined && (reason.code === '' || reason.message === ''))
+      this.#violated('a reason that says nothing');
+    this.#tenants.delete(slot);
+    end.onClosed();
+  }
+
+  acceptFailed(_listener: ListenerId, error: Error): void {
+    this.#told('acceptFailed');
+    this.acceptFailures.push(error);
+  }
+
+  #told(event: string): void {
+    if (!this.#inTurn) this.#violated(`${event} outside a turn`);
+    if (this.#inCommand > 0) this.#violated(`${event} within a command`);
+  }
+
+  #tenant(slot: Slot, event: string): End | undefined {
+    this.#told(event);
+    const end = this.#tenants.get(slot);
+    if (end === undefined) this.#violated(`${event} of ${slot}, which has no tenant`);
+    else if (end.wasReset) this.#violated(`${event} of ${slot} after it was reset`);
+    if (end !== undefined && (event !== 'received' || end.events.at(-1) !== 'received')) end.events.push(event);
+    return end?.wasReset === true ? undefined : end;
+  }
+
+  #violated(what: string): void {
+    this.violations.push(what);
+  }
+}
