@@ -1,1 +1,27 @@
+// The public face of sluice.
+
+export { type ConnectOptions, connect } from './connection/connect.js';
+export { Connection } from './connection/connection.js';
+export { type AddressOptions, type ListenOptions, listen, type TcpServer } from './connection/listen.js';
+export { type CloseOptions, type ConnectionCounts, ServerClosedError } from './connection/listener.js';
+export { Network } from './connection/network.js';
+export type { Reader } from './connection/reader.js';
+export type { Writer } from './connection/writer.js';
+export { ConnectionError } from './event-layer/event-layer.js';
+export { SimulatedLayer, type SimulatedOptions } from './event-layer/simulated/simulated.js';
+export { ClientLeftError } from './http/exchange.js';
+export { Headers } from './http/fetch/headers.js';
+export { Request } from './http/fetch/request.js';
+export { Response } from './http/fetch/response.js';
+export { Refusal } from './http/refusal.js';
+export { ResponseError } from './http/respond.js';
+export { type BodyTask, type BodyWriter, stream } from './http/stream.js';
+export {
+  type ActiveConnection,
+  type AnyResponse,
+  type Fetch,
+  type ServeOptions,
+  type Server,
+  serve,
+} from './server/serve.js';
 export * from './threads/index.js';

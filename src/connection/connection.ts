@@ -26,6 +26,9 @@ export class Connection {
   /** @internal The thread that it belongs to. */
   thread: Thread<unknown> | undefined;
 
+  /** @internal The last error that reading or writing has thrown because of the peer: tells it from one of another connection. */
+  fault: ConnectionError | undefined;
+
   #closed = false;
   #reason: ConnectionError | undefined;
 
@@ -57,14 +60,17 @@ export class Connection {
     if (!this.#closed) this.network.layer.reset(this.slot);
   }
 
+  /** @internal For the primitives: makes the error to throw when the peer is the cause. */
+  fail(code: string, message: string, cause?: ConnectionError): ConnectionError {
+    this.fault = new ConnectionError(code, message, cause && { cause });
+    return this.fault;
+  }
+
   /** @internal For the primitives: the error that says why a closed connection cannot be used. */
   closedError(): ConnectionError {
     const cause = this.#reason;
-    return new ConnectionError(
-      cause?.code ?? 'ERR_CLOSED',
-      cause === undefined ? 'the connection is closed' : `the connection is closed: ${cause.message}`,
-      { cause },
-    );
+    const why = cause === undefined ? '' : `: ${cause.message}`;
+    return this.fail(cause?.code ?? 'ERR_CLOSED', `the connection is closed${why}`, cause);
   }
 
   /** @internal The layer says that it is gone. */

@@ -49,9 +49,9 @@ const resetDelay = 100;
 export abstract class Listener implements Owner {
   readonly network: Network;
   /** Set when `close` has been called. */
-  protected closing = false;
+  closing = false;
   /** Set when the deadline of `close` has passed: whatever ends from now on ends at once. */
-  protected overdue = false;
+  overdue = false;
 
   #id: ListenerId | undefined;
   #address: Address = { path: '' };

@@ -2,6 +2,7 @@
 // It receives what the layer tells and passes it to the connection concerned, or, where a slot has none because it is idle,
 // to the owner of the slot: the listener that accepted it, or the client that asked for it.
 
+import { Buffer } from 'node:buffer';
 import { chooseEventLayer } from '../event-layer/choose.js';
 import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
 import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
@@ -59,6 +60,9 @@ export class Network implements EventSink, TimerTarget {
   #deadlines = new Float64Array(64).fill(Infinity);
   /** The slot's timer in the wheel, 0 is none. It may be due before the deadline, which may have been put off since; never after. */
   #timers = new Int32Array(64);
+  /** The layer's output when it was last looked at, and a Buffer over the same memory. */
+  #output: Uint8Array | undefined;
+  #outputBuffer: Buffer = Buffer.alloc(0);
   readonly #listeners = new Map<ListenerId, { owner: Owner; acceptFailed: (error: Error) => void }>();
 
   /** @param scheduler Default: one of the network's own, which reports errors as uncaught exceptions */
@@ -106,6 +110,18 @@ export class Network implements EventSink, TimerTarget {
     this.#connections[slot] = undefined;
     this.#states[slot] = state;
     this.#deadlines[slot] = Infinity;
+  }
+
+  /** The layer's output as a Buffer, which has the fast ways to encode a string. */
+  get output(): Buffer {
+    const { output } = this.layer;
+    if (output !== this.#output) {
+      this.#output = output;
+      this.#outputBuffer = Buffer.isBuffer(output)
+        ? output
+        : Buffer.from(output.buffer, output.byteOffset, output.length);
+    }
+    return this.#outputBuffer;
   }
 
   /** The slot's connection, if it is not idle. */

@@ -230,7 +230,7 @@ export class Reader {
       }
       if (this.#late) {
         this.#late = false;
-        throw new ConnectionError('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
+        throw connection.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
       }
     }
     return true;

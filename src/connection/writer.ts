@@ -2,6 +2,7 @@
 // the caller's again at once. The thread parks, flooded, when the high-water mark is reached: no more than that is ever queued
 // for a client that does not take it.
 
+import type { Buffer } from 'node:buffer';
 import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
 import { type Task, Wait } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
@@ -99,11 +100,10 @@ export class Writer {
   /** @internal Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. */
   put(data: string | Uint8Array): void {
     const at = this.reserve(typeof data === 'string' ? data.length * 3 : data.length);
-    const { output } = this.#connection.network.layer;
     if (typeof data === 'string') {
-      this.commit(at + encodeInto(data, output, at));
+      this.commit(at + this.output.write(data, at));
     } else {
-      output.set(data, at);
+      this.output.set(data, at);
       this.commit(at + data.length);
     }
   }
@@ -114,6 +114,11 @@ export class Writer {
     if (connection.closed) throw connection.closedError();
     if (this.#finished) throw new ConnectionError('ERR_ENDED', 'write after end: FIN has been sent');
     return connection.network.layer.reserve(connection.slot, bytes);
+  }
+
+  /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */
+  get output(): Buffer {
+    return this.#connection.network.output;
   }
 
   /** @internal See `EventLayer.commit`. */
@@ -176,20 +181,9 @@ export class Writer {
       }
       if (this.#late) {
         this.#late = false;
-        throw new ConnectionError('ERR_WRITE_TIMEOUT', `the peer has taken nothing for ${this.timeout} ms`);
+        throw connection.fail('ERR_WRITE_TIMEOUT', `the peer has taken nothing for ${this.timeout} ms`);
       }
     }
     if (connection.closed) throw connection.closedError();
   }
-}
-
-/** Encodes a string as UTF-8. ASCII, which is what heads and events are made of, is stored unit by unit: for short strings that beats any call. */
-function encodeInto(text: string, output: Uint8Array, at: number): number {
-  if (text.length > 64) return encoder.encodeInto(text, output.subarray(at)).written;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return encoder.encodeInto(text, output.subarray(at)).written;
-    output[at + i] = unit;
-  }
-  return text.length;
 }

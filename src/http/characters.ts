@@ -1,0 +1,43 @@
+// The character classes of HTTP/1.1, as tables: one bit for each class a byte belongs to.
+
+/** tchar, of which methods and field names are made (RFC 9110 §5.6.2). */
+export const TOKEN = 1;
+/**
+ * What may stand in a request target: the visible characters of US-ASCII but for `"`, `<`, `>`, `\` and `#`. A URI may have none of
+ * `{`, `}`, `|`, `^` and the backquote either (RFC 3986 §2), but browsers send them in queries, and nobody reads them in two ways.
+ */
+export const TARGET = 2;
+/** What may stand in a field value: visible characters, space, tab, and obs-text (RFC 9110 §5.5). */
+export const VALUE = 4;
+/** What may stand in a Host field: reg-name, IPv4, the brackets and colons of IPv6, and the colon before a port (RFC 3986 §3.2.2). */
+export const HOST = 8;
+/** Decimal digits. */
+export const DIGIT = 16;
+/** Hexadecimal digits. */
+export const HEXDIG = 32;
+
+export const classes = new Uint8Array(256);
+
+function mark(bit: number, characters: string): void {
+  for (let i = 0; i < characters.length; i++) classes[characters.charCodeAt(i)] |= bit;
+}
+
+const digits = '0123456789';
+const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+mark(DIGIT | HEXDIG, digits);
+mark(HEXDIG, 'abcdefABCDEF');
+mark(TOKEN, `${digits}${letters}!#$%&'*+-.^_\`|~`);
+mark(HOST, `${digits}${letters}-._~%!$&'()*+,;=[]:`);
+for (let byte = 0x21; byte < 0x7f; byte++) classes[byte] |= TARGET | VALUE;
+for (const never of '"<>\\#') classes[never.charCodeAt(0)] &= ~TARGET;
+mark(VALUE, ' \t');
+for (let byte = 0x80; byte <= 0xff; byte++) classes[byte] |= VALUE;
+
+/** True if every character of a string is in the class. An empty string is. */
+export function isAll(text: string, bit: number): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0xff || (classes[unit] & bit) === 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,136 @@
+// One request and its response, while they are in progress: what a light `Request` is made over. Everything a handler may ask
+// for is computed when it asks. The head is read in place until `detach`, which makes one string of it: what the handler, or
+// whatever it has given the request to, asks for later comes from there.
+
+import { Buffer } from 'node:buffer';
+import type { Connection } from '../connection/connection.js';
+import { ThreadError } from '../threads/errors.js';
+import type { RequestSource } from './fetch/request.js';
+import type { Head } from './head.js';
+import type { RequestBody } from './incoming-body.js';
+
+/** The reason of `request.signal`, and of the unwinding of a thread, when the client has left. */
+export class ClientLeftError extends ThreadError {
+  override readonly name = 'ClientLeftError';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_CLIENT_LEFT', message, options);
+  }
+}
+
+/** Targets that a URL parser leaves as they are: no dot segments, nothing to encode. Others go through `URL`. */
+const plainTarget = /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]|\/(?!\.)|\.)*$/;
+/** Hosts likewise: lower case, no default port, and no number at the end, which would be read as an address. */
+const plainHost = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::(?!0|80$)[1-9][0-9]{0,4})?$/;
+
+export class Exchange implements RequestSource {
+  readonly body: RequestBody | null;
+  readonly #head: Head;
+  /** Where the head stands, until it is detached. */
+  #bytes: Uint8Array | undefined;
+  readonly #start: number;
+  #text: string | undefined;
+  readonly #defaultHost: string;
+  #url: string | undefined;
+  #controller: AbortController | undefined;
+  #reason: unknown;
+
+  /** @param defaultHost host and port for the URL of a request that names none */
+  constructor(connection: Connection, head: Head, body: RequestBody | null, defaultHost: string) {
+    this.#head = head;
+    this.#bytes = connection.reader.bytes;
+    this.#start = connection.reader.start;
+    this.body = body;
+    this.#defaultHost = defaultHost;
+  }
+
+  get method(): string {
+    return this.#head.methodEnd === 0 ? '' : this.#part(this.#head.methodStart, this.#head.methodEnd);
+  }
+
+  /** The request target as it was sent. */
+  get target(): string {
+    return this.#part(this.#head.targetStart, this.#head.targetEnd);
+  }
+
+  /** RFC 9110 §7.1: the target URI. */
+  get url(): string {
+    this.#url ??= this.#makeUrl();
+    return this.#url;
+  }
+
+  get fields(): string[] {
+    const text = this.detach();
+    const fields: string[] = [];
+    for (let at = this.#head.fieldsStart; ; ) {
+      const end = text.indexOf('\r\n', at);
+      if (end === at) return fields;
+      const colon = text.indexOf(':', at);
+      fields.push(text.slice(at, colon).toLowerCase(), trim(text, colon + 1, end));
+      at = end + 2;
+    }
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Why the request was aborted, if it was. */
+  get aborted(): unknown {
+    return this.#reason;
+  }
+
+  /** Aborts `request.signal`, once. */
+  abort(reason: unknown): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** Makes the request independent of the buffer that its head stands in. @returns the head as Latin-1 */
+  detach(): string {
+    if (this.#text === undefined) {
+      const bytes = this.#bytes as Uint8Array; // set until the text is made
+      this.#text = latin1(bytes, this.#start, this.#start + this.#head.length);
+      this.#bytes = undefined;
+    }
+    return this.#text;
+  }
+
+  #part(from: number, to: number): string {
+    return this.detach().slice(from, to);
+  }
+
+  #makeUrl(): string {
+    const { target } = this;
+    if (!target.startsWith('/') && target !== '*') return new URL(target).href;
+    const { hostStart, hostEnd } = this.#head;
+    const host = hostEnd > hostStart ? this.#part(hostStart, hostEnd) : this.#defaultHost;
+    const path = target === '*' ? '/*' : target;
+    const url = `http://${host}${path}`;
+    return plainTarget.test(path) && plainHost.test(host) ? url : new URL(url).href;
+  }
+}
+
+/** Bytes as the string in which each is one character (the "isomorphic decoding" of fields in the fetch standard). */
+function latin1(bytes: Uint8Array, from: number, to: number): string {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return buffer.toString('latin1', from, to);
+}
+
+/** Without the optional white space around a field value (RFC 9110 §5.5). */
+function trim(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(unit: number): boolean {
+  return unit === 32 || unit === 9;
+}

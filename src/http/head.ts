@@ -1,0 +1,403 @@
+// The head of a request: request line and fields, parsed in one pass over the bytes (RFC 9112 §2 to §5). The parser can stop
+// at any byte and go on when more have come, so a client that drips bytes costs O(1) for each, and it refuses a byte when it
+// sees it, so the outcome does not depend on how the bytes were cut. It makes no string: it validates everything, keeps what
+// the framing of the message depends on, and leaves the rest to `Exchange`, which reads fields again if somebody asks.
+//
+// Strict throughout: what a lenient recipient could read in two ways is refused, since a proxy in front may read it in the other.
+
+import { classes, DIGIT, HOST, TARGET, TOKEN, VALUE } from './characters.js';
+import { Refusal } from './refusal.js';
+
+/** Limits on a head. */
+export interface HeadLimits {
+  /** The most bytes of a whole head, the empty line included; more is refused with 431. */
+  headSize: number;
+  /** The most bytes of a request target; more is refused with 414. */
+  targetSize: number;
+  /** The most fields; more is refused with 431. */
+  fieldCount: number;
+}
+
+/** Longer methods are nobody's (RFC 9112 §3: 501). */
+const longestMethod = 32;
+
+const SP = 32;
+const HTAB = 9;
+const CR = 13;
+const LF = 10;
+const COLON = 58;
+const SLASH = 47;
+const ASTERISK = 42;
+const QUESTION = 63;
+
+/** What the parser expects next. */
+const Expect = {
+  emptyLines: 0,
+  emptyLineEnd: 1,
+  method: 2,
+  target: 3,
+  version: 4,
+  fieldStart: 5,
+  fieldName: 6,
+  valueStart: 7,
+  value: 8,
+  valueEnd: 9,
+  headEnd: 10,
+} as const;
+
+/** Fields that decide about framing or about the connection. */
+const Field = { other: 0, host: 1, contentLength: 2, transferEncoding: 3, connection: 4, expect: 5 } as const;
+
+const names: readonly (readonly [name: string, field: number])[] = [
+  ['host', Field.host],
+  ['expect', Field.expect],
+  ['connection', Field.connection],
+  ['content-length', Field.contentLength],
+  ['transfer-encoding', Field.transferEncoding],
+];
+
+export class Head {
+  /** Bytes of the head, empty lines before it included; final when `parse` has returned true. */
+  length = 0;
+  /** Where things stand, counted from the first byte that `parse` was given. */
+  methodStart = 0;
+  methodEnd = 0;
+  targetStart = 0;
+  targetEnd = 0;
+  fieldsStart = 0;
+  /** Of the Host field's value; both 0 if there is none. */
+  hostStart = 0;
+  hostEnd = 0;
+  /** Minor version: 1, or 0 for HTTP/1.0. A higher one counts as 1 (RFC 9110 §2.5). */
+  minor: 0 | 1 = 1;
+  /** From Content-Length; -1 if there is none. */
+  contentLength = -1;
+  /** Transfer-Encoding: chunked. */
+  chunked = false;
+  /** Connection: close. */
+  close = false;
+  /** Connection: keep-alive. */
+  keepAlive = false;
+  /** Expect: 100-continue. */
+  expectsContinue = false;
+
+  /** Where parsing goes on, counted like the rest. */
+  #at = 0;
+  #expect: number = Expect.emptyLines;
+  #field: number = Field.other;
+  #fieldCount = 0;
+  #hasHost = false;
+  #markStart = 0;
+
+  /** True once anything but empty lines has come. */
+  get begun(): boolean {
+    return this.#expect > Expect.emptyLineEnd;
+  }
+
+  /**
+   * Goes on parsing. `bytes[start]` is always the first byte of the head, wherever it stands by now.
+   * @param limit end (exclusive) of what has come so far
+   * @returns true when the head is complete, false when it needs more bytes
+   * @throws {Refusal}
+   */
+  parse(bytes: Uint8Array, start: number, limit: number, limits: HeadLimits): boolean {
+    const most = start + limits.headSize;
+    const end = Math.min(limit, most);
+    let at = start + this.#at;
+    while (at < end) {
+      switch (this.#expect) {
+        case Expect.emptyLines: // RFC 9112 §2.2: before the request line they are ignored
+          if (bytes[at] === CR) {
+            this.#expect = Expect.emptyLineEnd;
+            at++;
+            break;
+          }
+          this.methodStart = at - start;
+          this.#expect = Expect.method;
+          break;
+
+        case Expect.emptyLineEnd:
+          if (bytes[at] !== LF) throw bareCr();
+          this.#expect = Expect.emptyLines;
+          at++;
+          break;
+
+        case Expect.method: {
+          const from = start + this.methodStart;
+          const stop = Math.min(end, from + longestMethod + 1);
+          while (at < stop && (classes[bytes[at]] & TOKEN) !== 0) at++;
+          if (at === stop) {
+            if (at > from + longestMethod)
+              throw new Refusal(501, `RFC 9112 §3: a method of more than ${longestMethod} characters`);
+            break;
+          }
+          if (bytes[at] !== SP || at === from)
+            throw new Refusal(400, 'RFC 9112 §3.1: the method is no token followed by one space');
+          this.methodEnd = at - start;
+          this.targetStart = this.methodEnd + 1;
+          this.#expect = Expect.target;
+          at++;
+          break;
+        }
+
+        case Expect.target: {
+          const from = start + this.targetStart;
+          const stop = Math.min(end, from + limits.targetSize + 1);
+          while (at < stop && (classes[bytes[at]] & TARGET) !== 0) at++;
+          if (at === stop) {
+            if (at > from + limits.targetSize)
+              throw new Refusal(414, `RFC 9112 §3: a request target of more than ${limits.targetSize} bytes`);
+            break;
+          }
+          if (bytes[at] !== SP || at === from) {
+            throw new Refusal(
+              400,
+              'RFC 9112 §3.2: the request target has a character that may not stand in it, or is missing',
+            );
+          }
+          this.targetEnd = at - start;
+          this.#checkTargetForm(bytes, start);
+          this.#markStart = this.targetEnd + 1;
+          this.#expect = Expect.version;
+          at++;
+          break;
+        }
+
+        case Expect.version:
+          at = this.#version(bytes, start, at, end);
+          break;
+
+        case Expect.fieldStart: {
+          const byte = bytes[at];
+          if (byte === CR) {
+            this.#expect = Expect.headEnd;
+            at++;
+            break;
+          }
+          if (byte === SP || byte === HTAB) {
+            throw new Refusal(
+              400,
+              'RFC 9112 §5.2 and §2.2: a line begins with white space (obs-fold, or white space before the first field)',
+            );
+          }
+          if (++this.#fieldCount > limits.fieldCount)
+            throw new Refusal(431, `RFC 6585 §5: more than ${limits.fieldCount} fields`);
+          this.#markStart = at - start;
+          this.#expect = Expect.fieldName;
+          break;
+        }
+
+        case Expect.fieldName: {
+          while (at < end && (classes[bytes[at]] & TOKEN) !== 0) at++;
+          if (at === end) break;
+          if (bytes[at] !== COLON || at === start + this.#markStart) {
+            throw new Refusal(400, 'RFC 9112 §5.1: a field name is no token directly followed by a colon');
+          }
+          this.#field = fieldOf(bytes, start + this.#markStart, at);
+          this.#expect = Expect.valueStart;
+          at++;
+          break;
+        }
+
+        case Expect.valueStart:
+          while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++;
+          if (at === end) break;
+          this.#markStart = at - start;
+          this.#expect = Expect.value;
+          break;
+
+        case Expect.value:
+          while (at < end && (classes[bytes[at]] & VALUE) !== 0) at++;
+          if (at === end) break;
+          if (bytes[at] !== CR) {
+            throw new Refusal(
+              400,
+              'RFC 9110 §5.5: a field value has a control character, or ends with a bare LF (RFC 9112 §2.2)',
+            );
+          }
+          if (this.#field !== Field.other) this.#known(bytes, start, at);
+          this.#expect = Expect.valueEnd;
+          at++;
+          break;
+
+        case Expect.valueEnd:
+          if (bytes[at] !== LF) throw bareCr();
+          this.#expect = Expect.fieldStart;
+          at++;
+          break;
+
+        case Expect.headEnd:
+          if (bytes[at] !== LF) throw bareCr();
+          this.length = at + 1 - start;
+          this.#checkMessage();
+          return true;
+      }
+    }
+    if (at >= most) throw new Refusal(431, `RFC 6585 §5: a head of more than ${limits.headSize} bytes`);
+    this.#at = at - start;
+    return false;
+  }
+
+  /** `HTTP/1.1` and its CRLF, looked at byte by byte as it comes. */
+  #version(bytes: Uint8Array, start: number, from: number, end: number): number {
+    const begin = start + this.#markStart;
+    let at = from;
+    for (; at < end && at < begin + 10; at++) {
+      const byte = bytes[at];
+      const place = at - begin;
+      const right =
+        place === 5 || place === 7 ? (classes[byte] & DIGIT) !== 0 : byte === 'HTTP/1.1\r\n'.charCodeAt(place);
+      if (!right)
+        throw new Refusal(400, 'RFC 9112 §2.3: the request line does not end with one space, an HTTP version and CRLF');
+    }
+    if (at < begin + 10) return at;
+    if (bytes[begin + 5] !== 49)
+      throw new Refusal(505, 'RFC 9110 §15.6.6: only major version 1 of HTTP is spoken here');
+    this.minor = bytes[begin + 7] === 48 ? 0 : 1;
+    this.fieldsStart = at - start;
+    this.#expect = Expect.fieldStart;
+    return at;
+  }
+
+  /** The four forms of RFC 9112 §3.2. */
+  #checkTargetForm(bytes: Uint8Array, start: number): void {
+    const first = bytes[start + this.targetStart];
+    if (first === SLASH) return;
+    const isMethod = (method: string) => equals(bytes, start + this.methodStart, start + this.methodEnd, method);
+    if (isMethod('CONNECT')) return; // authority-form; refused below, as a method that is not implemented
+    if (first === ASTERISK && this.targetEnd - this.targetStart === 1 && isMethod('OPTIONS')) return;
+    const from = start + this.targetStart;
+    const scheme = startsWith(bytes, from, 'http://') ? 7 : startsWith(bytes, from, 'https://') ? 8 : 0;
+    const end = start + this.targetEnd;
+    let authorityEnd = from + scheme;
+    while (authorityEnd < end && bytes[authorityEnd] !== SLASH && bytes[authorityEnd] !== QUESTION) authorityEnd++;
+    if (scheme > 0 && authorityEnd > from + scheme) {
+      checkAuthority(bytes, from + scheme, authorityEnd);
+      return;
+    }
+    throw new Refusal(400, 'RFC 9112 §3.2: the request target has none of the four forms for this method');
+  }
+
+  /** Takes in a field that decides about framing or about the connection. */
+  #known(bytes: Uint8Array, start: number, valueEnd: number): void {
+    const from = start + this.#markStart;
+    let to = valueEnd;
+    while (to > from && (bytes[to - 1] === SP || bytes[to - 1] === HTAB)) to--;
+    switch (this.#field) {
+      case Field.host:
+        if (this.#hasHost) throw new Refusal(400, 'RFC 9112 §3.2: more than one Host field');
+        this.#hasHost = true;
+        checkAuthority(bytes, from, to);
+        this.hostStart = from - start;
+        this.hostEnd = to - start;
+        break;
+      case Field.contentLength: {
+        // A list of equal values could be taken as one (RFC 9110 §8.6); to refuse it is the other thing allowed, and the safe one.
+        if (this.contentLength !== -1) throw new Refusal(400, 'RFC 9110 §8.6: more than one Content-Length field');
+        let length = 0;
+        for (let at = from; at < to; at++) {
+          if ((classes[bytes[at]] & DIGIT) === 0) length = Number.NaN;
+          else length = length * 10 + (bytes[at] - 48);
+        }
+        if (from === to || Number.isNaN(length))
+          throw new Refusal(400, 'RFC 9110 §8.6: Content-Length is not made of digits alone');
+        if (length > Number.MAX_SAFE_INTEGER)
+          throw new Refusal(413, 'RFC 9110 §15.5.14: Content-Length is beyond what can be counted');
+        this.contentLength = length;
+        break;
+      }
+      case Field.transferEncoding:
+        if (this.chunked) throw new Refusal(400, 'RFC 9112 §6.1: more than one Transfer-Encoding field');
+        if (!equals(bytes, from, to, 'chunked')) {
+          const lastIsChunked =
+            to - from > 7 && equals(bytes, to - 7, to, 'chunked') && (classes[bytes[to - 8]] & TOKEN) === 0;
+          if (lastIsChunked && listOf(bytes, from, to - 7).every((coding) => coding !== 'chunked')) {
+            throw new Refusal(501, 'RFC 9112 §6.1: a transfer coding other than chunked');
+          }
+          throw new Refusal(400, 'RFC 9112 §6.3: chunked is not the last transfer coding, or stands there twice');
+        }
+        this.chunked = true;
+        break;
+      case Field.connection:
+        for (const option of listOf(bytes, from, to)) {
+          if (option === 'close') this.close = true;
+          else if (option === 'keep-alive') this.keepAlive = true;
+        }
+        break;
+      case Field.expect:
+        if (!equals(bytes, from, to, '100-continue'))
+          throw new Refusal(417, 'RFC 9110 §10.1.1: an expectation other than 100-continue');
+        this.expectsContinue = true;
+        break;
+    }
+  }
+
+  /** What can only be said of the whole head. */
+  #checkMessage(): void {
+    if (this.chunked && this.contentLength !== -1) {
+      throw new Refusal(400, 'RFC 9112 §6.1: both Transfer-Encoding and Content-Length');
+    }
+    if (this.minor === 0) {
+      if (this.chunked) throw new Refusal(400, 'RFC 9112 §6.1: Transfer-Encoding in an HTTP/1.0 message');
+      this.expectsContinue = false; // RFC 9110 §10.1.1
+    } else if (!this.#hasHost) {
+      throw new Refusal(400, 'RFC 9112 §3.2: no Host field');
+    }
+  }
+}
+
+function bareCr(): Refusal {
+  return new Refusal(400, 'RFC 9112 §2.2: a CR without LF');
+}
+
+/** Hosts that have been seen and are well-formed: nearly every request repeats one. Bounded, and emptied when full. */
+const knownHosts = new Set<string>(['']);
+const knownHostsLimit = 256;
+
+/** Refuses what is no host and port (RFC 9110 §7.2, RFC 3986 §3.2): the URL of the request is made of it. An empty one is allowed. */
+function checkAuthority(bytes: Uint8Array, from: number, to: number): void {
+  let host = '';
+  for (let at = from; at < to; at++) {
+    if ((classes[bytes[at]] & HOST) === 0) throw badHost();
+    host += String.fromCharCode(bytes[at]);
+  }
+  if (knownHosts.has(host)) return;
+  if (!/^(\[[0-9a-fA-F:.]+\]|[^[\]:]+)(:[0-9]*)?$/.test(host) || !URL.canParse(`http://${host}/`)) throw badHost();
+  if (knownHosts.size >= knownHostsLimit) knownHosts.clear();
+  knownHosts.add(host);
+}
+
+function badHost(): Refusal {
+  return new Refusal(400, 'RFC 9112 §3.2: the Host field, or the authority of the target, is no host and port');
+}
+
+function fieldOf(bytes: Uint8Array, from: number, to: number): number {
+  for (const [name, field] of names) if (name.length === to - from && equals(bytes, from, to, name)) return field;
+  return Field.other;
+}
+
+/** Compares bytes with a string, US-ASCII letters without regard to case unless the string has upper case. */
+function equals(bytes: Uint8Array, from: number, to: number, text: string): boolean {
+  return to - from === text.length && startsWith(bytes, from, text);
+}
+
+function startsWith(bytes: Uint8Array, from: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const expected = text.charCodeAt(i);
+    const byte = bytes[from + i];
+    if (byte === expected) continue;
+    if (expected < 97 || expected > 122 || byte !== expected - 32) return false;
+  }
+  return true;
+}
+
+/** The elements of a comma-separated list, in lower case (RFC 9110 §5.6.1). */
+function listOf(bytes: Uint8Array, from: number, to: number): string[] {
+  let text = '';
+  for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at]);
+  return text
+    .toLowerCase()
+    .split(',')
+    .map((element) => element.replace(/^[ \t]+|[ \t]+$/g, ''))
+    .filter((element) => element !== '');
+}

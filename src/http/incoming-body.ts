@@ -1,0 +1,301 @@
+// The body of a request, read from the connection as its framing says: by length, or chunked (RFC 9112 §6 and §7).
+// A thread reads it with `read`; promises and streams, for handlers that are ordinary code, come from child threads that do.
+
+import type { Connection } from '../connection/connection.js';
+import { concat, copy } from '../connection/reader.js';
+import { ConnectionError } from '../event-layer/event-layer.js';
+import type { Task } from '../threads/task.js';
+import { Thread } from '../threads/thread.js';
+import { classes, HEXDIG, TOKEN, VALUE } from './characters.js';
+import type { IncomingBody } from './fetch/body.js';
+import type { Head } from './head.js';
+import { Refusal } from './refusal.js';
+
+/** The most bytes that the extensions of one chunk may have. */
+const extensionSize = 1024;
+/** The most bytes of all trailers. They are checked, and dropped. */
+const trailerSize = 8 * 1024;
+
+const CR = 13;
+const SEMICOLON = 59;
+const SP = 32;
+const HTAB = 9;
+
+export class RequestBody implements IncomingBody {
+  readonly #connection: Connection;
+  readonly #limit: number;
+  readonly #chunked: boolean;
+  /** Bytes left of the body, or of the chunk that is being read. */
+  #left: number;
+  #state: 'unread' | 'reading' | 'complete' | 'broken' = 'unread';
+  /** Bytes of the body read so far. */
+  #received = 0;
+  /** Set until the client has been told to go on, or it has sent some of the body unasked. */
+  #continueExpected: boolean;
+  /** A chunk's data have been read; its CRLF has not. */
+  #inChunk = false;
+  /** The thread that reads for a promise or a stream. */
+  #reading: Thread<unknown> | undefined;
+  #used = false;
+
+  /** @param limit the most bytes that the body may have; more is refused with 413 */
+  constructor(connection: Connection, head: Head, limit: number) {
+    this.#connection = connection;
+    this.#limit = limit;
+    this.#chunked = head.chunked;
+    this.#left = head.chunked ? 0 : head.contentLength;
+    this.#continueExpected = head.expectsContinue;
+    if (head.contentLength > limit) throw overLimit(limit);
+    if (!head.chunked && head.contentLength === 0) this.#state = 'complete';
+  }
+
+  get used(): boolean {
+    return this.#used;
+  }
+
+  /** All of it has been read. */
+  get complete(): boolean {
+    return this.#state === 'complete';
+  }
+
+  /** The client waits for `100 Continue`, which has not been sent, and has not begun to send the body. */
+  get awaited(): boolean {
+    return this.#continueExpected && this.#state === 'unread' && this.#connection.reader.buffered === 0;
+  }
+
+  /** A child thread that still reads it, if there is one. */
+  get reading(): Thread<unknown> | undefined {
+    return this.#reading;
+  }
+
+  /**
+   * The next bytes of the body.
+   * @returns a view that is valid until the thread next parks or reads; `undefined` at the end of the body
+   * @throws {Refusal} if the framing is broken or the limit is exceeded
+   * @throws {ConnectionError} if the client is gone
+   */
+  *read(): Task<Uint8Array | undefined> {
+    this.#used = true;
+    if (this.#state === 'complete') return undefined;
+    if (this.#state === 'broken') throw new Refusal(400, 'RFC 9112 §7.1: the body could not be read before');
+    const { reader } = this.#connection;
+    if (this.#state === 'unread') this.#begin();
+    try {
+      if (this.#chunked && this.#left === 0 && !(yield* this.#nextChunk())) {
+        this.#state = 'complete';
+        return undefined;
+      }
+      while (reader.buffered === 0) {
+        if (!(yield* reader.more())) throw new Refusal(400, 'RFC 9112 §8: the body ends before its framing says so');
+      }
+    } catch (error) {
+      this.#state = 'broken';
+      const late = error instanceof ConnectionError && error.code === 'ERR_READ_TIMEOUT';
+      throw late ? new Refusal(408, 'RFC 9110 §15.5.9: the body has not come in time') : error;
+    }
+    const part = reader.bytes.subarray(reader.start, Math.min(reader.limit, reader.start + this.#left));
+    reader.consume(part.length);
+    this.#left -= part.length;
+    this.#received += part.length;
+    if (!this.#chunked && this.#left === 0) this.#state = 'complete';
+    return part;
+  }
+
+  /** The whole of the rest. @returns a copy. @throws as `read` */
+  *readAll(): Task<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (let part: Uint8Array | undefined; (part = yield* this.read()) !== undefined; ) {
+      parts.push(copy(part));
+      length += part.length;
+    }
+    return concat(parts, length);
+  }
+
+  /** Reads and drops the rest, if it is not more than `most` bytes. @returns whether the body has been read to its end */
+  *discard(most: number): Task<boolean> {
+    if (!this.#chunked && this.#left > most) return false;
+    const enough = this.#received + most;
+    while (this.#state !== 'complete') {
+      if (this.#received > enough || this.#state === 'broken') return false;
+      yield* this.read();
+    }
+    return true;
+  }
+
+  bytes(): Promise<Uint8Array> {
+    return this.#inThread(() => this.readAll());
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    const body = this;
+    function* next(): Task<Uint8Array | undefined> {
+      const part = yield* body.read();
+      return part && copy(part);
+    }
+    return new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          const part = await body.#inThread(next);
+          if (part !== undefined) controller.enqueue(part);
+          else controller.close();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Runs a task in a child of the connection's thread, and is fulfilled with what it returns. */
+  #inThread<T>(task: () => Task<T>): Promise<T> {
+    this.#used = true;
+    return new Promise((resolve, reject) => {
+      const connection = this.#connection;
+      const parent = connection.thread;
+      if (parent === undefined || connection.closed || parent.state === 'over' || parent.state === 'closing') {
+        reject(
+          new ConnectionError(
+            'ERR_CLOSED',
+            'the body can no longer be read: its connection is closed or its request is over',
+          ),
+        );
+        return;
+      }
+      const thread = new Thread(task, 'request body', parent, parent.scheduler);
+      this.#reading = thread;
+      thread.addJoiner({
+        threadOver: () => {
+          if (this.#reading === thread) this.#reading = undefined;
+          try {
+            resolve(thread.result());
+          } catch (error) {
+            reject(error);
+          }
+        },
+      });
+      parent.scheduler.resume(thread);
+    });
+  }
+
+  #begin(): void {
+    this.#state = 'reading';
+    const { reader, writer } = this.#connection;
+    // RFC 9110 §10.1.1: a server may omit it if it has already received some of the content.
+    if (this.#continueExpected && reader.buffered === 0) writer.put('HTTP/1.1 100 Continue\r\n\r\n');
+    this.#continueExpected = false;
+  }
+
+  /** Reads a chunk's first line, after the end of the chunk before (RFC 9112 §7.1). @returns false at the last chunk, whose trailers have been read */
+  *#nextChunk(): Task<boolean> {
+    if (this.#inChunk) {
+      if ((yield* this.#line(0)) !== '') throw new Refusal(400, 'RFC 9112 §7.1: a chunk is longer than its size');
+      this.#inChunk = false;
+    }
+    const line = yield* this.#line(extensionSize);
+    let at = 0;
+    let size = 0;
+    while (at < line.length && (classes[line.charCodeAt(at)] & HEXDIG) !== 0) {
+      size = size * 16 + Number.parseInt(line.charAt(at), 16);
+      at++;
+      if (size > Number.MAX_SAFE_INTEGER) throw overLimit(this.#limit);
+    }
+    if (at === 0) throw new Refusal(400, 'RFC 9112 §7.1: a chunk size is no hexadecimal number');
+    checkExtensions(line, at);
+    if (this.#received + size > this.#limit) throw overLimit(this.#limit);
+    if (size === 0) {
+      yield* this.#trailers();
+      return false;
+    }
+    this.#left = size;
+    this.#inChunk = true;
+    return true;
+  }
+
+  /** Checks trailer fields and drops them (RFC 9112 §7.1.2). */
+  *#trailers(): Task<void> {
+    for (let room = trailerSize; ; ) {
+      const line = yield* this.#line(room);
+      if (line === '') return;
+      room -= line.length;
+      const colon = line.indexOf(':');
+      for (let i = 0; i < colon; i++) {
+        if ((classes[line.charCodeAt(i)] & TOKEN) === 0)
+          throw new Refusal(400, 'RFC 9112 §5.1: a trailer name is no token');
+      }
+      if (colon < 1) throw new Refusal(400, 'RFC 9112 §5: a trailer line without a name and a colon');
+    }
+  }
+
+  /** A line that ends with CRLF, as Latin-1, without its end. Nothing in it is a control character but HTAB. @throws {Refusal} */
+  *#line(limit: number): Task<string> {
+    const { reader } = this.#connection;
+    let line = '';
+    for (let searched = 0; ; ) {
+      const { bytes, start } = reader;
+      const end = reader.limit;
+      for (let at = start + searched; at < end; at++) {
+        const byte = bytes[at];
+        if ((classes[byte] & VALUE) !== 0) {
+          if (at - start >= limit) {
+            throw new Refusal(
+              400,
+              limit === 0
+                ? 'RFC 9112 §7.1: a chunk is longer than its size'
+                : `RFC 9112 §7.1.1: a chunk or trailer line of more than ${limit} bytes`,
+            );
+          }
+          continue;
+        }
+        if (byte !== CR)
+          throw new Refusal(400, 'RFC 9112 §7.1: a control character or a bare LF in the framing of a chunk');
+        if (at + 1 === end) break; // the LF has not come yet
+        if (bytes[at + 1] !== 10) throw new Refusal(400, 'RFC 9112 §2.2: a CR without LF');
+        for (let i = start; i < at; i++) line += String.fromCharCode(bytes[i]);
+        reader.consume(at + 2 - start);
+        return line;
+      }
+      searched = Math.max(0, reader.buffered - 1); // the last byte may be the CR
+      if (!(yield* reader.more())) throw new Refusal(400, 'RFC 9112 §8: the body ends before its framing says so');
+    }
+  }
+}
+
+/** Chunk extensions are ignored, but must be well-formed: what is not might be read otherwise by somebody else (RFC 9112 §7.1.1). */
+function checkExtensions(line: string, from: number): void {
+  let at = from;
+  const skipSpace = () => {
+    while (at < line.length && (line.charCodeAt(at) === SP || line.charCodeAt(at) === HTAB)) at++;
+  };
+  const token = () => {
+    const begin = at;
+    while (at < line.length && (classes[line.charCodeAt(at)] & TOKEN) !== 0) at++;
+    return at > begin;
+  };
+  const malformed = () => new Refusal(400, 'RFC 9112 §7.1.1: what follows a chunk size is no chunk extension');
+  while (at < line.length) {
+    skipSpace();
+    if (line.charCodeAt(at) !== SEMICOLON) throw malformed();
+    at++;
+    skipSpace();
+    if (!token()) throw malformed();
+    const beforeSpace = at;
+    skipSpace();
+    if (line.charAt(at) !== '=') {
+      at = beforeSpace;
+      continue;
+    }
+    at++;
+    skipSpace();
+    if (line.charAt(at) === '"') {
+      at++;
+      while (at < line.length && line.charAt(at) !== '"') at += line.charAt(at) === '\\' ? 2 : 1;
+      if (at >= line.length) throw malformed();
+      at++;
+    } else if (!token()) {
+      throw malformed();
+    }
+  }
+}
+
+function overLimit(limit: number): Refusal {
+  return new Refusal(413, `RFC 9110 §15.5.14: a body of more than ${limit} bytes`);
+}

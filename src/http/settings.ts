@@ -1,0 +1,34 @@
+// What the serving loop needs to know of the server that it serves for. `server/` makes it; nothing here knows of `server/`.
+
+import type { Connection } from '../connection/connection.js';
+import type { Network } from '../connection/network.js';
+import type { HeadLimits } from './head.js';
+
+/** Whatever a `fetch` function may return: a Response, a promise of one, or the task of a generator function. Checked at run time. */
+export type Handler = (request: never) => unknown;
+
+export interface HttpSettings extends HeadLimits {
+  readonly network: Network;
+  readonly fetch: (request: unknown) => unknown;
+  /** Host and port for the URL of a request that names none. */
+  readonly defaultHost: string;
+  /** The most bytes of a request body. */
+  readonly bodySize: number;
+  /** Milliseconds; see `ServeOptions`. */
+  readonly headTimeout: number;
+  readonly bodyTimeout: number;
+  readonly writeTimeout: number;
+  readonly leaveTimeout: number;
+  readonly lingerTimeout: number;
+  readonly allowHalfOpen: boolean;
+  /** The server is closing: connections end after the response at hand. */
+  readonly closing: boolean;
+  /** The deadline for closing has passed. */
+  readonly overdue: boolean;
+  /** The value of the Date field (RFC 9110 §6.6.1), made once a second. */
+  date(): string;
+  /** Tells `onError`. Never throws. @param request the light Request, if the error belongs to one */
+  report(error: unknown, request: unknown): void;
+  /** The connection has nothing to do: its record is let go until the next request comes. */
+  rest(connection: Connection): void;
+}

@@ -1,0 +1,97 @@
+// `stream()`: a response whose body is a thread.
+
+import { Channel } from '../threads/channel.js';
+import { isTask, type Task } from '../threads/task.js';
+import { run } from '../threads/thread.js';
+import { ThreadBody } from './fetch/body.js';
+import { makeResponse, type Response, type ResponseInit } from './fetch/response.js';
+
+/** What the body of a streamed response is written to. */
+export interface BodyWriter {
+  /**
+   * Sends a piece of the body: bytes, which are copied before it parks or returns, or a string as UTF-8. Parks while the client
+   * is flooded. An empty piece sends nothing.
+   */
+  write(data: string | Uint8Array): Task<void>;
+  /** Parks until the kernel has taken everything written so far. */
+  flush(): Task<void>;
+}
+
+/** A body that writes itself: a generator function, which runs in the connection's thread. */
+export type BodyTask = (out: BodyWriter) => Task<unknown>;
+
+/**
+ * Makes a response whose body is a thread. It starts when the head has been sent, parks while the client is flooded, and is
+ * unwound when the client leaves: `finally` blocks run, and nothing goes on running for nobody.
+ *
+ * ```ts
+ * fetch: () =>
+ *   stream(function* (out) {
+ *     for (let i = 0; ; i++) {
+ *       yield* out.write(`data: ${i}\n\n`);
+ *       yield* sleep(1000);
+ *     }
+ *   }, { headers: { 'content-type': 'text/event-stream' } });
+ * ```
+ *
+ * @param body a generator function; if it throws, `onError` is told and the connection is reset, so that the client can tell a broken body from a complete one
+ * @param init status and headers, as for `new Response`. With a `content-length`, exactly that many bytes must be written
+ * @throws {TypeError} if `body` is no function, and for an `init` that `Response` refuses
+ */
+export function stream(body: BodyTask, init?: ResponseInit): Response {
+  if (typeof body !== 'function')
+    throw new TypeError(`stream: the body is ${typeof body}; expected a generator function`);
+  return makeResponse(new ThreadBody<BodyTask>(body, () => toReadable(body)), init);
+}
+
+/** Starts a body. @throws {TypeError} if it is no generator function */
+export function startBody(body: BodyTask, out: BodyWriter): Task<unknown> {
+  const task: unknown = body(out);
+  if (!isTask(task)) throw new TypeError(`stream: the body returned ${typeof task}; expected a generator function`);
+  return task;
+}
+
+/** The same body as a stream of the platform's, for code that reads a response instead of sending it (middleware, tests). */
+function toReadable(body: BodyTask): ReadableStream<Uint8Array> {
+  const left = new AbortController();
+  const pieces = new Channel<Uint8Array>(1);
+  const encoder = new TextEncoder();
+  const out: BodyWriter = {
+    *write(data) {
+      const bytes = typeof data === 'string' ? encoder.encode(data) : new Uint8Array(data);
+      if (bytes.length > 0) yield* pieces.send(bytes);
+    },
+    *flush() {},
+  };
+  let writing: Promise<unknown> | undefined;
+  let failure: { error: unknown } | undefined;
+  function* write(): Task<void> {
+    try {
+      yield* startBody(body, out);
+    } finally {
+      pieces.close();
+    }
+  }
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        writing ??= run(write, { signal: left.signal }).catch((error) => {
+          failure = { error };
+        });
+        const piece = await run(() => pieces.receive());
+        if (piece !== undefined) {
+          controller.enqueue(piece);
+          return;
+        }
+        await writing;
+        if (failure !== undefined) controller.error(failure.error);
+        else controller.close();
+      },
+      async cancel(reason) {
+        left.abort(reason);
+        await writing; // what it ends with is of no interest: it was told to
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,314 @@
+// `serve`: an HTTP server for a `fetch` function. Options, limits, life and death; what happens on one connection is in
+// http/serve-connection.ts.
+
+import type { Connection } from '../connection/connection.js';
+import { type AddressOptions, addressOf, addressRules, printError } from '../connection/listen.js';
+import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
+import { Network, SlotState } from '../connection/network.js';
+import { checkOptions, type OptionRules } from '../connection/options.js';
+import { type ConnectionError, formatAddress, type Slot } from '../event-layer/event-layer.js';
+import { ClientLeftError } from '../http/exchange.js';
+import { installGlobals } from '../http/fetch/globals.js';
+import type { Request } from '../http/fetch/request.js';
+import type { Response } from '../http/fetch/response.js';
+import { HttpConnection, serveConnection } from '../http/serve-connection.js';
+import type { HttpSettings } from '../http/settings.js';
+import type { Task } from '../threads/task.js';
+import { Thread } from '../threads/thread.js';
+
+/** A response of ours or of the platform's. */
+export type AnyResponse = Response | globalThis.Response;
+
+/**
+ * Answers a request. Plain, async, or a generator function, which may park anywhere.
+ * The request is a light one that passes for the platform's `Request`, and may be annotated as either.
+ */
+export type Fetch = (
+  request: Request & globalThis.Request,
+) => AnyResponse | PromiseLike<AnyResponse> | Task<AnyResponse>;
+
+export interface ServeOptions extends AddressOptions {
+  /** Answers each request. */
+  fetch: Fetch;
+  /** TCP port, 0 to 65535; 0 lets the system choose one. Default 3000, unless `path` is given. */
+  port?: number;
+  /** Where to listen. Default `0.0.0.0`, all IPv4 addresses of the machine. */
+  hostname?: string;
+  /** How many connections the kernel may hold before they are accepted. Default 511. */
+  backlog?: number;
+  /**
+   * Told of whatever a handler throws, of a response that cannot be sent, of threads that do not end, and of accepting that
+   * fails; once for each. The client has got a 500 or a closed connection. Default: printed to standard error.
+   * @param request the request that it happened in, if any
+   */
+  onError?: (error: unknown, request: Request | undefined) => void;
+  /** Whether the light `Request`, `Response` and `Headers` take the platform's global names. Default true. */
+  globals?: boolean;
+  /** Whether a client's FIN means only that it will send nothing more, instead of that it has left. Default false. */
+  allowHalfOpen?: boolean;
+
+  /** The most bytes of a request head; more is answered with 431. Default 16,384. */
+  maxHeadSize?: number;
+  /** The most bytes of a request target; more is answered with 414. Default 8,192. */
+  maxTargetSize?: number;
+  /** The most fields of a request; more is answered with 431. Default 100. */
+  maxFields?: number;
+  /** The most bytes of a request body; more is answered with 413. Default 16 MiB. */
+  maxBodySize?: number;
+
+  /** How long a connection may have nothing to do, new or between two requests, before it is closed. Milliseconds; default 120,000. */
+  idleTimeout?: number;
+  /** How long a request head may take from its first byte to its last; more is answered with 408. Milliseconds; default 60,000. */
+  headTimeout?: number;
+  /** How long nothing may come of a request body that is being read; more is answered with 408. Milliseconds; default 60,000. */
+  bodyTimeout?: number;
+  /** How long a client may take nothing of a response before its connection is reset. Milliseconds; default 300,000. */
+  writeTimeout?: number;
+  /** How long an async handler is waited for after its client has sent FIN. Milliseconds; default 30,000. */
+  leaveTimeout?: number;
+  /** How long a connection that was closed may take to go away before it is reset. Milliseconds; default 10,000. */
+  lingerTimeout?: number;
+
+  /** The network to serve on. Default: that of the running thread, else that of the process. */
+  network?: Network;
+}
+
+/** A connection at work: what it is doing, and where its thread stands. */
+export interface ActiveConnection {
+  thread: Thread<unknown>;
+  /** The client's address. */
+  peer: string;
+  /** Method and target of the request that is being handled, if one is. */
+  request: { method: string; url: string } | undefined;
+}
+
+export interface Server extends AsyncDisposable {
+  /** Where it can be reached: `http://127.0.0.1:8080/`, or `http+unix:` and the percent-encoded path of a Unix-domain socket. */
+  readonly url: string;
+  /** The TCP port, or `undefined` for a Unix-domain socket. */
+  readonly port: number | undefined;
+  /** The event layer's name: `uring`, `epoll`, `portable` or `simulated`. */
+  readonly eventLayer: string;
+  /** How many connections there are, by what they are doing. */
+  readonly connections: ConnectionCounts;
+  /** The connections that a thread is working for. Idle ones have none, and cost nothing but a row in an array. */
+  active(): Iterable<ActiveConnection>;
+  /** Stops accepting, lets requests in flight finish, unwinds the rest at the deadline; resolves when everything is gone. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+const hour = 3_600_000;
+const milliseconds = { number: [1, 24 * hour] } as const;
+
+const rules: OptionRules = {
+  fetch: { type: 'function' },
+  ...addressRules,
+  backlog: { whole: [1, 65_535] },
+  onError: { type: 'function' },
+  globals: { type: 'boolean' },
+  allowHalfOpen: { type: 'boolean' },
+  maxHeadSize: { whole: [256, 1024 * 1024] },
+  maxTargetSize: { whole: [16, 1024 * 1024] },
+  maxFields: { whole: [1, 10_000] },
+  maxBodySize: { whole: [0, Number.MAX_SAFE_INTEGER] },
+  idleTimeout: milliseconds,
+  headTimeout: milliseconds,
+  bodyTimeout: milliseconds,
+  writeTimeout: milliseconds,
+  leaveTimeout: milliseconds,
+  lingerTimeout: milliseconds,
+  network: { instance: Network },
+};
+
+/**
+ * Serves HTTP/1.1.
+ *
+ * ```ts
+ * const server = await serve({ port: 8080, fetch: () => new Response('hello') });
+ * console.log(server.url);
+ * ```
+ *
+ * @returns (a promise of) the server, which is listening
+ * @throws (rejects) {TypeError | RangeError} for options that are wrong, naming the option; the system's error (`EADDRINUSE`, …)
+ */
+export async function serve(options: ServeOptions): Promise<Server> {
+  checkOptions('serve', options, rules);
+  if (options.fetch === undefined) throw new TypeError('serve: fetch is undefined; expected a function');
+  const address = addressOf('serve', options, {
+    hostname: '0.0.0.0',
+    port: options.path === undefined ? 3000 : undefined,
+  });
+  if (options.globals ?? true) installGlobals();
+  const listener = new HttpListener(options);
+  await listener.open(address, options.backlog ?? 511);
+  return new HttpServer(listener);
+}
+
+class HttpServer implements Server {
+  readonly #listener: HttpListener;
+
+  constructor(listener: HttpListener) {
+    this.#listener = listener;
+  }
+
+  get url(): string {
+    const { address } = this.#listener;
+    if ('path' in address) return `http+unix:${encodeURIComponent(address.path)}`;
+    return `http://${this.#listener.defaultHost}/`;
+  }
+
+  get port(): number | undefined {
+    const { address } = this.#listener;
+    return 'port' in address ? address.port : undefined;
+  }
+
+  get eventLayer(): string {
+    return this.#listener.network.layer.name;
+  }
+
+  get connections(): ConnectionCounts {
+    return this.#listener.connections;
+  }
+
+  active(): Iterable<ActiveConnection> {
+    return this.#listener.active();
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    return this.#listener.close(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** The listener of an HTTP server, and the settings that its connections are served by. */
+class HttpListener extends Listener implements HttpSettings {
+  readonly fetch: (request: unknown) => unknown;
+  readonly headSize: number;
+  readonly targetSize: number;
+  readonly fieldCount: number;
+  readonly bodySize: number;
+  readonly idleTimeout: number;
+  readonly headTimeout: number;
+  readonly bodyTimeout: number;
+  readonly writeTimeout: number;
+  readonly leaveTimeout: number;
+  readonly lingerTimeout: number;
+  readonly allowHalfOpen: boolean;
+  readonly #onError: (error: unknown, request: Request | undefined) => void;
+  #date = '';
+  /** Until when `#date` holds, in milliseconds of the scheduler. */
+  #dateUntil = -1;
+
+  constructor(options: ServeOptions) {
+    super(options.network ?? Network.current());
+    // The request is made by requestFrom, whose class passes for the platform's; that is what the type of Fetch says.
+    this.fetch = options.fetch as (request: unknown) => unknown;
+    this.headSize = options.maxHeadSize ?? 16_384;
+    this.targetSize = options.maxTargetSize ?? 8_192;
+    this.fieldCount = options.maxFields ?? 100;
+    this.bodySize = options.maxBodySize ?? 16 * 1024 * 1024;
+    this.idleTimeout = options.idleTimeout ?? 120_000;
+    this.headTimeout = options.headTimeout ?? 60_000;
+    this.bodyTimeout = options.bodyTimeout ?? 60_000;
+    this.writeTimeout = options.writeTimeout ?? 300_000;
+    this.leaveTimeout = options.leaveTimeout ?? 30_000;
+    this.lingerTimeout = options.lingerTimeout ?? 10_000;
+    this.allowHalfOpen = options.allowHalfOpen ?? false;
+    this.#onError = options.onError ?? printError;
+  }
+
+  /** Host and port under which the server can be reached from this machine. */
+  get defaultHost(): string {
+    const { address } = this;
+    if ('path' in address) return 'localhost';
+    const { hostname, port } = address;
+    if (hostname === '0.0.0.0' || hostname === '::') return `localhost:${port}`;
+    return formatAddress(address);
+  }
+
+  date(): string {
+    const { now } = this.network.scheduler;
+    if (now >= this.#dateUntil) {
+      const date = this.network.layer.date();
+      this.#date = new Date(date).toUTCString();
+      this.#dateUntil = now + 1000 - (date % 1000);
+    }
+    return this.#date;
+  }
+
+  report(error: unknown, request: unknown): void {
+    try {
+      this.#onError(error, request as Request | undefined); // what the serving loop passes is what it got from requestFrom
+    } catch (thrown) {
+      printError(thrown);
+    }
+  }
+
+  *active(): Generator<ActiveConnection, void, void> {
+    for (const slot of this.network.slotsOf(this)) {
+      const connection = this.network.connection(slot);
+      if (!(connection instanceof HttpConnection) || connection.thread === undefined) continue;
+      const { exchange } = connection;
+      const request = exchange && { method: exchange.method, url: exchange.url };
+      yield { thread: connection.thread, peer: connection.peer, request };
+    }
+  }
+
+  rest(connection: Connection): void {
+    const { slot } = connection;
+    this.network.release(slot);
+    this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
+  }
+
+  protected begin(slot: Slot): void {
+    this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
+  }
+
+  wake(slot: Slot): Connection {
+    const connection = new HttpConnection(this.network, slot, this);
+    this.network.attach(connection);
+    return connection;
+  }
+
+  readonly #reportThread = (error: unknown) => this.report(error, undefined);
+
+  start(connection: Connection): void {
+    if (!(connection instanceof HttpConnection)) return;
+    const { scheduler } = this.network;
+    const thread = new Thread(
+      () => serveConnection(connection, this),
+      'connection',
+      undefined,
+      scheduler,
+      this.#reportThread,
+    );
+    connection.thread = thread;
+    scheduler.resume(thread);
+  }
+
+  ended(slot: Slot, connection: Connection | undefined): void {
+    if (connection instanceof HttpConnection) connection.clientEnded();
+    else this.network.linger(slot, this.lingerTimeout);
+  }
+
+  expired(slot: Slot): void {
+    this.network.linger(slot, this.lingerTimeout);
+  }
+
+  protected retire(slot: Slot): void {
+    if (this.network.state(slot) === SlotState.idle) this.network.linger(slot, this.lingerTimeout);
+  }
+
+  protected lost(connection: Connection, reason: ConnectionError | undefined): void {
+    const error = new ClientLeftError('the connection to the client is gone', { cause: reason });
+    if (connection instanceof HttpConnection) connection.exchange?.abort(error);
+    connection.thread?.unwind(error);
+  }
+
+  protected failed(error: unknown): void {
+    this.report(error, undefined);
+  }
+}
