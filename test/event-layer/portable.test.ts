@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import net, { type AddressInfo } from 'node:net';
+import { describe, it, mock } from 'node:test';
+import { type EventLayer, highWaterMark } from '#sluice/event-layer/event-layer.js';
+import { Outbox } from '#sluice/event-layer/portable/outbox.js';
+import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
+import { World } from '../contract/world.js';
+
+const pass = (_layer: EventLayer, milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+async function inWorld(play: (world: World) => Promise<void>): Promise<void> {
+  const world = new World(new PortableLayer(), pass);
+  await play(world);
+  await world.over();
+}
+
+describe('the portable layer', () => {
+  it('writes to a socket once a turn, however many writes the turn has made to each of several connections', () =>
+    inWorld(async (world) => {
+      const { address } = await world.listen();
+      const one = await world.pair(address);
+      const two = await world.pair(address);
+      const write = mock.method(net.Socket.prototype, 'write');
+      let due = true;
+      world.onTurnBegins = () => {
+        if (!due) return;
+        due = false;
+        for (let i = 0; i < 100; i++) one.server.write('0123456789');
+        for (let i = 0; i < 10; i++) for (const end of [one.client, two.client]) end.write('abc');
+      };
+      world.layer.requestTurn();
+      await world.until(() => one.client.receivedBytes === 1000 && two.server.receivedBytes === 30, 'all of it');
+      write.mock.restore();
+      const written = write.mock.calls.map((call) => call.arguments[0].length);
+      assert.deepEqual(written, [1000, 30, 30]);
+    }));
+
+  it('lets nobody starve: a client as fast as its writer does not keep others from their turns', () =>
+    inWorld(async (world) => {
+      const { server } = await world.pair();
+      const other = await world.pair();
+      let goesOn = true;
+      const chunk = new Uint8Array(highWaterMark);
+      server.onDrained = () => {
+        if (goesOn) server.write(chunk);
+      };
+      server.write(chunk);
+      for (let i = 0; i < 20; i++) {
+        const before = other.server.receivedBytes;
+        other.client.write('me too');
+        await world.until(() => other.server.receivedBytes > before, 'a turn for the other');
+      }
+      assert.ok(server.drained > 0);
+      goesOn = false;
+    }));
+
+  it('tells of a reset that comes behind bytes that are not read yet, and not of an end', () =>
+    inWorld(async (world) => {
+      const peer = net.createServer((socket) => {
+        socket.write(Buffer.alloc(150_000));
+        setTimeout(() => socket.resetAndDestroy(), 30);
+      });
+      await new Promise<void>((resolve) => peer.listen(0, '127.0.0.1', () => resolve()));
+      const client = world.connect({ hostname: '127.0.0.1', port: (peer.address() as AddressInfo).port });
+      await world.until(() => client.isThere, 'connected');
+      client.pause();
+      await world.pass(80);
+      if (!client.isClosed) client.resume();
+      await world.until(() => client.isClosed, 'closed');
+      assert.equal(client.hasEnded, false);
+      assert.equal(client.reason?.code, 'ECONNRESET');
+      assert.match(client.reason.message, /127\.0\.0\.1:\d+/);
+      peer.close();
+    }));
+
+  it('does not hold output of others alive: what waits for a connection is its own copy', () =>
+    inWorld(async (world) => {
+      const { address } = await world.listen();
+      const { client, server } = await world.pair(address);
+      client.pause();
+      while (!server.isFlooded) {
+        server.write(new Uint8Array(60_000));
+        await world.pass(1);
+      }
+      const before = process.memoryUsage().arrayBuffers;
+      // Beside other output, so that what waits would keep all of it if it were not copied.
+      const other = await world.pair(address);
+      for (let i = 0; i < 400; i++) {
+        server.write('x');
+        other.server.write(new Uint8Array(50_000));
+        await world.until(() => other.server.queued === 0, 'room');
+      }
+      globalThis.gc?.();
+      await world.pass(10);
+      globalThis.gc?.();
+      const grown = process.memoryUsage().arrayBuffers - before;
+      if (globalThis.gc !== undefined) assert.ok(grown < 5_000_000, `${grown} bytes`);
+    }));
+});
+
+describe('the outbox', () => {
+  it('gives back what was added, in few buffers', () => {
+    const box = new Outbox();
+    const all: Buffer[] = [];
+    for (let i = 0; i < 3000; i++) {
+      const bytes = Buffer.alloc(i % 97, i);
+      box.add(bytes);
+      all.push(bytes);
+    }
+    box.add(Buffer.alloc(200_000, 1));
+    all.push(Buffer.alloc(200_000, 1));
+    const pieces = box.take();
+    assert.ok(Buffer.concat(pieces).equals(Buffer.concat(all)));
+    assert.ok(pieces.length < 15, `${pieces.length} pieces`);
+  });
+
+  it('is empty if nothing was added', () => {
+    assert.deepEqual(new Outbox().take(), []);
+  });
+});
