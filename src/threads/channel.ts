@@ -1,12 +1,15 @@
-// A bounded queue between threads.
+// Threads that wait for one another: a bounded queue of values, and a bound on how many threads do something at once.
 
 import { ThreadError } from './errors.js';
 import { type Task, Wait } from './task.js';
 import { runningThread, type Thread } from './thread.js';
 
+/** Below this many empty places it is not worth moving the values of a channel to the front of their array. */
+const fewPlaces = 32;
+
 /**
  * A bounded queue between threads. A sender parks while it is full, a receiver while it is empty. Values come out in the
- * order in which they went in; each is received once.
+ * order in which they went in; each is received once. Senders go in the order in which they came, and so do receivers.
  *
  * ```ts
  * const inbox = new Channel<string>(16);
@@ -16,10 +19,12 @@ import { runningThread, type Thread } from './thread.js';
 export class Channel<T extends NonNullable<unknown> | null> {
   /** How many values it holds at most. */
   readonly capacity: number;
-  readonly #values: T[] = [];
+  /** Its values, from `#head` on; the places before have been emptied. (`shift` moves every value of a long array.) */
+  readonly #values: (T | undefined)[] = [];
+  #head = 0;
   #closed = false;
-  readonly #senders = new Parked();
-  readonly #receivers = new Parked();
+  readonly #senders = new Line(() => this.#closed || this.length < this.capacity);
+  readonly #receivers = new Line(() => this.#closed || this.length > 0);
 
   /** @throws {ThreadError} `ERR_RANGE` if the capacity is no whole number of 1 or more */
   constructor(capacity: number) {
@@ -31,24 +36,73 @@ export class Channel<T extends NonNullable<unknown> | null> {
 
   /** Values waiting to be received. */
   get length(): number {
-    return this.#values.length;
+    return this.#values.length - this.#head;
   }
 
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Parks while the channel is full, then puts the value in. @throws {ThreadError} `ERR_CHANNEL_CLOSED` */
+  /**
+   * Parks while the channel is full, then puts the value in.
+   * @throws {ThreadError} `ERR_CHANNEL_CLOSED`, also if it is closed while the thread is parked; `ERR_VALUE` for `undefined`
+   */
   *send(value: T): Task<void> {
-    while (!this.trySend(value)) yield* this.#senders.park('Channel.send');
+    this.#check(value);
+    if (!this.#senders.clear) yield* this.#senders.stand('Channel.send');
+    try {
+      this.trySend(value);
+    } finally {
+      this.#senders.advance();
+    }
   }
 
   /**
-   * Puts the value in if there is room. May be called from anywhere, also outside threads.
+   * Puts the value in if there is room, and goes before those who are parked in `send`. May be called from anywhere, also
+   * outside threads.
    * @returns whether there was room
    * @throws {ThreadError} `ERR_CHANNEL_CLOSED`, or `ERR_VALUE` for `undefined`, which says that a channel has ended
    */
   trySend(value: T): boolean {
+    this.#check(value);
+    if (this.length >= this.capacity) return false;
+    this.#values.push(value);
+    this.#receivers.advance();
+    return true;
+  }
+
+  /** Parks while the channel is empty. @returns the oldest value, or `undefined` when the channel is closed and empty */
+  *receive(): Task<T | undefined> {
+    if (!this.#receivers.clear) yield* this.#receivers.stand('Channel.receive');
+    const value = this.tryReceive();
+    this.#receivers.advance();
+    return value;
+  }
+
+  /**
+   * Takes the oldest value, and goes before those who are parked in `receive`. May be called from anywhere, also outside threads.
+   * @returns it, or `undefined` when there is none
+   */
+  tryReceive(): T | undefined {
+    if (this.length === 0) return undefined;
+    const value = this.#values[this.#head];
+    this.#values[this.#head++] = undefined;
+    if (this.#head === this.#values.length || (this.#head >= fewPlaces && this.#head * 2 >= this.#values.length)) {
+      this.#values.splice(0, this.#head);
+      this.#head = 0;
+    }
+    this.#senders.advance();
+    return value;
+  }
+
+  /** Nothing can be sent from now on; what is in the channel can still be received. Parked senders get `ERR_CHANNEL_CLOSED`. */
+  close(): void {
+    this.#closed = true;
+    this.#senders.advance();
+    this.#receivers.advance();
+  }
+
+  #check(value: T): void {
     if (value === undefined) {
       throw new ThreadError(
         'ERR_VALUE',
@@ -56,30 +110,6 @@ export class Channel<T extends NonNullable<unknown> | null> {
       );
     }
     if (this.#closed) throw new ThreadError('ERR_CHANNEL_CLOSED', 'Channel: it is closed; nothing can be sent');
-    if (this.#values.length >= this.capacity) return false;
-    this.#values.push(value);
-    this.#receivers.wakeOne();
-    return true;
-  }
-
-  /** Parks while the channel is empty. @returns the oldest value, or `undefined` when the channel is closed and empty */
-  *receive(): Task<T | undefined> {
-    while (this.#values.length === 0 && !this.#closed) yield* this.#receivers.park('Channel.receive');
-    return this.tryReceive();
-  }
-
-  /** @returns the oldest value, or `undefined` when there is none */
-  tryReceive(): T | undefined {
-    const value = this.#values.shift();
-    if (value !== undefined) this.#senders.wakeOne();
-    return value;
-  }
-
-  /** Nothing can be sent from now on; what is in the channel can still be received. Parked senders get `ERR_CHANNEL_CLOSED`. */
-  close(): void {
-    this.#closed = true;
-    this.#senders.wakeAll();
-    this.#receivers.wakeAll();
   }
 }
 
@@ -92,8 +122,9 @@ export class Channel<T extends NonNullable<unknown> | null> {
  * ```
  */
 export class Semaphore {
-  #permits: number;
-  readonly #waiting = new Parked();
+  readonly #permits: number;
+  #available: number;
+  readonly #waiting = new Line(() => this.#available > 0);
 
   /** @throws {ThreadError} `ERR_RANGE` if the number of permits is no whole number of 1 or more */
   constructor(permits: number) {
@@ -101,28 +132,28 @@ export class Semaphore {
       throw new ThreadError('ERR_RANGE', `Semaphore: permits is ${permits}; expected a whole number of 1 or more`);
     }
     this.#permits = permits;
+    this.#available = permits;
   }
 
   /** Permits that nobody holds. */
   get available(): number {
-    return this.#permits;
+    return this.#available;
   }
 
   /** Parks until a permit is free, and takes it. Whoever took it must `release` it. */
   *acquire(): Task<void> {
-    // Who comes while others wait goes behind them, even if a permit is free: it is meant for the first of them.
-    if (this.#permits === 0 || this.#waiting.size > 0) {
-      do yield* this.#waiting.park('Semaphore.acquire');
-      while (this.#permits === 0);
-    }
-    this.#permits--;
-    if (this.#permits > 0) this.#waiting.wakeOne();
+    if (!this.#waiting.clear) yield* this.#waiting.stand('Semaphore.acquire');
+    this.#available--;
+    this.#waiting.advance();
   }
 
-  /** Gives a permit back. */
+  /** Gives a permit back. @throws {ThreadError} `ERR_RANGE` if nobody holds one */
   release(): void {
-    this.#permits++;
-    this.#waiting.wakeOne();
+    if (this.#available === this.#permits) {
+      throw new ThreadError('ERR_RANGE', `Semaphore: release was called with all ${this.#permits} permits given back`);
+    }
+    this.#available++;
+    this.#waiting.advance();
   }
 
   /** Runs a task while holding a permit. */
@@ -136,40 +167,74 @@ export class Semaphore {
   }
 }
 
-/** Threads parked on one condition, in order. A wake-up is a hint to look again; it is passed on if its receiver is unwound. */
-class Parked {
-  readonly #threads = new Set<Thread<unknown>>();
-  /** Threads that have been woken and have not run yet. */
-  readonly #woken = new Set<Thread<unknown>>();
+/** A thread's place in a line. */
+interface Place {
+  readonly thread: Thread<unknown>;
+  inLine: boolean;
+  before: Place | undefined;
+  behind: Place | undefined;
+}
 
-  get size(): number {
-    return this.#threads.size + this.#woken.size;
+/**
+ * Threads parked for the same thing, in the order in which they came. Only the first may go, and whoever has gone calls
+ * `advance` for the next: so nobody is overtaken, one event wakes one thread, and a wake-up cannot be lost with the thread
+ * that got it.
+ */
+class Line {
+  /** Whether there is something for the first. */
+  readonly #open: () => boolean;
+  #first: Place | undefined;
+  #last: Place | undefined;
+
+  constructor(open: () => boolean) {
+    this.#open = open;
   }
 
-  *park(what: string): Task<void> {
-    const thread = runningThread(what);
-    this.#threads.add(thread);
-    let resumed = false;
+  /** Whoever comes now may go at once: there is something, and nobody waits for it. */
+  get clear(): boolean {
+    this.#dropLeaving();
+    return this.#first === undefined && this.#open();
+  }
+
+  /** Parks until this thread is the first and there is something for it, which it must take before it parks again. */
+  *stand(primitive: string): Task<void> {
+    const place: Place = { thread: runningThread(primitive), inLine: true, before: this.#last, behind: undefined };
+    if (this.#last === undefined) this.#first = place;
+    else this.#last.behind = place;
+    this.#last = place;
+    let goes = false;
     try {
-      yield Wait.channel;
-      resumed = true;
+      do yield Wait.channel;
+      while (this.#first !== place || !this.#open());
+      goes = true;
     } finally {
-      this.#threads.delete(thread);
-      if (this.#woken.delete(thread) && !resumed) this.wakeOne();
+      this.#remove(place);
+      if (!goes) this.advance(); // it is unwound: what it may have been woken for is for the next
     }
   }
 
-  wakeOne(): void {
-    for (const thread of this.#threads) {
-      this.#threads.delete(thread);
-      this.#woken.add(thread);
-      thread.scheduler.resume(thread);
-      return;
+  /** Wakes the first if there is something for it. */
+  advance(): void {
+    if (this.#first === undefined || !this.#open()) return;
+    this.#dropLeaving();
+    const thread = this.#first?.thread;
+    thread?.scheduler.resume(thread);
+  }
+
+  /** Takes those from the front who are being unwound and will not come back from here: their children come first, which may take a while. */
+  #dropLeaving(): void {
+    for (let place = this.#first; place !== undefined; place = place.behind) {
+      if (place.thread.state !== 'closing' && place.thread.state !== 'over') return;
+      this.#remove(place);
     }
   }
 
-  wakeAll(): void {
-    const { size } = this.#threads;
-    for (let i = 0; i < size; i++) this.wakeOne();
+  #remove(place: Place): void {
+    if (!place.inLine) return;
+    place.inLine = false;
+    if (place.before === undefined) this.#first = place.behind;
+    else place.before.behind = place.behind;
+    if (place.behind === undefined) this.#last = place.before;
+    else place.behind.before = place.before;
   }
 }

@@ -29,12 +29,23 @@ export class TimeoutError extends ThreadError {
   }
 }
 
-/** One line for a message about something that was thrown, which need not be an `Error`. */
-export function describe(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+/** One line for a message about a value of any kind, such as what was thrown, which need not be an `Error`. Never throws. */
+export function describe(value: unknown): string {
+  try {
+    if (value instanceof Error) return value.message;
+    return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
+  } catch {
+    return 'a value that cannot be described';
+  }
 }
 
 const marker = '\n    in task ';
+
+/**
+ * A stack of this many characters is appended to no more. An error object that is made once and thrown again and again (a
+ * rejected promise that every request waits for, say) would grow for ever otherwise.
+ */
+const longestStack = 16_384;
 
 /**
  * The tasks an error came through, innermost first, as they were appended to its stack: `name (file:line:column)` for a
@@ -50,8 +61,12 @@ export function tasksOf(error: unknown): string[] {
 
 /** Appends one line to the error's chain of tasks. Errors whose stack cannot be written keep it as it is. */
 export function addTask(error: unknown, line: string): void {
-  if (!(error instanceof Error) || typeof error.stack !== 'string') return;
-  Reflect.set(error, 'stack', error.stack + marker + line);
+  try {
+    if (!(error instanceof Error) || typeof error.stack !== 'string' || error.stack.length > longestStack) return;
+    Reflect.set(error, 'stack', error.stack + marker + line);
+  } catch {
+    // A stack behind an accessor that throws. The error is passed on all the same.
+  }
 }
 
 /**
@@ -63,9 +78,10 @@ export function addSuspendedTasks(error: unknown, below: (...args: never[]) => u
   if (!(error instanceof Error) || Error.captureStackTrace === undefined) return;
   const here: { stack?: string } = {};
   Error.captureStackTrace(here, below);
-  for (const line of (here.stack ?? '').split('\n').slice(1)) {
+  if (typeof here.stack !== 'string') return; // an `Error.prepareStackTrace` of the application's makes something else of it
+  for (const line of here.stack.split('\n').slice(1)) {
     const frame = line.trim().replace(/^at /, '');
-    if (frame.includes('#advance ')) return; // the bottom of this thread (thread.ts): below it is the scheduler
+    if (frame.includes('#drive ')) return; // the bottom of this thread (thread.ts): below it is the scheduler
     if (frame.includes('<anonymous>')) continue; // the engine's own `next` between two generators
     addTask(error, frame);
   }

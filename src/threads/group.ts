@@ -1,6 +1,6 @@
 // Several tasks at once: all of them, the first of them, one of them against the clock. Each runs in a child thread.
 
-import { ThreadError, TimeoutError, UnwoundError } from './errors.js';
+import { addSuspendedTasks, ThreadError, TimeoutError, UnwoundError } from './errors.js';
 import { type Task, Wait } from './task.js';
 import { runningThread, spawn, type TaskSource, type Thread } from './thread.js';
 
@@ -42,20 +42,22 @@ export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
   const { scheduler } = runningThread('timeout');
   const child = spawn(task);
   if (ms === Infinity) return yield* child.join();
-  let late = false;
+  let expired: TimeoutError | undefined;
   const target = {
     timerFired() {
-      late = true;
-      child.unwind(new TimeoutError(`the task was not done within ${ms} ms`));
+      expired = new TimeoutError(`the task was not done within ${ms} ms`);
+      child.unwind(expired);
     },
   };
   const timer = scheduler.armIn(ms, target, 0);
   try {
     return yield* child.join();
   } catch (error) {
-    throw late && error instanceof UnwoundError ? error.cause : error;
+    if (expired === undefined || !(error instanceof UnwoundError) || error.cause !== expired) throw error;
+    addSuspendedTasks(expired, timeout);
+    throw expired;
   } finally {
-    if (!late) scheduler.timers.cancel(timer);
+    if (expired === undefined) scheduler.timers.cancel(timer);
   }
 }
 
@@ -63,7 +65,7 @@ export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
 function* sideBySide<S extends readonly TaskSource<unknown>[]>(
   what: string,
   tasks: S,
-  enough: (over: Thread<unknown>, left: number) => boolean,
+  enough: (over: Thread<unknown>) => boolean,
 ): Task<{ threads: Thread<unknown>[]; first: Thread<unknown> | undefined }> {
   const thread = runningThread(what);
   let left = tasks.length;
@@ -71,9 +73,10 @@ function* sideBySide<S extends readonly TaskSource<unknown>[]>(
   const joiner = {
     threadOver(over: Thread<unknown>) {
       left--;
-      if (first === undefined && enough(over, left)) {
+      if (first === undefined && enough(over)) {
         first = over;
-        for (const other of threads) other.unwind(new ThreadError('ERR_LOST', `${over} ended first (${what})`));
+        const reason = new ThreadError('ERR_LOST', `${over} ended first (${what})`);
+        for (const other of threads) other.unwind(reason);
       }
       if (left === 0) thread.scheduler.resume(thread);
     },
@@ -91,7 +94,7 @@ function* sideBySide<S extends readonly TaskSource<unknown>[]>(
     for (const child of threads) {
       child.removeJoiner(joiner);
       // Only one failure can be thrown from here; the others are told to whoever listens for what nobody receives.
-      if (child.failure !== undefined && !(received && child === first)) thread.report(child.failure, child);
+      if (child.outcome === 'failed' && !(received && child === first)) thread.report(child.failure, child);
     }
   }
   return { threads, first };

@@ -11,7 +11,10 @@ import { type TimerTarget, TimerWheel } from './timers.js';
 export interface Clock {
   /** Milliseconds, monotonic, with fractions. */
   now(): number;
-  /** Asks for a turn at that time (milliseconds on this clock) and not before, replacing the time asked for before; `Infinity` for none. */
+  /**
+   * Asks for a turn at that time (milliseconds on this clock) and not before, replacing the time asked for before; `Infinity`
+   * for none. Turns may come earlier for other reasons; the one that was asked for must come all the same.
+   */
   wakeAt(time: number): void;
   /** Asks for a turn as soon as possible. Asking again before it comes changes nothing. */
   requestTurn(): void;
@@ -38,12 +41,14 @@ export class Scheduler {
 
   #clock: Clock;
   /** Threads to run in this turn, in order; `#head` is the next one. Emptied by `endTurn`. */
-  #ready: Thread<unknown>[] = [];
+  readonly #ready: Thread<unknown>[] = [];
   #head = 0;
   /** Threads that gave way to the next turn. */
-  #next: Thread<unknown>[] = [];
+  readonly #next: Thread<unknown>[] = [];
   #inTurn = false;
+  /** A thread is running. */
   #running = false;
+  /** The time last given to the clock's `wakeAt`. */
   #wakeAsked = Infinity;
 
   constructor(clock: Clock, report: Report = uncaught) {
@@ -66,9 +71,12 @@ export class Scheduler {
   beginTurn(): void {
     this.#inTurn = true;
     this.now = this.#clock.now();
-    if (this.now >= this.#wakeAsked) this.#wakeAsked = Infinity; // that wake-up is spent
     if (this.#next.length > 0) {
-      for (const thread of this.#next) this.#ready.push(thread);
+      for (const thread of this.#next) {
+        if (thread.queued !== 'next') continue; // it has been resumed since
+        thread.queued = 'now';
+        this.#ready.push(thread);
+      }
       this.#next.length = 0;
     }
   }
@@ -87,48 +95,51 @@ export class Scheduler {
    * running parks, else in a turn asked for now.
    */
   resume(thread: Thread<unknown>): void {
-    if (thread.queued) return; // it will run in this turn anyway
+    if (thread.queued === 'now') return; // it will run in this turn anyway
     if (this.#inTurn && !this.#running) {
       this.#run(thread);
       return;
     }
-    thread.queued = true;
+    thread.queued = 'now';
     this.#ready.push(thread);
     if (!this.#inTurn) this.#clock.requestTurn();
   }
 
   /** Lets a thread go on in the next turn, after the event layer has been looked at. */
   resumeNextTurn(thread: Thread<unknown>): void {
-    if (thread.queued) return;
-    thread.queued = true;
+    if (thread.queued !== 'no') return;
+    thread.queued = 'next';
     this.#next.push(thread);
     if (!this.#inTurn) this.#clock.requestTurn();
   }
 
-  /** Arms a timer `ms` milliseconds from this very moment. */
+  /** Arms a timer `ms` milliseconds from this very moment, which may be later than `now`. @returns its id, for `timers.cancel` */
   armIn(ms: number, target: TimerTarget, arg: number): number {
-    const id = this.timers.arm(this.#clock.now() + ms, target, arg);
+    return this.armAt(this.#clock.now() + ms, target, arg);
+  }
+
+  /** Arms a timer for a time of the clock, in milliseconds. @returns its id, for `timers.cancel` */
+  armAt(time: number, target: TimerTarget, arg: number): number {
+    const id = this.timers.arm(time, target, arg);
     if (!this.#inTurn) this.#askToWake();
     return id;
   }
 
-  /** To be called after arming a timer outside a turn. */
-  timersChanged(): void {
-    if (!this.#inTurn) this.#askToWake();
-  }
-
   #run(thread: Thread<unknown>): void {
     this.#running = true;
-    thread.queued = false;
-    thread.step();
-    this.#running = false;
+    thread.queued = 'no';
+    try {
+      thread.step();
+    } finally {
+      this.#running = false;
+    }
   }
 
   #drain(): void {
     let left = resumptionsPerTurn;
     while (this.#head < this.#ready.length && left-- > 0) {
       const thread = this.#ready[this.#head++];
-      if (thread.queued) this.#run(thread);
+      if (thread.queued === 'now') this.#run(thread);
     }
     if (this.#head === this.#ready.length) this.#ready.length = 0;
     else this.#ready.splice(0, this.#head);
@@ -144,7 +155,7 @@ export class Scheduler {
 }
 
 /** The last resort for an error: as an uncaught exception, which Node prints and ends the process for. */
-function uncaught(error: unknown): void {
+export function uncaught(error: unknown): void {
   setImmediate(() => {
     throw error;
   });
@@ -168,10 +179,14 @@ class TimerClock implements Clock {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (time === Infinity) return;
-    this.#timer = setTimeout(() => {
-      if (this.now() < time) this.wakeAt(time); // Node's timers may be a fraction of a millisecond early
-      else this.#turn();
-    }, timerDelay(time - this.now()));
+    this.#timer = setTimeout(
+      () => {
+        // Node's timers may be a fraction of a millisecond early.
+        if (this.now() < time) this.wakeAt(time);
+        else this.#turn();
+      },
+      timerDelay(time - this.now()),
+    );
   }
 
   requestTurn(): void {

@@ -12,17 +12,19 @@ import { runningThread, sleepTimer } from './thread.js';
 export function* sleep(ms: number): Task<void> {
   if (!(ms >= 0)) throw new ThreadError('ERR_RANGE', `sleep: ms is ${ms}; expected a number from 0 to Infinity`);
   const thread = runningThread('sleep');
-  if (ms === 0 || ms === Infinity) {
-    if (ms === 0) thread.scheduler.resumeNextTurn(thread);
+  if (ms === 0) {
+    thread.scheduler.resumeNextTurn(thread);
     yield Wait.timer;
     return;
   }
-  const timer = thread.scheduler.armIn(ms, thread, sleepTimer);
-  let fired = false;
+  if (ms === Infinity) for (;;) yield Wait.timer;
+  thread.sleepTimer = thread.scheduler.armIn(ms, thread, sleepTimer);
   try {
-    yield Wait.timer;
-    fired = true;
+    while (thread.sleepTimer !== 0) yield Wait.timer;
   } finally {
-    if (!fired) thread.scheduler.timers.cancel(timer);
+    if (thread.sleepTimer !== 0) {
+      thread.scheduler.timers.cancel(thread.sleepTimer);
+      thread.sleepTimer = 0;
+    }
   }
 }

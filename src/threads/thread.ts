@@ -6,13 +6,13 @@
 //   ready ──► running ◄──► parked          the ordinary life
 //     │          │ returned, threw, or `unwind` was called
 //     │          ▼
-//     └──► closing children ──► running the `finally` blocks (may park) ──► over
+//     └──► closing children ──► running the `finally` blocks (may park) ──► closing the children of those ──► over
 //
 // What a thread has returned or thrown is told to those who joined it once it is over. A failure that nobody had joined
 // for fails the parent, which is unwound; at the root of the tree it is reported.
 
-import { addSuspendedTasks, addTask, ThreadError, UnwoundError } from './errors.js';
-import { defaultScheduler, type Report, type Scheduler } from './scheduler.js';
+import { addSuspendedTasks, addTask, describe, ThreadError, UnwoundError } from './errors.js';
+import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
 import { type Task, Wait, type WaitKind } from './task.js';
 import type { TimerTarget } from './timers.js';
 
@@ -27,7 +27,10 @@ export interface SpawnOptions {
   name?: string;
   /** Where it runs. Default: the scheduler of the running thread, else that of the process. */
   scheduler?: Scheduler;
-  /** Told of the thread's errors that no thread is there to receive. Default: that of the parent, else that of the scheduler. */
+  /**
+   * Told of the thread's errors that no thread is there to receive. Default: that of the parent, else that of the scheduler.
+   * If it throws itself, that is an uncaught exception.
+   */
   report?: Report;
 }
 
@@ -41,6 +44,8 @@ export interface Joiner {
 
 /** How often a thread that is past its unwinding limit is told to return before it is abandoned. */
 const forcedReturns = 100;
+
+const none: ReadonlySet<Thread<unknown>> = new Set();
 
 let current: Thread<unknown> | undefined;
 let lastId = 0;
@@ -64,13 +69,14 @@ export class Thread<out T> implements TimerTarget, Joiner {
   readonly name: string;
   readonly parent: Thread<unknown> | undefined;
   readonly scheduler: Scheduler;
-  /** Told of errors of this thread and of its children that no thread is there to receive. */
-  readonly report: Report;
-  /** Set and read by the scheduler alone: the thread stands in its queue. */
-  queued = false;
+  /** Set by the scheduler: the thread is to run in this turn, or in the next. Taken back when what it was woken for is left. */
+  queued: 'no' | 'now' | 'next' = 'no';
+  /** Set by sleep.ts: the timer that the thread sleeps on; 0 is none. */
+  sleepTimer = 0;
 
-  /** Undefined once the generator has returned or thrown. */
-  #iterator: Iterator<Wait, unknown, void> | undefined;
+  readonly #report: Report;
+  /** What makes the generator, until the thread first runs; undefined once the generator has returned or thrown. */
+  #iterator: Iterator<Wait, unknown, void> | (() => Task<T>) | undefined;
   #state: ThreadState = 'ready';
   /** How the thread will have ended; final when it is over. */
   #outcome: Outcome = 'returned';
@@ -78,17 +84,19 @@ export class Thread<out T> implements TimerTarget, Joiner {
   #value: unknown;
   #wait: Wait | undefined;
   #waitingSince = 0;
-  /** Set by `unwind`: the generator is to be told to return when the thread is next stepped. */
-  #unwindAsked = false;
-  /** The generator has been told to return. */
-  #unwinding = false;
-  /** The time for unwinding is up: whatever the thread waits for is not waited for. */
-  #forced = false;
+  /**
+   * `asked`: the generator is to be told to return as soon as the thread's children are over.
+   * `begun`: it has been told. `forced`: the time for it is up; whatever the thread waits for is not waited for.
+   */
+  #unwinding: 'no' | 'asked' | 'begun' | 'forced' = 'no';
   /** The timer that bounds the unwinding; 0 is none. */
   #limit = 0;
-  #joiners: Set<Joiner> | undefined;
+  /** Most threads have one or none: only more are worth a set. */
+  #joiners: Joiner | Set<Joiner> | undefined;
   #children: Set<Thread<unknown>> | undefined;
   #whenOver: (() => void)[] | undefined;
+  /** Parked in `closeChildren`. */
+  #awaitsChildren = false;
 
   /** Use `spawn` or `run`, which also start the thread. */
   constructor(
@@ -96,14 +104,13 @@ export class Thread<out T> implements TimerTarget, Joiner {
     name: string,
     parent: Thread<unknown> | undefined,
     scheduler: Scheduler,
-    report: Report = parent?.report ?? scheduler.report,
+    report: Report = parent === undefined ? scheduler.report : parent.#report,
   ) {
-    const task = typeof source === 'function' ? source() : source;
-    this.#iterator = task[Symbol.iterator]();
+    this.#iterator = typeof source === 'function' ? source : source[Symbol.iterator]();
     this.name = name;
     this.parent = parent;
     this.scheduler = scheduler;
-    this.report = report;
+    this.#report = report;
     if (parent !== undefined) parent.#adopt(this);
   }
 
@@ -131,19 +138,23 @@ export class Thread<out T> implements TimerTarget, Joiner {
     return this.outcome === 'failed' ? this.#value : undefined;
   }
 
-  /** True from the call of `unwind` on. A `finally` block can tell by it why it runs. */
+  /**
+   * True from the call of `unwind` on, and from the failure of a child on. A `finally` block can tell by it why it runs.
+   * False again if the thread has ended by itself before it could be unwound.
+   */
   get unwound(): boolean {
-    return this.#unwindAsked;
+    return this.#unwinding !== 'no';
   }
 
-  /** The reason given to `unwind`, or `undefined`. */
+  /** The reason given to `unwind`, or what the child threw; `undefined` if there is none, or if the unwinding itself has failed. */
   get reason(): unknown {
-    return this.#unwindAsked ? this.#value : undefined;
+    const given = this.#outcome === 'unwound' || this.#iterator !== undefined;
+    return this.unwound && given ? this.#value : undefined;
   }
 
   /** Threads that were spawned by this one and are not over. */
-  get children(): Iterable<Thread<unknown>> {
-    return this.#children ?? [];
+  get children(): ReadonlySet<Thread<unknown>> {
+    return this.#children ?? none;
   }
 
   toString(): string {
@@ -153,11 +164,12 @@ export class Thread<out T> implements TimerTarget, Joiner {
   /**
    * Unwinds the thread where it stands: its children first, then its own `finally` blocks, each once, innermost first.
    * They may park, for `scheduler.unwindLimit` milliseconds in all; then the thread is reported and abandoned.
+   * A `finally` block in which it is parked when it is unwound has begun to run already, and is left at that place.
    * A thread that is running (the caller itself, say) is unwound when it next parks. Calling it again changes nothing.
    */
   unwind(reason?: unknown): void {
-    if (this.#unwindAsked || this.#iterator === undefined) return; // what has returned has nothing left to unwind
-    this.#unwindAsked = true;
+    if (this.unwound || this.#iterator === undefined) return; // what has returned has nothing left to unwind
+    this.#unwinding = 'asked';
     this.#outcome = 'unwound';
     this.#value = reason;
     if (this.#state !== 'running') this.scheduler.resume(this);
@@ -179,10 +191,21 @@ export class Thread<out T> implements TimerTarget, Joiner {
         received = true;
       } finally {
         this.removeJoiner(joiner);
-        if (!received && this.failure !== undefined) this.report(this.failure, this);
+        if (!received && this.outcome === 'failed') this.report(this.failure, this);
       }
     }
     return this.result();
+  }
+
+  /** Unwinds the threads that this one has spawned, and parks until they are over. To be called by the thread itself. */
+  *closeChildren(reason: unknown): Task<void> {
+    for (const child of this.children) child.unwind(reason);
+    this.#awaitsChildren = true;
+    try {
+      while (this.children.size > 0) yield Wait.join;
+    } finally {
+      this.#awaitsChildren = false;
+    }
   }
 
   /** What the thread returned. @throws what it threw, {@link UnwoundError}, or `ERR_NOT_OVER` */
@@ -198,12 +221,14 @@ export class Thread<out T> implements TimerTarget, Joiner {
 
   /** Registers who is to be told when this thread is over. While anyone is, a failure is theirs and not the parent's. */
   addJoiner(joiner: Joiner): void {
-    this.#joiners ??= new Set();
-    this.#joiners.add(joiner);
+    if (this.#joiners === undefined) this.#joiners = joiner;
+    else if (this.#joiners instanceof Set) this.#joiners.add(joiner);
+    else this.#joiners = new Set([this.#joiners, joiner]);
   }
 
   removeJoiner(joiner: Joiner): void {
-    this.#joiners?.delete(joiner);
+    if (this.#joiners === joiner) this.#joiners = undefined;
+    else if (this.#joiners instanceof Set) this.#joiners.delete(joiner);
   }
 
   /** Has something done when the thread is over, however it ends; at once if it is. `action` must not throw. */
@@ -217,22 +242,35 @@ export class Thread<out T> implements TimerTarget, Joiner {
     this.scheduler.resume(this);
   }
 
+  /** Tells of an error of this thread, or of a child, that no thread is there to receive. */
+  report(error: unknown, thread: Thread<unknown> = this): void {
+    try {
+      this.#report(error, thread);
+    } catch (thrown) {
+      uncaught(thrown);
+    }
+  }
+
   /** One of this thread's two timers has fired: the one it sleeps on, or the bound of its unwinding. */
   timerFired(arg: number): void {
     if (arg === limitTimer) {
       this.#limit = 0;
-      this.#forced = true;
+      this.#unwinding = 'forced';
+    } else {
+      this.sleepTimer = 0;
     }
     this.scheduler.resume(this);
   }
 
   /** Called by the scheduler alone: runs the thread until it parks or is over. */
   step(): void {
-    if (this.#forced) {
+    if (this.#state === 'over') return;
+    if (this.#state === 'closing') {
+      // A wake-up that was under way when the thread was unwound finds its children still there.
+      if (this.#childrenOver) this.#closed();
+    } else if (this.#unwinding === 'forced') {
       this.#force();
-    } else if (this.#state === 'closing' || this.#state === 'over') {
-      return; // a wake-up that was under way when the thread was unwound; its children are waited for, or it is gone
-    } else if (this.#unwindAsked && !this.#unwinding) {
+    } else if (this.#unwinding === 'asked') {
       this.#beginUnwinding();
     } else {
       this.#advance(false);
@@ -241,36 +279,51 @@ export class Thread<out T> implements TimerTarget, Joiner {
 
   /** Runs the generator to its next park. @param returning makes it return from where it stands */
   #advance(returning: boolean): void {
-    const iterator = this.#iterator;
-    if (iterator === undefined) return;
-    this.queued = false; // a wake-up that is still under way was for the wait that is left here
+    this.queued = 'no'; // a wake-up that is still under way was for the wait that is left here
     this.#state = 'running';
     this.#wait = undefined;
-    let result: IteratorResult<Wait, unknown>;
+    let result: IteratorResult<Wait, unknown> | undefined;
+    let thrown: unknown;
+    const outer = current; // a host that runs turns from within a thread of another scheduler, as a test may
     current = this;
     try {
-      result = returning && iterator.return ? iterator.return() : iterator.next();
+      result = this.#drive(returning);
     } catch (error) {
-      this.#settle('failed', error);
-      return;
+      thrown = error;
     } finally {
-      current = undefined;
+      current = outer;
     }
-    if (result.done) {
-      if (this.#unwinding) this.#settle(this.#outcome, this.#value);
+    if (result === undefined) {
+      this.#fail(thrown);
+    } else if (result.done) {
+      if (this.#unwinding === 'begun' || this.#unwinding === 'forced') this.#settle(this.#outcome, this.#value);
       else this.#settle('returned', result.value);
-      return;
+    } else if (!(result.value instanceof Wait)) {
+      this.#refuse(result.value);
+    } else {
+      this.#park(result.value, 'parked');
+      if (this.#unwinding === 'asked') {
+        this.#beginUnwinding(); // it was unwound while it ran, and does not get to park
+      } else if (this.#unwinding === 'begun' && this.#limit === 0) {
+        this.#limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
+      }
     }
-    if (!(result.value instanceof Wait)) {
-      this.#refuse(iterator, result.value);
-      return;
+  }
+
+  /** The bottom of the thread's stack: errors.ts knows it by this name. */
+  #drive(returning: boolean): IteratorResult<Wait, unknown> {
+    let iterator = this.#iterator;
+    if (returning) {
+      // One that has not started has no `finally` blocks to run, nor has one that cannot be told to return.
+      const returned = typeof iterator === 'function' ? undefined : iterator?.return?.();
+      return returned ?? { done: true, value: undefined };
     }
-    this.#park(result.value, 'parked');
-    if (this.#unwindAsked && !this.#unwinding) {
-      this.#beginUnwinding(); // it was unwound while it ran, and does not get to park
-    } else if (this.#unwinding && this.#limit === 0 && !this.#forced) {
-      this.#limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
+    if (typeof iterator === 'function') {
+      const source = iterator;
+      iterator = source()[Symbol.iterator]();
+      this.#iterator = iterator;
     }
+    return iterator?.next() ?? { done: true, value: undefined };
   }
 
   #park(wait: Wait, state: ThreadState): void {
@@ -280,67 +333,97 @@ export class Thread<out T> implements TimerTarget, Joiner {
   }
 
   #beginUnwinding(): void {
-    this.#park(Wait.join, 'closing');
-    if (!this.#unwindChildren()) this.#unwindSelf();
+    if (!this.#unwindChildren(this.#value)) this.#unwindSelf();
   }
 
   #unwindSelf(): void {
-    this.#unwinding = true;
+    this.#unwinding = 'begun';
     this.#advance(true);
   }
 
-  /** Reports a thread whose time for unwinding is up, and makes it return from whatever it parks on, a bounded number of times. */
+  /** Reports a thread whose time for unwinding is up, and abandons it. */
   #force(): void {
-    if (this.#iterator === undefined) return; // it was over in the meantime
     const { unwindLimit } = this.scheduler;
     const message = `${this} was still parked (${this.#wait?.kind}) ${unwindLimit} ms after it was unwound`;
-    this.report(new ThreadError('ERR_UNWIND_LIMIT', message), this);
-    for (let i = 0; i < forcedReturns && this.#iterator !== undefined; i++) this.#advance(true);
-    if (this.#iterator !== undefined) this.#settle('unwound', this.#value);
+    this.report(new ThreadError('ERR_UNWIND_LIMIT', message));
+    this.#abandon();
   }
 
-  /** A thread yielded something that is no wait: most often `yield` was written for `yield*`. */
-  #refuse(iterator: Iterator<Wait, unknown, void>, value: unknown): void {
-    const found = typeof value === 'object' ? Object.prototype.toString.call(value) : String(value);
+  /** Makes the generator return from whatever it parks on, a bounded number of times, and lets go of it. */
+  #abandon(): void {
+    this.#unwinding = 'forced';
+    for (let i = 0; i < forcedReturns && this.#iterator !== undefined; i++) this.#advance(true);
+    if (this.#iterator !== undefined) this.#settle(this.#outcome, this.#value);
+  }
+
+  /** The generator yielded something that is no wait: most often `yield` was written for `yield*`. The thread fails, and is unwound. */
+  #refuse(value: unknown): void {
+    if (this.#unwinding === 'forced') return; // it will be told to return again
     const error = new ThreadError(
       'ERR_NOT_A_WAIT',
-      `${this} yielded ${found}, which is nothing to wait for: write yield* where it says yield`,
+      `${this} yielded ${describe(value)}, which is nothing to wait for: write yield* where it says yield`,
     );
-    current = this;
-    try {
-      iterator.throw?.(error); // so that the place of the mistake is in the stack, and `finally` blocks run
-    } catch (thrown) {
-      if (thrown !== error) this.report(thrown, this);
-    } finally {
-      current = undefined;
+    if (this.#unwinding === 'begun') {
+      this.report(error);
+      this.#abandon();
+    } else {
+      this.#unwinding = 'asked';
+      this.#outcome = 'failed';
+      this.#value = error;
+      this.#beginUnwinding();
     }
-    this.#settle('failed', error);
+  }
+
+  /** The generator threw. */
+  #fail(error: unknown): void {
+    if (this.#outcome === 'failed') {
+      this.report(error); // by a `finally` block, after a child's failure, which is the first cause and stays the outcome
+      this.#settle('failed', this.#value);
+    } else {
+      this.#settle('failed', error);
+    }
   }
 
   /** The generator is done; the thread is over when its children are. */
   #settle(outcome: Outcome, value: unknown): void {
     this.#iterator = undefined;
+    if (this.#unwinding === 'asked') this.#unwinding = 'no'; // it ended by itself before it could be unwound
     if (outcome === 'failed') addTask(value, `${this.name} (thread ${this.id})`);
     this.#outcome = outcome;
     this.#value = value;
-    if (this.#limit !== 0) {
-      this.scheduler.timers.cancel(this.#limit);
-      this.#limit = 0;
+    this.#limit = this.#cancel(this.#limit);
+    this.sleepTimer = this.#cancel(this.sleepTimer); // an abandoned thread may be asleep
+    if (this.#childrenOver) {
+      this.#over();
+    } else {
+      this.#unwindChildren(
+        outcome === 'unwound' ? value : new ThreadError('ERR_PARENT_OVER', `${this}, its parent, is over`),
+      );
     }
-    this.#park(Wait.join, 'closing');
-    if (!this.#unwindChildren()) this.#over();
+  }
+
+  /** @returns 0, the timer that is none */
+  #cancel(timer: number): number {
+    if (timer !== 0) this.scheduler.timers.cancel(timer);
+    return 0;
   }
 
   #over(): void {
     this.#state = 'over';
     this.#wait = undefined;
-    if (this.#whenOver !== undefined) for (const action of this.#whenOver) action();
-    const joiners = this.#joiners;
-    const joined = joiners !== undefined && joiners.size > 0;
-    if (joined) for (const joiner of joiners) joiner.threadOver(this);
+    const whenOver = this.#whenOver;
+    const joiners = this.#joiners instanceof Set ? [...this.#joiners] : this.#joiners;
+    // Whoever keeps the thread for its result must not keep alive with it what only the living need.
+    this.#whenOver = undefined;
+    this.#joiners = undefined;
+    this.#children = undefined;
+    if (whenOver !== undefined) for (const action of whenOver) action();
+    const joined = Array.isArray(joiners) ? joiners.length > 0 : joiners !== undefined;
+    if (Array.isArray(joiners)) for (const joiner of joiners) joiner.threadOver(this);
+    else joiners?.threadOver(this);
     const { parent } = this;
     if (this.#outcome === 'failed' && !joined) {
-      if (parent === undefined) this.report(this.#value, this);
+      if (parent === undefined) this.report(this.#value);
       else parent.#childFailed(this.#value);
     }
     if (parent !== undefined) parent.#childOver(this);
@@ -351,11 +434,15 @@ export class Thread<out T> implements TimerTarget, Joiner {
     this.#children.add(child);
   }
 
-  /** @returns whether there are children to wait for */
-  #unwindChildren(): boolean {
+  get #childrenOver(): boolean {
+    return this.#children === undefined || this.#children.size === 0;
+  }
+
+  /** Unwinds the children, for whom this thread now waits. @returns whether there are any */
+  #unwindChildren(reason: unknown): boolean {
     const children = this.#children;
     if (children === undefined || children.size === 0) return false;
-    const reason = this.#unwindAsked ? this.#value : new ThreadError('ERR_PARENT_OVER', `${this}, its parent, is over`);
+    this.#park(Wait.join, 'closing');
     for (const child of children) child.unwind(reason);
     return true;
   }
@@ -365,17 +452,23 @@ export class Thread<out T> implements TimerTarget, Joiner {
     if (this.#iterator === undefined && this.#outcome === 'returned') {
       this.#outcome = 'failed';
       this.#value = error;
-    } else if (this.#iterator === undefined || this.#unwindAsked) {
-      this.report(error, this); // this thread has another end already, and there is nobody else to tell
+      addTask(error, `${this.name} (thread ${this.id})`);
+    } else if (this.#iterator === undefined || this.unwound) {
+      this.report(error); // this thread has another end already, and there is nobody else to tell
     } else {
       this.unwind(error);
       this.#outcome = 'failed';
     }
   }
 
+  /** The last child to be over lets this thread go on, by way of the queue: a tree may be deeper than the stack. */
   #childOver(child: Thread<unknown>): void {
-    const children = this.#children;
-    if (children === undefined || !children.delete(child) || children.size > 0 || this.#state !== 'closing') return;
+    this.#children?.delete(child);
+    if ((this.#state === 'closing' || this.#awaitsChildren) && this.#childrenOver) this.scheduler.resume(this);
+  }
+
+  /** The children it waited for are over. */
+  #closed(): void {
     if (this.#iterator === undefined) this.#over();
     else this.#unwindSelf();
   }
@@ -405,7 +498,7 @@ export function spawn<T>(source: TaskSource<T>, options: SpawnOptions = {}): Thr
  * @returns a promise of what the task returns; it rejects with what the task throws, or with {@link UnwoundError}
  */
 export function run<T>(source: TaskSource<T>, options: SpawnOptions & { signal?: AbortSignal } = {}): Promise<T> {
-  const { signal, scheduler = defaultScheduler() } = options;
+  const { signal, scheduler = current?.scheduler ?? defaultScheduler() } = options;
   return new Promise((resolve, reject) => {
     const thread = new Thread(source, nameOf(source, options), undefined, scheduler, options.report);
     const abort = () => thread.unwind(signal?.reason);

@@ -54,8 +54,9 @@ export class TimerWheel {
 
   /**
    * Arms a timer. It never fires early, and fires in the first `advance` whose time is at or past the deadline rounded up
-   * to a millisecond; timers of the same millisecond fire in the order in which they were armed.
-   * @param deadline milliseconds on the wheel's clock
+   * to a millisecond, and in a later millisecond than the last `advance`. Timers of the same millisecond fire in the order
+   * in which they were armed (but for those armed more than 12 days ahead).
+   * @param deadline milliseconds on the wheel's clock; not NaN
    * @returns the timer's id, valid until it fires or is cancelled
    */
   arm(deadline: number, target: TimerTarget, arg: number): number {
@@ -70,11 +71,11 @@ export class TimerWheel {
     this.#arg[id] = arg;
     this.#target[id] = target;
     this.size++;
-    this.#insert(id, 1);
+    this.#link(this.#bucketOf(id, 1), id);
     return id;
   }
 
-  /** Cancels a timer that has not fired. */
+  /** Cancels a timer that has neither fired nor been cancelled: its id may be another timer's by then. */
   cancel(id: number): void {
     this.#unlink(id);
     this.#release(id);
@@ -116,16 +117,18 @@ export class TimerWheel {
     this.#now = time;
     const tick = time >>> 0;
     this.#tick = tick;
-    for (let level = levels - 1; level > 0; level--) {
+    for (let level = 1; level < levels; level++) {
       const shift = level * bits;
-      if ((tick & (2 ** shift - 1)) !== 0) continue;
+      if ((tick & (2 ** shift - 1)) !== 0) break;
       const bucket = (tick >>> shift) & (buckets - 1);
       if ((this.#occupied[level] & (1 << bucket)) === 0) continue;
       this.#occupied[level] &= ~(1 << bucket);
       const head = level * buckets + bucket;
-      for (let id = this.#next[head]; id !== head; id = this.#next[head]) {
+      // What falls was armed before whatever is due in the same millisecond and stands lower already, or has fallen from a
+      // lower level just now: so it goes in front of that, the last to be armed first.
+      for (let id = this.#previous[head]; id !== head; id = this.#previous[head]) {
         this.#unlink(id);
-        this.#insert(id, 0);
+        this.#link(this.#next[this.#bucketOf(id, 0)], id);
       }
     }
     const bucket = tick & (buckets - 1);
@@ -139,7 +142,7 @@ export class TimerWheel {
     for (let id = this.#next[firing]; id !== firing; id = this.#next[firing]) {
       this.#unlink(id);
       if (this.#deadline[id] > time) {
-        this.#insert(id, 1); // it was beyond the horizon
+        this.#link(this.#bucketOf(id, 1), id); // it was beyond the horizon
         continue;
       }
       const target = this.#target[id];
@@ -149,22 +152,23 @@ export class TimerWheel {
     }
   }
 
-  /** Puts a row into its bucket, at least `least` ticks ahead. */
-  #insert(id: number, least: number): void {
+  /** Finds the bucket for a row, at least `least` ticks ahead. @returns the bucket's head */
+  #bucketOf(id: number, least: number): number {
     const ahead = Math.ceil(this.#deadline[id]) - Math.floor(this.#now);
     const ticks = Math.min(Math.max(ahead, least), horizon);
     const level = ticks < buckets ? 0 : Math.floor((31 - Math.clz32(ticks)) / bits);
     const bucket = ((this.#tick + ticks) >>> (level * bits)) & (buckets - 1);
     this.#occupied[level] |= 1 << bucket;
-    this.#link(level * buckets + bucket, id);
+    return level * buckets + bucket;
   }
 
-  #link(head: number, id: number): void {
-    const last = this.#previous[head];
-    this.#next[last] = id;
-    this.#previous[id] = last;
-    this.#next[id] = head;
-    this.#previous[head] = id;
+  /** Puts a row into a list, in front of another one; in front of the head is at the end. */
+  #link(next: number, id: number): void {
+    const previous = this.#previous[next];
+    this.#next[previous] = id;
+    this.#previous[id] = previous;
+    this.#next[id] = next;
+    this.#previous[next] = id;
   }
 
   #unlink(id: number): void {

@@ -14,7 +14,7 @@ import { runningThread } from './thread.js';
  * @param source a promise, or a function that makes one. The function is given a signal that is aborted, with the reason of
  *   the unwinding, when the thread is unwound before the promise has settled; what the promise does then is of no interest.
  * @returns what the promise is fulfilled with
- * @throws what it is rejected with, with the tasks that waited for it appended to its stack
+ * @throws what it is rejected with, or what the function throws, with the tasks that waited for it appended to its stack
  */
 export function* until<T>(source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T> | T)): Task<T> {
   const thread = runningThread('until');
@@ -41,7 +41,7 @@ export function* until<T>(source: PromiseLike<T> | ((signal: AbortSignal) => Pro
     (error) => settle('rejected', error),
   );
   try {
-    yield Wait.promise;
+    while (answer.state === 'pending') yield Wait.promise;
   } finally {
     if (answer.state === 'pending') {
       answer.state = 'left';
