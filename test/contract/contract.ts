@@ -412,13 +412,16 @@ function flooding(scenario: Scenario, variant: Variant): void {
     const { client, server } = await world.pair();
     const total = Math.min(variant.bulk, 2_000_000);
     let pieces = 0;
+    let isPaused = false;
     client.onReceived = () => {
       if (++pieces % 7 !== 0) return;
+      isPaused = true;
       client.pause();
       world.layer.requestTurn();
     };
     world.onTurnBegins = () => {
-      if (pieces % 7 === 0 && !client.isClosed) client.resume();
+      if (isPaused && !client.isClosed) client.resume();
+      isPaused = false;
     };
     pour(server, total, 5_000, () => server.finish());
     await world.until(() => client.hasEnded, 'all of it');
@@ -765,6 +768,8 @@ function leaving(source: { specifier: string; exported: string }): void {
   const program = (body: string): string => `
     import { ${source.exported} as Layer } from ${JSON.stringify(import.meta.resolve(source.specifier))};
     const layer = new Layer();
+    import { Buffer } from 'node:buffer';
+    import process from 'node:process';
     const nothing = () => {};
     const sink = { beginTurn: nothing, accepted: nothing, connected: nothing, received: nothing, drained: nothing,
       flushed: nothing, closed: nothing, acceptFailed: nothing, endTurn: nothing, ended: (slot) => layer.finish(slot) };
@@ -779,9 +784,17 @@ function leaving(source: { specifier: string; exported: string }): void {
     process.on('exit', (code) => console.log('left', code));
     ${body}`;
   const run = async (body: string): Promise<string> => {
-    const args = ['--input-type=module', '-e', program(body)];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 10_000 });
-    return stdout;
+    // From a file, since Node, Bun and Deno differ in the options that take a program as text.
+    const folder = mkdtempSync(path.join(tmpdir(), 'sluice-'));
+    try {
+      const file = path.join(folder, 'program.mjs');
+      writeFileSync(file, program(body));
+      const args = process.versions.deno === undefined ? [file] : ['run', '-A', file];
+      const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 10_000 });
+      return stdout;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   };
 
   it('the process leaves by itself after close, whatever was under way', async () => {

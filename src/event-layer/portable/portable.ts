@@ -12,6 +12,9 @@
 //                       earlier write is under way ────┘
 //
 // At most one write of a connection is with node:net at a time. So a flooded connection costs its bytes, in a few buffers.
+//
+// What node:net does not let it do: when descriptors run out, libuv accepts and drops what is waiting, and says nothing; so
+// `acceptFailed` is told of other failures only.
 
 import net, { type Server, type Socket } from 'node:net';
 import {

@@ -167,8 +167,9 @@ export class SimulatedLayer implements EventLayer {
   async listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
     const asked = options.address;
     const address = 'port' in asked && asked.port === 0 ? { hostname: asked.hostname, port: this.#nextPort() } : asked;
-    const key = formatAddress(address);
-    if (this.#listeners.has(key)) throw new ConnectionError('EADDRINUSE', `listen: ${key} is in use`);
+    const key = placeOf(address);
+    if (this.#listeners.has(key))
+      throw new ConnectionError('EADDRINUSE', `listen: ${formatAddress(address)} is in use`);
     const listener = ++this.#lastListener;
     this.#listeners.set(key, listener);
     return { listener, address };
@@ -179,7 +180,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   connect(address: Address): Slot {
-    const key = formatAddress(address);
+    const key = placeOf(address);
     // Sockets of the Unix domain have no address to show.
     const isPath = 'path' in address;
     const client = this.#newEnd(isPath ? '' : `127.0.0.1:${this.#nextPort()}`);
@@ -187,10 +188,14 @@ export class SimulatedLayer implements EventLayer {
       if (client.gone) return;
       const listener = this.#listeners.get(key);
       if (listener === undefined || this.#random.chance(this.#refuse)) {
-        this.#end(client, new ConnectionError('ECONNREFUSED', `connect: nobody listens on ${key}`), 0);
+        this.#end(
+          client,
+          new ConnectionError('ECONNREFUSED', `connect: nobody listens on ${formatAddress(address)}`),
+          0,
+        );
         return;
       }
-      const server = this.#newEnd(isPath ? '' : key);
+      const server = this.#newEnd(isPath ? '' : formatAddress(address));
       client.other = server;
       server.other = client;
       server.told = true;
@@ -484,6 +489,11 @@ export class SimulatedLayer implements EventLayer {
         return most;
     }
   }
+}
+
+/** The simulated world is one machine: whatever its name or address, a port is the same port. */
+function placeOf(address: Address): string {
+  return 'path' in address ? address.path : `port ${address.port}`;
 }
 
 function resetByPeer(): ConnectionError {
