@@ -11,6 +11,8 @@ import type { Connection } from './connection.js';
 
 /** This many unread bytes pause the reading from the socket until a thread asks for more. */
 export const readAhead = 64 * 1024;
+/** At this many or fewer, reading from the socket goes on. */
+const resumeAt = 16 * 1024;
 
 const nothing = new Uint8Array(0);
 const smallestBuffer = 256;
@@ -209,10 +211,7 @@ export class Reader {
       if (this.#ended) return false;
       if (connection.closed) throw connection.closedError();
       this.keep(); // the thread that lets the lent bytes go may be another than the one they were lent to
-      if (this.#paused) {
-        this.#paused = false;
-        connection.network.layer.resumeReading(connection.slot);
-      }
+      if (this.#paused) this.#resumeReading();
       this.#parked = thread;
       const until = Math.min(this.deadline, this.timeout === Infinity ? Infinity : thread.scheduler.now + this.timeout);
       if (until !== Infinity) {
@@ -239,16 +238,14 @@ export class Reader {
   /** @internal Marks unread bytes as read. */
   consume(count: number): void {
     this.start += count;
-    if (this.start < this.limit) return;
-    this.bytes = nothing;
-    this.start = 0;
-    this.limit = 0;
-    this.#lent = false;
-    if (this.#paused && !this.#connection.closed) {
-      // So that a FIN behind what has been read is seen while nobody reads.
-      this.#paused = false;
-      this.#connection.network.layer.resumeReading(this.#connection.slot);
+    if (this.start === this.limit) {
+      this.bytes = nothing;
+      this.start = 0;
+      this.limit = 0;
+      this.#lent = false;
     }
+    // Also while nobody asks for more: so that a FIN behind what has been read is seen.
+    if (this.#paused && this.buffered <= resumeAt) this.#resumeReading();
   }
 
   /** @internal Bytes have come: they may be read in place until `keep` is called. */
@@ -305,6 +302,12 @@ export class Reader {
   /** What is unread, as a plain Uint8Array on every layer: a `Buffer`, which some lend, has methods of the same name that do something else. */
   #view(): Uint8Array {
     return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.buffered);
+  }
+
+  #resumeReading(): void {
+    this.#paused = false;
+    const connection = this.#connection;
+    if (!connection.closed) connection.network.layer.resumeReading(connection.slot);
   }
 
   #line(length: number, consumed: number, limit: number): string {

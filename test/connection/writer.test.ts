@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { highWaterMark, lowWaterMark } from '#sluice/event-layer/event-layer.js';
+import {
+  type Connection,
+  ConnectionError,
+  connect,
+  currentThread,
+  listen,
+  sleep,
+  type Task,
+  until,
+} from '#sluice/index.js';
+import { inManyWorlds, inWorld, type World } from './world.js';
+
+/** A server that writes with `write`; what it has sent, as the client has read it. */
+function* writing(world: World, write: (connection: Connection) => Task<void>): Task<string> {
+  const errors: unknown[] = [];
+  const server = yield* until(
+    listen({ port: 0, network: world.network, onError: (error) => errors.push(error) }, write),
+  );
+  const { reader } = yield* connect({ port: server.port });
+  const all = new TextDecoder().decode(yield* reader.readAll(10_000_000));
+  yield* until(server.close());
+  assert.deepEqual(errors, []);
+  return all;
+}
+
+test('strings and bytes arrive in the order in which they were written', async () => {
+  await inManyWorlds(function* (world) {
+    const all = yield* writing(world, function* ({ writer }) {
+      yield* writer.write('abc');
+      yield* writer.write(new Uint8Array([100, 101]));
+      yield* writer.write('');
+      yield* writer.write('žluť 🐎');
+    });
+    assert.equal(all, 'abcdežluť 🐎');
+  });
+});
+
+test('a string of any length arrives whole, whatever its characters', async () => {
+  for (const text of [
+    'x'.repeat(5461),
+    'x'.repeat(5462),
+    'ž'.repeat(5461),
+    '🐎'.repeat(200_000),
+    'a'.repeat(1_000_000),
+  ]) {
+    await inWorld({}, function* (world) {
+      const all = yield* writing(world, ({ writer }) => writer.write(text));
+      assert.ok(all === text, `${text.length} units`);
+    });
+  }
+});
+
+test('the memory that was written is the caller’s again when write returns', async () => {
+  await inWorld({}, function* (world) {
+    const all = yield* writing(world, function* ({ writer }) {
+      const bytes = new Uint8Array(4).fill(97);
+      yield* writer.write(bytes);
+      bytes.fill(98);
+      yield* writer.write(bytes);
+    });
+    assert.equal(all, 'aaaabbbb');
+  });
+});
+
+test('a writer whose peer does not read parks, flooded, with no more than the high-water mark and a piece queued', async () => {
+  await inWorld({ capacity: 4096 }, function* (world) {
+    let seen: string | undefined;
+    let queued = 0;
+    const server = yield* until(
+      listen({ port: 0, network: world.network }, function* (connection) {
+        yield* connection.writer.write(new Uint8Array(1_000_000));
+      }),
+    );
+    const { reader } = yield* connect({ port: server.port });
+    yield* reader.peek(1);
+    yield* sleep(1000);
+    for (const thread of server.threads()) seen = thread.wait;
+    for (let slot = 0; slot < 2; slot++) queued = Math.max(queued, world.layer.queued(slot));
+    assert.equal(seen, 'flooded');
+    assert.ok(queued > lowWaterMark && queued <= highWaterMark + 16_384, `${queued} bytes are queued`);
+    assert.equal((yield* reader.readAll(1_000_000)).length, 1_000_000);
+    yield* until(server.close());
+  });
+});
+
+test('flush parks until the kernel has everything', async () => {
+  await inManyWorlds(
+    function* (world) {
+      const server = yield* until(
+        listen({ port: 0, network: world.network }, function* ({ writer }) {
+          yield* writer.write(new Uint8Array(30_000));
+          yield* writer.flush();
+          assert.equal(world.layer.queued(1), 0);
+          yield* writer.flush();
+        }),
+      );
+      const { reader } = yield* connect({ port: server.port });
+      assert.equal((yield* reader.readAll(30_000)).length, 30_000);
+      yield* until(server.close());
+    },
+    { capacity: 1024 },
+  );
+});
+
+test('after end, writing throws ERR_ENDED and reading goes on', async () => {
+  await inManyWorlds(function* (world) {
+    let got = '';
+    const server = yield* until(
+      listen({ port: 0, network: world.network }, function* ({ reader, writer }) {
+        yield* writer.end();
+        yield* writer.end();
+        try {
+          yield* writer.write('x');
+          assert.fail('nothing was thrown');
+        } catch (error) {
+          assert.ok(error instanceof ConnectionError && error.code === 'ERR_ENDED');
+        }
+        got = (yield* reader.readLine(100)) ?? '';
+      }),
+    );
+    const { reader, writer } = yield* connect({ port: server.port });
+    assert.equal(yield* reader.read(), undefined);
+    yield* writer.write('still here\n');
+    yield* writer.end();
+    yield* until(server.close());
+    assert.equal(got, 'still here');
+  });
+});
+
+test('a peer that takes nothing for the timeout makes write throw ERR_WRITE_TIMEOUT; one that takes a little does not', async () => {
+  await inWorld({ capacity: 1024, latency: 1 }, function* (world) {
+    const codes: string[] = [];
+    const server = yield* until(
+      listen({ port: 0, network: world.network, onError() {} }, function* ({ writer }) {
+        writer.timeout = 5000;
+        try {
+          yield* writer.write(new Uint8Array(200_000));
+          codes.push('written');
+        } catch (error) {
+          codes.push(error instanceof ConnectionError ? error.code : String(error));
+        }
+      }),
+    );
+    const slow = yield* connect({ port: server.port });
+    for (let i = 0; i < 20; i++) {
+      yield* slow.reader.readExactly(10_000);
+      yield* sleep(700);
+    }
+    yield* slow.reader.readAll(1_000_000);
+    assert.deepEqual(codes, ['written']);
+    yield* connect({ port: server.port });
+    yield* sleep(20_000);
+    assert.deepEqual(codes, ['written', 'ERR_WRITE_TIMEOUT']);
+    yield* until(server.close({ deadline: 10 }));
+  });
+});
+
+test('a peer that resets the connection unwinds the handler’s thread where it is parked, and finally runs once', async () => {
+  const parks: Record<string, (connection: Connection) => Task<unknown>> = {
+    dry: ({ reader }) => reader.read(),
+    flooded: ({ writer }) => writer.write(new Uint8Array(1_000_000)),
+    timer: () => sleep(1e9),
+    promise: () => until(new Promise(() => {})),
+  };
+  for (const [kind, park] of Object.entries(parks)) {
+    await inWorld({ capacity: 1024 }, function* (world) {
+      let ran = 0;
+      let left: boolean | undefined;
+      const server = yield* until(
+        listen({ port: 0, network: world.network }, function* (connection) {
+          try {
+            yield* park(connection);
+          } finally {
+            ran++;
+            left = currentThread()?.unwound;
+          }
+        }),
+      );
+      const connection = yield* connect({ port: server.port });
+      yield* sleep(100);
+      assert.deepEqual(
+        [...server.threads()].map((thread) => thread.wait),
+        [kind],
+      );
+      connection.reset();
+      yield* sleep(100);
+      assert.equal(ran, 1, kind);
+      assert.equal(left, true, kind);
+      assert.equal(server.connections.total, 0);
+      yield* until(server.close());
+    });
+  }
+});
+
+test('a client whose server vanishes gets an error with the system’s code', async () => {
+  await inWorld({}, function* (world) {
+    const server = yield* until(
+      listen({ port: 0, network: world.network }, function* (connection) {
+        yield* sleep(10);
+        connection.reset();
+      }),
+    );
+    const { reader } = yield* connect({ port: server.port });
+    try {
+      yield* reader.read();
+      assert.fail('nothing was thrown');
+    } catch (error) {
+      assert.ok(error instanceof ConnectionError && error.code === 'ECONNRESET', String(error));
+    }
+    yield* until(server.close());
+  });
+});
