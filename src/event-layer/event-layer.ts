@@ -67,7 +67,7 @@ export interface EventLayer {
   now(): number;
   /** Milliseconds since the Unix epoch, for the Date field of a response. */
   date(): number;
-  /** Asks for a turn at that time of `now()`, replacing the time asked for before; `Infinity` for none. Holds the process open. */
+  /** Asks for a turn at that time of `now()`, replacing the time asked for before; `Infinity` for none. Holds the process open; not after `close`. */
   wakeAt(time: number): void;
   /** Asks for a turn as soon as possible. */
   requestTurn(): void;
@@ -116,7 +116,10 @@ export interface EventLayer {
    */
   peer(slot: Slot): string;
 
-  /** Ends every listener and resets every connection, telling `closed` of each. Resolves when no handle is left. The layer is of no use afterwards. */
+  /**
+   * Ends every listener and resets every connection, telling `closed` of each. Resolves when no handle is left. The layer is of no
+   * use afterwards: `listen` and `connect` fail with `ERR_CLOSED`, wake-ups do not come.
+   */
   close(): Promise<void>;
 }
 

@@ -550,6 +550,20 @@ function crowding(scenario: Scenario, variant: Variant): void {
 }
 
 function arriving(scenario: Scenario): void {
+  scenario('whoever connects or listens while the layer closes fails with ERR_CLOSED', async (world) => {
+    const { client, server, address } = await world.pair();
+    client.wasReset = true;
+    server.wasReset = true;
+    let late: End | undefined;
+    client.onClosed = () => {
+      late = world.connect(address);
+    };
+    await world.layer.close();
+    await assert.rejects(world.listen(), { code: 'ERR_CLOSED' });
+    assert.deepEqual(late?.events, ['closed']);
+    assert.equal(late.reason?.code, 'ERR_CLOSED');
+  });
+
   scenario('nobody listens: closed alone is told, with ECONNREFUSED and the address', async (world) => {
     const { listener, address } = await world.listen();
     await world.layer.unlisten(listener);
@@ -803,7 +817,7 @@ function leaving(source: { specifier: string; exported: string }): void {
       await listen();
       sink.accepted = (slot) => { for (let i = 0; i < 200; i++) send(slot, 'x'.repeat(60000)); };
       for (let i = 0; i < 20; i++) layer.pauseReading(layer.connect(address));
-      layer.wakeAt(layer.now() + 60000);
+      sink.endTurn = () => layer.wakeAt(layer.now() + 60000);
       setTimeout(() => layer.close().then(() => console.log('closed')), 50);`);
     assert.equal(stdout, 'closed\nleft 0\n');
   });

@@ -176,6 +176,7 @@ export class PortableLayer implements EventLayer {
   }
 
   wakeAt(time: number): void {
+    if (this.#closing !== undefined) return;
     this.#wake = time;
     if (time === Infinity) {
       clearTimeout(this.#timer);
@@ -257,6 +258,7 @@ export class PortableLayer implements EventLayer {
     let socket: TenantSocket;
     let failure: Error | undefined;
     try {
+      if (this.#closing !== undefined) throw new ConnectionError('ERR_CLOSED', 'the layer is closed');
       socket =
         'path' in address
           ? net.connect({ ...common, path: address.path })
@@ -366,8 +368,8 @@ export class PortableLayer implements EventLayer {
 
   async close(): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.#closing = resolve;
       this.wakeAt(Infinity);
+      this.#closing = resolve;
       for (const listener of this.#listeners.keys()) void this.unlisten(listener);
       for (let slot = 0; slot < this.#sockets.length; slot++) if (this.#sockets[slot] !== undefined) this.reset(slot);
       this.#closedIfNothingLeft();

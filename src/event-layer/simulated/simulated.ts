@@ -165,6 +165,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   async listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
+    if (this.#closed) throw new ConnectionError('ERR_CLOSED', 'cannot listen: the layer is closed');
     const asked = options.address;
     const address = 'port' in asked && asked.port === 0 ? { hostname: asked.hostname, port: this.#nextPort() } : asked;
     const key = placeOf(address);
@@ -184,6 +185,10 @@ export class SimulatedLayer implements EventLayer {
     // Sockets of the Unix domain have no address to show.
     const isPath = 'path' in address;
     const client = this.#newEnd(isPath ? '' : `127.0.0.1:${this.#nextPort()}`);
+    if (this.#closed) {
+      this.#end(client, new ConnectionError('ERR_CLOSED', 'cannot connect: the layer is closed'), 0);
+      return client.slot;
+    }
     this.#later(() => {
       if (client.gone) return;
       const listener = this.#listeners.get(key);
