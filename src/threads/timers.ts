@@ -14,7 +14,7 @@ export interface TimerTarget {
 const bits = 5;
 const buckets = 1 << bits;
 const levels = 6;
-/** The farthest that the wheel reaches, in ticks (12 days); timers beyond it are put back when they come up. */
+/** The farthest that the wheel reaches, in ticks (12 days). Timers beyond it stand at its end, and fall from there as far as is right. */
 const horizon = 2 ** (bits * levels) - 1;
 /** Rows 0 … heads-1 are the list heads of the buckets; one more head holds what is firing. */
 const firing = levels * buckets;
@@ -141,10 +141,6 @@ export class TimerWheel {
     }
     for (let id = this.#next[firing]; id !== firing; id = this.#next[firing]) {
       this.#unlink(id);
-      if (this.#deadline[id] > time) {
-        this.#link(this.#bucketOf(id, 1), id); // it was beyond the horizon
-        continue;
-      }
       const target = this.#target[id];
       const arg = this.#arg[id];
       this.#release(id);

@@ -153,6 +153,19 @@ describe('a channel', () => {
     }
   });
 
+  it('gives nothing to a receiver that is woken by mistake before the first of the line', () => {
+    const clock = new ManualClock();
+    const channel = new Channel<string>(4);
+    const [first, second] = [clock.start(() => channel.receive()), clock.start(() => channel.receive())];
+    clock.scheduler.resume(second);
+    channel.trySend('a');
+    clock.settle();
+    assert.deepEqual([first.outcome, second.wait], ['returned', 'channel']);
+    channel.trySend('b');
+    clock.settle();
+    assert.deepEqual([first.result(), second.result()], ['a', 'b']);
+  });
+
   it('passes the wake-up of a receiver that is unwound on to the next', () => {
     const clock = new ManualClock();
     const channel = new Channel<string>(1);

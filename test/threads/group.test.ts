@@ -58,6 +58,16 @@ describe('all', () => {
     assert.deepEqual(log, ['b over', 'c over', 'a over']);
   });
 
+  it('is not ended by a wake-up that was meant for something else', () => {
+    const clock = new ManualClock();
+    const thread = clock.start(() => all([() => sleep(10), () => sleep(20)]));
+    clock.scheduler.resume(thread);
+    clock.settle();
+    assert.equal(thread.wait, 'join');
+    clock.advance(30);
+    assert.equal(thread.outcome, 'returned');
+  });
+
   it('of nothing returns nothing, at once', () => {
     assert.deepEqual(
       new ManualClock().run(() => all([])),

@@ -98,6 +98,19 @@ describe('sleep', () => {
     assert.equal(child.state, 'over');
   });
 
+  it('of 0 that is unwound in the very turn in which it parked is over at the end of that turn', () => {
+    const clock = new ManualClock();
+    const sleeper = clock.spawn(() => sleep(0));
+    clock.spawn(function* () {
+      assert.equal(sleeper.wait, 'timer');
+      sleeper.unwind();
+    });
+    clock.turn();
+    assert.equal(sleeper.outcome, 'unwound');
+    assert.equal(clock.turnRequested, true); // for its place in the next turn, which is empty by then
+    clock.settle();
+  });
+
   it('of Infinity parks until unwound, and arms no timer', () => {
     const clock = new ManualClock();
     const thread = clock.start(function* () {

@@ -69,12 +69,13 @@ class Keyed implements TimerTarget {
   }
 }
 
+/** Never so far that a timer armed in the middle of a long `advance` is beyond the horizon: the order of those is not promised. */
 const distance = fc.oneof(
   fc.double({ min: -5, max: 3, noNaN: true }),
   fc.integer({ min: 0, max: 70 }),
   fc.double({ min: 0, max: 2_000, noNaN: true }),
   fc.integer({ min: 0, max: 50_000 }),
-  fc.integer({ min: 0, max: horizon }),
+  fc.integer({ min: 0, max: horizon / 2 - 2 }),
 );
 
 type Step =
