@@ -1,0 +1,91 @@
+// What the `sluice` command serves: the default export of a module, by the convention of Bun, Deno and srvx. Called by sluice.ts.
+
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Fetch, ServeOptions } from '../server/serve.js';
+
+/** Something that the user of the command can put right: told in one line. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** The options of `serve` that a module may set. `globals` and `network` concern code that calls `serve` itself. */
+const honoured = [
+  'port',
+  'hostname',
+  'path',
+  'backlog',
+  'onError',
+  'allowHalfOpen',
+  'maxHeadSize',
+  'maxTargetSize',
+  'maxFields',
+  'maxBodySize',
+  'idleTimeout',
+  'headTimeout',
+  'bodyTimeout',
+  'writeTimeout',
+  'leaveTimeout',
+  'lingerTimeout',
+] as const satisfies (keyof ServeOptions)[];
+
+/** @throws {CommandError} if there is no such file, if it cannot be loaded, and if it exports nothing that can be served */
+export async function loadApp(file: string): Promise<ServeOptions> {
+  const path = resolve(file);
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) throw new CommandError(`there is no file ${file}`);
+  if (!found.isFile()) throw new CommandError(`${file} is no file; expected a module`);
+  let module: { default?: unknown };
+  try {
+    module = await import(pathToFileURL(path).href);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+      const hint = /\.[cm]?ts$/.test(file) ? 'compile it to JavaScript first' : 'expected a JavaScript module';
+      throw new CommandError(`Node.js ${process.versions.node} cannot load ${file}; ${hint}`);
+    }
+    throw new CommandError(`${file} cannot be loaded: ${oneLine(error)}${placeOf(error)}`);
+  }
+  return optionsOf(file, module.default);
+}
+
+function optionsOf(file: string, exported: unknown): ServeOptions {
+  // What the function returns is checked by the server, for each response.
+  if (typeof exported === 'function') return { fetch: exported as Fetch };
+  if (typeof exported !== 'object' || exported === null || !('fetch' in exported)) {
+    throw new CommandError(`${file} has no default export to serve; expected: export default { fetch(request) { … } }`);
+  }
+  const { fetch } = exported;
+  if (typeof fetch !== 'function') {
+    throw new CommandError(`${file}: fetch of its default export is ${typeof fetch}; expected a function`);
+  }
+  const options = { fetch: (request: unknown) => fetch.call(exported, request) };
+  // An application of a framework (Hono, Elysia, …) has members of its own under these names, which are no options.
+  const prototype = Object.getPrototypeOf(exported);
+  if (prototype === Object.prototype || prototype === null) {
+    const known = (name: string) => honoured.some((option) => option === name);
+    const entries = Object.entries(exported).filter(([name]) => name !== 'fetch');
+    Object.assign(options, Object.fromEntries(entries.filter(([name]) => known(name))));
+    const unknown = entries.map(([name]) => name).filter((name) => !known(name));
+    if (unknown.length > 0) console.error(`sluice: ${file}: no options of sluice, ignored: ${unknown.join(', ')}`);
+  }
+  return options;
+}
+
+/** What was thrown, in one line. */
+export function oneLine(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const message = thrown.message.split('\n', 1)[0];
+  return thrown.name === 'Error' ? message : `${thrown.name}: ${message}`;
+}
+
+/** Where it was thrown, if its stack says so: ` (/home/me/app.js:3:7)`, or the empty string. */
+function placeOf(thrown: unknown): string {
+  const stack = thrown instanceof Error ? String(thrown.stack) : '';
+  for (const [, file, position] of stack.matchAll(/(file:\/\/[^\s()]+?)(:\d+(?::\d+)?)(?=\)|\s|$)/g)) {
+    if (!file.startsWith(ownFolder)) return ` (${fileURLToPath(file)}${position})`;
+  }
+  return '';
+}
+
+const ownFolder = new URL('.', import.meta.url).href;

@@ -1,0 +1,149 @@
+#!/usr/bin/env node
+// The `sluice` command: `sluice app.js` serves the default export of a module until it is told to stop.
+// Arguments, messages and signals are here; what a module may export is in app.ts.
+
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type ServeOptions, type Server, serve } from '../server/serve.js';
+import { CommandError, loadApp, oneLine } from './app.js';
+
+/** How long requests in flight may take after the first signal, in milliseconds. */
+const closingDeadline = 10_000;
+
+const help = `Usage: sluice [options] <app.js>
+
+Serves the default export of a module: { fetch(request) { … } }, or the function itself.
+Other options of serve() on the same object (port, hostname, maxBodySize, …) are honoured.
+
+Options:
+  -p, --port <number>   TCP port; 0 lets the system choose one. Else PORT, the module's port, 3000.
+  -H, --host <name>     Host name or address to listen on. Else HOST, the module's hostname, 0.0.0.0.
+  -h, --help            Print this and exit.
+  -v, --version         Print the version and exit.
+
+SIGINT and SIGTERM let requests in flight finish, for up to ${closingDeadline / 1000} seconds; a second signal ends at once.
+`;
+
+const options = {
+  port: { type: 'string', short: 'p' },
+  host: { type: 'string', short: 'H' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const;
+
+interface Arguments {
+  app: string | undefined;
+  port: string | undefined;
+  host: string | undefined;
+  help: boolean;
+  version: boolean;
+}
+
+/** @throws {CommandError} for what the command does not know. The checks are ours: each runtime words its own differently. */
+function readArguments(argv: string[]): Arguments {
+  const { values, positionals, tokens } = parseArgs({
+    args: argv,
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    if (!Object.hasOwn(options, token.name)) {
+      throw new CommandError(`unknown option ${token.rawName}; sluice --help lists the options`);
+    }
+    const takesValue = token.name === 'port' || token.name === 'host';
+    if (takesValue && (token.value === undefined || token.value === '')) {
+      throw new CommandError(`${token.rawName} needs a value`);
+    }
+    if (!takesValue && token.value !== undefined) throw new CommandError(`${token.rawName} takes no value`);
+  }
+  if (positionals.length > 1) {
+    throw new CommandError(`expected one module, found ${positionals.length}: ${positionals.join(', ')}`);
+  }
+  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
+  return {
+    app: positionals[0],
+    port: text(values.port),
+    host: text(values.host),
+    help: values.help === true,
+    version: values.version === true,
+  };
+}
+
+/** The address to listen on: the command line, then the environment, then the module. */
+function withAddress(app: ServeOptions, args: Arguments): ServeOptions {
+  const { PORT, HOST } = process.env;
+  const given = { ...app };
+  if (args.port !== undefined || args.host !== undefined) delete given.path;
+  else if (app.path !== undefined) return app; // a Unix-domain socket has neither port nor host
+  if (args.port !== undefined) given.port = portOf('--port', args.port);
+  else if (PORT) given.port = portOf('PORT', PORT);
+  const hostname = args.host ?? (HOST || undefined);
+  if (hostname !== undefined) given.hostname = hostname;
+  return given;
+}
+
+function portOf(name: string, text: string): number {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) {
+    throw new CommandError(`${name} is ${JSON.stringify(text)}; expected a whole number from 0 to 65535`);
+  }
+  return port;
+}
+
+async function listen(options: ServeOptions): Promise<Server> {
+  try {
+    return await serve(options);
+  } catch (error) {
+    const { port = 3000, hostname = '0.0.0.0', path } = options;
+    const address = path ?? `${hostname}:${port}`;
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+      throw new CommandError(`${address} is in use; choose another port with --port`);
+    }
+    throw new CommandError(`cannot serve on ${address}: ${oneLine(error)}`);
+  }
+}
+
+/** Ends the process cleanly on the first SIGINT or SIGTERM, and at once on the second. */
+function endOnSignal(server: Server): void {
+  let ending = false;
+  const end = (signal: 'SIGINT' | 'SIGTERM') => {
+    if (ending) process.exit(128 + constants.signals[signal]);
+    ending = true;
+    const { total, idle } = server.connections;
+    if (total > idle)
+      console.error(`sluice: ${signal}: ${total - idle} connections at work may finish; again ends them`);
+    // What the application may have left behind (a timer, a pool of connections) is no reason to stay.
+    server.close({ deadline: closingDeadline }).then(() => process.exit(0));
+  };
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
+}
+
+async function main(argv: string[]): Promise<void> {
+  const args = readArguments(argv);
+  if (args.help) {
+    process.stdout.write(help);
+    return;
+  }
+  if (args.version) {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    console.log(version);
+    return;
+  }
+  if (args.app === undefined) throw new CommandError('no module given; expected one, as in: sluice app.js');
+  const server = await listen(withAddress(await loadApp(args.app), args));
+  endOnSignal(server);
+  console.log(`sluice: ${args.app} at ${server.url} (event layer: ${server.eventLayer})`);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof CommandError)) throw error;
+  console.error(`sluice: ${error.message}`);
+  process.exit(1); // a module that was loaded may have left handles open
+}

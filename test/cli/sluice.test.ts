@@ -1,0 +1,298 @@
+// The `sluice` command, run as a process of its own: what it serves, what it says, how it ends.
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, connect as netConnect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const command = fileURLToPath(import.meta.resolve('#sluice/cli/sluice.js'));
+const { version } = JSON.parse(readFileSync(fileURLToPath(import.meta.resolve('sluice/package.json')), 'utf8'));
+
+let directory = '';
+const children = new Set<ChildProcess>();
+
+before(() => {
+  directory = mkdtempSync(join(tmpdir(), 'sluice-cli-'));
+});
+
+after(() => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(directory, { recursive: true });
+});
+
+/** Writes a module for the command to serve. @returns its name in the directory that commands run in */
+function app(name: string, source: string): string {
+  writeFileSync(join(directory, name), source);
+  return name;
+}
+
+class Run {
+  out = '';
+  err = '';
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ code: number | null; signal: string | null }>;
+  readonly #changed: (() => void)[] = [];
+
+  constructor(args: string[], env: Record<string, string> = {}) {
+    const { PORT: _port, HOST: _host, ...inherited } = process.env;
+    this.child = spawn(process.execPath, [command, ...args], { cwd: directory, env: { ...inherited, ...env } });
+    children.add(this.child);
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.out += text;
+      for (const changed of this.#changed) changed();
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.err += text;
+      for (const changed of this.#changed) changed();
+    });
+    this.ended = once(this.child, 'close').then(([code, signal]) => {
+      children.delete(this.child);
+      for (const changed of this.#changed) changed();
+      return { code, signal };
+    });
+  }
+
+  /** Waits until the command has printed something. */
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = pattern.exec(this.out + this.err);
+      if (found !== null) return found;
+      if (this.child.exitCode !== null || this.child.signalCode !== null) {
+        throw new Error(`the command ended without printing ${pattern}: ${this.out}${this.err}`);
+      }
+      await new Promise<void>((resolve) => this.#changed.push(resolve));
+    }
+  }
+
+  /** The URL that it serves on. */
+  async url(): Promise<string> {
+    const [, url] = await this.until(/ at (http:\S+) \(/);
+    return url;
+  }
+}
+
+/** Runs a command that is expected to end by itself with one line on standard error. */
+async function failure(args: string[], env: Record<string, string> = {}): Promise<string> {
+  const run = new Run(args, env);
+  const { code } = await run.ended;
+  assert.equal(code, 1, run.out + run.err);
+  assert.equal(run.out, '');
+  assert.match(run.err, /^sluice: [^\n]+\n$/, 'one line');
+  return run.err.slice('sluice: '.length, -1);
+}
+
+const hello = "export default { fetch: (request) => new Response('hello from ' + new URL(request.url).pathname) };";
+const local = ['--port', '0', '--host', '127.0.0.1'];
+
+describe('the sluice command serves', () => {
+  test('a default export with fetch; the line names the URL and the event layer; SIGTERM ends it with code 0', async () => {
+    const run = new Run([...local, app('hello.mjs', hello)]);
+    const url = await run.url();
+    assert.match(run.out, /^sluice: hello\.mjs at http:\/\/127\.0\.0\.1:\d+\/ \(event layer: \w+\)\n$/);
+    const response = await fetch(`${url}path`);
+    assert.equal(await response.text(), 'hello from /path');
+    run.child.kill('SIGTERM');
+    assert.deepEqual(await run.ended, { code: 0, signal: null });
+    assert.equal(run.err, '');
+  });
+
+  test('a default export that is a function, and async, thread and stream handlers', async () => {
+    const source = `
+      import { sleep, stream } from ${JSON.stringify(import.meta.resolve('#sluice/index.js'))};
+      export default function (request) {
+        const { pathname } = new URL(request.url);
+        if (pathname === '/async') return later(request);
+        if (pathname === '/thread') return thread();
+        return stream(function* (out) { yield* out.write('a'); yield* sleep(1); yield* out.write('b'); });
+      }
+      async function later(request) { return new Response((await request.text()).toUpperCase()); }
+      function* thread() { yield* sleep(1); return new Response('parked'); }`;
+    const run = new Run([...local, app('function.mjs', source)]);
+    const url = await run.url();
+    const posted = await fetch(`${url}async`, { method: 'POST', body: 'text' });
+    assert.equal(await posted.text(), 'TEXT');
+    assert.equal(await (await fetch(`${url}thread`)).text(), 'parked');
+    assert.equal(await (await fetch(`${url}stream`)).text(), 'ab');
+    run.child.kill('SIGINT');
+    assert.deepEqual(await run.ended, { code: 0, signal: null });
+  });
+
+  test('a fetch that is a method of its object, with the object as `this`', async () => {
+    const source = `class App { name = 'app'; onError() { throw new Error('not to be called'); }
+      fetch() { return new Response(this.name); } }
+      export default new App();`;
+    const run = new Run([...local, app('instance.mjs', source)]);
+    assert.equal(await (await fetch(await run.url())).text(), 'app');
+    run.child.kill('SIGTERM');
+    await run.ended;
+    assert.equal(run.err, '');
+  });
+
+  test('options of the default export, limits included', async () => {
+    const source = `export default { port: 0, hostname: '127.0.0.1', maxBodySize: 4,
+      async fetch(request) { return new Response(await request.text()); } };`;
+    const run = new Run([app('options.mjs', source)]);
+    const url = await run.url();
+    assert.match(url, /^http:\/\/127\.0\.0\.1:\d+\/$/);
+    const allowed = await fetch(url, { method: 'POST', body: 'four' });
+    assert.equal(await allowed.text(), 'four');
+    const refused = await fetch(url, { method: 'POST', body: 'fives' });
+    assert.equal(refused.status, 413);
+    await refused.body?.cancel();
+    run.child.kill('SIGTERM');
+    await run.ended;
+  });
+
+  test('the command line goes before PORT and HOST, and these before the module', async () => {
+    const name = app('address.mjs', `export default { port: 1, hostname: '192.0.2.1', fetch: () => new Response() };`);
+    const byEnvironment = new Run([name], { PORT: '0', HOST: '127.0.0.1' });
+    assert.match(await byEnvironment.url(), /^http:\/\/127\.0\.0\.1:(?!1\/)\d+\/$/);
+    byEnvironment.child.kill('SIGTERM');
+    const byCommand = new Run([name, ...local], { PORT: 'none', HOST: '192.0.2.2' });
+    assert.match(await byCommand.url(), /^http:\/\/127\.0\.0\.1:(?!1\/)\d+\/$/);
+    byCommand.child.kill('SIGTERM');
+    await Promise.all([byEnvironment.ended, byCommand.ended]);
+  });
+
+  test('a module with members that it does not know, and says so', async () => {
+    const name = app('unknown.mjs', 'export default { fetch: () => new Response(), websocket: {}, maxBodySzie: 1 };');
+    const run = new Run([...local, name]);
+    await run.url();
+    assert.equal(run.err, 'sluice: unknown.mjs: no options of sluice, ignored: websocket, maxBodySzie\n');
+    run.child.kill('SIGTERM');
+    await run.ended;
+  });
+});
+
+describe('the sluice command ends', () => {
+  const slow = `
+    import { sleep, stream } from ${JSON.stringify(import.meta.resolve('#sluice/index.js'))};
+    setInterval(() => {}, 1000);
+    export default { fetch: ({ url }) => stream(function* (out) {
+      try {
+        yield* out.write('begun ');
+        yield* sleep(url.endsWith('/ever') ? Infinity : 300);
+        yield* out.write('done');
+      } finally { console.log('unwound or done'); }
+    }) };`;
+
+  test('after requests in flight have finished, whatever timers the module has left', async () => {
+    const run = new Run([...local, app('slow.mjs', slow)]);
+    const response = await fetch(await run.url());
+    run.child.kill('SIGTERM');
+    await run.until(/SIGTERM: 1 connections at work/);
+    assert.equal(await response.text(), 'begun done');
+    assert.deepEqual(await run.ended, { code: 0, signal: null });
+  });
+
+  test('at once on a second signal', async () => {
+    const run = new Run([...local, app('slow.mjs', slow)]);
+    const response = await fetch(`${await run.url()}ever`);
+    run.child.kill('SIGINT');
+    await run.until(/SIGINT: 1 connections at work/);
+    run.child.kill('SIGINT');
+    assert.deepEqual(await run.ended, { code: 130, signal: null });
+    await assert.rejects(response.text());
+  });
+});
+
+describe('the sluice command says in one line, with exit code 1', () => {
+  test('that no module was given, or too many', async () => {
+    assert.match(await failure([]), /no module given/);
+    assert.match(await failure(['a.js', 'b.js']), /expected one module, found 2: a\.js, b\.js/);
+  });
+
+  test('that there is no such file, or that it is a folder', async () => {
+    assert.equal(await failure(['missing.js']), 'there is no file missing.js');
+    assert.match(await failure(['.']), /is no file/);
+  });
+
+  test('that a module throws, and where', async () => {
+    const thrown = await failure([app('throws.mjs', "const a = 1;\nthrow new TypeError('boom\\nand more');")]);
+    assert.match(thrown, /^throws\.mjs cannot be loaded: TypeError: boom \(.*throws\.mjs:2(:\d+)?\)$/);
+    assert.match(await failure([app('syntax.mjs', 'export default {')]), /cannot be loaded: SyntaxError: /);
+    assert.match(await failure([app('string.mjs', "throw 'text'")]), /cannot be loaded: text$/);
+    assert.match(await failure([app('import.mjs', "import './nowhere.js'")]), /cannot be loaded: .*nowhere\.js/);
+  });
+
+  test('that there is no fetch', async () => {
+    assert.match(await failure([app('none.mjs', 'export const a = 1;')]), /no default export to serve/);
+    assert.match(await failure([app('null.mjs', 'export default null;')]), /no default export to serve/);
+    assert.match(await failure([app('text.mjs', "export default { fetch: 'no' };")]), /fetch .* is string/);
+  });
+
+  test('that an option of the module is wrong', async () => {
+    const name = app('wrong.mjs', 'export default { fetch() {}, maxBodySize: -1 };');
+    assert.match(await failure([...local, name]), /maxBodySize is -1; expected a whole number from 0/);
+  });
+
+  test('that the port is in use', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const said = await failure(['--host', '127.0.0.1', '--port', String(port), app('hello.mjs', hello)]);
+    assert.equal(said, `127.0.0.1:${port} is in use; choose another port with --port`);
+    other.close();
+  });
+
+  test('that an option is unknown, lacks its value, or has one too many', async () => {
+    assert.match(await failure(['--prot', '1', 'a.js']), /unknown option --prot/);
+    assert.match(await failure(['-x', 'a.js']), /unknown option -x/);
+    assert.match(await failure(['a.js', '--port']), /--port needs a value/);
+    assert.match(await failure(['--help=yes']), /--help takes no value/);
+  });
+
+  test('that a port is none', async () => {
+    const name = app('hello.mjs', hello);
+    assert.match(await failure(['--port', 'http', name]), /--port is "http"; expected a whole number from 0 to 65535/);
+    assert.match(await failure(['--port=65536', name]), /--port is "65536"/);
+    assert.match(await failure(['--port=-1', name]), /--port is "-1"/);
+    assert.match(await failure([name], { PORT: '80.5' }), /PORT is "80\.5"/);
+  });
+});
+
+describe('TypeScript', () => {
+  test('a .ts module is served where the runtime can load it, and refused in one line where it cannot', async () => {
+    const name = app('typed.mts', 'export default { fetch: (_: Request): Response => new Response("typed") };');
+    if ('typescript' in process.features && process.features.typescript) {
+      const run = new Run([...local, name]);
+      assert.equal(await (await fetch(await run.url())).text(), 'typed');
+      run.child.kill('SIGTERM');
+      await run.ended;
+    } else {
+      assert.match(await failure([name]), /^Node\.js [\d.]+ cannot load typed\.mts; compile it to JavaScript first$/);
+    }
+  });
+});
+
+describe('the sluice command prints', () => {
+  test('its help', async () => {
+    for (const flag of ['--help', '-h']) {
+      const run = new Run([flag]);
+      assert.equal((await run.ended).code, 0);
+      assert.match(run.out, /^Usage: sluice \[options\] <app\.js>\n/);
+      assert.equal(run.err, '');
+    }
+  });
+
+  test('its version', async () => {
+    const run = new Run(['--version']);
+    assert.equal((await run.ended).code, 0);
+    assert.equal(run.out, `${version}\n`);
+  });
+});
+
+test('a connection that sends nothing does not hold the command', async () => {
+  const run = new Run([...local, app('hello.mjs', hello)]);
+  const { port } = new URL(await run.url());
+  const idle: Socket = netConnect(Number(port), '127.0.0.1');
+  await once(idle, 'connect');
+  run.child.kill('SIGTERM');
+  assert.deepEqual(await run.ended, { code: 0, signal: null });
+  idle.destroy();
+});
