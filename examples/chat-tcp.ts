@@ -45,6 +45,6 @@ function* chat({ reader, writer }: Connection): Task<void> {
 const options = { port: Number(process.env.PORT ?? 7001), hostname: process.env.HOST ?? '127.0.0.1' };
 const server = await listen(options, chat);
 
-console.log(`chat: ${server.address}`);
 process.once('SIGINT', () => server.close({ deadline: 100 }));
 process.once('SIGTERM', () => server.close({ deadline: 100 }));
+console.log(`chat: ${server.address}`);

@@ -15,6 +15,6 @@ const server = await listen(options, function* echo({ reader, writer }) {
   }
 });
 
-console.log(`echo: ${server.address}`);
 process.once('SIGINT', () => server.close({ deadline: 100 }));
 process.once('SIGTERM', () => server.close({ deadline: 100 }));
+console.log(`echo: ${server.address}`);

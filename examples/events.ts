@@ -46,6 +46,6 @@ const server = await serve({
   },
 });
 
-console.log(`events: ${server.url}events`);
 process.once('SIGINT', () => server.close({ deadline: 100 }));
 process.once('SIGTERM', () => server.close({ deadline: 100 }));
+console.log(`events: ${server.url}events`);

@@ -39,6 +39,6 @@ function countToThree(): Response {
   });
 }
 
-console.log(`hello: ${server.url}`);
 process.once('SIGINT', () => server.close({ deadline: 1000 }));
 process.once('SIGTERM', () => server.close({ deadline: 1000 }));
+console.log(`hello: ${server.url}`);

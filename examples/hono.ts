@@ -38,6 +38,6 @@ const server = await serve({
   fetch: (request) => app.fetch(request),
 });
 
-console.log(`hono: ${server.url}`);
 process.once('SIGINT', () => server.close({ deadline: 100 }));
 process.once('SIGTERM', () => server.close({ deadline: 100 }));
+console.log(`hono: ${server.url}`);

@@ -119,7 +119,6 @@ async function start(): Promise<Server> {
 
 let paused = false;
 const server = await start();
-console.log(`The demo is at ${server.url} (event layer: ${server.eventLayer})`);
 
 const crowd = new Crowd(server.url);
 const background = new AbortController();
@@ -140,3 +139,5 @@ function end(): void {
 }
 process.on('SIGINT', end);
 process.on('SIGTERM', end);
+
+console.log(`The demo is at ${server.url} (event layer: ${server.eventLayer})`);

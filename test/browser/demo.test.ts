@@ -1,0 +1,147 @@
+// The demo's page in a real browser: opens streams, sees their threads parked, lets one go, and sees it unwound.
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { chromium, type Page } from 'playwright-core';
+import { Example } from '../examples/example.js';
+
+const flags = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+const places = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/bin/google-chrome-stable',
+];
+
+/** Opens the demo in a browser with a profile of its own. */
+async function withPage(executablePath: string, use: (page: Page) => Promise<void>): Promise<void> {
+  const profile = mkdtempSync(join(tmpdir(), 'sluice-browser-'));
+  const example = Example.start('demo/main.js');
+  try {
+    const url = `http://${await example.address()}/`;
+    const browser = await chromium.launchPersistentContext(profile, { executablePath, args: flags });
+    try {
+      const page = browser.pages()[0] ?? (await browser.newPage());
+      page.setDefaultTimeout(20_000);
+      const errors: string[] = [];
+      page.on('pageerror', (error) => errors.push(error.message));
+      await page.goto(url);
+      await page.locator('#pause').uncheck(); // nobody comes and goes but those of this test
+      await use(page);
+      assert.deepEqual(errors, []);
+    } finally {
+      await browser.close();
+    }
+    await example.stop();
+  } finally {
+    example.child.kill('SIGKILL');
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** How many threads the page says are parked. */
+async function parked(page: Page): Promise<number> {
+  return Number((await page.locator('#parked').textContent())?.replace(',', ''));
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < deadline, `not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+test('the demo in a browser', async (t) => {
+  const executable = process.env.CHROMIUM ?? places.find((path) => existsSync(path));
+  if (executable === undefined) {
+    t.skip(`no Chromium found (looked for ${places.join(', ')}; CHROMIUM may name one)`);
+    return;
+  }
+  await withPage(executable, async (page) => {
+    await t.test('shows the first crowd, parked in five different ways', async () => {
+      const badges = page.locator('#kinds .badge');
+      await until('every line marked has a thread parked at it', async () => {
+        const texts = await badges.allTextContents();
+        return texts.length === 5 && texts.every((text) => /^[1-9]\d* threads? (is|are) parked here$/.test(text));
+      });
+    });
+
+    await t.test('opens a hundred more, and sees them parked', async () => {
+      await until('the first crowd is complete', async () => (await parked(page)) >= 36);
+      const before = await parked(page);
+      await page.getByRole('button', { name: '+100' }).first().click();
+      await until('a hundred more are parked', async () => (await parked(page)) >= before + 100);
+      assert.ok((await page.locator('#grid i').count()) > before + 100);
+    });
+
+    await t.test('streams of the browser itself: each is a thread, parked on the clock', async () => {
+      await page.locator('#mine-open').click();
+      await page.locator('#mine-open').click();
+      await page.locator('#mine code', { hasText: 'tick' }).nth(1).waitFor();
+      await page.locator('#rows tr.mine[data-wait="timer"]').nth(1).waitFor();
+      assert.equal(await page.locator('#rows tr.mine').count(), 2);
+    });
+
+    await t.test('a fetch that is aborted in the browser: its thread is unwound', async () => {
+      const row = page.locator('#rows tr.mine').first();
+      const request = (await row.getAttribute('data-request')) ?? '';
+      const thread = await row.getAttribute('data-thread');
+      const [, visitor] = request.split('visitor=');
+      await row.locator('.leave').click();
+      const told = page.locator(`#log li[data-visitor="${visitor}"]`);
+      await told.waitFor();
+      assert.equal(await told.getAttribute('data-by'), 'client');
+      assert.match((await told.textContent()) ?? '', /parked on timer for .* its client left:.*finally ran; told here/);
+      await page.locator(`#rows tr[data-thread="${thread}"]`).waitFor({ state: 'detached' });
+    });
+
+    await t.test('one that the server closes: its thread is unwound, and the browser hears of it', async () => {
+      const row = page.locator('#rows tr.mine').first();
+      const [, visitor] = ((await row.getAttribute('data-request')) ?? '').split('visitor=');
+      await row.locator('.unwind').click();
+      const told = page.locator(`#log li[data-visitor="${visitor}"]`);
+      await told.waitFor();
+      assert.equal(await told.getAttribute('data-by'), 'server');
+      assert.match((await told.textContent()) ?? '', /closed from the server:finally ran [\d.]+ ms later/);
+      await page.locator(`#mine div[data-visitor="${visitor}"]`).waitFor({ state: 'detached' });
+    });
+
+    await t.test('one of the crowd leaves: the log says how long after that `finally` ran', async () => {
+      const row = page.locator('#rows tr[data-request^="/clock"]').first();
+      const [, visitor] = ((await row.getAttribute('data-request')) ?? '').split('visitor=');
+      await row.locator('.leave').click();
+      const told = page.locator(`#log li[data-visitor="${visitor}"]`);
+      await told.waitFor();
+      assert.match((await told.textContent()) ?? '', /its client left:finally ran [\d.]+ ms later/);
+    });
+
+    await t.test('a message resumes everybody who waits for one, and they wait again', async () => {
+      await page.getByRole('button', { name: 'tell them something' }).click();
+      await page.getByText(/[1-9]\d* resumed, answered, and asked again/).waitFor();
+    });
+
+    await t.test('all leave: the threads are gone, and the page is still told', async () => {
+      await page.getByRole('button', { name: 'all leave' }).first().click();
+      await page.locator('#leave-all').click();
+      await until('nobody is parked', async () => (await parked(page)) === 0);
+      await until(
+        'only the thread that tells the page is left',
+        async () => (await page.locator('#grid i').count()) === 1,
+      );
+    });
+  });
+});
