@@ -117,6 +117,7 @@ export abstract class Listener implements Owner {
   opened(slot: Slot): void {
     this.#open++;
     this.begin(slot);
+    if (this.closing) this.retire(slot); // it was under way
   }
 
   closed(_slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {

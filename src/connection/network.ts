@@ -60,6 +60,10 @@ export class Network implements EventSink, TimerTarget {
   #deadlines = new Float64Array(64).fill(Infinity);
   /** The slot's timer in the wheel, 0 is none. It may be due before the deadline, which may have been put off since; never after. */
   #timers = new Int32Array(64);
+  /** Output queued when the slot was let go, or when its deadline last passed. */
+  #queued = new Uint32Array(64);
+  /** How long a closing slot may make no progress, in milliseconds. */
+  #lingers = new Uint32Array(64);
   /** The layer's output when it was last looked at, and a Buffer over the same memory. */
   #output: Uint8Array | undefined;
   #outputBuffer: Buffer = Buffer.alloc(0);
@@ -136,8 +140,20 @@ export class Network implements EventSink, TimerTarget {
 
   /** Lets the slot's record go: whatever comes next is told to the owner. */
   release(slot: Slot): void {
-    this.#connections[slot] = undefined;
+    this.#detach(slot);
     this.#states[slot] = SlotState.idle;
+    this.#queued[slot] = this.layer.queued(slot);
+  }
+
+  /**
+   * For a slot without a record, when its deadline has passed: whether the peer is still taking what was written before.
+   * True if there is output left, and less than when this was last asked, or when the slot was let go.
+   */
+  takesOutput(slot: Slot): boolean {
+    const before = this.#queued[slot];
+    const queued = this.layer.queued(slot);
+    this.#queued[slot] = queued;
+    return queued > 0 && queued < before;
   }
 
   state(slot: Slot): SlotState {
@@ -166,11 +182,16 @@ export class Network implements EventSink, TimerTarget {
     this.#timers[slot] = this.scheduler.armAt(time, this, slot);
   }
 
-  /** Sends FIN after what is queued, and throws away what still comes in until the peer has ended too; resets it at the deadline. */
+  /**
+   * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Resets the connection when
+   * for so long the peer has neither ended nor taken any of what was queued.
+   */
   linger(slot: Slot, milliseconds: number): void {
     if (this.#states[slot] === SlotState.closing) return;
-    this.#connections[slot] = undefined;
+    this.#detach(slot);
     this.#states[slot] = SlotState.closing;
+    this.#queued[slot] = this.layer.queued(slot);
+    this.#lingers[slot] = Math.min(milliseconds, 2 ** 32 - 1);
     this.layer.finish(slot);
     this.layer.resumeReading(slot);
     this.setDeadline(slot, this.scheduler.now + milliseconds);
@@ -262,9 +283,17 @@ export class Network implements EventSink, TimerTarget {
     }
     this.#deadlines[slot] = Infinity;
     const connection = this.#connections[slot];
-    if (this.#states[slot] === SlotState.closing) this.layer.reset(slot);
-    else if (connection !== undefined) connection.expire();
+    if (this.#states[slot] === SlotState.closing) {
+      if (this.takesOutput(slot)) this.setDeadline(slot, this.scheduler.now + this.#lingers[slot]);
+      else this.layer.reset(slot);
+    } else if (connection !== undefined) connection.expire();
     else this.#owners[slot]?.expired(slot);
+  }
+
+  /** Takes the slot's record away from it. Whoever still holds the record must not reach the slot, or its next tenant, through it. */
+  #detach(slot: Slot): void {
+    this.#connections[slot]?.close(undefined);
+    this.#connections[slot] = undefined;
   }
 
   #grow(slot: Slot): void {
@@ -272,11 +301,17 @@ export class Network implements EventSink, TimerTarget {
     const states = new Uint8Array(length);
     const timers = new Int32Array(length);
     const deadlines = new Float64Array(length).fill(Infinity);
+    const queued = new Uint32Array(length);
+    const lingers = new Uint32Array(length);
     states.set(this.#states);
     timers.set(this.#timers);
     deadlines.set(this.#deadlines);
+    queued.set(this.#queued);
+    lingers.set(this.#lingers);
     this.#states = states;
     this.#timers = timers;
     this.#deadlines = deadlines;
+    this.#queued = queued;
+    this.#lingers = lingers;
   }
 }

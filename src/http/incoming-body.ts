@@ -37,6 +37,8 @@ export class RequestBody implements IncomingBody {
   /** The thread that reads for a promise or a stream. */
   #reading: Thread<unknown> | undefined;
   #used = false;
+  /** What is left of it has been dropped, or is being dropped. */
+  #dropped = false;
 
   /** @param limit the most bytes that the body may have; more is refused with 413 */
   constructor(connection: Connection, head: Head, limit: number) {
@@ -45,8 +47,12 @@ export class RequestBody implements IncomingBody {
     this.#chunked = head.chunked;
     this.#left = head.chunked ? 0 : head.contentLength;
     this.#continueExpected = head.expectsContinue;
-    if (head.contentLength > limit) throw overLimit(limit);
     if (!head.chunked && head.contentLength === 0) this.#state = 'complete';
+  }
+
+  /** @throws {Refusal} if its content-length is over the limit */
+  checkLength(): void {
+    if (!this.#chunked && this.#left > this.#limit) throw overLimit(this.#limit);
   }
 
   get used(): boolean {
@@ -61,6 +67,16 @@ export class RequestBody implements IncomingBody {
   /** The client waits for `100 Continue`, which has not been sent, and has not begun to send the body. */
   get awaited(): boolean {
     return this.#continueExpected && this.#state === 'unread' && this.#connection.reader.buffered === 0;
+  }
+
+  /** Tells the client to go on, if it waits for that. To be called before the head of the response goes out, or not at all. */
+  invite(): void {
+    if (this.awaited) this.#begin();
+  }
+
+  /** Whether it is certain that `discard` will not read it to its end: nobody reads it, and there is too much left of it. */
+  undiscardable(most: number): boolean {
+    return this.#state === 'broken' || (!this.#used && !this.#chunked && this.#left > most);
   }
 
   /** A child thread that still reads it, if there is one. */
@@ -114,6 +130,7 @@ export class RequestBody implements IncomingBody {
 
   /** Reads and drops the rest, if it is not more than `most` bytes. @returns whether the body has been read to its end */
   *discard(most: number): Task<boolean> {
+    this.#dropped = true;
     if (!this.#chunked && this.#left > most) return false;
     const enough = this.#received + most;
     while (this.#state !== 'complete') {
@@ -151,7 +168,8 @@ export class RequestBody implements IncomingBody {
     return new Promise((resolve, reject) => {
       const connection = this.#connection;
       const parent = connection.thread;
-      if (parent === undefined || connection.closed || parent.state === 'over' || parent.state === 'closing') {
+      const over = parent === undefined || parent.state === 'over' || parent.state === 'closing';
+      if (over || connection.closed || this.#dropped) {
         reject(
           new ConnectionError(
             'ERR_CLOSED',

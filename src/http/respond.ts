@@ -43,6 +43,16 @@ export interface Framing {
   sayKeepAlive: boolean;
 }
 
+/** How far a response has gone. */
+export interface Sent {
+  /** Its head has gone out, in part at least. */
+  head: boolean;
+  /** All of it has. */
+  whole: boolean;
+  /** Its body ends with the connection: nothing else shows whether it is complete. */
+  untilClose: boolean;
+}
+
 /** Content up to this many bytes, or UTF-16 units, goes into the output together with its head. */
 const smallContent = 4 * 1024;
 /** Larger pieces of a chunked body are cut: the size of a chunk is written with four hexadecimal digits. */
@@ -122,6 +132,7 @@ export function respondAtOnce(writer: Writer, out: Outgoing, framing: Framing, d
 /**
  * Sends any response, parking while the client is flooded.
  * @param report told of an error in cancelling a stream
+ * @param sent kept up to date as far as the body; who calls says when the response is whole
  * @throws what the body throws; the head may have been sent by then, in which case `sent.head` is true
  */
 export function* respond(
@@ -129,7 +140,7 @@ export function* respond(
   out: Outgoing,
   framing: Framing,
   date: string,
-  sent: { head: boolean },
+  sent: Sent,
   report: (error: unknown) => void,
 ): Task<void> {
   const { content } = out;
@@ -137,55 +148,79 @@ export function* respond(
     typeof content === 'string' ? Buffer.from(content) : content instanceof Uint8Array ? content : undefined;
   const length = content === null ? 0 : (whole?.length ?? out.length);
   const stream = content instanceof ReadableStream ? content : undefined;
-  let head: string;
+  const bodiless = isBodiless(out.status) || framing.headOnly;
+  let begins = false;
   try {
-    head = responseHead(out, framing, date, length);
+    const head = responseHead(out, framing, date, length);
     if (writer.flooded) yield* writer.drain();
-    yield* putHead(writer, head);
     sent.head = true;
-  } catch (error) {
-    if (stream !== undefined) cancel(stream, error, report);
-    throw error;
+    yield* putHead(writer, head);
+    begins = !bodiless;
+  } finally {
+    if (!begins && stream !== undefined) {
+      const why = bodiless ? 'the response to this request has no body' : 'the response was not sent';
+      cancel(stream, new ResponseError(why), report);
+    }
   }
-  if (isBodiless(out.status) || framing.headOnly) {
-    if (stream !== undefined) cancel(stream, new ResponseError('the response to this request has no body'), report);
-    return;
-  }
-  if (content === null) return;
+  if (bodiless || content === null) return;
   if (whole !== undefined) {
     yield* writer.write(whole);
     return;
   }
   const delimiter = delimiterOf(out, framing, length);
+  sent.untilClose = delimiter === 'close';
   const body =
     delimiter === 'chunked'
       ? new ChunkedBody(writer)
       : new PlainBody(writer, delimiter === 'length' ? declaredLength(out, length) : undefined);
-  if (content instanceof ThreadBody) {
-    // `start` is what `stream()` has put there; nobody else makes a ThreadBody.
-    yield* startBody(content.start as BodyTask, body);
-  } else if (stream !== undefined) {
-    yield* pump(stream, body, report);
+  try {
+    if (content instanceof ThreadBody) {
+      // `start` is what `stream()` has put there; nobody else makes a ThreadBody.
+      yield* startBody(content.start as BodyTask, body);
+    } else if (stream !== undefined) {
+      yield* pump(stream, body, report);
+    }
+    yield* body.end();
+  } finally {
+    body.over = true;
   }
-  yield* body.end();
+}
+
+/** Sees to it that the body of a response which comes too late to be sent is cancelled. What the handler throws is nobody's any more. */
+export function discardResponse(promised: PromiseLike<unknown>, report: (error: unknown) => void): void {
+  const discard = (response: unknown) => {
+    if (!isLightResponse(response) && !isPlatformResponse(response)) return;
+    const content = isLightResponse(response) && !response.bodyUsed ? takeContent(response) : response.body;
+    if (content instanceof ReadableStream && !content.locked)
+      cancel(content, new ResponseError('the client has left before the response was there'), report);
+  };
+  Promise.resolve(promised)
+    .then(discard)
+    .catch(() => {});
 }
 
 /** Sends a stream of the platform's: pulled when the client has room, cancelled when it has left. */
 function* pump(stream: ReadableStream<Uint8Array>, body: BodyWriter, report: (error: unknown) => void): Task<void> {
   const reader = stream.getReader();
-  let done = false;
+  let over = false;
   try {
     for (;;) {
-      const result = yield* until(reader.read());
+      let result: Awaited<ReturnType<typeof reader.read>>;
+      try {
+        result = yield* until(reader.read());
+      } catch (error) {
+        over = true; // what has failed need not be cancelled
+        throw error;
+      }
       if (result.done) break;
       if (!(result.value instanceof Uint8Array)) {
         throw new ResponseError(`the body's stream gave ${typeof result.value}; expected a Uint8Array`);
       }
       yield* body.write(result.value);
     }
-    done = true;
+    over = true;
   } finally {
-    if (!done) reader.cancel(new ResponseError('the response was not sent to its end')).catch(report);
+    if (!over) reader.cancel(new ResponseError('the response was not sent to its end')).catch(report);
   }
 }
 
@@ -195,6 +230,8 @@ function cancel(stream: ReadableStream<Uint8Array>, reason: unknown, report: (er
 
 /** A body in chunks (RFC 9112 §7.1). */
 class ChunkedBody implements BodyWriter {
+  /** Nothing is written any more: the connection may be at its next response. */
+  over = false;
   readonly #writer: Writer;
 
   constructor(writer: Writer) {
@@ -202,6 +239,7 @@ class ChunkedBody implements BodyWriter {
   }
 
   *write(data: string | Uint8Array): Task<void> {
+    if (this.over) throw bodyOver();
     const writer = this.#writer;
     const bytes = typeof data === 'string' && data.length > chunkBytes / 3 ? Buffer.from(data) : data;
     if (typeof bytes === 'string') {
@@ -247,6 +285,7 @@ const hexDigits = '0123456789abcdef';
 
 /** A body as it is: as long as its content-length says, or up to the end of the connection. */
 class PlainBody implements BodyWriter {
+  over = false;
   readonly #writer: Writer;
   readonly #length: number | undefined;
   #written = 0;
@@ -257,6 +296,7 @@ class PlainBody implements BodyWriter {
   }
 
   *write(data: string | Uint8Array): Task<void> {
+    if (this.over) throw bodyOver();
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (this.#length !== undefined && this.#written + bytes.length > this.#length) {
       throw new ResponseError(`the body is longer than its content-length of ${this.#length} bytes`);
@@ -274,6 +314,10 @@ class PlainBody implements BodyWriter {
       throw new ResponseError(`the body has ${this.#written} bytes, and its content-length says ${this.#length}`);
     }
   }
+}
+
+function bodyOver(): ResponseError {
+  return new ResponseError('the body is over: nothing can be written to it any more');
 }
 
 /** RFC 9110 §6.4.1: responses that have no body whatever their fields say. 205 is framed as empty (§15.3.6). */

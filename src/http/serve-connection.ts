@@ -14,7 +14,7 @@ import { requestFrom } from './fetch/request.js';
 import { Head } from './head.js';
 import { RequestBody } from './incoming-body.js';
 import { Refusal, reasonPhrases } from './refusal.js';
-import { type Framing, outgoing, respond, respondAtOnce } from './respond.js';
+import { discardResponse, type Framing, outgoing, respond, respondAtOnce, type Sent } from './respond.js';
 import type { HttpSettings } from './settings.js';
 
 /** How many requests of one client are answered before the others have their turn. */
@@ -86,53 +86,73 @@ export class HttpConnection extends Connection {
  */
 export function* serveConnection(connection: HttpConnection, settings: HttpSettings): Task<void> {
   const { network, slot, reader, writer, thread } = connection;
-  /** Whether the head of the response at hand has gone out: what fails before gets an answer, what fails after a reset. */
-  const sent = { head: false };
+  /** How far the response at hand has gone: what fails before its head gets an answer, what fails before its end a reset. */
+  const sent: Sent = { head: false, whole: false, untilClose: false };
+  let head = new Head();
   let request: unknown;
+  /** What an async handler has returned, until it is settled. */
+  let promised: PromiseLike<unknown> | undefined;
   let resting = false;
   let failed = false;
   try {
     for (let answered = 0; ; ) {
       // The head. Whatever time its bytes take, all of them together have `headTimeout`.
       sent.head = false;
+      sent.whole = false;
+      sent.untilClose = false;
       network.setState(slot, SlotState.reading);
       reader.deadline = network.scheduler.now + settings.headTimeout;
-      const head = new Head();
+      reader.timeout = Infinity;
+      head = new Head();
       while (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
         if (yield* reader.more()) continue;
         if (!head.begun) return; // the client has ended between two requests
         throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head');
       }
       reader.deadline = Infinity;
+      reader.timeout = settings.bodyTimeout;
 
       // The handler. A plain one is an ordinary call: nothing is captured, and the head is read where the kernel put it.
       network.setState(slot, SlotState.handling);
       const body =
         head.chunked || head.contentLength >= 0 ? new RequestBody(connection, head, settings.bodySize) : null;
       const exchange = new Exchange(connection, head, body, settings.defaultHost);
-      const framing = framingOf(head, exchange, settings);
       connection.exchange = exchange;
+      body?.checkLength();
+      const framing = framingOf(head, exchange, settings);
       if (reader.finished) connection.clientEnded();
-      request = requestFrom(exchange);
-      let response: unknown = settings.fetch(request);
+      const light = requestFrom(exchange);
+      request = light;
+      let response: unknown = settings.fetch(light);
       exchange.detach();
       reader.consume(head.length);
       if (isTask(response)) {
         connection.unwindWhenLeft();
         response = yield* response;
       } else if (isThenable(response)) {
+        promised = response;
         response = yield* until(response);
+        promised = undefined;
       }
 
       // The response.
       const out = outgoing(response);
-      if (settings.closing || body?.awaited) framing.keepAlive = false;
+      const streamed = typeof out.content === 'object' && out.content !== null && !(out.content instanceof Uint8Array);
+      if (body !== null) {
+        // Behind the response's head it would be too late to invite the body; and its stream may be what the response is made of.
+        if (body.used || streamed) body.invite();
+        if (body.awaited || (!streamed && body.undiscardable(discardedBytes))) framing.keepAlive = false;
+      }
+      if (settings.closing) framing.keepAlive = false;
       network.setState(slot, SlotState.writing);
       if (!respondAtOnce(writer, out, framing, settings.date())) {
-        if (typeof out.content === 'object' && !(out.content instanceof Uint8Array)) connection.unwindWhenLeft();
-        yield* respond(writer, out, framing, settings.date(), sent, (error) => settings.report(error, request));
+        if (streamed) connection.unwindWhenLeft();
+        yield* respond(writer, out, framing, settings.date(), sent, (error) => {
+          if (!isClients(error, connection, exchange)) settings.report(error, light);
+        });
       }
       sent.head = true;
+      sent.whole = true;
 
       // What the request leaves behind: a body that is still being read for a promise, threads it has spawned, a body unread.
       if (body?.reading !== undefined) yield* settled(body.reading.join());
@@ -145,17 +165,19 @@ export function* serveConnection(connection: HttpConnection, settings: HttpSetti
 
       // The next request: at once if it has come, in a later turn if this client has had its share of this one.
       if (reader.buffered === 0 && !reader.finished) {
-        resting = true;
+        resting = !settings.closing;
         return;
       }
       if (++answered % requestsPerTurn === 0) yield* sleep(0);
     }
   } catch (error) {
     failed = true;
-    answerFailure(connection, settings, error, request, sent.head);
+    answerFailure(connection, settings, error, request, sent, head);
   } finally {
-    if (!failed && thread?.unwound && request !== undefined && !sent.head && !writer.finished) {
-      answerUnwound(connection, settings);
+    if (!failed && thread?.unwound && request !== undefined) answerUnwound(connection, settings, sent);
+    if (promised !== undefined) {
+      const late = request;
+      discardResponse(promised, (error) => settings.report(error, late));
     }
     connection.exchange?.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
     connection.endExchange();
@@ -193,31 +215,49 @@ function answerFailure(
   settings: HttpSettings,
   error: unknown,
   request: unknown,
-  headSent: boolean,
+  sent: Sent,
+  head: Head,
 ): void {
-  const clients = error instanceof Refusal || error === connection.fault;
+  const { exchange, fault } = connection;
+  const clients = isClients(error, connection, exchange);
   if (!clients) settings.report(error, request);
-  if (connection.closed) return;
-  // A response that was cut short must not look complete; one that was complete before stays as it is.
-  if (headSent && request !== undefined) connection.reset();
-  else if (!headSent) answerStatus(connection, settings, statusOf(error, clients));
+  if (connection.closed || sent.whole) return;
+  if (sent.head || (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')) {
+    connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
+  } else if (error instanceof Refusal) {
+    answerStatus(connection, settings, error.status);
+  } else if (!clients) {
+    answerStatus(connection, settings, 500);
+  } else if (error === fault && head.begun) {
+    answerStatus(connection, settings, 408); // an open connection's fault is that it was too slow
+  }
 }
 
-function statusOf(error: unknown, clients: boolean): number {
-  if (error instanceof Refusal) return error.status;
-  return clients ? 408 : 500; // an open connection's fault is that it was too slow
+/** Whether an error is what a client has caused, by what it sent or did not send, or by leaving: none of the handler's. */
+function isClients(error: unknown, connection: HttpConnection, exchange: Exchange | undefined): boolean {
+  if (error instanceof Refusal) return true;
+  if (connection.fault !== undefined && error === connection.fault) return true;
+  // Whoever was given `request.signal` throws its reason, or an error of its own with the reason for its cause.
+  const left = exchange?.aborted;
+  return left !== undefined && (error === left || (error instanceof Error && error.cause === left));
 }
 
-/** The thread is being unwound before it has answered, and the client may still be there. */
-function answerUnwound(connection: HttpConnection, settings: HttpSettings): void {
-  const left = connection.closed || connection.exchange?.aborted !== undefined;
-  if (!left) answerStatus(connection, settings, settings.overdue ? 503 : 500);
+/** The thread is being unwound before its response was complete, and the client may still be there. */
+function answerUnwound(connection: HttpConnection, settings: HttpSettings, sent: Sent): void {
+  if (connection.closed || sent.whole) return;
+  const left = connection.exchange?.aborted !== undefined;
+  if (!sent.head) {
+    if (!left) answerStatus(connection, settings, settings.overdue ? 503 : 500);
+  } else if (sent.untilClose || !(left || settings.overdue)) {
+    // As for an error. Where the framing shows that the rest is missing, who has left or has had its time gets a FIN.
+    connection.reset();
+  }
 }
 
-/** The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: who does not take it does not get it. */
+/** The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last. */
 function answerStatus(connection: HttpConnection, settings: HttpSettings, status: number): void {
   const { writer } = connection;
-  if (connection.closed || writer.finished || writer.flooded) return;
+  if (writer.finished) return;
   const phrase = reasonPhrases[status] ?? '';
   const headOnly = connection.exchange?.method === 'HEAD';
   writer.put(

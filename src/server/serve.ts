@@ -295,7 +295,9 @@ class HttpListener extends Listener implements HttpSettings {
   }
 
   expired(slot: Slot): void {
-    this.network.linger(slot, this.lingerTimeout);
+    // A slow client that is still at its last response is not idle.
+    if (this.network.takesOutput(slot)) this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
+    else this.network.linger(slot, this.lingerTimeout);
   }
 
   protected retire(slot: Slot): void {

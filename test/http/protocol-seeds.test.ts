@@ -1,0 +1,60 @@
+// The protocol suite over a simulated network that cuts, merges, delays and breaks at random, one world for each seed.
+// SEEDS=n runs that many seeds, on every core of the machine; SEED=n runs that one alone.
+
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { cases } from './cases.js';
+import { faultyRun, seedRange, soundRun } from './seeds.js';
+
+const one = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
+const count = Number(process.env.SEEDS ?? 60);
+
+/** Runs the seeds from 0 up in as many processes as pay. */
+async function runAll(manner: 'sound' | 'faulty'): Promise<void> {
+  if (one !== undefined) {
+    await seedRange(manner, one, one + 1, 1);
+    return;
+  }
+  const processes = Math.min(availableParallelism(), Math.ceil(count / 20));
+  if (processes < 2) {
+    await seedRange(manner, 0, count, 1);
+    return;
+  }
+  const workers = Array.from({ length: processes }, (_, first) =>
+    runProcess([manner, first, count, processes].map(String)),
+  );
+  await Promise.all(workers);
+}
+
+function runProcess(args: string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // What the test runner puts into the environment would make the child report to it as a test file.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const child = fork(fileURLToPath(new URL('seeds.js', import.meta.url)), args, {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    let told = '';
+    child.stderr?.on('data', (data) => {
+      told += data;
+    });
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(told));
+    });
+  });
+}
+
+test(`${cases.length} cases come out the same however a network cuts and merges them`, () => runAll('sound'));
+
+test('clients and a network that break off leave nothing behind, and nobody else sees it', () => runAll('faulty'));
+
+test('the same seed gives the same run', async () => {
+  const seed = one ?? 7;
+  assert.equal((await soundRun(seed)).transcript, (await soundRun(seed)).transcript);
+  assert.equal((await faultyRun(seed)).transcript, (await faultyRun(seed)).transcript);
+});

@@ -1,0 +1,156 @@
+// Runs cases of the protocol suite in a simulated world: all of them at once, as clients of a few servers on one network.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { connect } from '#sluice/connection/connect.js';
+import type { Connection } from '#sluice/connection/connection.js';
+import { Network } from '#sluice/connection/network.js';
+import { ConnectionError } from '#sluice/event-layer/event-layer.js';
+import type { Random } from '#sluice/event-layer/simulated/random.js';
+import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import { type Server, serve } from '#sluice/server/serve.js';
+import { Channel } from '#sluice/threads/channel.js';
+import { sleep } from '#sluice/threads/sleep.js';
+import type { Task } from '#sluice/threads/task.js';
+import { run, spawn } from '#sluice/threads/thread.js';
+import { type Case, type ServerName, servers } from './cases.js';
+import { check, Outcome, probe } from './check.js';
+import { fetchFor, Ledger } from './handlers.js';
+
+export interface Manner {
+  network: SimulatedOptions;
+  cases: readonly Case[];
+  /** Whether the network breaks connections, so that what a client gets may be less than it should. */
+  isFaulty?: boolean;
+  /** Clients pause before they write and read, by a chance from here. */
+  pace?: Random;
+}
+
+export interface Result {
+  /** A digest of all that the clients saw, and when. */
+  transcript: string;
+  turns: number;
+  outcomes: Outcome[];
+}
+
+/** @throws if a case does not come out as it should, or the servers leave anything behind */
+export async function simulate(manner: Manner): Promise<Result> {
+  const layer = new SimulatedLayer(manner.network);
+  const network = new Network(layer);
+  const escaped: unknown[] = [];
+  network.scheduler.report = (error) => escaped.push(error);
+  const ledger = new Ledger();
+  const fetch = fetchFor(ledger);
+  const open = new Map<ServerName, Server>();
+  for (const name of Object.keys(servers) as ServerName[]) {
+    const onError = (error: unknown) => {
+      ledger.errors.push(error);
+    };
+    open.set(
+      name,
+      await serve({ ...servers[name], network, fetch, onError, hostname: '127.0.0.1', port: 0, globals: false }),
+    );
+  }
+
+  const transcript = createHash('sha256');
+  const outcomes: Outcome[] = [];
+  const clients = manner.cases.map((c, id) => {
+    const outcome = new Outcome(c);
+    outcomes.push(outcome);
+    const note = (event: string) => {
+      transcript.update(`${id} ${network.scheduler.now} ${event}\n`);
+    };
+    const port = open.get(c.server)?.port ?? 0;
+    return run(() => client(network, port, c, outcome, note, manner.pace), { scheduler: network.scheduler });
+  });
+  const ended = Promise.all(clients);
+  await layer.run();
+  await ended;
+
+  const closing = Promise.all([...open.values()].map((server) => server.close()));
+  await layer.run();
+  await closing;
+
+  if (manner.isFaulty !== true) {
+    manner.cases.forEach((c, id) => {
+      check(c, outcomes[id]);
+    });
+    const errors = manner.cases.reduce((count, c) => count + c.errors, 0);
+    assert.equal(
+      ledger.errors.length,
+      errors,
+      `calls of onError: ${ledger.errors.slice(0, 20).map(String).join('; ')}`,
+    );
+  }
+  assert.deepEqual(escaped, [], 'errors that nobody was told of');
+  assert.deepEqual(ledger.smuggled, [], 'what was refused has been executed');
+  assert.equal(ledger.left, ledger.begun, 'handlers that were entered have been left');
+  assert.equal(ledger.closed, ledger.opened, 'streams that were made have been read to their end, or cancelled');
+  for (const server of open.values()) assert.equal(server.connections.total, 0, 'connections of a closed server');
+  assert.equal(layer.open, 0, 'connections of the layer');
+  assert.equal(network.scheduler.timers.size, 0, 'timers that are armed');
+  await layer.close();
+  return { transcript: transcript.digest('hex'), turns: layer.turns, outcomes };
+}
+
+function* client(
+  network: Network,
+  port: number,
+  c: Case,
+  outcome: Outcome,
+  note: (event: string) => void,
+  pace: Random | undefined,
+): Task<void> {
+  try {
+    const connection = yield* connect({ port, network });
+    const news = new Channel<true>(1);
+    spawn(() => write(connection, c, outcome, news, pace));
+    for (let piece: Uint8Array | undefined; (piece = yield* connection.reader.read()) !== undefined; ) {
+      outcome.push(piece);
+      note(`received ${piece.length}`);
+      news.trySend(true);
+      if (pace?.chance(0.2)) yield* sleep(pace.whole(1, 50));
+    }
+    outcome.end();
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) throw error;
+    outcome.ending = 'reset';
+  }
+  note(outcome.ending);
+}
+
+/** Does what the case says, and then, if the connection is to stay, asks whether the server is still in step. */
+function* write(connection: Connection, c: Case, outcome: Outcome, news: Channel<true>, pace?: Random): Task<void> {
+  const { writer } = connection;
+  const { parser } = outcome;
+  const send = function* (text: string): Task<void> {
+    const bytes = Buffer.from(text, 'latin1');
+    for (let at = 0; at < bytes.length; ) {
+      const size = pace === undefined ? bytes.length : pace.whole(1, bytes.length - at);
+      yield* writer.write(bytes.subarray(at, at + size));
+      at += size;
+      if (pace?.chance(0.3)) yield* sleep(pace.whole(0, 20));
+    }
+  };
+  try {
+    for (const step of c.steps) {
+      if (typeof step !== 'string') {
+        if ('wait' in step) yield* sleep(step.wait);
+        else if ('interims' in step) while (parser.interimCount < step.interims) yield* news.receive();
+        else while (parser.responses.length < step.responses) yield* news.receive();
+      } else if (step === 'FIN') {
+        yield* writer.end();
+      } else {
+        yield* send(step);
+      }
+    }
+    if (c.ending !== 'stays') return;
+    while (parser.responses.length < c.responses.length) yield* news.receive();
+    yield* send(probe);
+    while (parser.responses.length < c.responses.length + 1) yield* news.receive();
+    yield* writer.end();
+  } catch (error) {
+    // The server may have closed, and the reader sees how.
+    if (!(error instanceof ConnectionError)) throw error;
+  }
+}
