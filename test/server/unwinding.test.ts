@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { serve, sleep, stream, type Task, until } from '#sluice/index.js';
+import { Child } from './child.js';
+import type { Ask } from './vanishing-clients.js';
+
+const streams = 999;
+const kinds = ['timer', 'flooded', 'promise'] as const;
+
+/** Waits until the condition holds; what it waits for is told by the kernel, in its own time. */
+async function eventually(what: string, condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (condition()) return;
+    await wait(20);
+  }
+  assert.fail(`it has not come to pass: ${what}`);
+}
+
+test('1,000 streams whose clients vanish, by FIN or RST: every finally runs once, nothing is left, the heap is what it was', async (t) => {
+  let begun = 0;
+  let ended = 0;
+  const errors: unknown[] = [];
+  const piece = new Uint8Array(16_384);
+  const parks: Record<string, (out: { write(data: Uint8Array): Task<void> }) => Task<unknown>> = {
+    '/timer': () => sleep(1e9),
+    '/promise': () => until(new Promise(() => {})),
+    *'/flooded'(out) {
+      for (;;) yield* out.write(piece);
+    },
+  };
+  const server = await serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    onError: (error) => errors.push(error),
+    fetch(request) {
+      const { pathname } = new URL(request.url);
+      return stream(function* (out) {
+        begun++;
+        try {
+          yield* out.write(piece.subarray(0, 10));
+          yield* parks[pathname](out);
+        } finally {
+          ended++;
+        }
+      });
+    },
+  });
+  const clients = new Child<Ask, number>('vanishing-clients.js');
+  t.after(() => clients.kill());
+  const open = Array.from({ length: streams }, (_, i) => `/${kinds[i % 3]}`);
+
+  const round = async (leave: 'fin' | 'rst') => {
+    begun = 0;
+    ended = 0;
+    await clients.ask({ open, port: server.port ?? 0 });
+    const waits = () => {
+      const counts: Record<string, number> = { timer: 0, flooded: 0, promise: 0 };
+      for (const { thread } of server.active())
+        counts[thread.wait ?? 'none'] = (counts[thread.wait ?? 'none'] ?? 0) + 1;
+      return counts;
+    };
+    await eventually('a third of the streams is parked on each kind of wait', () => {
+      const counts = waits();
+      return kinds.every((kind) => counts[kind] === streams / 3);
+    });
+    assert.equal(server.connections.writing, streams);
+    assert.equal(ended, 0);
+    await clients.ask({ leave });
+    await eventually('every finally has run', () => ended === streams);
+    await clients.ask({ drop: true });
+    await eventually('no connection is left', () => server.connections.total === 0);
+    assert.equal(begun, streams);
+    assert.equal(ended, streams);
+  };
+  const heap = async () => {
+    for (let i = 0; i < 5; i++) {
+      await wait(20);
+      globalThis.gc?.();
+    }
+    return process.memoryUsage().heapUsed;
+  };
+
+  for (let i = 0; i < 2; i++) {
+    // What the engine compiles and keeps at first is not the streams'.
+    await round('rst');
+    await round('fin');
+  }
+  const before = await heap();
+  await round('fin');
+  await round('rst');
+  const grown = (await heap()) - before;
+  assert.ok(
+    grown < 256 * 1024,
+    `the heap has grown by ${grown} bytes, ${(grown / streams / 2).toFixed(0)} for each stream`,
+  );
+  assert.deepEqual(errors, []);
+  assert.equal(await clients.end(), 0);
+  await server.close();
+  assert.equal(server.connections.total, 0);
+});
