@@ -1,0 +1,189 @@
+// What `serve` promises beyond a single connection: where it listens, what it puts under the platform's names, how it ends.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import {
+  type Fetch,
+  Response as LightResponse,
+  type ServeOptions,
+  serve,
+  sleep,
+  stream,
+  until,
+} from '#sluice/index.js';
+
+const local = { port: 0, hostname: '127.0.0.1' };
+const hello: Fetch = () => new Response('hello');
+
+test('the server says where it listens, on which layer, and how many connections it has', async () => {
+  await using server = await serve({ ...local, fetch: hello });
+  assert.equal(server.url, `http://127.0.0.1:${server.port}/`);
+  assert.equal(server.eventLayer, 'portable');
+  assert.deepEqual(server.connections, { idle: 0, reading: 0, handling: 0, writing: 0, closing: 0, total: 0 });
+  assert.equal(await (await fetch(server.url)).text(), 'hello');
+  assert.equal(server.connections.total, 1);
+  assert.equal(server.connections.idle, 1);
+});
+
+test('plain, async and thread handlers and streams answer the platform’s fetch', async () => {
+  const handlers: Record<string, Fetch> = {
+    '/plain': (request) => new Response(request.method),
+    '/async': async (request) => Response.json({ echoed: await request.json() }),
+    *'/thread'(request) {
+      yield* sleep(1);
+      return new Response(yield* until(request.text()), { status: 201, headers: { 'x-one': '1' } });
+    },
+    '/stream': () =>
+      stream(function* (out) {
+        for (let i = 0; i < 3; i++) {
+          yield* out.write(`${i};`);
+          yield* sleep(1);
+        }
+      }),
+  };
+  await using server = await serve({ ...local, fetch: (request) => handlers[new URL(request.url).pathname](request) });
+  const ask = async (path: string, body?: string) => {
+    const response = await fetch(new URL(path, server.url), { method: body === undefined ? 'GET' : 'POST', body });
+    return [response.status, await response.text()];
+  };
+  assert.deepEqual(await ask('/plain'), [200, 'GET']);
+  assert.deepEqual(await ask('/async', '{"a":1}'), [200, '{"echoed":{"a":1}}']);
+  assert.deepEqual(await ask('/thread', 'body'), [201, 'body']);
+  assert.deepEqual(await ask('/stream'), [200, '0;1;2;']);
+});
+
+test('a body of 32 MiB goes through an async handler and back, whole', async () => {
+  const body = new Uint8Array(32 * 1024 * 1024).map((_, i) => (i * 31) & 255);
+  await using server = await serve({
+    ...local,
+    maxBodySize: body.length,
+    fetch: async (request) => new Response(await request.arrayBuffer()),
+  });
+  const response = await fetch(server.url, { method: 'POST', body });
+  assert.ok(Buffer.from(await response.arrayBuffer()).equals(body));
+});
+
+test('a request body is passed on as a stream without being held', async () => {
+  await using server = await serve({ ...local, fetch: (request) => new Response(request.body) });
+  const body = 'x'.repeat(1_000_000);
+  const response = await fetch(server.url, { method: 'POST', body });
+  assert.equal(await response.text(), body);
+});
+
+test('a Unix-domain socket instead of a port', async () => {
+  const path = join(tmpdir(), `sluice-test-${process.pid}.sock`);
+  rmSync(path, { force: true });
+  await using server = await serve({ path, fetch: (request) => new Response(request.url) });
+  assert.equal(server.url, `http+unix:${encodeURIComponent(path)}`);
+  assert.equal(server.port, undefined);
+  const [response] = await once(request({ socketPath: path, path: '/x?y' }).end(), 'response');
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  assert.equal(text, 'http://localhost/x?y');
+});
+
+test('an address in use is an error that names it, and the server that has it goes on', async () => {
+  await using server = await serve({ ...local, fetch: hello });
+  await assert.rejects(serve({ ...local, port: server.port, fetch: hello }), (error: NodeJS.ErrnoException) => {
+    return error.code === 'EADDRINUSE' && error.message.includes(`127.0.0.1:${server.port}`);
+  });
+  assert.equal((await fetch(server.url)).status, 200);
+});
+
+test('the light classes stand under the platform’s names, unless globals is false', async () => {
+  await using _ = await serve({ ...local, fetch: hello });
+  assert.equal(globalThis.Response, LightResponse);
+  const script = `
+    const platform = globalThis.Response;
+    const { serve } = await import('sluice');
+    const server = await serve({ port: 0, globals: false, hostname: '127.0.0.1', fetch: () => new Response('platform') });
+    if (globalThis.Response !== platform) throw new Error('replaced');
+    const response = await fetch(server.url);
+    console.log(await response.text());
+    await server.close();`;
+  assert.deepEqual(await runScript(script), { code: 0, output: 'platform\n' });
+});
+
+test('after close, the process ends by itself, whatever its connections were doing', async () => {
+  const script = `
+    const { serve, sleep, stream } = await import('sluice');
+    const net = await import('node:net');
+    const server = await serve({ port: 0, hostname: '127.0.0.1', fetch: (request) =>
+      request.url.endsWith('/slow') ? stream(function* (out) { yield* out.write('x'); yield* sleep(1e8); }) : new Response('x') });
+    const clients = ['', 'GET /', 'GET /slow HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n', 'GET / HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n'].map((text) => {
+      const socket = net.connect(server.port, '127.0.0.1');
+      socket.on('error', () => {}).on('data', () => {}).write(text);
+      return socket;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    console.log(JSON.stringify(server.connections));
+    await server.close({ deadline: 100 });
+    console.log(server.connections.total);`;
+  const { code, output } = await runScript(script);
+  assert.equal(code, 0);
+  assert.deepEqual(output.split('\n').slice(0, 2), [
+    '{"idle":2,"reading":1,"handling":0,"writing":1,"closing":0,"total":4}',
+    '0',
+  ]);
+});
+
+test('a reset client’s request has its signal aborted and its thread handler unwound', async () => {
+  let aborted = 0;
+  let unwound = 0;
+  let began = 0;
+  const server = await serve({
+    ...local,
+    *fetch(request) {
+      request.signal.addEventListener('abort', () => aborted++);
+      began++;
+      try {
+        yield* sleep(1e8);
+      } finally {
+        unwound++;
+      }
+      return new Response('never');
+    },
+  });
+  const socket = connect(server.port ?? 0, '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  while (began === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  socket.resetAndDestroy();
+  while (server.connections.total > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual([aborted, unwound], [1, 1]);
+  await server.close();
+});
+
+test('options that are wrong fail at serve, with the name of the option, what was found and what was expected', async () => {
+  const wrong: [object, RegExp][] = [
+    [{ ...local }, /fetch is undefined; expected a function/],
+    [{ ...local, fetch: 'hello' }, /fetch is "hello"; expected a function/],
+    [{ ...local, fetch: hello, port: 65_536 }, /port is 65536; expected a whole number from 0 to 65535/],
+    [{ ...local, fetch: hello, fetsh: hello }, /unknown option "fetsh"; expected one of fetch, port/],
+    [{ ...local, fetch: hello, headTimeout: 0 }, /headTimeout is 0; expected a number from 1 to/],
+    [{ ...local, fetch: hello, maxBodySize: -1 }, /maxBodySize is -1; expected a whole number from 0/],
+    [{ ...local, fetch: hello, globals: 'no' }, /globals is "no"; expected a boolean/],
+    [{ ...local, fetch: hello, onError: {} }, /onError is \[object Object\]; expected a function/],
+    [{ path: '/tmp/x', port: 1, fetch: hello }, /path and port are both given/],
+  ];
+  for (const [options, message] of wrong) await assert.rejects(serve(options as ServeOptions), message);
+  await assert.rejects(serve(undefined as never), /the options are undefined; expected an object/);
+});
+
+async function runScript(script: string): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text;
+  });
+  const [code] = await once(child, 'close');
+  return { code, output };
+}
