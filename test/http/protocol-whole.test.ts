@@ -1,0 +1,28 @@
+// The protocol suite in the two extremes of how bytes may come: all that a client sends at once, and byte by byte.
+
+import { test } from 'node:test';
+import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
+import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import { cases, isBulky } from './cases.js';
+import { simulate } from './simulation.js';
+import { type Cut, overSockets } from './sockets.js';
+
+const whole: SimulatedOptions = { pieces: 'whole', capacity: 2 ** 20 };
+const bytes: SimulatedOptions = { pieces: 1, latency: 0.01 };
+/** Byte by byte, for those that have very many. */
+const crumbs: SimulatedOptions = { pieces: 61, latency: 0.01 };
+const names: Record<Cut, string> = { whole: 'in one piece', bytes: 'byte by byte' };
+
+for (const cut of ['whole', 'bytes'] as const) {
+  test(`${cases.length} cases, each alone on a simulated network, ${names[cut]}`, async () => {
+    for (const c of cases) {
+      const drip = isBulky(c) ? crumbs : bytes;
+      await simulate({ network: cut === 'whole' ? whole : drip, cases: [c] });
+    }
+  });
+
+  const timeless = cases.filter((c) => !c.isVirtual);
+  test(`${timeless.length} cases over sockets, ${names[cut]}`, async () => {
+    await overSockets(new PortableLayer(), timeless, cut);
+  });
+}

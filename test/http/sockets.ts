@@ -1,0 +1,124 @@
+// Runs a case of the protocol suite over a real socket of node:net, which knows nothing of this project.
+
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { Network } from '#sluice/connection/network.js';
+import type { EventLayer } from '#sluice/event-layer/event-layer.js';
+import { type Server, serve } from '#sluice/server/serve.js';
+import { type Case, isBulky, type ServerName, servers } from './cases.js';
+import { check, Outcome, probe } from './check.js';
+import { fetchFor, Ledger } from './handlers.js';
+
+/** How a client hands its bytes to the system: as few as may be in each write, or as many. */
+export type Cut = 'bytes' | 'whole';
+
+/** So many clients at once. */
+const crowd = 50;
+/** A client that waits for so many milliseconds has lost its server: a failure, so that the test ends. */
+const patience = 30_000;
+
+/** Runs the cases against servers on a layer, and closes both. @throws if one does not come out as it should */
+export async function overSockets(layer: EventLayer, cases: readonly Case[], cut: Cut): Promise<void> {
+  const network = new Network(layer);
+  const escaped: unknown[] = [];
+  network.scheduler.report = (error) => escaped.push(error);
+  const ledger = new Ledger();
+  const open = new Map<ServerName, Server>();
+  for (const name of Object.keys(servers) as ServerName[]) {
+    const onError = (error: unknown) => {
+      ledger.errors.push(error);
+    };
+    const own = { network, fetch: fetchFor(ledger), onError, hostname: '127.0.0.1', port: 0, globals: false };
+    open.set(name, await serve({ ...servers[name], ...own }));
+  }
+  try {
+    const waiting = [...cases];
+    const work = async (): Promise<void> => {
+      for (let c: Case | undefined; (c = waiting.shift()) !== undefined; )
+        check(c, asReset(c, await exchange(open.get(c.server)?.port ?? 0, c, cut)));
+    };
+    await Promise.all(Array.from({ length: crowd }, work));
+  } finally {
+    for (const server of open.values()) await server.close();
+    await layer.close();
+  }
+  const errors = cases.reduce((count, c) => count + c.errors, 0);
+  assert.equal(ledger.errors.length, errors, `calls of onError: ${ledger.errors.slice(0, 20).map(String).join('; ')}`);
+  assert.deepEqual(escaped, [], 'errors that nobody was told of');
+  assert.deepEqual(ledger.smuggled, [], 'what was refused has been executed');
+  assert.equal(ledger.left, ledger.begun, 'handlers that were entered have been left');
+  assert.equal(ledger.closed, ledger.opened, 'streams that were made have been read to their end, or cancelled');
+  assert.equal(network.scheduler.timers.size, 0, 'timers that are armed');
+}
+
+/**
+ * Bytes and the RST behind them, seen in one poll, are to node:net bytes and a FIN (libuv takes the hang-up for the end of input), so
+ * that here either is taken for a reset; what really went out is the business of the simulated network and of the layers' contract.
+ */
+function asReset(c: Case, outcome: Outcome): Outcome {
+  if (c.ending !== 'resets' || outcome.ending !== 'FIN') return outcome;
+  const reset = new Outcome(c);
+  reset.ending = 'reset';
+  return reset;
+}
+
+async function exchange(port: number, c: Case, cut: Cut): Promise<Outcome> {
+  const outcome = new Outcome(c);
+  const { parser } = outcome;
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+  /** Called when something has come. */
+  let news = () => {};
+  const over = new Promise<void>((resolve) => {
+    socket.once('close', () => resolve());
+  });
+  socket.on('data', (bytes) => {
+    outcome.push(bytes);
+    news();
+  });
+  socket.once('end', () => {
+    outcome.end();
+    news();
+    socket.end();
+  });
+  socket.on('error', () => {
+    if (outcome.ending === 'open') outcome.ending = 'reset';
+    news();
+  });
+  const guard = setTimeout(() => socket.destroy(), patience);
+
+  const until = async (come: () => boolean): Promise<void> => {
+    while (!come() && outcome.ending === 'open' && !socket.destroyed) {
+      await new Promise<void>((resolve) => {
+        news = resolve;
+        socket.once('close', () => resolve());
+      });
+    }
+  };
+  const send = async (text: string): Promise<void> => {
+    const size = cut === 'whole' ? Infinity : isBulky(c) ? 61 : 1;
+    for (let at = 0; at < text.length && socket.writable && outcome.ending === 'open'; at += size)
+      await new Promise<void>((resolve) => {
+        socket.write(text.slice(at, at + size), 'latin1', () => resolve());
+      });
+  };
+  for (const step of c.steps) {
+    if (typeof step !== 'string') {
+      if ('wait' in step) throw new Error(`${c.name}: waiting is for virtual time`);
+      if ('interims' in step) await until(() => parser.interimCount >= step.interims);
+      else await until(() => parser.responses.length >= step.responses);
+    } else if (step === 'FIN') {
+      socket.end();
+    } else {
+      await send(step);
+    }
+  }
+  if (c.ending === 'stays') {
+    await until(() => parser.responses.length >= c.responses.length);
+    await send(probe);
+    await until(() => parser.responses.length > c.responses.length);
+    socket.end();
+  }
+  await over;
+  clearTimeout(guard);
+  return outcome;
+}
