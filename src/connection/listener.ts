@@ -157,7 +157,7 @@ export abstract class Listener implements Owner {
     }
     await unlistened;
     if (id !== undefined) network.dropListener(id);
-    for (const timer of this.#deadlineTimers) network.scheduler.timers.cancel(timer);
+    for (const timer of this.#deadlineTimers) network.scheduler.cancel(timer);
     this.#deadlineTimers.clear();
   }
 

@@ -113,16 +113,22 @@ export class Scheduler {
     if (!this.#inTurn) this.#clock.requestTurn();
   }
 
-  /** Arms a timer `ms` milliseconds from this very moment, which may be later than `now`. @returns its id, for `timers.cancel` */
+  /** Arms a timer `ms` milliseconds from this very moment, which may be later than `now`. @returns its id, for `cancel` */
   armIn(ms: number, target: TimerTarget, arg: number): number {
     return this.armAt(this.#clock.now() + ms, target, arg);
   }
 
-  /** Arms a timer for a time of the clock, in milliseconds. @returns its id, for `timers.cancel` */
+  /** Arms a timer for a time of the clock, in milliseconds. @returns its id, for `cancel` */
   armAt(time: number, target: TimerTarget, arg: number): number {
     const id = this.timers.arm(time, target, arg);
     if (!this.#inTurn) this.#askToWake();
     return id;
+  }
+
+  /** Cancels a timer that has not fired; outside a turn also the wake-up that only it may have needed. */
+  cancel(id: number): void {
+    this.timers.cancel(id);
+    if (!this.#inTurn) this.#askToWake();
   }
 
   #run(thread: Thread<unknown>): void {

@@ -125,12 +125,14 @@ test('after close, the process ends by itself, whatever its connections were doi
     await new Promise((resolve) => setTimeout(resolve, 200));
     console.log(JSON.stringify(server.connections));
     await server.close({ deadline: 100 });
-    console.log(server.connections.total);`;
+    for (const socket of clients) socket.destroy();
+    await new Promise((resolve) => setImmediate(resolve));
+    console.log(server.connections.total, process.getActiveResourcesInfo().filter((kind) => /Timeout|TCP/.test(kind)).join());`;
   const { code, output } = await runScript(script);
   assert.equal(code, 0);
   assert.deepEqual(output.split('\n').slice(0, 2), [
     '{"idle":2,"reading":1,"handling":0,"writing":1,"closing":0,"total":4}',
-    '0',
+    '0 ',
   ]);
 });
 
