@@ -13,6 +13,8 @@ export class Outcome {
   ending: 'open' | 'FIN' | 'reset' = 'open';
   /** What was wrong with what it received, if it could not be parsed. */
   error: unknown;
+  /** The input has ended within a response. */
+  isCutShort = false;
 
   constructor(c: Case) {
     this.parser = new ResponseParser(c.responses.map((response) => response.method ?? 'GET'));
@@ -33,10 +35,30 @@ export class Outcome {
     if (this.error !== undefined) return;
     try {
       this.parser.end();
-    } catch (error) {
-      this.error = error;
+    } catch {
+      this.isCutShort = true;
     }
   }
+}
+
+/** Whether what a client got, on a network that breaks connections, is at least the beginning of what its case says. @throws {AssertionError} */
+export function checkBeginning(c: Case, outcome: Outcome): void {
+  const { parser } = outcome;
+  if (outcome.error !== undefined) throw new Error(`${c.name}: what came is no response`, { cause: outcome.error });
+  const expected: Expected[] = [...c.responses];
+  if (c.ending === 'stays') expected.push({ status: 200, body: 'probe' });
+  assert.ok(parser.responses.length <= expected.length, `${c.name}: number of responses`);
+  parser.responses.forEach((response, i) => {
+    const { body } = expected[i];
+    // Nothing shows that it is not whole, where the end of the connection is the end of the body.
+    const isBeginning = response.framing === 'close' && typeof body === 'string' && body.startsWith(response.body);
+    const name = `${c.name}, response ${i + 1}`;
+    checkResponse(name, response, isBeginning ? { ...expected[i], body: response.body } : expected[i]);
+  });
+  const { partialBody } = parser;
+  const body = expected[parser.responses.length]?.body;
+  if (partialBody !== undefined && typeof body === 'string')
+    assert.ok(body.startsWith(partialBody), `${c.name}: the beginning of a body`);
 }
 
 /** @throws {AssertionError} */
@@ -47,6 +69,7 @@ export function check(c: Case, outcome: Outcome): void {
   const got = () =>
     `${parser.responses.map(({ status, body }) => `${status} ${JSON.stringify(body.slice(0, 60))}`).join(', ')}; then ${outcome.ending} ${parser.rest.slice(0, 100)}`;
   if (outcome.error !== undefined) throw new Error(`${c.name}: got ${got()}`, { cause: outcome.error });
+  assert.ok(!outcome.isCutShort, `${c.name}: a response is cut short; got ${got()}`);
   assert.equal(parser.responses.length, expected.length, `${c.name}: number of responses; got ${got()}`);
   assert.equal(
     outcome.ending,
