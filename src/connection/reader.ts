@@ -213,6 +213,7 @@ export class Reader {
       this.keep(); // the thread that lets the lent bytes go may be another than the one they were lent to
       if (this.#paused) this.#resumeReading();
       this.#parked = thread;
+      this.#late = false;
       const until = Math.min(this.deadline, this.timeout === Infinity ? Infinity : thread.scheduler.now + this.timeout);
       if (until !== Infinity) {
         this.parkedUntil = until;
@@ -228,7 +229,6 @@ export class Reader {
         }
       }
       if (this.#late) {
-        this.#late = false;
         throw connection.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
       }
     }

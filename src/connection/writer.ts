@@ -165,6 +165,7 @@ export class Writer {
     while (waiting()) {
       if (connection.closed) break;
       this.#parked = thread;
+      this.#late = false;
       if (this.timeout !== Infinity) {
         this.#queuedThen = connection.network.layer.queued(connection.slot);
         this.parkedUntil = thread.scheduler.now + this.timeout;
@@ -180,7 +181,6 @@ export class Writer {
         }
       }
       if (this.#late) {
-        this.#late = false;
         throw connection.fail('ERR_WRITE_TIMEOUT', `the peer has taken nothing for ${this.timeout} ms`);
       }
     }
