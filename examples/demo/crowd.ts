@@ -1,7 +1,7 @@
 // The crowd: clients that open slow connections to the server. A browser allows itself six connections to a host, so the
 // crowd runs in this process, over real sockets. Each client is a thread too: it connects, asks, and reads.
 
-import { connect, run, sleep, type Task } from 'sluice';
+import { connect, currentThread, run, sleep, type Task } from 'sluice';
 import { leave } from './departures.js';
 
 /** What a client may ask for. `half` stops in the middle of its request. */
@@ -22,6 +22,7 @@ export class Crowd {
   readonly #server: { hostname: string; port: number };
   readonly #clients = new Map<string, Client>();
   #last = 0;
+  #closed = false;
 
   /** @param url where the server is */
   constructor(url: string) {
@@ -37,7 +38,7 @@ export class Crowd {
   open(kind: Kind, count: number): number {
     const ofKind = [...this.#clients.values()].filter((client) => client.kind === kind).length;
     const room = kind === 'download' ? mostDownloads - ofKind : mostClients - this.size;
-    const opened = Math.max(0, Math.min(count, room, mostClients - this.size));
+    const opened = this.#closed ? 0 : Math.max(0, Math.min(count, room, mostClients - this.size));
     for (let i = 0; i < opened; i++) this.#enter(kind);
     return opened;
   }
@@ -47,12 +48,22 @@ export class Crowd {
     const client = this.#clients.get(visitor);
     if (client === undefined) return;
     this.#clients.delete(visitor);
-    leave(visitor, 'client');
     client.leave.abort();
   }
 
-  leaveAll(kind?: Kind): void {
-    for (const [visitor, client] of this.#clients) if (kind === undefined || client.kind === kind) this.leave(visitor);
+  /** All of a kind leave, or all: one after the other, a few at a time, so that the times are those of one that leaves. */
+  *leaveAll(kind?: Kind): Task<void> {
+    const visitors = [...this.#clients].filter(([, client]) => kind === undefined || client.kind === kind);
+    for (const [index, [visitor]] of visitors.entries()) {
+      this.leave(visitor);
+      if (index % 4 === 3) yield* sleep(4);
+    }
+  }
+
+  /** All leave at once, and nobody comes any more. */
+  close(): void {
+    this.#closed = true;
+    for (const visitor of this.#clients.keys()) this.leave(visitor);
   }
 
   /** A first crowd, one by one, so that one can see them come. */
@@ -92,11 +103,16 @@ export class Crowd {
 function* visit(server: { hostname: string; port: number }, kind: Kind, visitor: string): Task<void> {
   const { reader, writer } = yield* connect(server);
   const request = `GET /${kind}?visitor=${visitor} HTTP/1.1\r\nhost: localhost\r\n`;
-  yield* writer.write(request);
-  if (kind !== 'half') yield* writer.write('\r\n');
-  for (;;) {
-    if (kind === 'download') yield* sleep(60_000); // a client that does not read
-    if ((yield* reader.read()) === undefined) return;
-    if (kind === 'report' || kind === 'news') yield* writer.write(`${request}\r\n`); // answered: it asks again
+  try {
+    yield* writer.write(request);
+    if (kind !== 'half') yield* writer.write('\r\n');
+    for (;;) {
+      if (kind === 'download') yield* sleep(60_000); // a client that does not read
+      if ((yield* reader.read()) === undefined) return;
+      if (kind === 'report' || kind === 'news') yield* writer.write(`${request}\r\n`); // answered: it asks again
+    }
+  } finally {
+    // Unwound in the middle, the connection is reset when this thread is over: now.
+    if (currentThread()?.unwound && kind !== 'half') leave(visitor, 'client');
   }
 }

@@ -35,13 +35,6 @@ async function open(request: Request): Promise<Response> {
   return Response.json({ opened: crowd.open(kind, count) });
 }
 
-async function leaveCrowd(request: Request): Promise<Response> {
-  const { kind, visitor } = await fields(request);
-  if (typeof visitor === 'string') crowd.leave(visitor);
-  else crowd.leaveAll(isKind(kind) ? kind : undefined);
-  return Response.json({ left: crowd.size });
-}
-
 async function say(request: Request): Promise<Response> {
   const { message } = await fields(request);
   return Response.json({ told: tell(`${message}\n`) });
@@ -52,7 +45,15 @@ async function pause(request: Request): Promise<Response> {
   return Response.json({ paused });
 }
 
-// A handler that is a thread. It ends another thread where that one stands.
+// Handlers that are threads.
+function* leaveCrowd(request: Request): Task<Response> {
+  const { kind, visitor } = yield* until(fields(request));
+  if (typeof visitor === 'string') crowd.leave(visitor);
+  else yield* crowd.leaveAll(isKind(kind) ? kind : undefined);
+  return Response.json({ left: crowd.size });
+}
+
+/** Ends another thread where that one stands. */
 function* unwind(request: Request): Task<Response> {
   const { id } = yield* until(fields(request));
   for (const connection of server.active()) {
@@ -134,7 +135,7 @@ function end(): void {
   if (ending) process.exit(1);
   ending = true;
   background.abort();
-  crowd.leaveAll();
+  crowd.close();
   server.close({ deadline: 500 });
 }
 process.on('SIGINT', end);

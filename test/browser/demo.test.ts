@@ -66,7 +66,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 }
 
 test('the demo in a browser', async (t) => {
-  const executable = process.env.CHROMIUM ?? places.find((path) => existsSync(path));
+  const executable = process.env.CHROMIUM || places.find((path) => existsSync(path));
   if (executable === undefined) {
     t.skip(`no Chromium found (looked for ${places.join(', ')}; CHROMIUM may name one)`);
     return;
