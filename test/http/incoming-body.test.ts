@@ -1,0 +1,230 @@
+// Request bodies. The chunked coding is held against a decoder over the whole text, which is the grammar and nothing else.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import { Response } from '#sluice/http/fetch/response.js';
+import { sleep } from '#sluice/threads/sleep.js';
+import { get, post, received, World } from './world.js';
+
+const toChunked = 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n';
+
+/** What a handler that reads the body answers to it, the body as bytes, and the statuses of what follows. */
+async function send(
+  text: string,
+  network: SimulatedOptions,
+): Promise<{ status: number; body: string; others: number[] }> {
+  const world = await World.open(
+    { fetch: async (request) => new Response(new Uint8Array(await request.arrayBuffer())), allowHalfOpen: true },
+    network,
+  );
+  const exchanged = world.client(function* (connection) {
+    yield* connection.writer.write(Buffer.from(toChunked + text, 'latin1'));
+    yield* connection.writer.end();
+    return yield* received(connection);
+  });
+  await world.pass();
+  await world.close();
+  assert.deepEqual(world.errors, []);
+  const [first, ...others] = (await exchanged).responses;
+  return { status: first.status, body: first.body, others: others.map(({ status }) => status) };
+}
+
+const tchar = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]";
+const quoted = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t \\x21-\\x7e\\x80-\\xff])*"';
+const sizeLine = new RegExp(
+  `^([0-9a-fA-F]+)(?:[ \\t]*;[ \\t]*${tchar}+(?:[ \\t]*=[ \\t]*(?:${tchar}+|${quoted}))?)*\\r\\n`,
+);
+const trailers = new RegExp(`^(?:${tchar}+:[\\t \\x21-\\x7e\\x80-\\xff]*\\r\\n)*\\r\\n`);
+
+/** RFC 9112 §7.1. @returns the data and what follows the body, or undefined if it is none */
+function decode(text: string): { data: string; rest: string } | undefined {
+  let rest = text;
+  let data = '';
+  for (;;) {
+    const line = sizeLine.exec(rest);
+    if (line === null) return undefined;
+    rest = rest.slice(line[0].length);
+    const size = Number.parseInt(line[1], 16);
+    if (size === 0) {
+      const end = trailers.exec(rest);
+      return end === null ? undefined : { data, rest: rest.slice(end[0].length) };
+    }
+    if (rest.slice(size, size + 2) !== '\r\n') return undefined;
+    data += rest.slice(0, size);
+    rest = rest.slice(size + 2);
+  }
+}
+
+const token = fc.stringMatching(/^[a-z0-9!~]{1,5}$/);
+const data = fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
+const extensions = fc
+  .array(
+    fc.tuple(
+      token,
+      fc.option(
+        fc.oneof(
+          token,
+          token.map((text) => `"${text};\\""`),
+        ),
+      ),
+    ),
+    { maxLength: 2 },
+  )
+  .map((list) => list.map(([name, value]) => (value === null ? `;${name}` : ` ; ${name} = ${value}`)).join(''));
+const chunk = fc
+  .record({ data, extensions, zeros: fc.integer({ min: 0, max: 3 }) })
+  .map((it) => `${'0'.repeat(it.zeros)}${it.data.length.toString(16)}${it.extensions}\r\n${it.data}\r\n`);
+const trailer = fc.tuple(token, token).map(([name, value]) => `${name}: ${value}\r\n`);
+const message = fc
+  .tuple(fc.array(chunk, { maxLength: 4 }), fc.array(trailer, { maxLength: 2 }))
+  .map(([chunks, fields]) => `${chunks.join('')}0\r\n${fields.join('')}\r\n`);
+const change = fc.record({
+  at: fc.nat(),
+  remove: fc.integer({ min: 0, max: 3 }),
+  insert: fc.constantFrom('', '\r', '\n', ' ', ';', '0', 'f', '\0', '"', 'x:'),
+});
+
+test('a body in chunks is read as the grammar says, or refused, however it is cut', async () => {
+  const seeds = fc.integer({ min: 0, max: 1000 });
+  const property = fc.asyncProperty(
+    message,
+    fc.option(change),
+    seeds,
+    fc.boolean(),
+    async (whole, changed, seed, drips) => {
+      const place = (changed?.at ?? 0) % (whole.length + 1);
+      const text =
+        changed === null ? whole : whole.slice(0, place) + changed.insert + whole.slice(place + changed.remove);
+      const expected = decode(text);
+      const { status, body, others } = await send(text, drips ? { pieces: 1, latency: 0.01 } : { seed });
+      if (expected === undefined) {
+        assert.ok(status === 400 || status === 413, `${status} ${body}`);
+      } else {
+        assert.deepEqual([status, body], [200, expected.data]);
+        // What was taken out of the size line may leave data behind the body, which are no request.
+        assert.deepEqual(others, /^(\r\n)*\r?$/.test(expected.rest) ? [] : [400]);
+      }
+    },
+  );
+  await fc.assert(property, { numRuns: 500 });
+});
+
+test('a body is kept back by its client: the handler that reads it gets nothing, and does not spin', async () => {
+  let pulled = 0;
+  const world = await World.open({
+    fetch: async (request) => {
+      if (request.body !== null) for await (const piece of request.body) pulled += piece.length;
+      return new Response('done');
+    },
+  });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(post('/', 'abcdef').slice(0, -3));
+    yield* sleep(1000);
+    yield* connection.writer.write('def');
+    yield* connection.writer.end();
+    return yield* received(connection);
+  });
+  await world.pass(900);
+  const { turns } = world.layer;
+  assert.equal(pulled, 3);
+  await world.pass(90);
+  assert.equal(world.layer.turns, turns, 'no turn is taken while nothing happens');
+  await world.pass();
+  assert.equal((await client).responses[0].body, 'done');
+  await world.close();
+});
+
+test('a handler that does not read a body holds back its client', async () => {
+  let release = () => {};
+  const world = await World.open(
+    {
+      fetch: () =>
+        new Promise((resolve) => {
+          release = () => resolve(new Response('late'));
+        }),
+    },
+    { latency: 0.01, capacity: 4096 },
+  );
+  let written = 0;
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(post('/', 'x'.repeat(1_000_000)).slice(0, 100));
+    for (; written < 900_000; written += 1000) yield* connection.writer.write('x'.repeat(1000));
+  });
+  client.catch(() => {});
+  await world.pass(5000);
+  assert.ok(written < 300_000, `${written} bytes have been taken of a body that nobody reads`);
+  release();
+  await world.pass();
+  await world.close();
+});
+
+test('a body that is read after its request was answered is refused, not taken for empty', async () => {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  let first: Uint8Array | undefined;
+  const world = await World.open({
+    fetch: async (request) => {
+      if (request.method === 'GET') return new Response('next');
+      reader = request.body?.getReader();
+      first = (await reader?.read())?.value;
+      return new Response('done');
+    },
+  });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(post('/', 'abcdef').slice(0, -3));
+    yield* sleep(100);
+    yield* connection.writer.write(`def${get('/')}`);
+    yield* connection.writer.end();
+    return yield* received(connection);
+  });
+  await world.pass();
+  assert.deepEqual(
+    (await client).responses.map(({ body }) => body),
+    ['done', 'next'],
+  );
+  assert.equal(first?.length, 3);
+  await assert.rejects(reader?.read() ?? Promise.resolve(), { code: 'ERR_CLOSED' });
+  await world.close();
+});
+
+test('a body that nobody has read cannot be read once its request is over', async () => {
+  let text: (() => Promise<string>) | undefined;
+  const world = await World.open({
+    fetch: (request) => {
+      text = () => request.text();
+      return new Response('done');
+    },
+  });
+  const client = world.exchange(post('/', 'abc', 'connection: close'));
+  await world.pass();
+  assert.equal((await client).responses[0].body, 'done');
+  await assert.rejects(text?.() ?? Promise.resolve(), Error);
+  await world.close();
+});
+
+test('reading a body whose client resets the connection rejects, and onError is not told', async () => {
+  const caught: unknown[] = [];
+  const world = await World.open({
+    fetch: async (request) => {
+      try {
+        return new Response(await request.text());
+      } catch (error) {
+        caught.push(error);
+        throw error;
+      }
+    },
+  });
+  await Promise.all([
+    world.client(function* (connection) {
+      yield* connection.writer.write(post('/', 'abcdef').slice(0, -3));
+      yield* sleep(100);
+      connection.reset();
+    }),
+    world.pass(),
+  ]);
+  assert.equal(caught.length, 1);
+  assert.ok(caught[0] instanceof Error);
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});

@@ -1,0 +1,356 @@
+// Every timeout, on virtual time: when it passes, and what it must not cut off. And closing, which has one too.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Connection } from '#sluice/connection/connection.js';
+import { Response } from '#sluice/http/fetch/response.js';
+import { stream } from '#sluice/http/stream.js';
+import { sleep } from '#sluice/threads/sleep.js';
+import type { Task } from '#sluice/threads/task.js';
+import { type Exchanged, get, post, received, World } from './world.js';
+
+const hello = () => new Response('hello');
+
+/** When it happened, but for the latency of the network and the tick of the timers, which are less than ten milliseconds. */
+const about = (time: number) => Math.floor(time / 10) * 10;
+
+test('idleTimeout: a new connection, and one between two requests, is closed without a word', async () => {
+  const world = await World.open({ fetch: hello, idleTimeout: 5000 });
+  const fresh = world.client((connection) => received(connection));
+  const used = world.client(function* (connection) {
+    yield* sleep(3000);
+    yield* connection.writer.write(get('/'));
+    yield* sleep(4000);
+    yield* connection.writer.write(get('/'));
+    return yield* received(connection);
+  });
+  await world.pass();
+  assert.equal(about((await fresh).at), 5000);
+  assert.equal((await used).responses.length, 2);
+  assert.equal(about((await used).at), 12_000);
+  await world.close();
+});
+
+test('idleTimeout does not touch a handler, however long it takes', async () => {
+  const world = await World.open({
+    idleTimeout: 1000,
+    *fetch() {
+      yield* sleep(60_000);
+      return hello();
+    },
+  });
+  const client = world.exchange(get('/', 'connection: close'));
+  await world.pass();
+  assert.equal((await client).responses[0].body, 'hello');
+  await world.close();
+});
+
+test('headTimeout: counted from the first byte of a head to its last, however it drips', async () => {
+  const world = await World.open({ fetch: hello, headTimeout: 5000, bodyTimeout: 1000 });
+  const drip = (pause: number) =>
+    world.client(function* (connection) {
+      yield* sleep(1000);
+      for (const byte of get('/', 'connection: close').slice(0, 40)) {
+        if (connection.reader.buffered > 0 || connection.reader.finished) break;
+        yield* connection.writer.write(byte);
+        yield* sleep(pause);
+      }
+      yield* connection.writer.write(get('/', 'connection: close').slice(40));
+      return yield* received(connection);
+    });
+  const slow = drip(200);
+  const fast = drip(100);
+  await world.pass();
+  assert.deepEqual(
+    (await slow).responses.map(({ status }) => status),
+    [408],
+  );
+  assert.equal((await slow).ending, 'FIN');
+  assert.deepEqual(
+    (await fast).responses.map(({ status }) => status),
+    [200],
+  );
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
+
+test('headTimeout is not shortened by bodyTimeout', async () => {
+  const world = await World.open({ fetch: hello, headTimeout: 10_000, bodyTimeout: 1000 });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write('GET / HTTP/1.1\r\n');
+    yield* sleep(9000);
+    yield* connection.writer.write('host: a\r\nconnection: close\r\n\r\n');
+    return yield* received(connection);
+  });
+  await world.pass();
+  assert.deepEqual(
+    (await client).responses.map(({ status }) => status),
+    [200],
+  );
+  await world.close();
+});
+
+test('bodyTimeout: counted anew from each piece of a body', async () => {
+  const world = await World.open({ fetch: async (request) => new Response(await request.text()), bodyTimeout: 5000 });
+  const upload = (pause: number) =>
+    world.client(function* (connection) {
+      yield* connection.writer.write(post('/', 'abc', 'connection: close').slice(0, -3));
+      for (const byte of 'abc') {
+        yield* sleep(pause);
+        yield* connection.writer.write(byte);
+      }
+      return yield* received(connection);
+    });
+  const slow = upload(4900);
+  const stalled = world.exchange(post('/', 'abc').slice(0, -1));
+  await world.pass();
+  assert.deepEqual(
+    (await slow).responses.map(({ body }) => body),
+    ['abc'],
+  );
+  assert.deepEqual(
+    (await stalled).responses.map(({ status }) => status),
+    [408],
+  );
+  assert.equal(about((await stalled).at), 5000);
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
+
+/** A client that takes some bytes now and then, and after a minute and a half all the rest. */
+function* takingLittle(connection: Connection, pause: number): Task<Exchanged> {
+  const { layer } = connection.network;
+  for (const until = connection.network.scheduler.now + 90_000; connection.network.scheduler.now < until; ) {
+    if (!connection.closed) layer.pauseReading(connection.slot);
+    yield* sleep(pause);
+    if (!connection.closed) layer.resumeReading(connection.slot);
+    yield* sleep(10);
+  }
+  return yield* received(connection);
+}
+
+test('writeTimeout: a client that takes nothing is reset, one that takes a little is not', async () => {
+  const left: string[] = [];
+  const world = await World.open(
+    {
+      fetch: (request) =>
+        stream(function* (out) {
+          try {
+            for (let i = 0; i < 20; i++) yield* out.write('x'.repeat(10_000));
+          } finally {
+            left.push(`${new URL(request.url).pathname} ${about(world.now)}`);
+          }
+        }),
+      writeTimeout: 5000,
+    },
+    { latency: 10, pieces: 'whole', capacity: 1024 },
+  );
+  const deaf = world.client(function* (connection) {
+    yield* connection.writer.write(get('/deaf'));
+    connection.network.layer.pauseReading(connection.slot);
+    yield* sleep(20_000);
+    return connection.reason?.code;
+  });
+  const slow = world.client(function* (connection) {
+    yield* connection.writer.write(get('/slow', 'connection: close'));
+    return yield* takingLittle(connection, 4000);
+  });
+  await world.pass();
+  assert.equal(await deaf, 'ECONNRESET');
+  assert.match(
+    left[0],
+    /^\/deaf 100[0-9]0$/,
+    'the system took the first bytes, and nothing for 5 s after that was found',
+  );
+  assert.equal((await slow).responses[0].body.length, 200_000);
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
+
+for (const [name, fields] of [
+  ['idleTimeout and lingerTimeout', []],
+  ['lingerTimeout', ['connection: close']],
+] as const) {
+  test(`${name}: a client that is still taking its response is not cut off`, async () => {
+    const world = await World.open(
+      { fetch: () => new Response('x'.repeat(60_000)), idleTimeout: 5000, lingerTimeout: 5000 },
+      { latency: 10, pieces: 'whole', capacity: 1024 },
+    );
+    const client = world.client(function* (connection) {
+      yield* connection.writer.write(get('/', ...fields));
+      return yield* takingLittle(connection, 2000);
+    });
+    await world.pass();
+    const { responses, ending } = await client;
+    assert.equal(responses[0]?.body.length, 60_000);
+    assert.equal(ending, 'FIN');
+    await world.close();
+  });
+}
+
+test('lingerTimeout: a client that neither ends nor takes anything is reset', async () => {
+  const world = await World.open({ fetch: hello, lingerTimeout: 5000 });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(get('/', 'connection: close'));
+    const first = yield* received(connection);
+    yield* sleep(20_000);
+    return { first, isClosed: connection.closed, reason: connection.reason?.code };
+  });
+  await world.pass(6000);
+  assert.equal(world.server.connections.total, 0);
+  await world.pass();
+  const { first, isClosed, reason } = await client;
+  assert.equal(first.responses.length, 1);
+  assert.equal(isClosed, true);
+  assert.equal(reason, 'ECONNRESET');
+  await world.close();
+});
+
+test('lingerTimeout holds though a body was being read when its handler failed', async () => {
+  const world = await World.open({
+    lingerTimeout: 5000,
+    fetch: async (request) => {
+      await Promise.all([request.text(), Promise.reject(new Error('the handler fails'))]);
+      return hello();
+    },
+  });
+  world.client(function* (connection) {
+    yield* connection.writer.write(post('/', 'abc').slice(0, -1));
+    const first = yield* received(connection);
+    yield* sleep(1_000_000);
+    return first;
+  });
+  await world.pass(6000);
+  assert.equal(world.server.connections.total, 0);
+  await world.pass();
+  await world.close();
+});
+
+// Closing.
+
+test('close: idle connections end at once, requests in flight finish, and their connections close', async () => {
+  const world = await World.open({
+    *fetch() {
+      yield* sleep(3000);
+      return hello();
+    },
+  });
+  const idle = world.client((connection) => received(connection));
+  const busy = world.exchange(get('/'));
+  const streaming = world.client(function* (connection) {
+    yield* connection.writer.write(get('/'));
+    return yield* received(connection);
+  });
+  await world.pass(1000);
+  const closing = world.server.close();
+  await world.pass();
+  await closing;
+  assert.equal(about((await idle).at), 1000);
+  assert.equal((await busy).responses[0].body, 'hello');
+  assert.ok((await busy).responses[0].fields.some(([name, value]) => name === 'connection' && value === 'close'));
+  assert.equal(about((await busy).at), 3000);
+  await streaming;
+  await world.close();
+});
+
+test('close: a response that was under way with keep-alive ends its connection too', async () => {
+  const world = await World.open({
+    fetch: () =>
+      stream(function* (out) {
+        yield* out.write('a');
+        yield* sleep(2000);
+        yield* out.write('b');
+      }),
+  });
+  const client = world.exchange(get('/'));
+  await world.pass(1000);
+  let closedAt = 0;
+  const closing = world.server.close({ deadline: 60_000 }).then(() => {
+    closedAt = world.now;
+  });
+  await world.pass();
+  await closing;
+  assert.equal((await client).responses[0].body, 'ab');
+  assert.equal(about((await client).at), 2000);
+  assert.equal(about(closedAt), 2000, 'nothing is waited for');
+  await world.close();
+});
+
+test('close: what has not finished at the deadline is unwound; its client gets 503, or an end that shows that something is missing', async () => {
+  const finals: string[] = [];
+  const world = await World.open({
+    *fetch(request) {
+      try {
+        if (request.url.endsWith('/thread')) yield* sleep(60_000);
+      } finally {
+        finals.push('thread');
+      }
+      return stream(function* (out) {
+        try {
+          yield* out.write('some');
+          yield* sleep(60_000);
+        } finally {
+          finals.push('stream');
+        }
+      });
+    },
+  });
+  const thread = world.exchange(get('/thread'));
+  const chunked = world.exchange(get('/stream'));
+  const untilClose = world.exchange('GET /stream HTTP/1.0\r\n\r\n');
+  const head = world.exchange('GET / HT');
+  await world.pass(1000);
+  const closing = world.server.close({ deadline: 2000 });
+  await world.pass();
+  await closing;
+  assert.deepEqual(
+    (await thread).responses.map(({ status }) => status),
+    [503],
+  );
+  assert.equal(about((await thread).at), 3000);
+  assert.deepEqual([(await chunked).responses, (await chunked).isCutShort], [[], true]);
+  assert.equal((await untilClose).ending, 'reset', 'FIN would be the end of a complete body');
+  assert.deepEqual((await head).responses, []);
+  assert.deepEqual(finals.sort(), ['stream', 'stream', 'thread', 'thread', 'thread']);
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
+
+test('close: an async handler that never answers does not hold it up beyond the deadline', async () => {
+  const world = await World.open({ fetch: () => new Promise(() => {}) });
+  const client = world.exchange(get('/'));
+  await world.pass(1000);
+  const closing = world.server.close({ deadline: 500 });
+  await world.pass();
+  await closing;
+  assert.deepEqual(
+    (await client).responses.map(({ status }) => status),
+    [503],
+  );
+  await world.close();
+});
+
+test('close: a head that is larger than a piece, cut short by the deadline, is not followed by another response', async () => {
+  const world = await World.open(
+    { fetch: () => new Response('x'.repeat(70_000), { headers: { 'x-large': 'y'.repeat(120_000) } }) },
+    { latency: 0.01, pieces: 'whole', capacity: 1024 },
+  );
+  let text = '';
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(get('/'));
+    connection.network.layer.pauseReading(connection.slot);
+    yield* sleep(3050);
+    if (connection.closed) return;
+    connection.network.layer.resumeReading(connection.slot);
+    for (let piece: Uint8Array | undefined; (piece = yield* connection.reader.read()) !== undefined; )
+      text += Buffer.from(piece).toString('latin1');
+  });
+  client.catch(() => {});
+  await world.pass(1000);
+  const closing = world.server.close({ deadline: 2000 });
+  await world.pass();
+  await closing;
+  assert.equal(text.split('HTTP/1.1 ').length <= 2, true, 'a status line within a field');
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
