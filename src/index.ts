@@ -1,5 +1,7 @@
 // The public face of sluice.
 
+/// <reference lib="esnext.disposable" preserve="true" />
+
 export { type ConnectOptions, connect } from './connection/connect.js';
 export { Connection } from './connection/connection.js';
 export { type AddressOptions, type ListenOptions, listen, type TcpServer } from './connection/listen.js';

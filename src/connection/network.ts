@@ -48,6 +48,11 @@ export interface Owner {
 const networks = new WeakMap<Scheduler, Network>();
 let shared: Network | undefined;
 
+/** What of a `Buffer` is used; `Buffer` itself would make every user of the types need those of Node. */
+export interface OutputMemory extends Uint8Array {
+  write(text: string, offset: number, encoding?: 'latin1' | 'utf8'): number;
+}
+
 export class Network implements EventSink, TimerTarget {
   readonly layer: EventLayer;
   readonly scheduler: Scheduler;
@@ -117,7 +122,7 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /** The layer's output as a Buffer, which has the fast ways to encode a string. */
-  get output(): Buffer {
+  get output(): OutputMemory {
     const { output } = this.layer;
     if (output !== this.#output) {
       this.#output = output;

@@ -183,7 +183,7 @@ export class Reader {
    */
   *readAll(limit: number): Task<Uint8Array> {
     checkCount('readAll', 'limit', limit);
-    const parts: Uint8Array[] = [];
+    const parts: Uint8Array<ArrayBuffer>[] = [];
     let length = 0;
     for (let view: Uint8Array | undefined; (view = yield* this.read()) !== undefined; ) {
       length += view.length;
@@ -338,14 +338,14 @@ export class Reader {
 }
 
 /** Unlike `slice`, also copies if the bytes are a `Buffer`. */
-export function copy(bytes: Uint8Array): Uint8Array {
+export function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const own = new Uint8Array(bytes.length);
   own.set(bytes);
   return own;
 }
 
 /** Joins copies of chunks into one array. */
-export function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
+export function concat(parts: readonly Uint8Array<ArrayBuffer>[], length: number): Uint8Array<ArrayBuffer> {
   if (parts.length === 1) return parts[0];
   const whole = new Uint8Array(length);
   let filled = 0;

@@ -2,11 +2,11 @@
 // the caller's again at once. The thread parks, flooded, when the high-water mark is reached: no more than that is ever queued
 // for a client that does not take it.
 
-import type { Buffer } from 'node:buffer';
 import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
 import { type Task, Wait } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import type { Connection } from './connection.js';
+import type { OutputMemory } from './network.js';
 
 /** Larger writes go out in pieces of this size, so that a piece never overshoots the high-water mark by more. */
 const pieceBytes = 16 * 1024;
@@ -117,7 +117,7 @@ export class Writer {
   }
 
   /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */
-  get output(): Buffer {
+  get output(): OutputMemory {
     return this.#connection.network.output;
   }
 

@@ -118,8 +118,8 @@ export class RequestBody implements IncomingBody {
   }
 
   /** The whole of the rest. @returns a copy. @throws as `read` */
-  *readAll(): Task<Uint8Array> {
-    const parts: Uint8Array[] = [];
+  *readAll(): Task<Uint8Array<ArrayBuffer>> {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
     let length = 0;
     for (let part: Uint8Array | undefined; (part = yield* this.read()) !== undefined; ) {
       parts.push(copy(part));
@@ -140,7 +140,7 @@ export class RequestBody implements IncomingBody {
     return true;
   }
 
-  bytes(): Promise<Uint8Array> {
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#inThread(() => this.readAll());
   }
 

@@ -5,7 +5,7 @@
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
 
 /** What the sender gets: text still to be encoded, bytes that it now owns, a stream that nobody has read, or a thread. */
-export type Content = null | string | Uint8Array | ReadableStream<Uint8Array> | ThreadBody;
+export type Content = null | string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | ThreadBody;
 
 /** A body that a green thread writes. This folder only carries it; http/ starts it, and `stream()` makes it. */
 export class ThreadBody<Start = unknown> {
@@ -25,7 +25,7 @@ export interface IncomingBody {
   /** True once any of it was read or asked for. */
   readonly used: boolean;
   /** The whole body, which the caller then owns; rejects if the client leaves or a limit is exceeded. */
-  bytes(): Promise<Uint8Array>;
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
   /** The body as it comes, pulled. Called at most once, and never together with `bytes`. */
   stream(): ReadableStream<Uint8Array>;
 }
@@ -33,7 +33,7 @@ export interface IncomingBody {
 export type BodyInit =
   | string
   | ArrayBuffer
-  | NodeJS.ArrayBufferView
+  | ArrayBufferView
   | Blob
   | FormData
   | URLSearchParams
@@ -90,7 +90,7 @@ export class PlatformBody implements IncomingBody {
     return this.#message.bodyUsed;
   }
 
-  async bytes(): Promise<Uint8Array> {
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return new Uint8Array(await this.#message.arrayBuffer());
   }
 
@@ -156,7 +156,7 @@ export class Body {
     return source instanceof Blob || isIncoming(source) ? watched(open(source)) : source;
   }
 
-  async bytes(): Promise<Uint8Array> {
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return allBytes(this.spend());
   }
 
@@ -234,7 +234,7 @@ function decoded(text: string): string {
   return whole.charCodeAt(0) === 0xfeff ? whole.slice(1) : whole;
 }
 
-async function allBytes(source: Source | null): Promise<Uint8Array> {
+async function allBytes(source: Source | null): Promise<Uint8Array<ArrayBuffer>> {
   if (source === null) return new Uint8Array(0);
   if (typeof source === 'string') return encoder.encode(source);
   if (source instanceof Uint8Array) return source;
@@ -242,7 +242,7 @@ async function allBytes(source: Source | null): Promise<Uint8Array> {
   return isIncoming(source) ? source.bytes() : readToEnd(open(source));
 }
 
-async function readToEnd(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+async function readToEnd(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
   const reader = stream.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;

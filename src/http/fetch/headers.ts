@@ -236,19 +236,19 @@ export class Headers {
     }
   }
 
-  keys(): HeadersIterator<string> {
+  keys(): ReturnType<globalThis.Headers['keys']> {
     return new HeadersIterator(this, ([name]) => name);
   }
 
-  values(): HeadersIterator<string> {
+  values(): ReturnType<globalThis.Headers['values']> {
     return new HeadersIterator(this, ([, value]) => value);
   }
 
-  entries(): HeadersIterator<[string, string]> {
+  entries(): ReturnType<globalThis.Headers['entries']> {
     return new HeadersIterator(this, ([name, value]) => [name, value]);
   }
 
-  declare readonly [Symbol.iterator]: () => HeadersIterator<[string, string]>;
+  declare readonly [Symbol.iterator]: () => ReturnType<globalThis.Headers['entries']>;
 
   get [Symbol.toStringTag](): 'Headers' {
     return 'Headers';

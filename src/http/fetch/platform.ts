@@ -1,9 +1,9 @@
 // The platform's own fetch classes as they were when this module was first loaded, and the one helper that makes a light
 // class pass for the platform's. Called by the other files of this folder; nothing else needs the heavy classes by name.
 
-export const PlatformHeaders = globalThis.Headers;
-export const PlatformRequest = globalThis.Request;
-export const PlatformResponse = globalThis.Response;
+export const PlatformHeaders: typeof globalThis.Headers = globalThis.Headers;
+export const PlatformRequest: typeof globalThis.Request = globalThis.Request;
+export const PlatformResponse: typeof globalThis.Response = globalThis.Response;
 export type PlatformHeaders = InstanceType<typeof PlatformHeaders>;
 export type PlatformRequest = InstanceType<typeof PlatformRequest>;
 export type PlatformResponse = InstanceType<typeof PlatformResponse>;

@@ -125,7 +125,7 @@ export class Request {
     }
   }
 
-  get body(): ReadableStream<Uint8Array> | null {
+  get body(): globalThis.Request['body'] {
     return bodyOf(this).stream;
   }
 
@@ -209,7 +209,7 @@ export class Request {
     return bodyOf(this).blob(this.headers.get('content-type'));
   }
 
-  bytes(): Promise<Uint8Array> {
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return bodyOf(this).bytes();
   }
 

@@ -123,7 +123,7 @@ export class Response {
     return response;
   }
 
-  get body(): ReadableStream<Uint8Array> | null {
+  get body(): globalThis.Response['body'] {
     return this.#body.stream;
   }
 
@@ -168,7 +168,7 @@ export class Response {
     return this.#body.blob(getField(this.#fields, 'content-type'));
   }
 
-  bytes(): Promise<Uint8Array> {
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#body.bytes();
   }
 
