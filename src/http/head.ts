@@ -351,7 +351,7 @@ function bareCr(): Refusal {
 }
 
 /** Hosts that have been seen and are well-formed: nearly every request repeats one. Bounded, and emptied when full. */
-const knownHosts = new Set<string>(['']);
+const knownHosts = new Set<string>();
 const knownHostsLimit = 256;
 
 /** Refuses what is no host and port (RFC 9110 §7.2, RFC 3986 §3.2): the URL of the request is made of it. An empty one is allowed. */
@@ -361,7 +361,7 @@ function checkAuthority(bytes: Uint8Array, from: number, to: number): void {
     if ((classes[bytes[at]] & HOST) === 0) throw badHost();
     host += String.fromCharCode(bytes[at]);
   }
-  if (knownHosts.has(host)) return;
+  if (host === '' || knownHosts.has(host)) return;
   if (!/^(\[[0-9a-fA-F:.]+\]|[^[\]:]+)(:[0-9]*)?$/.test(host) || !URL.canParse(`http://${host}/`)) throw badHost();
   if (knownHosts.size >= knownHostsLimit) knownHosts.clear();
   knownHosts.add(host);

@@ -129,6 +129,15 @@ test('whatever limit is passed first is the one that is named', () => {
   assert.deepEqual(parse(`GET / HTTP/1.1\r\n${'x: y\r\n'.repeat(60)}`, [], own), { status: 431 });
 });
 
+test('hosts are judged alike, however many others have been seen', () => {
+  const host = (text: string) => parse(`GET / HTTP/1.1\r\nhost:${text}\r\n\r\n`);
+  for (let i = 0; i < 1000; i++) {
+    assert.ok(complete(host(`host-${i}`)));
+    assert.ok(complete(host('')));
+    assert.deepEqual(host('a:x'), { status: 400 });
+  }
+});
+
 /** Valid heads. */
 const heads = fc
   .record({

@@ -1,0 +1,79 @@
+// How responses are framed: every combination of method, version, status and content.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { BodyInit } from '#sluice/http/fetch/body.js';
+import { Response } from '#sluice/http/fetch/response.js';
+import { stream } from '#sluice/http/stream.js';
+import { field, fieldValues } from './client.js';
+import { World } from './world.js';
+
+type ContentName = 'none' | 'text' | 'bytes' | 'large' | 'readable' | 'thread';
+const contents: Record<ContentName, () => BodyInit | null> = {
+  none: () => null,
+  text: () => 'content',
+  bytes: () => Buffer.from('content'),
+  large: () => 'c'.repeat(10_000),
+  readable: () =>
+    new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(Buffer.from('content'));
+        controller.close();
+      },
+    }),
+  thread: () => null,
+};
+
+const streamed = (content: ContentName) => content === 'readable' || content === 'thread';
+
+function respond(content: ContentName, status: number, length: string | null): Response {
+  const headers: Record<string, string> = length === null ? {} : { 'content-length': length };
+  const init = { status, headers };
+  if (content === 'thread') {
+    return stream(function* (out) {
+      yield* out.write('content');
+    }, init);
+  }
+  return new Response(contents[content](), init);
+}
+
+for (const method of ['GET', 'HEAD', 'POST'])
+  for (const version of ['1.1', '1.0', '1.0 with keep-alive'])
+    for (const status of [200, 204, 205, 304, 404, 500])
+      for (const content of Object.keys(contents) as ContentName[])
+        for (const declared of [false, true]) {
+          const bodiless = status === 204 || status === 205 || status === 304;
+          if (bodiless && content !== 'none') continue; // Response refuses to be made
+          const size = content === 'none' ? 0 : content === 'large' ? 10_000 : 7;
+          const name = `${method}, HTTP/${version}, status ${status}, content ${content}${declared ? ', its length declared' : ''}`;
+
+          test(name, async () => {
+            const world = await World.open({ fetch: () => respond(content, status, declared ? String(size) : null) });
+            const fields = version === '1.0 with keep-alive' ? 'connection: keep-alive\r\n' : '';
+            const one = `${method} / HTTP/${version.slice(0, 3)}\r\nhost: a\r\n${fields}\r\n`;
+            const client = world.exchange(`${one}GET /last HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`, method);
+            await world.pass();
+            const { responses, ending } = await client;
+            const [response] = responses;
+            assert.equal(ending, 'FIN');
+            assert.equal(response.status, status);
+
+            const isHead = method === 'HEAD';
+            const untilClose = version !== '1.1' && streamed(content) && !declared;
+            const stays = version !== '1.0' && !untilClose;
+            assert.equal(responses.length, stays ? 2 : 1, 'whether the next request is answered');
+            assert.equal(response.body.length, isHead ? 0 : size);
+            const connection = !stays ? 'close' : version === '1.1' ? undefined : 'keep-alive';
+            assert.equal(field(response, 'connection'), connection);
+            const chunked = version === '1.1' && streamed(content) && !declared;
+            assert.deepEqual(fieldValues(response, 'transfer-encoding'), chunked ? ['chunked'] : []);
+            const lengths = () => {
+              if (status === 204) return [];
+              if (status === 304) return declared ? ['0'] : [];
+              return streamed(content) && !declared ? [] : [String(size)];
+            };
+            assert.deepEqual(fieldValues(response, 'content-length'), lengths());
+            assert.deepEqual(world.errors, []);
+            await world.close();
+          });
+        }
