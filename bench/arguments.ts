@@ -1,0 +1,53 @@
+// The command line.
+
+import { parseArgs } from 'node:util';
+
+export const usage = `npm run bench -- [scenario …] [options]
+
+  scenario            hello, idle, slow, flood, growth, fan-out, switching; all of them if none is named
+  --quick             each in a shorter form
+  --peers a,b,…       only these peers (the floor always takes part)
+  --layer a,b,…       only these event layers of sluice: uring, epoll, portable
+  --help              this
+`;
+
+export interface Arguments {
+  scenarios: string[];
+  quick: boolean;
+  help: boolean;
+  peers: string[] | undefined;
+  layers: string[] | undefined;
+}
+
+/** @throws {Error} for a word or an option that is not known */
+export function parseArguments(
+  args: string[],
+  known: { scenarios: readonly string[]; peers: readonly string[]; layers: readonly string[] },
+): Arguments {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      peers: { type: 'string' },
+      layer: { type: 'string' },
+    },
+  });
+  check('scenario', positionals, known.scenarios);
+  const peers = list(values.peers);
+  const layers = list(values.layer);
+  check('peer', peers ?? [], known.peers);
+  check('event layer', layers ?? [], known.layers);
+  return { scenarios: positionals, quick: values.quick, help: values.help, peers, layers };
+}
+
+function list(text: string | undefined): string[] | undefined {
+  return text?.split(',').filter((word) => word !== '');
+}
+
+function check(what: string, words: readonly string[], known: readonly string[]): void {
+  for (const word of words) {
+    if (!known.includes(word)) throw new Error(`unknown ${what} ${word}; expected some of ${known.join(', ')}`);
+  }
+}

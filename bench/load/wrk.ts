@@ -1,0 +1,94 @@
+// The closed-loop load: wrk, on the core that is not the server's.
+
+import { join } from 'node:path';
+import { versionOf } from '../machine.js';
+import { folder } from '../paths.js';
+import { loadCore, output } from '../processes.js';
+import type { Server } from './server.js';
+
+/** How wrk is had where it is missing. */
+export const wrkHint = 'wrk is missing; it is the load of the closed-loop scenarios (on Debian: apt-get install wrk)';
+
+export function wrkVersion(): string | undefined {
+  return versionOf('wrk', '--version')?.split(' Copyright')[0];
+}
+
+export interface LoadOptions {
+  connections: number;
+  /** Requests that are sent at a time on each connection. */
+  pipelined?: number;
+  /** Whole seconds: wrk knows no others. */
+  seconds: number;
+}
+
+/** What a load has brought about. */
+export interface LoadFigures {
+  /** CPU microseconds of the server for each request. */
+  cpu: number;
+  /** Requests a second. */
+  throughput: number;
+  /** Microseconds from a request to its answer. */
+  p50: number;
+  p99: number;
+}
+
+interface Summary {
+  requests: number;
+  microseconds: number;
+  bytes: number;
+  p50: number;
+  p99: number;
+  connect: number;
+  read: number;
+  write: number;
+  timeout: number;
+  status: number;
+}
+
+/** Answers may differ so much in length from the one that was looked at; there may be half an answer for each connection. */
+const lengthTolerance = 0.02;
+
+/** Loads a server with `GET /`. Problems are told and not thrown: the figures may still show what happened. */
+export async function load(
+  server: Server,
+  options: LoadOptions,
+): Promise<{ figures: LoadFigures; seconds: number; cpuSeconds: number; problems: string[] }> {
+  const { connections, pipelined = 1, seconds } = options;
+  const before = server.cpu();
+  const command = [
+    'wrk',
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '-s',
+    join(folder, 'load', 'wrk.lua'),
+    server.url,
+  ];
+  if (pipelined > 1) command.push('--', String(pipelined));
+  const printed = await output(command, { core: loadCore });
+  const cpuSeconds = server.cpu() - before;
+  const summary = JSON.parse(printed.trim().split('\n').at(-1) ?? '') as Summary;
+  const figures = {
+    cpu: (cpuSeconds * 1e6) / summary.requests,
+    throughput: (summary.requests * 1e6) / summary.microseconds,
+    p50: summary.p50,
+    p99: summary.p99,
+  };
+  return { figures, seconds: summary.microseconds / 1e6, cpuSeconds, problems: problemsOf(summary, server, options) };
+}
+
+function problemsOf(summary: Summary, server: Server, { connections, pipelined = 1 }: LoadOptions): string[] {
+  const problems = server.problems();
+  const { requests, bytes } = summary;
+  if (requests === 0) problems.push('no request was answered');
+  if (summary.status > 0) problems.push(`${summary.status} of ${requests} answers were not 2xx`);
+  for (const kind of ['connect', 'read', 'write', 'timeout'] as const) {
+    if (summary[kind] > 0) problems.push(`${summary[kind]} connections had a ${kind} error`);
+  }
+  const expected = requests * server.answerBytes;
+  const allowed = expected * lengthTolerance + connections * pipelined * server.answerBytes;
+  if (Math.abs(bytes - expected) > allowed) {
+    problems.push(`${requests} answers had ${bytes} bytes; ${expected} were expected`);
+  }
+  return problems;
+}

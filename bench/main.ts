@@ -1,0 +1,102 @@
+// The bench's command: finds the peers, runs the scenarios, prints the tables, and writes the JSON, the charts and the page.
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArguments, usage } from './arguments.js';
+import { wrkHint, wrkVersion } from './load/wrk.js';
+import { describeMachine, versionOf } from './machine.js';
+import { figuresFolder, performancePage, resultsFolder } from './paths.js';
+import { findPeers, layerNames, node, peerNames } from './peers.js';
+import { endAll } from './processes.js';
+import { compareRatios } from './report/agreement.js';
+import { renderChart } from './report/chart.js';
+import { problemLines, renderPage, renderScenario } from './report/page.js';
+import type { Results } from './results.js';
+import { runScenarios } from './run.js';
+import { scenarios } from './scenarios/index.js';
+
+process.once('exit', endAll);
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.once(signal, () => process.exit(code));
+}
+
+const command = process.argv.slice(2);
+const options = readArguments();
+const wrk = wrkVersion();
+const chosen = scenarios.filter(({ name }) => options.scenarios.length === 0 || options.scenarios.includes(name));
+const runnable = chosen.filter((scenario) => wrk !== undefined || !scenario.wrk);
+if (wrk === undefined) {
+  const left = chosen.filter((scenario) => scenario.wrk).map(({ name }) => name);
+  if (left.length > 0) console.error(`bench: ${wrkHint}. Left out: ${left.join(', ')}`);
+}
+if (runnable.length === 0) process.exit(1);
+
+const begun = Date.now();
+const { peers, records } = findPeers(options.peers, options.layers);
+const samples = await runScenarios(runnable, peers, options.quick);
+const results: Results = {
+  format: 1,
+  date: new Date(begun).toISOString(),
+  command,
+  quick: options.quick,
+  seconds: (Date.now() - begun) / 1000,
+  machine: describeMachine(),
+  versions: { wrk: wrk ?? 'missing', 'Node of servers and crowd': versionOf(node, '--version') ?? '' },
+  peers: records,
+  scenarios: runnable.map(({ name, settings }) => ({ name, settings: settings(options.quick) })),
+  samples,
+  valid: samples.length > 0 && samples.every(({ problems }) => problems.length === 0),
+};
+
+for (const scenario of runnable) {
+  console.log(`\n## ${scenario.title} (${scenario.name})\n\n${renderScenario(scenario, results).join('\n')}`);
+}
+write();
+if (!results.valid) {
+  console.error(`\nbench: INVALID\n${problemLines(results).join('\n') || 'nothing was measured'}`);
+  process.exit(1);
+}
+
+function readArguments() {
+  try {
+    const known = { scenarios: scenarios.map(({ name }) => name), peers: peerNames, layers: layerNames };
+    const parsed = parseArguments(command, known);
+    if (!parsed.help) return parsed;
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}\n\n${usage}`);
+    process.exit(2);
+  }
+}
+
+/** Writes the JSON; and, if the run was a whole one, the charts and the page: they are not to be mixed from several runs. */
+function write(): void {
+  mkdirSync(resultsFolder, { recursive: true });
+  const latest = join(resultsFolder, 'latest.json');
+  if (existsSync(latest)) {
+    const before = JSON.parse(readFileSync(latest, 'utf8')) as Results;
+    for (const line of compareRatios(before, results, scenarios)) console.log(line);
+  }
+  writeFileSync(latest, `${JSON.stringify(results, undefined, 1)}\n`);
+  console.log('\nWritten: bench/results/latest.json');
+  if (options.scenarios.length > 0 || options.peers !== undefined || options.layers !== undefined) {
+    console.log(
+      'The charts and docs/performance.md are written by a run of everything: npm run bench, with or without --quick',
+    );
+    return;
+  }
+  mkdirSync(figuresFolder, { recursive: true });
+  const charts = new Set<string>();
+  for (const scenario of runnable) {
+    const chart = renderChart(scenario, results);
+    if (chart === undefined) continue;
+    charts.add(scenario.name);
+    writeFileSync(join(figuresFolder, `${scenario.name}.svg`), chart);
+  }
+  writeFileSync(performancePage, renderPage(results, runnable, charts));
+  console.log(`Written: docs/performance.md, docs/figures/ (${[...charts].join(', ')})`);
+}

@@ -1,0 +1,42 @@
+// From samples to what a table shows: medians, their spread, and ratios within a round.
+
+import type { Sample } from './results.js';
+
+/** What is known of one figure of one row. */
+export interface Figure {
+  median: number;
+  lowest: number;
+  highest: number;
+  count: number;
+}
+
+export function summarize(values: readonly number[]): Figure | undefined {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const [lowest] = sorted;
+  const highest = sorted.at(-1);
+  if (lowest === undefined || highest === undefined) return undefined;
+  const middle = (sorted.length - 1) / 2;
+  const below = sorted[Math.floor(middle)] ?? lowest;
+  const above = sorted[Math.ceil(middle)] ?? highest;
+  return { median: (below + above) / 2, lowest, highest, count: sorted.length };
+}
+
+/** A figure of a row, over the good samples of all rounds. */
+export function figureOf(samples: readonly Sample[], peer: string, key: string): Figure | undefined {
+  return summarize(good(samples, peer).map((sample) => sample.figures[key] ?? Number.NaN));
+}
+
+/** The ratio of a row's figure to the baseline's, each taken within a round. */
+export function ratioOf(samples: readonly Sample[], peer: string, baseline: string, key: string): Figure | undefined {
+  const base = good(samples, baseline);
+  return summarize(
+    good(samples, peer).map((sample) => {
+      const other = base.find(({ round }) => round === sample.round);
+      return (sample.figures[key] ?? Number.NaN) / (other?.figures[key] ?? Number.NaN);
+    }),
+  );
+}
+
+function good(samples: readonly Sample[], peer: string): Sample[] {
+  return samples.filter((sample) => sample.peer === peer && sample.problems.length === 0);
+}
