@@ -1074,3 +1074,18 @@ answers(
   [{ status: 200, body: 'abc' }, { status: 200 }],
   { isVirtual: true },
 );
+
+// What was once wrong.
+
+answers(
+  'HEAD with a body that is too large: a refusal without a body',
+  crlf('HEAD /plain HTTP/1.1', 'host: a', 'content-length: 11', ''),
+  { status: 413, body: '', method: 'HEAD', fields: closing },
+  { server: 'small', ending: 'closes' },
+);
+answers(
+  'a handler that throws behind a response that floods its client',
+  get('/large/65500') + get('/throw-plain') + smuggled,
+  [{ status: 200, body: 'x'.repeat(65_500) }, refusal(500)],
+  { ending: 'closes', errors: 1 },
+);

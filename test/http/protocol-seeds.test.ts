@@ -33,8 +33,10 @@ function runProcess(args: string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     // What the test runner puts into the environment would make the child report to it as a test file.
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    // Nor are source maps wanted there, which make every stack that is looked at cost a millisecond.
     const child = fork(fileURLToPath(new URL('seeds.js', import.meta.url)), args, {
       env,
+      execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     let told = '';
