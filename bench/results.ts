@@ -52,3 +52,13 @@ export interface Results {
   /** True if no sample has a problem. */
   valid: boolean;
 }
+
+/** The samples that a table of a scenario shows. */
+export function samplesOf(
+  results: Results,
+  scenario: { name: string },
+  table: { name: string; samples?: string },
+): Sample[] {
+  const name = table.samples ?? table.name;
+  return results.samples.filter((sample) => sample.scenario === scenario.name && sample.table === name);
+}

@@ -18,6 +18,8 @@ export interface Table {
   name: string;
   title: string;
   columns: Column[];
+  /** Shows the samples of this table of the scenario instead of its own. */
+  samples?: string;
   /** The rows, where they are not the peers. */
   rows?: { name: string; title: string }[];
   /** The row that ratios are taken to. Default: the floor. */

@@ -13,7 +13,7 @@ function* flood(): Generator<Uint8Array> {
 
 const handlers: Record<string, RequestListener> = {
   hello(_request, response) {
-    response.writeHead(200, { 'content-type': 'text/plain' });
+    response.setHeader('content-type', 'text/plain');
     response.end(hello);
   },
 
@@ -21,7 +21,7 @@ const handlers: Record<string, RequestListener> = {
     if (request.url === '/flood') {
       pipeline(Readable.from(flood()), response).catch(() => {}); // the client has left
     } else {
-      response.writeHead(200, { 'content-type': 'text/plain' });
+      response.setHeader('content-type', 'text/plain');
       response.end(hello);
     }
   },

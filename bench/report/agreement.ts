@@ -1,6 +1,6 @@
 // Whether two runs agree: every ratio of CPU for a unit of work, within 15 %.
 
-import type { Results } from '../results.js';
+import { type Results, samplesOf } from '../results.js';
 import type { Scenario } from '../scenario.js';
 import { ratioOf } from '../statistics.js';
 import { defaultBaseline } from './markdown.js';
@@ -14,8 +14,7 @@ export function compareRatios(before: Results, now: Results, scenarios: readonly
   const apart: string[] = [];
   for (const scenario of scenarios) {
     for (const table of scenario.tables) {
-      const of = (results: Results) =>
-        results.samples.filter((sample) => sample.scenario === scenario.name && sample.table === table.name);
+      const of = (results: Results) => samplesOf(results, scenario, table);
       const baseline = table.baseline ?? defaultBaseline;
       for (const { key, title } of table.columns.filter(({ cost }) => cost)) {
         for (const { name } of now.peers) {

@@ -1,7 +1,7 @@
 // A scenario's chart: for each charted column a panel of bars, one a row, with the spread as a whisker. Plain SVG, readable on
 // light and dark pages.
 
-import type { PeerRecord, Results, Sample } from '../results.js';
+import { type Results, samplesOf } from '../results.js';
 import type { Scenario } from '../scenario.js';
 import { type Figure, figureOf } from '../statistics.js';
 import type { Column, Table } from '../table.js';
@@ -30,11 +30,8 @@ const valueWidth = 80;
 
 /** @returns the SVG, or undefined if there is nothing to draw */
 export function renderChart(scenario: Scenario, results: Results): string | undefined {
-  const samples = results.samples.filter((sample) => sample.scenario === scenario.name);
   const panels = scenario.tables.flatMap((table) =>
-    table.columns
-      .filter((column) => column.chart)
-      .map((column) => panelOf(scenario, table, column, results.peers, samples)),
+    table.columns.filter((column) => column.chart).map((column) => panelOf(scenario, table, column, results)),
   );
   const drawn = panels.filter((panel) => panel.bars.length > 0);
   if (drawn.length === 0) return undefined;
@@ -46,24 +43,18 @@ export function renderChart(scenario: Scenario, results: Results): string | unde
   }
   const height = y + margin / 2;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
-<title>${escape(scenario.title)}</title>
+<title>${escaped(scenario.title)}</title>
 <rect width="${width}" height="${height}" rx="8" fill="#ffffff" stroke="#d8dce2"/>
-<text x="${margin}" y="${margin + 12}" font-size="16" font-weight="600" fill="#1b2330">${escape(scenario.title)}</text>
+<text x="${margin}" y="${margin + 12}" font-size="16" font-weight="600" fill="#1b2330">${escaped(scenario.title)}</text>
 ${parts.join('\n')}
 </svg>
 `;
 }
 
-function panelOf(
-  scenario: Scenario,
-  table: Table,
-  column: Column,
-  peers: readonly PeerRecord[],
-  samples: readonly Sample[],
-): Panel {
-  const own = samples.filter((sample) => sample.table === table.name);
-  const bars = rowsOf(table, peers).flatMap(({ name, title }): Bar[] => {
-    const figure = figureOf(own, name, column.key);
+function panelOf(scenario: Scenario, table: Table, column: Column, results: Results): Panel {
+  const samples = samplesOf(results, scenario, table);
+  const bars = rowsOf(table, results.peers).flatMap(({ name, title }): Bar[] => {
+    const figure = figureOf(samples, name, column.key);
     return figure === undefined ? [] : [{ title, own: /sluice|thread/.test(name), figure }];
   });
   const unit = column.unit === undefined ? '' : `, ${column.unit}`;
@@ -75,13 +66,13 @@ function renderPanel(panel: Panel, top: number): string {
   const room = width - margin * 2 - labels - valueWidth;
   const longest = Math.max(...panel.bars.map(({ figure }) => figure.highest), Number.MIN_VALUE);
   const x = (value: number) => margin + labels + (Math.max(0, value) / longest) * room;
-  const lines = [`<text x="${margin}" y="${top + 22}" font-weight="600" fill="#3a4556">${escape(panel.title)}</text>`];
+  const lines = [`<text x="${margin}" y="${top + 22}" font-weight="600" fill="#3a4556">${escaped(panel.title)}</text>`];
   for (const [i, { title, own, figure }] of panel.bars.entries()) {
     const y = top + titleHeight + i * (barHeight + gap);
     const middle = y + barHeight / 2;
     const end = x(figure.median);
     lines.push(
-      `<text x="${margin + labels - 8}" y="${middle + 4}" text-anchor="end" fill="#1b2330"${own ? ' font-weight="600"' : ''}>${escape(title)}</text>`,
+      `<text x="${margin + labels - 8}" y="${middle + 4}" text-anchor="end" fill="#1b2330"${own ? ' font-weight="600"' : ''}>${escaped(title)}</text>`,
       `<rect x="${margin + labels}" y="${y}" width="${round(end - margin - labels)}" height="${barHeight}" rx="2" fill="${own ? '#0b7a75' : '#9aa7b8'}"/>`,
       `<line x1="${round(x(figure.lowest))}" x2="${round(x(figure.highest))}" y1="${middle}" y2="${middle}" stroke="#1b2330"/>`,
       `<text x="${round(x(figure.highest) + 6)}" y="${middle + 4}" fill="#3a4556">${formatNumber(figure.median, panel.digits)}</text>`,
@@ -94,6 +85,6 @@ function round(value: number): string {
   return value.toFixed(1);
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }

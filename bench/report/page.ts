@@ -1,6 +1,6 @@
 // docs/performance.md, from the results alone.
 
-import type { Results } from '../results.js';
+import { type Results, samplesOf } from '../results.js';
 import type { Scenario } from '../scenario.js';
 import { formatNumber, renderTable } from './markdown.js';
 
@@ -58,9 +58,7 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
 /** The tables of a scenario, as lines of Markdown. */
 export function renderScenario(scenario: Scenario, results: Results): string[] {
   return scenario.tables.flatMap((table) => {
-    const samples = results.samples.filter(
-      (sample) => sample.scenario === scenario.name && sample.table === table.name,
-    );
+    const samples = samplesOf(results, scenario, table);
     return [`**${table.title}**`, '', renderTable(table, results.peers, samples), ''];
   });
 }

@@ -1,0 +1,72 @@
+// One process of the crowd: up to 15,000 clients on `connect()`, opened and counted as the bench orders. It ends, and all its
+// connections with it, when the bench ends it.
+
+import { type Connection, connect, Network, run, Semaphore, type Task } from 'sluice';
+import { clients, type Tally } from './clients.js';
+import { Histogram } from './histogram.js';
+import type { Kind, Order, Report } from './protocol.js';
+
+/** How many clients may be on their way at a time: fewer than any server's backlog. */
+const abreast = 100;
+
+const tally: Tally = { messages: 0, delays: new Histogram() };
+const failures = new Map<string, number>();
+const arriving = new Semaphore(abreast);
+let open = 0;
+
+/** A client's thread. `done` is called when it has arrived, or will not. */
+function* client(kind: Kind, port: number, done: () => void): Task<void> {
+  let arrived = false;
+  yield* arriving.acquire();
+  const here = () => {
+    arrived = true;
+    open++;
+    arriving.release();
+    done();
+  };
+  try {
+    const connection: Connection = yield* connect({ port, hostname: '127.0.0.1' });
+    yield* clients[kind](connection, here, tally);
+    throw new Error('the server ended the connection');
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    failures.set(message, (failures.get(message) ?? 0) + 1);
+  } finally {
+    if (arrived) open--;
+    else {
+      arriving.release();
+      done();
+    }
+  }
+}
+
+function openClients(kind: Kind, port: number, count: number): Promise<void> {
+  return new Promise((allDone) => {
+    let left = count;
+    const done = () => {
+      if (--left === 0) allDone();
+    };
+    const { scheduler } = Network.current();
+    for (let i = 0; i < count; i++) run(() => client(kind, port, done), { scheduler });
+  });
+}
+
+function report(): Report {
+  return {
+    open,
+    failures: Object.fromEntries(failures),
+    messages: tally.messages,
+    delays: tally.delays.entries(),
+    eventLayer: Network.current().layer.name,
+  };
+}
+
+process.on('message', async (order: Order) => {
+  if (order.order === 'open') await openClients(order.kind, order.port, order.count);
+  if (order.order === 'reset') {
+    tally.messages = 0;
+    tally.delays.clear();
+  }
+  process.send?.(report());
+});
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,74 @@
+// Scenario 2: what a connection costs in memory while nothing happens on it.
+
+import type { Kind } from '../crowd/protocol.js';
+import { Crowd } from '../load/crowd.js';
+import { type ServerOptions, startServer } from '../load/server.js';
+import { wait } from '../processes.js';
+import { inTurn, range, type Scenario } from '../scenario.js';
+
+const states: { key: string; title: string; kind: Kind; handler: ServerOptions['handler'] }[] = [
+  { key: 'fresh', title: 'fresh', kind: 'idle', handler: 'hello' },
+  { key: 'head', title: 'in the middle of a head', kind: 'half', handler: 'hello' },
+  { key: 'between', title: 'between requests', kind: 'kept', handler: 'hello' },
+  { key: 'stream', title: 'in the middle of a stream', kind: 'stream', handler: 'stream' },
+];
+
+const size = (quick: boolean) =>
+  quick ? { rounds: 1, from: 2000, to: 8000, settle: 250 } : { rounds: 3, from: 5000, to: 15_000, settle: 1000 };
+
+export const idle: Scenario = {
+  name: 'idle',
+  title: 'Memory of a connection',
+  text:
+    'How much more resident memory the server has for each connection more, from the slope between two crowds, after a garbage ' +
+    'collection where there is one. Each state is measured with a server of its own.',
+  wrk: false,
+  settings(quick) {
+    const { rounds, from, to } = size(quick);
+    return `${rounds} ${rounds === 1 ? 'round' : 'rounds'}, slope between ${from} and ${to} connections`;
+  },
+  tables: [
+    {
+      name: 'memory',
+      title: 'Memory for each connection',
+      columns: states.map(({ key, title }) => ({ key, title, unit: 'bytes', digits: 0, chart: true })),
+    },
+  ],
+
+  steps({ peers, quick, record }) {
+    const { rounds, from, to, settle } = size(quick);
+    return range(rounds).flatMap((round) =>
+      inTurn(peers, round).map((peer) => ({
+        label: `round ${round} of ${rounds}: ${peer.title}`,
+        seconds: states.length * (1.5 + to / 6000 + (settle * 2) / 1000),
+        ...{ table: 'memory', round, peer: peer.name },
+        async run() {
+          const figures: Record<string, number> = {};
+          const problems: string[] = [];
+          for (const { key, kind, handler } of states) {
+            const server = await startServer(peer, { handler });
+            const crowd = new Crowd(server);
+            try {
+              const memoryOf = async (more: number): Promise<number> => {
+                await crowd.open(kind, more);
+                await wait(settle);
+                await server.collect();
+                return server.memory();
+              };
+              const low = await memoryOf(from);
+              const high = await memoryOf(to - from);
+              figures[key] = (high - low) / (to - from);
+              figures[`${key} at ${from}`] = low;
+              figures[`${key} at ${to}`] = high;
+              problems.push(...(await crowd.problems()), ...server.problems());
+            } finally {
+              await crowd.leave();
+              await server.stop();
+            }
+          }
+          record({ table: 'memory', round, peer: peer.name, figures, problems });
+        },
+      })),
+    );
+  },
+};
