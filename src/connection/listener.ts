@@ -184,7 +184,7 @@ export abstract class Listener implements Owner {
     for (const slot of network.slotsOf(this)) {
       const thread = network.connection(slot)?.thread;
       if (thread === undefined || thread.state === 'over') {
-        network.layer.reset(slot);
+        network.drop(slot);
       } else {
         thread.unwind(reason);
         unwinding = true;

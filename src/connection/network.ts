@@ -188,7 +188,7 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /**
-   * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Resets the connection when
+   * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Lets go of the connection when
    * for so long the peer has neither ended nor taken any of what was queued.
    */
   linger(slot: Slot, milliseconds: number): void {
@@ -200,6 +200,12 @@ export class Network implements EventSink, TimerTarget {
     this.layer.finish(slot);
     this.layer.resumeReading(slot);
     this.setDeadline(slot, this.scheduler.now + milliseconds);
+  }
+
+  /** Ends a connection whose time is up. What the kernel has taken of its last response is still delivered, if this side has ended in good order. */
+  drop(slot: Slot): void {
+    if (this.#states[slot] === SlotState.closing && this.layer.queued(slot) === 0) this.layer.abandon(slot);
+    else this.layer.reset(slot);
   }
 
   // What the layer tells.
@@ -290,7 +296,7 @@ export class Network implements EventSink, TimerTarget {
     const connection = this.#connections[slot];
     if (this.#states[slot] === SlotState.closing) {
       if (this.takesOutput(slot)) this.setDeadline(slot, this.scheduler.now + this.#lingers[slot]);
-      else this.layer.reset(slot);
+      else this.drop(slot);
     } else if (connection !== undefined) connection.expire();
     else this.#owners[slot]?.expired(slot);
   }

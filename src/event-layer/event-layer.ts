@@ -109,6 +109,11 @@ export interface EventLayer {
   finish(slot: Slot): void;
   /** Ends the connection at once with RST; output that the kernel has not taken is dropped. Only `closed` is told afterwards. */
   reset(slot: Slot): void;
+  /**
+   * Lets go of the connection, as close(2) does: output that the kernel has taken is delivered, with FIN behind it, for as long as the
+   * kernel cares to try; output that it has not taken is dropped. Only `closed` is told afterwards.
+   */
+  abandon(slot: Slot): void;
 
   /**
    * The peer's address, for logs and limits: `127.0.0.1:5678` (also where IPv6 shows it as `::ffff:127.0.0.1`), `[::1]:5678`.

@@ -89,8 +89,13 @@ function fromPlatform(response: PlatformResponse): Outgoing {
   if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
   if (response.bodyUsed || response.body?.locked)
     throw new TypeError('fetch returned a Response whose body is already used');
+  // What `fetch` has received encoded, it gives decoded, and leaves the fields of the encoded form in place.
+  const isDecoded = response.url !== '' && response.body !== null && response.headers.has('content-encoding');
   const fields: string[] = [];
-  for (const [name, value] of response.headers) fields.push(name, value);
+  for (const [name, value] of response.headers) {
+    if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue;
+    fields.push(name, value);
+  }
   // The platform's type of stream has members that Node's has not; both are pulled by the same three methods.
   const content = response.body as unknown as ReadableStream<Uint8Array> | null;
   return { status: response.status, statusText: response.statusText, fields, content, length: undefined };

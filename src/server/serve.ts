@@ -204,8 +204,8 @@ class HttpListener extends Listener implements HttpSettings {
 
   constructor(options: ServeOptions) {
     super(options.network ?? Network.current());
-    // The request is made by requestFrom, whose class passes for the platform's; that is what the type of Fetch says.
-    this.fetch = options.fetch as (request: unknown) => unknown;
+    // As a method of the options. The request is made by requestFrom, whose class passes for the platform's; that is what the type of Fetch says.
+    this.fetch = (request) => options.fetch(request as Parameters<Fetch>[0]);
     this.headSize = options.maxHeadSize ?? 16_384;
     this.targetSize = options.maxTargetSize ?? 8_192;
     this.fieldCount = options.maxFields ?? 100;

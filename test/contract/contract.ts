@@ -272,6 +272,27 @@ function breaking(scenario: Scenario, variant: Variant): void {
     assert.equal(client.events.at(-1), 'closed');
   });
 
+  scenario(
+    'an end that is abandoned: what it had finished with arrives whole, and an end, not a reset',
+    async (world) => {
+      const { client, server } = await world.pair();
+      client.pause();
+      server.write('x'.repeat(1000));
+      server.finish();
+      await world.until(() => server.queued === 0, 'sent');
+      await world.pass(20);
+      server.abandon();
+      await world.until(() => server.isClosed, 'closed');
+      assert.equal(server.reason, undefined);
+      client.resume();
+      await world.until(() => client.hasEnded, 'ended');
+      assert.equal(client.receivedBytes, 1000);
+      client.finish();
+      await world.until(() => world.open === 0, 'closed');
+      assert.equal(client.reason, undefined);
+    },
+  );
+
   scenario('a reset under a writer: it is told, and its queue is gone', async (world) => {
     const { client, server } = await world.pair();
     pour(server, variant.bulk, pieceSize, () => {});

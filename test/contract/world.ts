@@ -85,6 +85,11 @@ export class End {
     this.world.command((layer) => layer.reset(this.slot));
   }
 
+  abandon(): void {
+    this.wasReset = true;
+    this.world.command((layer) => layer.abandon(this.slot));
+  }
+
   pause(): void {
     this.world.command((layer) => layer.pauseReading(this.slot));
   }

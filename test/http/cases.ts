@@ -848,7 +848,7 @@ refused('no host', crlf('GET /plain HTTP/1.1', ''), 400);
 refused('no host beside an absolute target', crlf('GET http://b/plain HTTP/1.1', ''), 400);
 refused('two hosts', crlf('GET /plain HTTP/1.1', 'host: a', 'host: a', ''), 400);
 refused('two hosts in HTTP/1.0', crlf('GET /plain HTTP/1.0', 'host: a', 'host: b', ''), 400);
-const badHosts = ['u@b', 'u:p@b', 'b/c', 'b c', 'b?c', 'b#c', 'b\\c', 'b:x', 'b:1:2', 'b:65536', ':80', 'b, c', '[::1', '::1', '[x]', '[::1]x', 'b\xe4', '%', 'xn--a', '1.2.3.400', '<b>', 'b^c', '*']; // biome-ignore format: a table
+const badHosts = ['u@b', 'u:p@b', 'b/c', 'b c', 'b?c', 'b#c', 'b\\c', 'b:x', 'b:1:2', 'b:65536', ':80', 'b, c', '[::1', '::1', '[x]', '[::1]x', 'b\xe4', '%', '1.2.3.400', '<b>', 'b^c', '*']; // biome-ignore format: a table
 for (const host of badHosts.filter((host) => host !== '*' && host !== 'b, c'))
   refused(`host: ${JSON.stringify(host)}`, crlf('GET /plain HTTP/1.1', `host: ${host}`, ''), 400);
 

@@ -188,7 +188,7 @@ for (const [name, fields] of [
   });
 }
 
-test('lingerTimeout: a client that neither ends nor takes anything is reset', async () => {
+test('lingerTimeout: a client that has its answer and does not end is let go of, without a reset', async () => {
   const world = await World.open({ fetch: hello, lingerTimeout: 5000 });
   const client = world.client(function* (connection) {
     yield* connection.writer.write(get('/', 'connection: close'));
@@ -201,8 +201,23 @@ test('lingerTimeout: a client that neither ends nor takes anything is reset', as
   await world.pass();
   const { first, isClosed, reason } = await client;
   assert.equal(first.responses.length, 1);
-  assert.equal(isClosed, true);
-  assert.equal(reason, 'ECONNRESET');
+  assert.equal(isClosed, false);
+  assert.equal(reason, undefined);
+  await world.close();
+});
+
+test('lingerTimeout: a client that takes nothing of its answer is reset', async () => {
+  const fetch = () => new Response('x'.repeat(50_000));
+  const world = await World.open({ fetch, lingerTimeout: 5000 }, { capacity: 1024 });
+  const client = world.client(function* (connection) {
+    connection.network.layer.pauseReading(connection.slot);
+    yield* connection.writer.write(get('/', 'connection: close'));
+    yield* sleep(20_000);
+    return connection.reason?.code;
+  });
+  await world.pass();
+  assert.equal(await client, 'ECONNRESET');
+  assert.equal(world.server.connections.total, 0);
   await world.close();
 });
 

@@ -9,6 +9,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import {
   type Fetch,
   Response as LightResponse,
@@ -75,6 +76,52 @@ test('a request body is passed on as a stream without being held', async () => {
   const body = 'x'.repeat(1_000_000);
   const response = await fetch(server.url, { method: 'POST', body });
   assert.equal(await response.text(), body);
+});
+
+test('what fetch has received encoded, and decoded, is passed on decoded, without the fields of the encoded form', async () => {
+  const text = 'to be compressed '.repeat(1000);
+  await using upstream = await serve({
+    ...local,
+    fetch: () =>
+      new Response(gzipSync(text), { headers: { 'content-encoding': 'gzip', 'content-type': 'text/plain' } }),
+  });
+  await using proxy = await serve({ ...local, fetch: () => fetch(upstream.url) });
+  const response = await fetch(proxy.url);
+  assert.equal(response.headers.get('content-encoding'), null);
+  assert.equal(response.headers.get('content-type'), 'text/plain');
+  assert.equal(await response.text(), text);
+});
+
+test('fetch is called as a method of the options', async () => {
+  const options = {
+    ...local,
+    fetch(this: unknown) {
+      return new Response(String(this === options));
+    },
+  };
+  await using server = await serve(options);
+  assert.equal(await (await fetch(server.url)).text(), 'true');
+});
+
+test('the end of a response to a slow client arrives, though the connection has lingered for long enough', async () => {
+  const size = 3_000_000;
+  await using server = await serve({
+    ...local,
+    lingerTimeout: 20,
+    fetch: () => new Response(new Uint8Array(size), { headers: { connection: 'close' } }),
+  });
+  const socket = connect({ port: server.port ?? 0, host: '127.0.0.1', allowHalfOpen: true });
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  let received = 0;
+  socket.on('data', (data) => {
+    received += data.length;
+    socket.pause();
+    setTimeout(() => socket.resume(), 5);
+  });
+  const [error] = await Promise.race([once(socket, 'end'), once(socket, 'error')]);
+  socket.destroy();
+  assert.equal(error, undefined);
+  assert.ok(received > size, `${received} bytes have arrived`);
 });
 
 test('a Unix-domain socket instead of a port', async () => {

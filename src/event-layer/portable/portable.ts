@@ -355,11 +355,19 @@ export class PortableLayer implements EventLayer {
   }
 
   reset(slot: Slot): void {
+    this.#letGo(slot, drop);
+  }
+
+  abandon(slot: Slot): void {
+    this.#letGo(slot, (socket) => socket.destroy());
+  }
+
+  #letGo(slot: Slot, how: (socket: TenantSocket) => void): void {
     const socket = this.#tenant(slot);
     if ((this.#flags[slot] & dropped) !== 0) return;
     this.#flags[slot] |= dropped;
     this.#forgetOutput(slot);
-    this.#quietly(() => drop(socket));
+    this.#quietly(() => how(socket));
   }
 
   peer(slot: Slot): string {

@@ -285,6 +285,14 @@ export class SimulatedLayer implements EventLayer {
     if (other !== undefined && !other.gone) this.#end(other, resetByPeer(), this.#delay());
   }
 
+  abandon(slot: Slot): void {
+    const end = this.#tenant(slot);
+    if (end.gone) return;
+    this.#end(end, undefined, 0);
+    if (end.fin !== 'delivered') end.fin = 'wired';
+    this.#deliverSoon(end);
+  }
+
   peer(slot: Slot): string {
     return this.#tenant(slot).other?.address ?? '';
   }
