@@ -3,7 +3,7 @@
 import { type Results, samplesOf } from '../results.js';
 import type { Scenario } from '../scenario.js';
 import { ratioOf } from '../statistics.js';
-import { defaultBaseline } from './markdown.js';
+import { defaultBaseline, rowsOf } from './markdown.js';
 
 export const tolerance = 0.15;
 
@@ -17,7 +17,7 @@ export function compareRatios(before: Results, now: Results, scenarios: readonly
       const of = (results: Results) => samplesOf(results, scenario, table);
       const baseline = table.baseline ?? defaultBaseline;
       for (const { key, title } of table.columns.filter(({ cost }) => cost)) {
-        for (const { name } of now.peers) {
+        for (const { name } of rowsOf(table, now.peers)) {
           const was = ratioOf(of(before), name, baseline, key)?.median;
           const is = ratioOf(of(now), name, baseline, key)?.median;
           if (was === undefined || is === undefined || name === baseline) continue;

@@ -6,5 +6,6 @@ import { fanOut } from './fan-out.js';
 import { growth } from './growth.js';
 import { hello } from './hello.js';
 import { idle } from './idle.js';
+import { switching } from './switching.js';
 
-export const scenarios: readonly Scenario[] = [hello, idle, slow, flood, growth, fanOut];
+export const scenarios: readonly Scenario[] = [hello, idle, slow, flood, growth, fanOut, switching];
