@@ -6,8 +6,7 @@
 
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { type Task, Wait } from '../threads/task.js';
-import { runningThread, type Thread } from '../threads/thread.js';
-import type { Connection } from './connection.js';
+import { Side } from './side.js';
 
 /** This many unread bytes pause the reading from the socket until a thread asks for more. */
 export const readAhead = 64 * 1024;
@@ -20,7 +19,7 @@ const smallestBuffer = 256;
 const LF = 10;
 const CR = 13;
 
-export class Reader {
+export class Reader extends Side {
   /** @internal The buffer that the unread bytes stand in, from `start` up to `limit`. Protocol code parses in place and then calls `consume`. */
   bytes: Uint8Array = nothing;
   /** @internal */
@@ -34,20 +33,9 @@ export class Reader {
   timeout = Infinity;
   /** @internal A point in time, in milliseconds of the scheduler, at which a parked read throws `ERR_READ_TIMEOUT`, whatever has come meanwhile. */
   deadline = Infinity;
-  /** @internal When the thread parked here is to be woken with a timeout; `Infinity` when none is parked. */
-  parkedUntil = Infinity;
-
-  readonly #connection: Connection;
-  #parked: Thread<unknown> | undefined;
   #lent = false;
   #paused = false;
   #ended = false;
-  #late = false;
-
-  /** @internal */
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
 
   /** Bytes that can be read without parking. */
   get buffered(): number {
@@ -198,39 +186,21 @@ export class Reader {
    * @returns false if the input has ended instead
    */
   *more(): Task<boolean> {
-    const connection = this.#connection;
+    const connection = this.connection;
     const before = this.buffered;
-    const thread = runningThread('read');
-    if (this.#parked !== undefined) {
-      throw new ConnectionError(
-        'ERR_BUSY',
-        `${this.#parked} is reading from this connection already; only one thread can`,
-      );
-    }
+    const thread = this.enter('reading from');
     while (this.buffered === before) {
       if (this.#ended) return false;
       if (connection.closed) throw connection.closedError();
       this.keep(); // the thread that lets the lent bytes go may be another than the one they were lent to
       if (this.#paused) this.#resumeReading();
-      this.#parked = thread;
-      this.#late = false;
-      const until = Math.min(this.deadline, this.timeout === Infinity ? Infinity : thread.scheduler.now + this.timeout);
-      if (until !== Infinity) {
-        this.parkedUntil = until;
-        connection.updateDeadline();
-      }
+      this.park(thread, Math.min(this.deadline, thread.scheduler.now + this.timeout));
       try {
         yield Wait.dry;
       } finally {
-        this.#parked = undefined;
-        if (this.parkedUntil !== Infinity) {
-          this.parkedUntil = Infinity;
-          connection.updateDeadline();
-        }
+        this.leave();
       }
-      if (this.#late) {
-        throw connection.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
-      }
+      if (this.late) throw connection.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
     }
     return true;
   }
@@ -274,16 +244,10 @@ export class Reader {
       this.bytes.set(unread);
       this.limit = unread.length;
     }
-    if (this.buffered >= readAhead && !this.#paused && this.#parked === undefined && !this.#connection.closed) {
+    if (this.buffered >= readAhead && !this.#paused && !this.occupied && !this.connection.closed) {
       this.#paused = true;
-      this.#connection.network.layer.pauseReading(this.#connection.slot);
+      this.connection.network.layer.pauseReading(this.connection.slot);
     }
-  }
-
-  /** @internal Resumes the thread that is parked here. */
-  wake(): void {
-    const thread = this.#parked;
-    if (thread !== undefined) thread.scheduler.resume(thread);
   }
 
   /** @internal The peer has sent FIN. */
@@ -291,12 +255,8 @@ export class Reader {
     this.#ended = true;
   }
 
-  /** @internal The connection's deadline has passed, perhaps for this side. */
-  expire(): void {
-    if (this.parkedUntil > this.#connection.network.scheduler.now) return;
-    this.#late = true;
-    this.parkedUntil = Infinity;
-    this.wake();
+  protected isLate(): boolean {
+    return true;
   }
 
   /** What is unread, as a plain Uint8Array on every layer: a `Buffer`, which some lend, has methods of the same name that do something else. */
@@ -306,7 +266,7 @@ export class Reader {
 
   #resumeReading(): void {
     this.#paused = false;
-    const connection = this.#connection;
+    const connection = this.connection;
     if (!connection.closed) connection.network.layer.resumeReading(connection.slot);
   }
 

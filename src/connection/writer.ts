@@ -4,9 +4,8 @@
 
 import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
 import { type Task, Wait } from '../threads/task.js';
-import { runningThread, type Thread } from '../threads/thread.js';
-import type { Connection } from './connection.js';
 import type { OutputMemory } from './network.js';
+import { Side } from './side.js';
 
 /** Larger writes go out in pieces of this size, so that a piece never overshoots the high-water mark by more. */
 const pieceBytes = 16 * 1024;
@@ -15,31 +14,20 @@ const shortString = Math.floor(pieceBytes / 3);
 
 const encoder = new TextEncoder();
 
-export class Writer {
+export class Writer extends Side {
   /**
    * The longest that a write may stay parked without the peer taking a single byte, in milliseconds, before it throws
    * `ERR_WRITE_TIMEOUT`. Default `Infinity`.
    */
   timeout = Infinity;
-  /** @internal When the thread parked here is to be looked at; `Infinity` when none is parked. */
-  parkedUntil = Infinity;
-
-  readonly #connection: Connection;
-  #parked: Thread<unknown> | undefined;
   #finished = false;
-  #late = false;
   #flushing = false;
   /** Bytes queued when the deadline was set: if it has not fallen since, the peer has taken nothing. */
   #queuedThen = 0;
 
-  /** @internal */
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
   /** True when writing would park. */
   get flooded(): boolean {
-    const connection = this.#connection;
+    const connection = this.connection;
     return !connection.closed && connection.network.layer.queued(connection.slot) >= highWaterMark;
   }
 
@@ -67,13 +55,13 @@ export class Writer {
 
   /** Parks until the kernel has taken everything written so far. @throws as `write` */
   *flush(): Task<void> {
-    const connection = this.#connection;
+    const connection = this.connection;
     if (connection.closed) throw connection.closedError();
     if (connection.network.layer.queued(connection.slot) === 0) return;
     connection.network.layer.notifyFlushed(connection.slot);
     this.#flushing = true;
     try {
-      yield* this.#park(() => this.#flushing);
+      yield* this.#parkWhile(() => this.#flushing);
     } finally {
       this.#flushing = false;
     }
@@ -86,7 +74,7 @@ export class Writer {
 
   /** @internal What `end` does; it never parks. */
   finish(): void {
-    const connection = this.#connection;
+    const connection = this.connection;
     if (this.#finished || connection.closed) return;
     this.#finished = true;
     connection.network.layer.finish(connection.slot);
@@ -94,7 +82,7 @@ export class Writer {
 
   /** @internal Parks until the peer is no longer flooded. */
   *drain(): Task<void> {
-    yield* this.#park(() => this.flooded);
+    yield* this.#parkWhile(() => this.flooded);
   }
 
   /** @internal Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. */
@@ -110,7 +98,7 @@ export class Writer {
 
   /** @internal See `EventLayer.reserve`. @throws as `write` */
   reserve(bytes: number): number {
-    const connection = this.#connection;
+    const connection = this.connection;
     if (connection.closed) throw connection.closedError();
     if (this.#finished) throw new ConnectionError('ERR_ENDED', 'write after end: FIN has been sent');
     return connection.network.layer.reserve(connection.slot, bytes);
@@ -118,18 +106,12 @@ export class Writer {
 
   /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */
   get output(): OutputMemory {
-    return this.#connection.network.output;
+    return this.connection.network.output;
   }
 
   /** @internal See `EventLayer.commit`. */
   commit(end: number): void {
-    this.#connection.network.layer.commit(this.#connection.slot, end);
-  }
-
-  /** @internal The layer says that there is room again, or the connection is gone. */
-  wake(): void {
-    const thread = this.#parked;
-    if (thread !== undefined) thread.scheduler.resume(thread);
+    this.connection.network.layer.commit(this.connection.slot, end);
   }
 
   /** @internal The layer says that everything is with the kernel. */
@@ -138,51 +120,27 @@ export class Writer {
     this.wake();
   }
 
-  /** @internal The connection's deadline has passed, perhaps for this side. */
-  expire(): void {
-    const { now } = this.#connection.network.scheduler;
-    if (this.parkedUntil > now) return;
-    const queued = this.#connection.network.layer.queued(this.#connection.slot);
-    if (queued < this.#queuedThen) {
-      this.#queuedThen = queued;
-      this.parkedUntil = now + this.timeout;
-      return;
-    }
-    this.#late = true;
-    this.parkedUntil = Infinity;
-    this.wake();
+  protected isLate(): boolean {
+    const { network, slot } = this.connection;
+    const queued = network.layer.queued(slot);
+    if (queued >= this.#queuedThen) return true;
+    this.#queuedThen = queued;
+    this.parkedUntil = network.scheduler.now + this.timeout;
+    return false;
   }
 
-  *#park(waiting: () => boolean): Task<void> {
-    const connection = this.#connection;
-    const thread = runningThread('write');
-    if (this.#parked !== undefined) {
-      throw new ConnectionError(
-        'ERR_BUSY',
-        `${this.#parked} is writing to this connection already; only one thread can`,
-      );
-    }
-    while (waiting()) {
-      if (connection.closed) break;
-      this.#parked = thread;
-      this.#late = false;
-      if (this.timeout !== Infinity) {
-        this.#queuedThen = connection.network.layer.queued(connection.slot);
-        this.parkedUntil = thread.scheduler.now + this.timeout;
-        connection.updateDeadline();
-      }
+  *#parkWhile(waiting: () => boolean): Task<void> {
+    const { connection } = this;
+    const thread = this.enter('writing to');
+    while (!connection.closed && waiting()) {
+      this.#queuedThen = connection.network.layer.queued(connection.slot);
+      this.park(thread, thread.scheduler.now + this.timeout);
       try {
         yield Wait.flooded;
       } finally {
-        this.#parked = undefined;
-        if (this.parkedUntil !== Infinity) {
-          this.parkedUntil = Infinity;
-          connection.updateDeadline();
-        }
+        this.leave();
       }
-      if (this.#late) {
-        throw connection.fail('ERR_WRITE_TIMEOUT', `the peer has taken nothing for ${this.timeout} ms`);
-      }
+      if (this.late) throw connection.fail('ERR_WRITE_TIMEOUT', `the peer has taken nothing for ${this.timeout} ms`);
     }
     if (connection.closed) throw connection.closedError();
   }

@@ -1,19 +1,18 @@
 // The life of one HTTP/1.1 connection, from its first byte to the moment that it has nothing to do: one thread, read top to
 // bottom. (RFC 9112; the sections are named in the files that each step calls.)
 
-import { Connection } from '../connection/connection.js';
-import type { Network } from '../connection/network.js';
 import { SlotState } from '../connection/network.js';
-import type { Slot } from '../event-layer/event-layer.js';
 import { ThreadError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import { isTask, type Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { ClientLeftError, Exchange } from './exchange.js';
+import { answerFailure, answerUnwound, isClients } from './failure.js';
 import { requestFrom } from './fetch/request.js';
 import { Head } from './head.js';
+import type { HttpConnection } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
-import { Refusal, reasonPhrases } from './refusal.js';
+import { Refusal } from './refusal.js';
 import { discardResponse, type Framing, outgoing, respond, respondAtOnce, type Sent } from './respond.js';
 import type { HttpSettings } from './settings.js';
 
@@ -25,60 +24,6 @@ const discardedBytes = 64 * 1024;
 const overdueLinger = 100;
 /** The reason that threads are unwound with which outlive the request that spawned them. */
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
-
-/** The record of a connection that speaks HTTP. */
-export class HttpConnection extends Connection {
-  /** The request that is being handled. */
-  exchange: Exchange | undefined;
-  /** The client's leaving by FIN unwinds the thread: a thread handler is at work, or a streamed body is being sent. */
-  unwindOnLeave = false;
-  readonly #settings: HttpSettings;
-  /** The timer that ends the wait for an async handler whose client has left; 0 is none. */
-  #leaveTimer = 0;
-
-  constructor(network: Network, slot: Slot, settings: HttpSettings) {
-    super(network, slot);
-    this.#settings = settings;
-    this.writer.timeout = settings.writeTimeout;
-    this.reader.timeout = settings.bodyTimeout;
-  }
-
-  /**
-   * The client has sent FIN, and that counts as leaving: `request.signal` is aborted, and a thread unwound. What a plain or
-   * async handler still answers is sent, if it comes in time.
-   */
-  clientEnded(): void {
-    if (this.#settings.allowHalfOpen || this.exchange === undefined || this.#leaveTimer !== 0) return;
-    const reason = new ClientLeftError('the client has closed its side of the connection');
-    this.exchange.abort(reason);
-    if (this.unwindOnLeave) {
-      this.thread?.unwind(reason);
-      return;
-    }
-    const { leaveTimeout } = this.#settings;
-    if (leaveTimeout !== Infinity) this.#leaveTimer = this.network.scheduler.armIn(leaveTimeout, this, 0);
-  }
-
-  /** The handler has not answered in time. */
-  timerFired(): void {
-    this.#leaveTimer = 0;
-    this.thread?.unwind(this.exchange?.aborted);
-  }
-
-  /** From here on the client's leaving unwinds the thread; if it has left already, that happens where the thread next parks. */
-  unwindWhenLeft(): void {
-    this.unwindOnLeave = true;
-    if (this.exchange?.aborted !== undefined) this.thread?.unwind(this.exchange.aborted);
-  }
-
-  /** The request has been answered, or cannot be. */
-  endExchange(): void {
-    this.exchange = undefined;
-    this.unwindOnLeave = false;
-    if (this.#leaveTimer !== 0) this.network.scheduler.timers.cancel(this.#leaveTimer);
-    this.#leaveTimer = 0;
-  }
-}
 
 /**
  * Answers requests until nothing of the next one has come, or the connection is to be closed.
@@ -207,60 +152,4 @@ function* settled(task: Task<unknown>): Task<void> {
   } catch {
     // The promise that the handler holds has been rejected with it.
   }
-}
-
-/** Something was thrown: by the request's bytes, by the handler, or by the connection. The connection is closed afterwards. */
-function answerFailure(
-  connection: HttpConnection,
-  settings: HttpSettings,
-  error: unknown,
-  request: unknown,
-  sent: Sent,
-  head: Head,
-): void {
-  const { exchange, fault } = connection;
-  const clients = isClients(error, connection, exchange);
-  if (!clients) settings.report(error, request);
-  if (connection.closed || sent.whole) return;
-  if (sent.head || (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')) {
-    connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
-  } else if (error instanceof Refusal) {
-    answerStatus(connection, settings, error.status);
-  } else if (!clients) {
-    answerStatus(connection, settings, 500);
-  } else if (error === fault && head.begun) {
-    answerStatus(connection, settings, 408); // an open connection's fault is that it was too slow
-  }
-}
-
-/** Whether an error is what a client has caused, by what it sent or did not send, or by leaving: none of the handler's. */
-function isClients(error: unknown, connection: HttpConnection, exchange: Exchange | undefined): boolean {
-  if (error instanceof Refusal) return true;
-  if (connection.fault !== undefined && error === connection.fault) return true;
-  // Whoever was given `request.signal` throws its reason, or an error of its own with the reason for its cause.
-  const left = exchange?.aborted;
-  return left !== undefined && (error === left || (error instanceof Error && error.cause === left));
-}
-
-/** The thread is being unwound before its response was complete, and the client may still be there. */
-function answerUnwound(connection: HttpConnection, settings: HttpSettings, sent: Sent): void {
-  if (connection.closed || sent.whole) return;
-  const left = connection.exchange?.aborted !== undefined;
-  if (!sent.head) {
-    if (!left) answerStatus(connection, settings, settings.overdue ? 503 : 500);
-  } else if (sent.untilClose || !(left || settings.overdue)) {
-    // As for an error. Where the framing shows that the rest is missing, who has left or has had its time gets a FIN.
-    connection.reset();
-  }
-}
-
-/** The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last. */
-function answerStatus(connection: HttpConnection, settings: HttpSettings, status: number): void {
-  const { writer } = connection;
-  if (writer.finished) return;
-  const phrase = reasonPhrases[status] ?? '';
-  const headOnly = connection.exchange?.method === 'HEAD';
-  writer.put(
-    `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${settings.date()}\r\nconnection: close\r\n\r\n${headOnly ? '' : phrase}`,
-  );
 }

@@ -1,0 +1,67 @@
+// What the reader and the writer of a connection have in common: the place where one thread may be parked, and until when.
+
+import { ConnectionError } from '../event-layer/event-layer.js';
+import { runningThread, type Thread } from '../threads/thread.js';
+import type { Connection } from './connection.js';
+
+export abstract class Side {
+  /** @internal When the thread parked here is to be looked at, in milliseconds of the scheduler; `Infinity` when none is, or it has no deadline. */
+  parkedUntil = Infinity;
+  protected readonly connection: Connection;
+  /** The deadline has passed while the thread was parked. */
+  protected late = false;
+  #parked: Thread<unknown> | undefined;
+
+  /** @internal */
+  constructor(connection: Connection) {
+    this.connection = connection;
+  }
+
+  /** A thread is parked here. */
+  protected get occupied(): boolean {
+    return this.#parked !== undefined;
+  }
+
+  /** The running thread is about to park here. @param doing for the error: `reading from` @throws {ConnectionError} `ERR_BUSY` if another one is parked here */
+  protected enter(doing: string): Thread<unknown> {
+    const thread = runningThread(doing);
+    if (this.#parked !== undefined) {
+      throw new ConnectionError('ERR_BUSY', `${this.#parked} is ${doing} this connection already; only one thread can`);
+    }
+    return thread;
+  }
+
+  /** To be called right before the `yield`. */
+  protected park(thread: Thread<unknown>, until: number): void {
+    this.#parked = thread;
+    this.late = false;
+    if (until === Infinity) return;
+    this.parkedUntil = until;
+    this.connection.updateDeadline();
+  }
+
+  /** To be called in the `finally` of the `yield`. */
+  protected leave(): void {
+    this.#parked = undefined;
+    if (this.parkedUntil === Infinity) return;
+    this.parkedUntil = Infinity;
+    this.connection.updateDeadline();
+  }
+
+  /** @internal Resumes the thread that is parked here, which looks again at what it waits for. */
+  wake(): void {
+    const thread = this.#parked;
+    if (thread !== undefined) thread.scheduler.resume(thread);
+  }
+
+  /** @internal The connection's deadline has passed, perhaps for this side. */
+  expire(): void {
+    if (this.parkedUntil > this.connection.network.scheduler.now || !this.isLate()) return;
+    this.late = true;
+    this.parkedUntil = Infinity;
+    this.wake();
+  }
+
+  /** The deadline has passed. @returns false if it has been put off instead */
+  protected abstract isLate(): boolean;
+}

@@ -1,0 +1,65 @@
+// What a client gets when its request cannot be answered as the handler meant: because of what it sent, because something was
+// thrown, or because the thread is being unwound. Called by the serving loop, once for a connection, at its end.
+
+import type { Exchange } from './exchange.js';
+import type { Head } from './head.js';
+import type { HttpConnection } from './http-connection.js';
+import { Refusal, reasonPhrases } from './refusal.js';
+import type { Sent } from './respond.js';
+import type { HttpSettings } from './settings.js';
+
+/** Something was thrown: by the request's bytes, by the handler, or by the connection. The connection is closed afterwards. */
+export function answerFailure(
+  connection: HttpConnection,
+  settings: HttpSettings,
+  error: unknown,
+  request: unknown,
+  sent: Sent,
+  head: Head,
+): void {
+  const { exchange, fault } = connection;
+  const clients = isClients(error, connection, exchange);
+  if (!clients) settings.report(error, request);
+  if (connection.closed || sent.whole) return;
+  if (sent.head || (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')) {
+    connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
+  } else if (error instanceof Refusal) {
+    answerStatus(connection, settings, error.status);
+  } else if (!clients) {
+    answerStatus(connection, settings, 500);
+  } else if (error === fault && head.begun) {
+    answerStatus(connection, settings, 408); // an open connection's fault is that it was too slow
+  }
+}
+
+/** Whether an error is what a client has caused, by what it sent or did not send, or by leaving: none of the handler's. */
+export function isClients(error: unknown, connection: HttpConnection, exchange: Exchange | undefined): boolean {
+  if (error instanceof Refusal) return true;
+  if (connection.fault !== undefined && error === connection.fault) return true;
+  // Whoever was given `request.signal` throws its reason, or an error of its own with the reason for its cause.
+  const left = exchange?.aborted;
+  return left !== undefined && (error === left || (error instanceof Error && error.cause === left));
+}
+
+/** The thread is being unwound before its response was complete, and the client may still be there. */
+export function answerUnwound(connection: HttpConnection, settings: HttpSettings, sent: Sent): void {
+  if (connection.closed || sent.whole) return;
+  const left = connection.exchange?.aborted !== undefined;
+  if (!sent.head) {
+    if (!left) answerStatus(connection, settings, settings.overdue ? 503 : 500);
+  } else if (sent.untilClose || !(left || settings.overdue)) {
+    // As for an error. Where the framing shows that the rest is missing, who has left or has had its time gets a FIN.
+    connection.reset();
+  }
+}
+
+/** The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last. */
+function answerStatus(connection: HttpConnection, settings: HttpSettings, status: number): void {
+  const { writer } = connection;
+  if (writer.finished) return;
+  const phrase = reasonPhrases[status] ?? '';
+  const headOnly = connection.exchange?.method === 'HEAD';
+  writer.put(
+    `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${settings.date()}\r\nconnection: close\r\n\r\n${headOnly ? '' : phrase}`,
+  );
+}
