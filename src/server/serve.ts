@@ -67,7 +67,7 @@ export interface ServeOptions extends AddressOptions {
   writeTimeout?: number;
   /** How long an async handler is waited for after its client has sent FIN. Milliseconds; default 30,000. */
   leaveTimeout?: number;
-  /** How long a connection that was closed may take to go away before it is reset. Milliseconds; default 10,000. */
+  /** How long a connection that was closed may take to go away before it is let go of, or reset if its client takes nothing. Milliseconds; default 10,000. */
   lingerTimeout?: number;
 
   /** The network to serve on. Default: that of the running thread, else that of the process. */
