@@ -16,7 +16,7 @@ export { Headers } from './http/fetch/headers.js';
 export { Request } from './http/fetch/request.js';
 export { Response } from './http/fetch/response.js';
 export { Refusal } from './http/refusal.js';
-export { ResponseError } from './http/respond.js';
+export { ResponseError } from './http/response-head.js';
 export { type BodyTask, type BodyWriter, stream } from './http/stream.js';
 export {
   type ActiveConnection,

@@ -36,9 +36,12 @@ export function answerFailure(
 export function isClients(error: unknown, connection: HttpConnection, exchange: Exchange | undefined): boolean {
   if (error instanceof Refusal) return true;
   if (connection.fault !== undefined && error === connection.fault) return true;
-  // Whoever was given `request.signal` throws its reason, or an error of its own with the reason for its cause.
+  // Whoever was given `request.signal` throws its reason, an error of its own with the reason for its cause, or an AbortError.
   const left = exchange?.aborted;
-  return left !== undefined && (error === left || (error instanceof Error && error.cause === left));
+  return (
+    left !== undefined &&
+    (error === left || (error instanceof Error && (error.cause === left || error.name === 'AbortError')))
+  );
 }
 
 /** The thread is being unwound before its response was complete, and the client may still be there. */

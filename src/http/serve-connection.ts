@@ -13,7 +13,8 @@ import { Head } from './head.js';
 import type { HttpConnection } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
 import { Refusal } from './refusal.js';
-import { discardResponse, type Framing, outgoing, respond, respondAtOnce, type Sent } from './respond.js';
+import { discardResponse, outgoing, respond, respondAtOnce, type Sent } from './respond.js';
+import type { Framing } from './response-head.js';
 import type { HttpSettings } from './settings.js';
 
 /** How many requests of one client are answered before the others have their turn. */
@@ -117,12 +118,16 @@ export function* serveConnection(connection: HttpConnection, settings: HttpSetti
     }
   } catch (error) {
     failed = true;
+    promised = undefined; // if one was waited for, it is settled: with this error
     answerFailure(connection, settings, error, request, sent, head);
   } finally {
     if (!failed && thread?.unwound && request !== undefined) answerUnwound(connection, settings, sent);
     if (promised !== undefined) {
+      const { exchange } = connection;
       const late = request;
-      discardResponse(promised, (error) => settings.report(error, late));
+      discardResponse(promised, (error) => {
+        if (!isClients(error, connection, exchange)) settings.report(error, late);
+      });
     }
     connection.exchange?.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
     connection.endExchange();

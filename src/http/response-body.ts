@@ -1,0 +1,142 @@
+// The body of a response that is not sent at once: in chunks or as it is, written by a thread or pulled from a stream, at the
+// client's pace (RFC 9112 §7.1).
+
+import { Buffer } from 'node:buffer';
+import type { Writer } from '../connection/writer.js';
+import type { Task } from '../threads/task.js';
+import { until } from '../threads/until.js';
+import { ResponseError } from './response-head.js';
+import type { BodyWriter } from './stream.js';
+
+/** Larger pieces of a chunked body are cut: the size of a chunk is written with four hexadecimal digits. */
+export const chunkBytes = 16 * 1024;
+
+/** A body in chunks (RFC 9112 §7.1). */
+export class ChunkedBody implements BodyWriter {
+  /** Nothing is written any more: the connection may be at its next response. */
+  over = false;
+  readonly #writer: Writer;
+
+  constructor(writer: Writer) {
+    this.#writer = writer;
+  }
+
+  *write(data: string | Uint8Array): Task<void> {
+    const writer = this.#writer;
+    const bytes = typeof data === 'string' && data.length > chunkBytes / 3 ? Buffer.from(data) : data;
+    if (typeof bytes === 'string') {
+      if (bytes === '') return;
+      yield* this.#room();
+      const at = writer.reserve(bytes.length * 3 + 8);
+      const written = writer.output.write(bytes, at + 6);
+      putChunkFrame(writer, at, written);
+      return;
+    }
+    for (let start = 0; start < bytes.length; start += chunkBytes) {
+      yield* this.#room();
+      const piece = bytes.subarray(start, start + chunkBytes);
+      const at = writer.reserve(piece.length + 8);
+      writer.output.set(piece, at + 6);
+      putChunkFrame(writer, at, piece.length);
+    }
+  }
+
+  *flush(): Task<void> {
+    yield* this.#writer.flush();
+  }
+
+  /** Parks while the client is flooded. The body may be over by then, if it is another thread that has come to write. */
+  *#room(): Task<void> {
+    if (this.#writer.flooded) yield* this.#writer.drain();
+    if (this.over) throw bodyOver();
+  }
+
+  /** The last chunk. */
+  *end(): Task<void> {
+    if (this.#writer.flooded) yield* this.#writer.drain();
+    this.#writer.put('0\r\n\r\n');
+  }
+}
+
+/** Puts a chunk's size before its data and CRLF behind them. Leading zeros are allowed (RFC 9112 §7.1: 1*HEXDIG). */
+function putChunkFrame(writer: Writer, at: number, size: number): void {
+  const { output } = writer;
+  for (let digit = 0; digit < 4; digit++) output[at + digit] = hexDigits.charCodeAt((size >> (12 - 4 * digit)) & 15);
+  output[at + 4] = 13;
+  output[at + 5] = 10;
+  output[at + 6 + size] = 13;
+  output[at + 7 + size] = 10;
+  writer.commit(at + 8 + size);
+}
+
+const hexDigits = '0123456789abcdef';
+
+/** A body as it is: as long as its content-length says, or up to the end of the connection. */
+export class PlainBody implements BodyWriter {
+  over = false;
+  readonly #writer: Writer;
+  readonly #length: number | undefined;
+  #written = 0;
+
+  constructor(writer: Writer, length: number | undefined) {
+    this.#writer = writer;
+    this.#length = length;
+  }
+
+  *write(data: string | Uint8Array): Task<void> {
+    if (this.over) throw bodyOver();
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    if (this.#length !== undefined && this.#written + bytes.length > this.#length) {
+      throw new ResponseError(`the body is longer than its content-length of ${this.#length} bytes`);
+    }
+    this.#written += bytes.length;
+    yield* this.#writer.write(bytes);
+  }
+
+  *flush(): Task<void> {
+    yield* this.#writer.flush();
+  }
+
+  *end(): Task<void> {
+    if (this.#length !== undefined && this.#written < this.#length) {
+      throw new ResponseError(`the body has ${this.#written} bytes, and its content-length says ${this.#length}`);
+    }
+  }
+}
+
+function bodyOver(): ResponseError {
+  return new ResponseError('the body is over: nothing can be written to it any more');
+}
+
+/** Sends a stream of the platform's: pulled when the client has room, cancelled when it has left. */
+export function* pump(
+  stream: ReadableStream<Uint8Array>,
+  body: BodyWriter,
+  report: (error: unknown) => void,
+): Task<void> {
+  const reader = stream.getReader();
+  let over = false;
+  try {
+    for (;;) {
+      let result: Awaited<ReturnType<typeof reader.read>>;
+      try {
+        result = yield* until(reader.read());
+      } catch (error) {
+        over = true; // what has failed need not be cancelled
+        throw error;
+      }
+      if (result.done) break;
+      if (!(result.value instanceof Uint8Array)) {
+        throw new ResponseError(`the body's stream gave ${typeof result.value}; expected a Uint8Array`);
+      }
+      yield* body.write(result.value);
+    }
+    over = true;
+  } finally {
+    if (!over) reader.cancel(new ResponseError('the response was not sent to its end')).catch(report);
+  }
+}
+
+export function cancel(stream: ReadableStream<Uint8Array>, reason: unknown, report: (error: unknown) => void): void {
+  stream.cancel(reason).catch(report);
+}

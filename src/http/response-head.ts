@@ -1,0 +1,120 @@
+// The head of a response: how its body is delimited, and the fields that are the server's to say (RFC 9112 §6, RFC 9110 §6.4 and §8.6).
+
+import { isAll, VALUE } from './characters.js';
+import type { Content } from './fetch/body.js';
+import { reasonPhrases } from './refusal.js';
+
+/** What is to be sent, whichever class it came in. */
+export interface Outgoing {
+  status: number;
+  statusText: string;
+  /** Lowercased names and values in turn. */
+  fields: readonly string[];
+  content: Content;
+  /** Bytes of the content, where that is known before it is read. */
+  length: number | undefined;
+}
+
+/** What the request says about how its response is framed. */
+export interface Framing {
+  /** The method is HEAD: the head alone is sent. */
+  headOnly: boolean;
+  /** The client understands chunked (HTTP/1.1). */
+  chunked: boolean;
+  /** The connection stays open afterwards. Set to false where the response makes that impossible. */
+  keepAlive: boolean;
+  /** The client has asked for `Connection: keep-alive` in HTTP/1.0, and must be told that it gets it. */
+  sayKeepAlive: boolean;
+}
+
+/** A response that cannot be sent: for `onError`. */
+export class ResponseError extends Error {
+  override readonly name = 'ResponseError';
+  readonly code = 'ERR_RESPONSE';
+}
+
+/** How a response's body is delimited. */
+export type Delimiter = 'length' | 'chunked' | 'close';
+
+/** RFC 9110 §6.4.1: responses that have no body whatever their fields say. 205 is framed as empty (§15.3.6). */
+export function isBodiless(status: number): boolean {
+  return status === 204 || status === 304 || status === 205;
+}
+
+function fieldOf(out: Outgoing, name: string): string | undefined {
+  for (let i = 0; i < out.fields.length; i += 2) if (out.fields[i] === name) return out.fields[i + 1];
+  return undefined;
+}
+
+export function delimiterOf(out: Outgoing, framing: Framing, length: number | undefined): Delimiter {
+  if (length !== undefined || fieldOf(out, 'content-length') !== undefined) return 'length';
+  return framing.chunked ? 'chunked' : 'close';
+}
+
+/** @throws {ResponseError} if the handler's content-length is malformed, or not that of the content */
+export function declaredLength(out: Outgoing, length: number | undefined): number {
+  const declared = fieldOf(out, 'content-length');
+  if (declared === undefined) return length ?? 0;
+  if (!/^[0-9]{1,15}$/.test(declared))
+    throw new ResponseError(`content-length is ${JSON.stringify(declared)}; expected digits`);
+  if (length !== undefined && length !== Number(declared)) {
+    throw new ResponseError(`content-length is ${declared}, and the body has ${length} bytes`);
+  }
+  return Number(declared);
+}
+
+/**
+ * The head as Latin-1: status line, the handler's fields, and those that are the server's to say: Date, Connection,
+ * Content-Length or Transfer-Encoding. Of these the handler's are taken only where they say the same; `connection: close` is obeyed.
+ * @param length bytes of the content, if known
+ */
+export function responseHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): string {
+  const { status, fields } = out;
+  const phrase = out.statusText === '' ? (reasonPhrases[status] ?? '') : out.statusText;
+  if (!isAll(phrase, VALUE))
+    throw new ResponseError(`statusText is ${JSON.stringify(phrase)}; expected visible characters, spaces and tabs`);
+  let head = `HTTP/1.1 ${status} ${phrase}\r\n`;
+  let hasDate = false;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i];
+    const value = fields[i + 1];
+    switch (name) {
+      case 'connection':
+        if (/(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(value)) framing.keepAlive = false;
+        continue;
+      case 'transfer-encoding': // hop-by-hop: those of a response that is passed on belong to the connection it came from
+      case 'keep-alive':
+      case 'proxy-connection':
+      case 'upgrade':
+        continue;
+      case 'content-length':
+        continue;
+      case 'date':
+        hasDate = true;
+    }
+    head += `${name}: ${value}\r\n`;
+  }
+  if (!hasDate) head += `date: ${date}\r\n`;
+  if (status === 204) {
+    // RFC 9110 §8.6: no Content-Length
+  } else if (status === 304 || (framing.headOnly && fieldOf(out, 'content-length') !== undefined)) {
+    // What a GET would have got, if the handler says it; it is not compared with a body that is not sent.
+    if (fieldOf(out, 'content-length') !== undefined) head += `content-length: ${declaredLength(out, undefined)}\r\n`;
+  } else if (status === 205) {
+    head += 'content-length: 0\r\n';
+  } else {
+    switch (delimiterOf(out, framing, length)) {
+      case 'length':
+        head += `content-length: ${declaredLength(out, length)}\r\n`;
+        break;
+      case 'chunked':
+        head += 'transfer-encoding: chunked\r\n';
+        break;
+      default:
+        framing.keepAlive = false;
+    }
+  }
+  if (!framing.keepAlive) head += 'connection: close\r\n';
+  else if (framing.sayKeepAlive) head += 'connection: keep-alive\r\n';
+  return `${head}\r\n`;
+}
