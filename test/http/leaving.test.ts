@@ -185,6 +185,32 @@ test('RST: an async handler that answers later with a stream has it cancelled', 
   await world.close();
 });
 
+test('RST: what an async handler throws later is told once, unless it is the leaving itself', async () => {
+  const errors: unknown[] = [];
+  const ends: Record<string, (signal: AbortSignal) => unknown> = {
+    '/own': () => new Error('a mistake'),
+    '/reason': (signal) => signal.reason,
+    '/cause': (signal) => new Error('gave up', { cause: signal.reason }),
+    '/abort': () => new DOMException('aborted', 'AbortError'),
+  };
+  for (const path of Object.keys(ends)) {
+    let reject: (error: unknown) => void = () => {};
+    const world = await World.open({
+      onError: (error) => errors.push(error),
+      fetch: (request) =>
+        new Promise<Response>((_, no) => {
+          reject = () => no(ends[new URL(request.url).pathname](request.signal));
+        }),
+    });
+    leave(world, 'RST', get(path));
+    await world.pass();
+    reject(undefined);
+    await world.pass();
+    await world.close();
+  }
+  assert.deepEqual(errors.map(String), ['Error: a mistake']);
+});
+
 test('RST while the client is flooded: a stream that has not begun is cancelled', async () => {
   let cancelled = 0;
   const world = await World.open(
