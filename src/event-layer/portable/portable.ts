@@ -31,6 +31,7 @@ import {
   type Slot,
 } from '../event-layer.js';
 import { Outbox } from './outbox.js';
+import { asError, codeOf, drop, explanations, isWriting, peerOf } from './sockets.js';
 
 /** The slot that a socket has, or has had: its tenant is the socket that stands in `#sockets` there. */
 const slotKey = Symbol('slot');
@@ -418,6 +419,17 @@ export class PortableLayer implements EventLayer {
     this.requestTurn();
   }
 
+  /** Tells what node:net has called back for: in a turn of its own, or at the beginning of the next if one is under way. */
+  #tell(event: () => void): void {
+    if (this.#busy) {
+      this.#putOff(event);
+      return;
+    }
+    this.#begin();
+    event();
+    this.#end();
+  }
+
   /** Calls node:net on behalf of a command: what it calls back meanwhile is put off. */
   #quietly(act: () => void): void {
     const wasBusy = this.#busy;
@@ -448,13 +460,7 @@ export class PortableLayer implements EventLayer {
     this.#flags[slot] |= open;
     const listening = this.#listeners.get(listener);
     if (listening !== undefined) listening.failing = false;
-    if (this.#busy) {
-      this.#putOff(() => this.#tellAccepted(socket, slot, listener));
-      return;
-    }
-    this.#begin();
-    this.#tellAccepted(socket, slot, listener);
-    this.#end();
+    this.#tell(() => this.#tellAccepted(socket, slot, listener));
   }
 
   #tellAccepted(socket: TenantSocket, slot: Slot, listener: ListenerId): void {
@@ -463,13 +469,7 @@ export class PortableLayer implements EventLayer {
   }
 
   #connected(socket: TenantSocket): void {
-    if (this.#busy) {
-      this.#putOff(() => this.#tellConnected(socket));
-      return;
-    }
-    this.#begin();
-    this.#tellConnected(socket);
-    this.#end();
+    this.#tell(() => this.#tellConnected(socket));
   }
 
   #tellConnected(socket: TenantSocket): void {
@@ -482,13 +482,7 @@ export class PortableLayer implements EventLayer {
   }
 
   #received(socket: TenantSocket, data: Buffer): void {
-    if (this.#busy) {
-      this.#putOff(() => this.#tellReceived(socket, data));
-      return;
-    }
-    this.#begin();
-    this.#tellReceived(socket, data);
-    this.#end();
+    this.#tell(() => this.#tellReceived(socket, data));
   }
 
   #tellReceived(socket: TenantSocket, data: Buffer): void {
@@ -513,13 +507,7 @@ export class PortableLayer implements EventLayer {
   }
 
   #tellEndedSoon(socket: TenantSocket): void {
-    if (this.#busy) {
-      this.#putOff(() => this.#tellEnded(socket));
-      return;
-    }
-    this.#begin();
-    this.#tellEnded(socket);
-    this.#end();
+    this.#tell(() => this.#tellEnded(socket));
   }
 
   #tellEnded(socket: TenantSocket): void {
@@ -535,13 +523,7 @@ export class PortableLayer implements EventLayer {
   }
 
   #closed(socket: TenantSocket): void {
-    if (this.#busy) {
-      this.#putOff(() => this.#tellClosed(socket));
-      return;
-    }
-    this.#begin();
-    this.#tellClosed(socket);
-    this.#end();
+    this.#tell(() => this.#tellClosed(socket));
   }
 
   #tellClosed(socket: TenantSocket): void {
@@ -562,13 +544,7 @@ export class PortableLayer implements EventLayer {
     const listening = this.#listeners.get(listener);
     if (listening === undefined || listening.failing) return;
     listening.failing = true;
-    if (this.#busy) {
-      this.#putOff(() => this.#sink?.acceptFailed(listener, error));
-      return;
-    }
-    this.#begin();
-    this.#sink?.acceptFailed(listener, error);
-    this.#end();
+    this.#tell(() => this.#sink?.acceptFailed(listener, error));
   }
 
   /** A write is done. For one that the kernel took at once, this comes as a tick after the turn. */
@@ -747,47 +723,6 @@ export class PortableLayer implements EventLayer {
     if (this.#closing === undefined || this.#connections > 0 || this.#servers.size > 0) return;
     this.#closing();
   }
-}
-
-const explanations: Partial<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
-  ECONNRESET: 'the peer has reset it (ECONNRESET)',
-  EPIPE: 'the peer takes no more output (EPIPE)',
-  ENOENT: 'there is no such path (ENOENT)',
-};
-
-/** A write is under way at node:net, or there is no connection yet to write to. */
-function isWriting(socket: Socket): boolean {
-  return socket.writableLength > 0 || socket.connecting;
-}
-
-/** Ends a socket with RST, where it can be had. */
-function drop(socket: Socket): void {
-  const isTcp = socket.remoteFamily !== undefined;
-  if (socket.destroyed) return;
-  if (!isTcp || socket.connecting || typeof socket.resetAndDestroy !== 'function') {
-    socket.destroy();
-  } else if (socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished) {
-    // The FIN is on its way through libuv, which refuses to reset meanwhile (and node:net would never close the handle).
-    socket.once('finish', () => socket.resetAndDestroy());
-  } else {
-    socket.resetAndDestroy();
-  }
-}
-
-function peerOf(socket: Socket): string {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress === undefined || remotePort === undefined) return '';
-  const isMapped = remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.');
-  return formatAddress({ hostname: isMapped ? remoteAddress.slice(7) : remoteAddress, port: remotePort });
-}
-
-function codeOf(error: Error): string | undefined {
-  return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-function asError(value: unknown): Error {
-  return value instanceof Error ? value : new Error(String(value));
 }
 
 function extended<T extends Uint16Array | Uint32Array>(old: T, larger: T): T {

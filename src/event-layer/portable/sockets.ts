@@ -1,0 +1,47 @@
+// What the portable layer needs to know of a socket of node:net, and does to one.
+
+import type { Socket } from 'node:net';
+import { formatAddress } from '../event-layer.js';
+
+/** What the system's codes mean, for messages. */
+export const explanations: Partial<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
+  ECONNRESET: 'the peer has reset it (ECONNRESET)',
+  EPIPE: 'the peer takes no more output (EPIPE)',
+  ENOENT: 'there is no such path (ENOENT)',
+};
+
+/** A write is under way at node:net, or there is no connection yet to write to. */
+export function isWriting(socket: Socket): boolean {
+  return socket.writableLength > 0 || socket.connecting;
+}
+
+/** Ends a socket with RST, where it can be had. */
+export function drop(socket: Socket): void {
+  const isTcp = socket.remoteFamily !== undefined;
+  if (socket.destroyed) return;
+  if (!isTcp || socket.connecting || typeof socket.resetAndDestroy !== 'function') {
+    socket.destroy();
+  } else if (socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished) {
+    // The FIN is on its way through libuv, which refuses to reset meanwhile (and node:net would never close the handle).
+    socket.once('finish', () => socket.resetAndDestroy());
+  } else {
+    socket.resetAndDestroy();
+  }
+}
+
+/** The peer's address as the contract wants it. */
+export function peerOf(socket: Socket): string {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress === undefined || remotePort === undefined) return '';
+  const isMapped = remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.');
+  return formatAddress({ hostname: isMapped ? remoteAddress.slice(7) : remoteAddress, port: remotePort });
+}
+
+export function codeOf(error: Error): string | undefined {
+  return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+export function asError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(String(value));
+}
