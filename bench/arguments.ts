@@ -8,6 +8,7 @@ export const usage = `npm run bench -- [scenario …] [options]
   --quick             each in a shorter form
   --peers a,b,…       only these peers (the floor always takes part)
   --layer a,b,…       only these event layers of sluice: uring, epoll, portable
+  --results FOLDER    where to write the JSON; default bench/results
   --help              this
 `;
 
@@ -17,6 +18,7 @@ export interface Arguments {
   help: boolean;
   peers: string[] | undefined;
   layers: string[] | undefined;
+  results: string | undefined;
 }
 
 /** @throws {Error} for a word or an option that is not known */
@@ -32,6 +34,7 @@ export function parseArguments(
       help: { type: 'boolean', default: false },
       peers: { type: 'string' },
       layer: { type: 'string' },
+      results: { type: 'string' },
     },
   });
   check('scenario', positionals, known.scenarios);
@@ -39,7 +42,8 @@ export function parseArguments(
   const layers = list(values.layer);
   check('peer', peers ?? [], known.peers);
   check('event layer', layers ?? [], known.layers);
-  return { scenarios: positionals, quick: values.quick, help: values.help, peers, layers };
+  const { quick, help, results } = values;
+  return { scenarios: positionals, quick, help, peers, layers, results };
 }
 
 function list(text: string | undefined): string[] | undefined {

@@ -1,7 +1,7 @@
 // The bench's command: finds the peers, runs the scenarios, prints the tables, and writes the JSON, the charts and the page.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArguments, usage } from './arguments.js';
 import { wrkHint, wrkVersion } from './load/wrk.js';
 import { describeMachine, versionOf } from './machine.js';
@@ -75,15 +75,17 @@ function readArguments() {
 
 /** Writes the JSON; and, if the run was a whole one, the charts and the page: they are not to be mixed from several runs. */
 function write(): void {
-  mkdirSync(resultsFolder, { recursive: true });
-  const latest = join(resultsFolder, 'latest.json');
+  const folder = options.results ?? resultsFolder;
+  mkdirSync(folder, { recursive: true });
+  const latest = join(folder, 'latest.json');
   if (existsSync(latest)) {
     const before = JSON.parse(readFileSync(latest, 'utf8')) as Results;
     for (const line of compareRatios(before, results, scenarios)) console.log(line);
   }
   writeFileSync(latest, `${JSON.stringify(results, undefined, 1)}\n`);
-  console.log('\nWritten: bench/results/latest.json');
-  if (options.scenarios.length > 0 || options.peers !== undefined || options.layers !== undefined) {
+  console.log(`\nWritten: ${relative('', latest)}`);
+  const { scenarios: named, peers: only, layers, results: elsewhere } = options;
+  if (named.length > 0 || only !== undefined || layers !== undefined || elsewhere !== undefined) {
     console.log(
       'The charts and docs/performance.md are written by a run of everything: npm run bench, with or without --quick',
     );

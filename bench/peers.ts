@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { versionOf } from './machine.js';
 import { folder } from './paths.js';
+import { complaint } from './processes.js';
 import type { PeerRecord } from './results.js';
 
 /** A peer that can be measured. */
@@ -81,7 +82,7 @@ function eventLayer(layer: string): Found {
     encoding: 'utf8',
     timeout: 10_000,
   });
-  if (status !== 0) return { missing: /^\w*Error.*?: (.*)$/m.exec(stderr)?.[1] ?? `it ended with ${status}` };
+  if (status !== 0) return { missing: complaint(stderr) || `it ended with ${status}` };
   if (stdout.trim() !== layer) return { missing: `the server runs on ${stdout.trim()} instead` };
   const found = onNode('sluice');
   return { ...found, env };

@@ -16,6 +16,8 @@ export interface StartOptions {
   core: number;
   env?: Record<string, string>;
   stdio?: StdioOptions;
+  /** Sends it SIGINT after so many milliseconds: for `output`, of programs that end in good order then. */
+  interruptAfter?: number;
 }
 
 const taskset = spawnSync('taskset', ['--version']).status === 0;
@@ -51,12 +53,20 @@ export function output(command: readonly string[], options: StartOptions): Promi
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       complained += text;
     });
+    const { interruptAfter } = options;
+    const timer = interruptAfter && setTimeout(() => child.kill('SIGINT'), interruptAfter);
     child.once('error', reject);
     child.once('close', (code, signal) => {
+      clearTimeout(timer);
       if (code === 0) resolve(printed);
-      else reject(new Error(complained.trim() || printed.trim() || `it ended with ${signal ?? code}`));
+      else reject(new Error(complaint(complained || printed) || `it ended with ${signal ?? code}`));
     });
   });
+}
+
+/** The line that says what a program has failed of, out of all that it printed: what an error says, else what it said first. */
+export function complaint(text: string): string {
+  return (/^(?:Uncaught )?\w*Error.*?: (.*)$/m.exec(text)?.[1] ?? text.trim().split('\n')[0] ?? '').trim();
 }
 
 /** Ends a process at once and waits until it is gone. */

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { Peer } from '../peers.js';
-import { cpuSeconds, end, residentBytes, serverCore, start, wait } from '../processes.js';
+import { complaint, cpuSeconds, end, residentBytes, serverCore, start, wait } from '../processes.js';
 
 /** What every peer can be asked to answer; see peers/settings.ts. */
 export interface ServerOptions {
@@ -60,7 +60,7 @@ export class Server {
   async collect(): Promise<void> {
     for (let i = 0; i < 2; i++) {
       this.#child.kill('SIGUSR2');
-      await wait(150);
+      await wait(100);
     }
   }
 
@@ -68,7 +68,7 @@ export class Server {
   problems(): string[] {
     const { exitCode, signalCode } = this.#child;
     if (exitCode === null && signalCode === null) return [];
-    return [`the server ended with ${signalCode ?? exitCode}: ${this.#complaints.trim().split('\n')[0] ?? ''}`];
+    return [`the server ended with ${signalCode ?? exitCode}: ${complaint(this.#complaints)}`];
   }
 
   stop(): Promise<void> {
@@ -133,13 +133,14 @@ export async function startServer(peer: Peer, options: ServerOptions): Promise<S
 async function freePort(): Promise<number> {
   for (;;) {
     lastPort = lastPort >= ports.last ? ports.first : lastPort + 1;
+    const port = lastPort;
     const trial = createServer();
     const free = await new Promise<boolean>((resolve) => {
       trial.once('error', () => resolve(false));
-      trial.listen(lastPort, '127.0.0.1', () => resolve(true));
+      trial.listen(port, '127.0.0.1', () => resolve(true));
     });
     if (!free) continue;
     await new Promise((closed) => trial.close(closed));
-    return lastPort;
+    return port;
   }
 }

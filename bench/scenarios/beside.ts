@@ -10,8 +10,10 @@ import { fastClients, sessions } from './crowded.js';
 interface Size {
   rounds: number;
   clients: number;
-  /** How long each load lasts, in whole seconds. */
+  /** How long each load lasts. */
   seconds: number;
+  /** And the one before, which does not count. */
+  warmUp: number;
   /** How long the crowd is left alone, first to settle and then to see what it costs by itself. */
   alone: number;
 }
@@ -74,14 +76,15 @@ function beside(
     tables,
 
     steps(context) {
-      const { rounds, clients, seconds, alone } = size(context.quick);
+      const { rounds, clients, seconds, warmUp, alone } = size(context.quick);
       const plan = {
         ...{ table: 'fast', rounds, server: { handler } },
-        seconds: seconds * 3 + alone * 2 + clients / 4000,
+        seconds: warmUp + seconds * 2 + alone * 2 + clients / 4000 + 0.6,
       };
       return sessions(context, plan, async ({ server, crowd, figures, fast }) => {
-        await fast(1); // to warm up
+        await fast(warmUp);
         const without = await fast(seconds);
+        await server.collect();
         const memory = server.memory();
         await crowd.open(kind, clients);
         await wait(alone * 1000);
@@ -91,6 +94,7 @@ function beside(
         const took = (performance.now() - before.time) / 1000;
         figures.crowd = ((server.cpu() - before.server) * 1000) / took;
         figures['crowd itself'] = ((crowd.cpu() - before.crowd) * 1000) / took;
+        await server.collect();
         figures.memory = (server.memory() - memory) / 1024 / clients;
         const beside = await fast(seconds);
         for (const key of ['cpu', 'throughput', 'p50', 'p99'] as const) {
@@ -108,7 +112,9 @@ export const slow = beside(
     text: 'Each slow client sends a request head at one byte a second, again and again.',
   },
   (quick) =>
-    quick ? { rounds: 1, clients: 5000, seconds: 1, alone: 0.5 } : { rounds: 3, clients: 15_000, seconds: 5, alone: 3 },
+    quick
+      ? { rounds: 1, clients: 4000, seconds: 0.8, warmUp: 0.4, alone: 0.5 }
+      : { rounds: 3, clients: 15_000, seconds: 5, warmUp: 2, alone: 3 },
 );
 
 export const flood = beside(
@@ -117,5 +123,7 @@ export const flood = beside(
     text: 'Each slow client asks for 4 MiB, which the server makes in pieces of 16 KiB, and reads 4 KiB a second.',
   },
   (quick) =>
-    quick ? { rounds: 1, clients: 300, seconds: 1, alone: 0.5 } : { rounds: 3, clients: 1000, seconds: 5, alone: 3 },
+    quick
+      ? { rounds: 1, clients: 300, seconds: 0.8, warmUp: 0.4, alone: 0.5 }
+      : { rounds: 3, clients: 1000, seconds: 5, warmUp: 2, alone: 3 },
 );

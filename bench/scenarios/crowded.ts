@@ -14,8 +14,8 @@ export interface Session {
   crowd: Crowd;
   figures: Record<string, number>;
   problems: string[];
-  /** Loads the server with the fast clients. @returns the figures, and the CPU seconds that the server has used for each second */
-  fast(seconds: number): Promise<LoadFigures & { cpuShare: number }>;
+  /** Loads the server with the fast clients. */
+  fast(seconds: number): Promise<LoadFigures>;
 }
 
 /** Steps that each make one sample: a fresh server, a crowd that has no clients yet, and whatever `measure` does with them. */
@@ -33,7 +33,7 @@ export function sessions(
     const fast: Session['fast'] = async (seconds) => {
       const result = await load(server, { connections: fastClients, seconds });
       problems.push(...result.problems);
-      return { ...result.figures, cpuShare: result.cpuSeconds / result.seconds };
+      return result.figures;
     };
     try {
       await measure({ server, crowd, figures, problems, fast });

@@ -7,7 +7,9 @@ import { sessions } from './crowded.js';
 
 const interval = 200;
 const size = (quick: boolean) =>
-  quick ? { rounds: 1, streams: 3000, seconds: 2 } : { rounds: 3, streams: 10_000, seconds: 10 };
+  quick
+    ? { rounds: 1, streams: 2000, seconds: 2, settle: 0.5 }
+    : { rounds: 3, streams: 10_000, seconds: 10, settle: 2 };
 
 export const fanOut: Scenario = {
   name: 'fan-out',
@@ -37,15 +39,15 @@ export const fanOut: Scenario = {
   ],
 
   steps(context) {
-    const { rounds, streams, seconds } = size(context.quick);
+    const { rounds, streams, seconds, settle } = size(context.quick);
     const plan = {
       ...{ table: 'streams', rounds, server: { handler: 'stream', interval } as const },
-      seconds: seconds + 1.5 + streams / 3000,
+      seconds: seconds + settle + 0.5 + streams / 3000,
     };
     return sessions(context, plan, async ({ server, crowd, figures, problems }) => {
       const empty = server.memory();
       await crowd.open('stream', streams);
-      await wait(1000);
+      await wait(settle * 1000);
       await crowd.reset();
       const before = server.cpu();
       const crowdBefore = crowd.cpu();

@@ -3,7 +3,7 @@
 import { type Server, startServer } from '../load/server.js';
 import { type LoadOptions, load } from '../load/wrk.js';
 import { inTurn, range, type Scenario, type Step } from '../scenario.js';
-import type { Table } from '../table.js';
+import type { Column, Table } from '../table.js';
 
 const loads: { name: string; title: string; options: Omit<LoadOptions, 'seconds'> }[] = [
   { name: 'c1', title: '1 connection', options: { connections: 1 } },
@@ -12,7 +12,17 @@ const loads: { name: string; title: string; options: Omit<LoadOptions, 'seconds'
   { name: 'pipelined', title: '256 connections, 16 requests at a time', options: { connections: 256, pipelined: 16 } },
 ];
 
-const size = (quick: boolean) => (quick ? { rounds: 2, seconds: 1 } : { rounds: 5, seconds: 3 });
+const size = (quick: boolean) =>
+  quick ? { rounds: 3, seconds: 0.4, warmUp: 0.4 } : { rounds: 5, seconds: 3, warmUp: 2 };
+
+const columns: Column[] = [
+  { key: 'cpu', title: 'CPU for a request', unit: 'µs', digits: 2, ratio: true, chart: true, cost: true },
+  { key: 'throughput', title: 'requests a second', digits: 0 },
+];
+const delays: Column[] = [
+  { key: 'p50', title: 'p50', unit: 'µs', digits: 0 },
+  { key: 'p99', title: 'p99', unit: 'µs', digits: 0 },
+];
 
 export const hello: Scenario = {
   name: 'hello',
@@ -26,31 +36,26 @@ export const hello: Scenario = {
     return `${rounds} rounds of ${seconds} s`;
   },
   tables: loads.map(
-    ({ name, title }): Table => ({
+    ({ name, title, options }): Table => ({
       name,
       title,
-      columns: [
-        { key: 'cpu', title: 'CPU for a request', unit: 'µs', digits: 2, ratio: true, chart: true, cost: true },
-        { key: 'throughput', title: 'requests a second', digits: 0 },
-        { key: 'p50', title: 'p50', unit: 'µs', digits: 0 },
-        { key: 'p99', title: 'p99', unit: 'µs', digits: 0 },
-      ],
+      columns: options.pipelined === undefined ? [...columns, ...delays] : columns,
     }),
   ),
 
   steps({ peers, quick, record }) {
-    const { rounds, seconds } = size(quick);
+    const { rounds, seconds, warmUp } = size(quick);
     const servers = new Map<string, Server>();
     const steps: Step[] = peers.map((peer) => ({
       label: `start and warm up ${peer.title}`,
-      seconds: 1.6,
+      seconds: warmUp + 0.6,
       table: 'c16',
       round: 0,
       peer: peer.name,
       async run() {
         const server = await startServer(peer, { handler: 'hello' });
         servers.set(peer.name, server);
-        await load(server, { connections: 64, seconds: 1 });
+        await load(server, { connections: 64, seconds: warmUp });
       },
     }));
     for (const round of range(rounds)) {
@@ -58,7 +63,7 @@ export const hello: Scenario = {
         for (const peer of inTurn(peers, round)) {
           steps.push({
             label: `${title}, round ${round} of ${rounds}: ${peer.title}`,
-            seconds: seconds + 0.1,
+            seconds: seconds + 0.2,
             ...{ table, round, peer: peer.name },
             async run() {
               const server = servers.get(peer.name);

@@ -6,7 +6,14 @@ import { type ServerOptions, startServer } from '../load/server.js';
 import { wait } from '../processes.js';
 import { inTurn, range, type Scenario } from '../scenario.js';
 
-const states: { key: string; title: string; kind: Kind; handler: ServerOptions['handler'] }[] = [
+interface State {
+  key: string;
+  title: string;
+  kind: Kind;
+  handler: ServerOptions['handler'];
+}
+
+const states: State[] = [
   { key: 'fresh', title: 'fresh', kind: 'idle', handler: 'hello' },
   { key: 'head', title: 'in the middle of a head', kind: 'half', handler: 'hello' },
   { key: 'between', title: 'between requests', kind: 'kept', handler: 'hello' },
@@ -14,14 +21,14 @@ const states: { key: string; title: string; kind: Kind; handler: ServerOptions['
 ];
 
 const size = (quick: boolean) =>
-  quick ? { rounds: 1, from: 2000, to: 8000, settle: 250 } : { rounds: 3, from: 5000, to: 15_000, settle: 1000 };
+  quick ? { rounds: 1, from: 2000, to: 8000, settle: 200 } : { rounds: 3, from: 5000, to: 15_000, settle: 1000 };
 
 export const idle: Scenario = {
   name: 'idle',
   title: 'Memory of a connection',
   text:
     'How much more resident memory the server has for each connection more, from the slope between two crowds, after a garbage ' +
-    'collection where there is one. Each state is measured with a server of its own.',
+    'collection where there is one. Each state is measured with a server of its own, all states at the same time.',
   wrk: false,
   settings(quick) {
     const { rounds, from, to } = size(quick);
@@ -40,32 +47,35 @@ export const idle: Scenario = {
     return range(rounds).flatMap((round) =>
       inTurn(peers, round).map((peer) => ({
         label: `round ${round} of ${rounds}: ${peer.title}`,
-        seconds: states.length * (1.5 + to / 6000 + (settle * 2) / 1000),
+        seconds: 1.5 + to / 2500 + (settle * 2) / 1000,
         ...{ table: 'memory', round, peer: peer.name },
         async run() {
           const figures: Record<string, number> = {};
           const problems: string[] = [];
-          for (const { key, kind, handler } of states) {
+          const measure = async ({ key, kind, handler }: State): Promise<void> => {
             const server = await startServer(peer, { handler });
             const crowd = new Crowd(server);
+            const memoryOf = async (more: number): Promise<number> => {
+              await crowd.open(kind, more);
+              await wait(settle);
+              await server.collect();
+              return server.memory();
+            };
             try {
-              const memoryOf = async (more: number): Promise<number> => {
-                await crowd.open(kind, more);
-                await wait(settle);
-                await server.collect();
-                return server.memory();
-              };
               const low = await memoryOf(from);
               const high = await memoryOf(to - from);
               figures[key] = (high - low) / (to - from);
               figures[`${key} at ${from}`] = low;
               figures[`${key} at ${to}`] = high;
               problems.push(...(await crowd.problems()), ...server.problems());
+            } catch (error) {
+              problems.push(`${key}: ${error instanceof Error ? error.message : String(error)}`);
             } finally {
               await crowd.leave();
               await server.stop();
             }
-          }
+          };
+          await Promise.all(states.map(measure));
           record({ table: 'memory', round, peer: peer.name, figures, problems });
         },
       })),

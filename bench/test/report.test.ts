@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseArguments } from '../arguments.js';
+import { compareRatios } from '../report/agreement.js';
+import { renderChart } from '../report/chart.js';
+import { renderTable } from '../report/markdown.js';
+import { problemLines, renderPage } from '../report/page.js';
+import type { Results, Sample } from '../results.js';
+import type { Scenario } from '../scenario.js';
+import type { Table } from '../table.js';
+
+const table: Table = {
+  name: 't',
+  title: 'CPU',
+  columns: [{ key: 'cpu', title: 'CPU', unit: 'µs', digits: 1, ratio: true, chart: true, cost: true }],
+};
+const scenario: Scenario = {
+  ...{ name: 's', title: 'A <scenario>', text: 'It is measured.', wrk: false, tables: [table] },
+  settings: () => '1 round',
+  steps: () => [],
+};
+const peers = [
+  { name: 'floor', title: 'floor (C)', version: '1' },
+  { name: 'a', title: 'A', version: '2' },
+  { name: 'b', title: 'B', version: '', missing: 'there is no b' },
+];
+
+function results(cpu: number, problems: string[] = []): Results {
+  const of = (peer: string, value: number): Sample => ({
+    ...{ scenario: 's', table: 't', round: 1, peer, figures: { cpu: value }, problems: peer === 'a' ? problems : [] },
+  });
+  return {
+    ...{ format: 1, date: '2026-01-01T00:00:00.000Z', command: ['--quick'], quick: true, seconds: 60 },
+    machine: { processor: 'p', cores: 2, memory: 2 ** 34, system: 's', separation: 'none' },
+    ...{ versions: {}, peers, scenarios: [{ name: 's', settings: '1 round' }] },
+    samples: [of('floor', 10), of('a', cpu)],
+    valid: problems.length === 0,
+  };
+}
+
+test('a table names every peer, and says why one is missing', () => {
+  const text = renderTable(table, peers, results(20).samples);
+  assert.match(text, /\| +\| CPU, µs \| × floor \|/);
+  assert.match(text, /\| A +\| +20\.0 \| +2\.00 \|/);
+  assert.match(text, /\| B +\| not to be had: there is no b \|/);
+});
+
+test('a sample with a problem is shown as invalid, in the table and on the page', () => {
+  const invalid = results(20, ['3 of 7 answers were not 2xx']);
+  assert.match(renderTable(table, peers, invalid.samples), /\| A +\| INVALID: 3 of 7 answers/);
+  assert.deepEqual(problemLines(invalid), ['s, t, round 1, a: 3 of 7 answers were not 2xx']);
+  assert.match(renderPage(invalid, [scenario], new Set()), /This run is invalid/);
+});
+
+test('the page says how to repeat the run', () => {
+  assert.match(renderPage(results(20), [scenario], new Set(['s'])), /npm run bench -- --quick/);
+});
+
+test('a chart is an SVG in which text is escaped', () => {
+  const svg = renderChart(scenario, results(20)) ?? '';
+  assert.match(svg, /^<svg /);
+  assert.match(svg, /A &lt;scenario&gt;/);
+});
+
+test('two runs agree on ratios within 15 %', () => {
+  assert.match(compareRatios(results(20), results(22), [scenario]).join('\n'), /1 of 1 ratios/);
+  assert.match(compareRatios(results(20), results(24), [scenario]).join('\n'), /0 of 1 ratios.*\n.*\+20 %/);
+});
+
+test('what is not known on the command line is refused', () => {
+  const known = { scenarios: ['hello'], peers: ['node', 'bun'], layers: ['epoll'] };
+  assert.deepEqual(parseArguments(['hello', '--peers', 'node,bun'], known).peers, ['node', 'bun']);
+  assert.throws(() => parseArguments(['hallo'], known), /unknown scenario hallo/);
+  assert.throws(() => parseArguments(['--peers', 'nodde'], known), /unknown peer nodde/);
+  assert.throws(() => parseArguments(['--layer', 'kqueue'], known), /unknown event layer kqueue/);
+});
