@@ -8,8 +8,8 @@ export interface Column {
   digits: number;
   /** Shows a second column beside it: the median of the ratios to the baseline's figure of the same round. */
   ratio?: boolean;
-  /** Draws it in the scenario's chart. */
-  chart?: boolean;
+  /** Draws it in the scenario's chart; a text is what the chart calls it. */
+  chart?: boolean | string;
   /** It is CPU time for a unit of work, whose ratios two runs must agree on. */
   cost?: boolean;
 }

@@ -20,7 +20,7 @@ interface Panel {
 }
 
 const width = 860;
-const labels = 190;
+const labels = 230;
 const barHeight = 18;
 const gap = 6;
 const titleHeight = 34;
@@ -59,7 +59,8 @@ function panelOf(scenario: Scenario, table: Table, column: Column, results: Resu
   });
   const unit = column.unit === undefined ? '' : `, ${column.unit}`;
   const where = scenario.tables.length > 1 ? `${table.title}: ` : '';
-  return { title: `${where}${column.title}${unit}`, digits: column.digits, bars };
+  const title = typeof column.chart === 'string' ? column.chart : `${where}${column.title}`;
+  return { title: `${title}${unit}`, digits: column.digits, bars };
 }
 
 function renderPanel(panel: Panel, top: number): string {

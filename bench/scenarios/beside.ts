@@ -24,9 +24,18 @@ const tables: Table[] = [
     title: `CPU with ${fastClients} fast clients, without and with the slow ones`,
     columns: [
       { key: 'cpu without', title: 'a request, without', unit: 'µs', digits: 2, ratio: true, cost: true },
-      { key: 'cpu with', title: 'a request, with', unit: 'µs', digits: 2, ratio: true, chart: true, cost: true },
+      {
+        ...{ key: 'cpu with', title: 'a request, with', unit: 'µs', digits: 2, ratio: true, cost: true },
+        chart: 'CPU for a request of the fast clients, beside the slow ones',
+      },
       { key: 'crowd', title: 'slow ones alone', unit: 'ms/s', digits: 0 },
-      { key: 'memory', title: 'memory of a slow one', unit: 'KiB', digits: 1, chart: true },
+      {
+        key: 'memory',
+        title: 'memory of a slow one',
+        unit: 'KiB',
+        digits: 1,
+        chart: 'memory of the server for each slow client',
+      },
     ],
   },
   {
@@ -39,7 +48,7 @@ const tables: Table[] = [
       { key: 'p50 without', title: 'p50 without', unit: 'µs', digits: 0 },
       { key: 'p50 with', title: 'with', unit: 'µs', digits: 0 },
       { key: 'p99 without', title: 'p99 without', unit: 'µs', digits: 0 },
-      { key: 'p99 with', title: 'with', unit: 'µs', digits: 0, chart: true },
+      { key: 'p99 with', title: 'with', unit: 'µs', digits: 0, chart: 'p99 of the fast clients, beside the slow ones' },
       { key: 'crowd itself', title: "the crowd's own CPU", unit: 'ms/s', digits: 0 },
     ],
   },
@@ -79,10 +88,11 @@ function beside(
       const { rounds, clients, seconds, warmUp, alone } = size(context.quick);
       const plan = {
         ...{ table: 'fast', rounds, server: { handler } },
-        seconds: warmUp + seconds * 2 + alone * 2 + clients / 4000 + 0.6,
+        seconds: warmUp + seconds * 2 + 1 + alone * 2 + clients / 4000 + 0.6,
       };
-      return sessions(context, plan, async ({ server, crowd, figures, fast }) => {
-        await fast(warmUp);
+      return sessions(context, plan, async (session) => {
+        const { server, crowd, figures, fast } = session;
+        await session.warmUp(warmUp);
         const without = await fast(seconds);
         await server.collect();
         const memory = server.memory();
@@ -113,7 +123,7 @@ export const slow = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 1, clients: 4000, seconds: 0.8, warmUp: 0.4, alone: 0.5 }
+      ? { rounds: 1, clients: 4000, seconds: 0.9, warmUp: 0.4, alone: 0.5 }
       : { rounds: 3, clients: 15_000, seconds: 5, warmUp: 2, alone: 3 },
 );
 
@@ -124,6 +134,6 @@ export const flood = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 1, clients: 300, seconds: 0.8, warmUp: 0.4, alone: 0.5 }
+      ? { rounds: 1, clients: 300, seconds: 0.9, warmUp: 0.4, alone: 0.5 }
       : { rounds: 3, clients: 1000, seconds: 5, warmUp: 2, alone: 3 },
 );

@@ -5,16 +5,22 @@ import { type Server, type ServerOptions, startServer } from '../load/server.js'
 import { type LoadFigures, load } from '../load/wrk.js';
 import type { Peer } from '../peers.js';
 import { type Context, inTurn, range, type Step } from '../scenario.js';
+import { summarize } from '../statistics.js';
 
 /** How many fast clients there are beside the crowd. */
 export const fastClients = 64;
+
+/** A load is measured in so many parts, of which the median counts: what else the machine does for a moment spoils one of them. */
+const windowCount = 3;
 
 export interface Session {
   server: Server;
   crowd: Crowd;
   figures: Record<string, number>;
   problems: string[];
-  /** Loads the server with the fast clients. */
+  /** Loads the server with the fast clients before anything is measured. */
+  warmUp(seconds: number): Promise<void>;
+  /** Loads it for so long and measures. */
   fast(seconds: number): Promise<LoadFigures>;
 }
 
@@ -30,13 +36,21 @@ export function sessions(
     const problems: string[] = [];
     const server = await startServer(peer, plan.server);
     const crowd = new Crowd(server);
+    const warmUp: Session['warmUp'] = async (seconds) => {
+      await load(server, { connections: fastClients, seconds });
+    };
     const fast: Session['fast'] = async (seconds) => {
-      const result = await load(server, { connections: fastClients, seconds });
-      problems.push(...result.problems);
-      return result.figures;
+      const windows: LoadFigures[] = [];
+      for (let i = 0; i < windowCount; i++) {
+        const result = await load(server, { connections: fastClients, seconds: seconds / windowCount });
+        problems.push(...result.problems);
+        windows.push(result.figures);
+      }
+      const median = (key: keyof LoadFigures) => summarize(windows.map((window) => window[key]))?.median ?? Number.NaN;
+      return { cpu: median('cpu'), throughput: median('throughput'), p50: median('p50'), p99: median('p99') };
     };
     try {
-      await measure({ server, crowd, figures, problems, fast });
+      await measure({ server, crowd, figures, problems, warmUp, fast });
       problems.push(...(await crowd.problems()), ...server.problems());
     } catch (error) {
       problems.push(...server.problems(), error instanceof Error ? error.message : String(error));

@@ -7,7 +7,7 @@ import { fastClients, sessions } from './crowded.js';
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
   quick
-    ? { rounds: 1, seconds: 0.8, warmUp: 0.4, left: [1000] as number[] }
+    ? { rounds: 1, seconds: 0.9, warmUp: 0.4, left: [1000, 5000] as number[] }
     : { rounds: 3, seconds: 3, warmUp: 2, left: [] as number[] };
 
 export const growth: Scenario = {
@@ -28,7 +28,7 @@ export const growth: Scenario = {
       columns: [
         ...counts.map((count) => ({
           ...{ key: `cpu ${count}`, title: `${count} idle`, unit: 'µs', digits: 2 },
-          ...{ ratio: true, chart: true, cost: true },
+          ...{ ratio: true, cost: true, chart: `CPU for a request, ${count} idle connections` },
         })),
         { key: 'growth', title: 'growth', digits: 2 },
       ],
@@ -40,10 +40,11 @@ export const growth: Scenario = {
     const measured = counts.filter((count) => !left.includes(count));
     const plan = {
       ...{ table: 'idle', rounds, server: { handler: 'hello' } as const },
-      seconds: warmUp + measured.length * (seconds + 0.5) + 2.5,
+      seconds: warmUp + measured.length * (seconds + 1) + 2.5,
     };
-    return sessions(context, plan, async ({ server, crowd, figures, fast }) => {
-      await fast(warmUp);
+    return sessions(context, plan, async (session) => {
+      const { server, crowd, figures, fast } = session;
+      await session.warmUp(warmUp);
       let open = 0;
       for (const count of measured) {
         await crowd.open('idle', count - open);
