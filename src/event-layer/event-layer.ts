@@ -91,7 +91,11 @@ export interface EventLayer {
   readonly output: Uint8Array;
   /** Makes room for output. @param bytes at most 64 KiB @returns the offset in `output` from which on that many bytes may be written */
   reserve(slot: Slot, bytes: number): number;
-  /** Queues what was written from the reserved offset up to `end` (exclusive) as output of the connection, to be sent at the end of the turn. Not after `finish`. */
+  /**
+   * Queues what was written from the reserved offset up to `end` (exclusive) as output of the connection, to be sent at the end of
+   * the turn. Not after `finish`. When the connection has broken or was reset, and `closed` is yet to be told, output goes nowhere
+   * and counts as queued all the same: whoever goes on writing is flooded, and does not keep `closed` from being told.
+   */
   commit(slot: Slot, end: number): void;
   /** Bytes of output that the kernel has not taken yet. */
   queued(slot: Slot): number;

@@ -293,6 +293,18 @@ function breaking(scenario: Scenario, variant: Variant): void {
     },
   );
 
+  scenario('output that is written between a reset and closed goes nowhere, and counts as queued', async (world) => {
+    const { client, server } = await world.pair();
+    for (const end of [server, client]) {
+      if (end === server) end.reset();
+      else end.abandon();
+      end.write(new Uint8Array(highWaterMark));
+      assert.ok(end.queued >= highWaterMark);
+    }
+    await world.until(() => world.open === 0, 'closed');
+    assert.equal(client.receivedBytes, 0);
+  });
+
   scenario('a reset under a writer: it is told, and its queue is gone', async (world) => {
     const { client, server } = await world.pair();
     pour(server, variant.bulk, pieceSize, () => {});

@@ -211,6 +211,41 @@ test('RST: what an async handler throws later is told once, unless it is the lea
   assert.deepEqual(errors.map(String), ['Error: a mistake']);
 });
 
+test('RST: a stream that only ever writes is flooded when its connection has broken, and unwound', async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    let written = 0;
+    let ended = 0;
+    const world = await World.open(
+      {
+        fetch: () =>
+          stream(function* (out) {
+            try {
+              yield* out.write('x');
+              yield* sleep(10);
+              while (written < 1e8) {
+                yield* out.write('x'.repeat(1000));
+                written += 1000;
+              }
+            } finally {
+              ended++;
+            }
+          }),
+      },
+      { seed, latency: 5 },
+    );
+    world.client(function* (connection) {
+      yield* connection.writer.write(get('/'));
+      yield* connection.reader.peek(1);
+      yield* sleep(seed / 4);
+      connection.reset();
+    });
+    await world.pass();
+    await world.close();
+    assert.ok(written < 1e7, `seed ${seed}: it went on writing, ${written} bytes`);
+    assert.equal(ended, 1);
+  }
+});
+
 test('RST while the client is flooded: a stream that has not begun is cancelled', async () => {
   let cancelled = 0;
   const world = await World.open(

@@ -298,7 +298,11 @@ export class PortableLayer implements EventLayer {
     const slab = this.#slab;
     const start = this.#filled;
     const flags = this.#flags[slot];
-    if (end <= start || socket.destroyed || (flags & dropped) !== 0) return;
+    if (end <= start) return;
+    if (socket.destroyed || (flags & dropped) !== 0) {
+      this.#pending[slot] += end - start;
+      return;
+    }
     if ((flags & finishing) !== 0) throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
     const outbox = this.#outboxes[slot];
     const written = this.#slabs[slot];
@@ -326,7 +330,8 @@ export class PortableLayer implements EventLayer {
 
   queued(slot: Slot): number {
     const socket = this.#tenant(slot);
-    return socket.destroyed || (this.#flags[slot] & dropped) !== 0 ? 0 : this.#pending[slot] + socket.writableLength;
+    const isGone = socket.destroyed || (this.#flags[slot] & dropped) !== 0;
+    return this.#pending[slot] + (isGone ? 0 : socket.writableLength);
   }
 
   notifyFlushed(slot: Slot): void {

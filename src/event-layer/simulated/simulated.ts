@@ -238,9 +238,12 @@ export class SimulatedLayer implements EventLayer {
     if (end < this.#reservedFrom || end > this.#reservedTo)
       throw new ConnectionError('ERR_RESERVE', `output committed up to ${end}; at most ${this.#reservedTo} may be`);
     this.#reservedFor = undefined;
-    if (from.gone) return;
-    if (from.fin !== 'none') throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
     const length = end - this.#reservedFrom;
+    if (from.gone) {
+      from.queued += length;
+      return;
+    }
+    if (from.fin !== 'none') throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
     if (length === 0) return;
     from.queue.push(this.#output.slice(this.#reservedFrom, end));
     from.queued += length;
