@@ -12,8 +12,6 @@ interface Size {
   clients: number;
   /** How long each load lasts. */
   seconds: number;
-  /** And the one before, which does not count. */
-  warmUp: number;
   /** How long the crowd is left alone, first to settle and then to see what it costs by itself. */
   alone: number;
 }
@@ -85,14 +83,12 @@ function beside(
     tables,
 
     steps(context) {
-      const { rounds, clients, seconds, warmUp, alone } = size(context.quick);
+      const { rounds, clients, seconds, alone } = size(context.quick);
       const plan = {
-        ...{ table: 'fast', rounds, server: { handler } },
-        seconds: warmUp + seconds * 2 + 1 + alone * 2 + clients / 4000 + 0.6,
+        ...{ table: 'fast', rounds, server: { handler }, fast: true },
+        seconds: seconds * 2 + 1 + alone * 2 + clients / 4000 + 0.6,
       };
-      return sessions(context, plan, async (session) => {
-        const { server, crowd, figures, fast } = session;
-        await session.warmUp(warmUp);
+      return sessions(context, plan, async ({ server, crowd, figures, fast }) => {
         const without = await fast(seconds);
         await server.collect();
         const memory = server.memory();
@@ -123,8 +119,8 @@ export const slow = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 1, clients: 4000, seconds: 0.9, warmUp: 0.4, alone: 0.5 }
-      : { rounds: 3, clients: 15_000, seconds: 5, warmUp: 2, alone: 3 },
+      ? { rounds: 1, clients: 4000, seconds: 0.9, alone: 0.5 }
+      : { rounds: 3, clients: 15_000, seconds: 5, alone: 3 },
 );
 
 export const flood = beside(
@@ -133,7 +129,5 @@ export const flood = beside(
     text: 'Each slow client asks for 4 MiB, which the server makes in pieces of 16 KiB, and reads 4 KiB a second.',
   },
   (quick) =>
-    quick
-      ? { rounds: 1, clients: 300, seconds: 0.9, warmUp: 0.4, alone: 0.5 }
-      : { rounds: 3, clients: 1000, seconds: 5, warmUp: 2, alone: 3 },
+    quick ? { rounds: 1, clients: 300, seconds: 0.9, alone: 0.5 } : { rounds: 3, clients: 1000, seconds: 5, alone: 3 },
 );

@@ -2,7 +2,7 @@
 
 import { Crowd } from '../load/crowd.js';
 import { type Server, type ServerOptions, startServer } from '../load/server.js';
-import { type LoadFigures, load } from '../load/wrk.js';
+import { type LoadFigures, load, warmUp } from '../load/wrk.js';
 import type { Peer } from '../peers.js';
 import { type Context, inTurn, range, type Step } from '../scenario.js';
 import { summarize } from '../statistics.js';
@@ -18,16 +18,14 @@ export interface Session {
   crowd: Crowd;
   figures: Record<string, number>;
   problems: string[];
-  /** Loads the server with the fast clients before anything is measured. */
-  warmUp(seconds: number): Promise<void>;
   /** Loads it for so long and measures. */
   fast(seconds: number): Promise<LoadFigures>;
 }
 
-/** Steps that each make one sample: a fresh server, a crowd that has no clients yet, and whatever `measure` does with them. */
+/** Steps that each make one sample: a fresh server, warmed up if there are to be fast clients, a crowd that has no clients yet, and whatever `measure` does with them. */
 export function sessions(
   { peers, record }: Context,
-  plan: { table: string; rounds: number; seconds: number; server: ServerOptions },
+  plan: { table: string; rounds: number; seconds: number; server: ServerOptions; fast: boolean },
   measure: (session: Session) => Promise<void>,
 ): Step[] {
   const { table, rounds, seconds } = plan;
@@ -36,9 +34,6 @@ export function sessions(
     const problems: string[] = [];
     const server = await startServer(peer, plan.server);
     const crowd = new Crowd(server);
-    const warmUp: Session['warmUp'] = async (seconds) => {
-      await load(server, { connections: fastClients, seconds });
-    };
     const fast: Session['fast'] = async (seconds) => {
       const windows: LoadFigures[] = [];
       for (let i = 0; i < windowCount; i++) {
@@ -50,7 +45,8 @@ export function sessions(
       return { cpu: median('cpu'), throughput: median('throughput'), p50: median('p50'), p99: median('p99') };
     };
     try {
-      await measure({ server, crowd, figures, problems, warmUp, fast });
+      if (plan.fast) await warmUp(server, fastClients);
+      await measure({ server, crowd, figures, problems, fast });
       problems.push(...(await crowd.problems()), ...server.problems());
     } catch (error) {
       problems.push(...server.problems(), error instanceof Error ? error.message : String(error));
@@ -63,7 +59,7 @@ export function sessions(
   return range(rounds).flatMap((round) =>
     inTurn(peers, round).map((peer) => ({
       label: `round ${round} of ${rounds}: ${peer.title}`,
-      seconds: seconds + 0.5,
+      seconds: seconds + (plan.fast ? 1.5 : 0.5),
       ...{ table, round, peer: peer.name },
       run: () => session(peer, round),
     })),

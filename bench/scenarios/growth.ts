@@ -6,9 +6,7 @@ import { fastClients, sessions } from './crowded.js';
 /** The tables name all; a quick run leaves out some. */
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
-  quick
-    ? { rounds: 1, seconds: 0.9, warmUp: 0.4, left: [1000, 5000] as number[] }
-    : { rounds: 3, seconds: 3, warmUp: 2, left: [] as number[] };
+  quick ? { rounds: 1, seconds: 0.9, left: [1000, 5000] as number[] } : { rounds: 3, seconds: 3, left: [] as number[] };
 
 export const growth: Scenario = {
   name: 'growth',
@@ -36,15 +34,13 @@ export const growth: Scenario = {
   ],
 
   steps(context) {
-    const { rounds, seconds, warmUp, left } = size(context.quick);
+    const { rounds, seconds, left } = size(context.quick);
     const measured = counts.filter((count) => !left.includes(count));
     const plan = {
-      ...{ table: 'idle', rounds, server: { handler: 'hello' } as const },
-      seconds: warmUp + measured.length * (seconds + 1) + 2.5,
+      ...{ table: 'idle', rounds, server: { handler: 'hello' } as const, fast: true },
+      seconds: measured.length * (seconds + 1) + 2.5,
     };
-    return sessions(context, plan, async (session) => {
-      const { server, crowd, figures, fast } = session;
-      await session.warmUp(warmUp);
+    return sessions(context, plan, async ({ server, crowd, figures, fast }) => {
       let open = 0;
       for (const count of measured) {
         await crowd.open('idle', count - open);

@@ -1,7 +1,7 @@
 // Scenario 1: the smallest whole request, at different loads.
 
 import { type Server, startServer } from '../load/server.js';
-import { type LoadOptions, load } from '../load/wrk.js';
+import { type LoadOptions, load, warmUp } from '../load/wrk.js';
 import { inTurn, range, type Scenario, type Step } from '../scenario.js';
 import type { Column, Table } from '../table.js';
 
@@ -12,8 +12,7 @@ const loads: { name: string; title: string; options: Omit<LoadOptions, 'seconds'
   { name: 'pipelined', title: '256 connections, 16 requests at a time', options: { connections: 256, pipelined: 16 } },
 ];
 
-const size = (quick: boolean) =>
-  quick ? { rounds: 3, seconds: 0.4, warmUp: 0.4 } : { rounds: 5, seconds: 3, warmUp: 2 };
+const size = (quick: boolean) => (quick ? { rounds: 3, seconds: 0.3 } : { rounds: 5, seconds: 3 });
 
 const columns: Column[] = [
   { key: 'cpu', title: 'CPU for a request', unit: 'µs', digits: 2, ratio: true, chart: true, cost: true },
@@ -44,18 +43,18 @@ export const hello: Scenario = {
   ),
 
   steps({ peers, quick, record }) {
-    const { rounds, seconds, warmUp } = size(quick);
+    const { rounds, seconds } = size(quick);
     const servers = new Map<string, Server>();
     const steps: Step[] = peers.map((peer) => ({
       label: `start and warm up ${peer.title}`,
-      seconds: warmUp + 0.6,
+      seconds: 1.5,
       table: 'c16',
       round: 0,
       peer: peer.name,
       async run() {
         const server = await startServer(peer, { handler: 'hello' });
         servers.set(peer.name, server);
-        await load(server, { connections: 64, seconds: warmUp });
+        await warmUp(server, 64);
       },
     }));
     for (const round of range(rounds)) {
