@@ -11,11 +11,11 @@ import { checkOptions, type OptionRules } from './options.js';
 
 export interface ConnectOptions extends AddressOptions {
   /** How long connecting may take, in milliseconds. Default 30,000. */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
   /** How long a closed connection may take to go away before it is reset, in milliseconds. Default 10,000. */
-  lingerTimeout?: number;
+  lingerTimeout?: number | undefined;
   /** The network to connect on. Default: that of the running thread. */
-  network?: Network;
+  network?: Network | undefined;
 }
 
 const rules: OptionRules = {

@@ -11,22 +11,22 @@ import { checkOptions, type OptionRules } from './options.js';
 /** Where to listen or connect to. */
 export interface AddressOptions {
   /** TCP port, 0 to 65535; 0 lets the system choose one. */
-  port?: number;
+  port?: number | undefined;
   /** Host name or IP address. */
-  hostname?: string;
+  hostname?: string | undefined;
   /** Path of a Unix-domain socket, instead of port and hostname. */
-  path?: string;
+  path?: string | undefined;
 }
 
 export interface ListenOptions extends AddressOptions {
   /** How many connections the kernel may hold before they are accepted. Default 511. */
-  backlog?: number;
+  backlog?: number | undefined;
   /** How long a closed connection may take to go away before it is reset, in milliseconds. Default 10,000. */
-  lingerTimeout?: number;
+  lingerTimeout?: number | undefined;
   /** Told of what a handler throws, of `finally` blocks that do not end, and of accepting that fails. Default: printed to standard error. */
-  onError?: (error: unknown, connection: Connection | undefined) => void;
+  onError?: ((error: unknown, connection: Connection | undefined) => void) | undefined;
   /** The network to listen on. Default: that of the running thread, else that of the process. */
-  network?: Network;
+  network?: Network | undefined;
 }
 
 /** What a listening socket is to whoever opened it. */
@@ -190,11 +190,17 @@ class RawListener extends Listener {
   }
 
   #report(error: unknown, connection: Connection | undefined): void {
-    try {
-      this.#onError(error, connection);
-    } catch (thrown) {
-      printError(thrown);
-    }
+    tell(() => this.#onError(error, connection));
+  }
+}
+
+/** Calls an `onError`. What it throws, or rejects with if it is async, is printed, and goes no further. */
+export function tell(onError: () => unknown): void {
+  try {
+    const told = onError();
+    if (told instanceof Promise) told.catch(printError);
+  } catch (thrown) {
+    printError(thrown);
   }
 }
 

@@ -12,6 +12,7 @@ import { ThreadError } from '../threads/errors.js';
 import type { TimerTarget } from '../threads/timers.js';
 import type { Connection } from './connection.js';
 import { type Network, type Owner, SlotState } from './network.js';
+import { checkOptions } from './options.js';
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
@@ -31,7 +32,7 @@ export interface ConnectionCounts {
 
 export interface CloseOptions {
   /** How long what is in flight may take to finish, in milliseconds, before it is unwound. Default 10,000. */
-  deadline?: number;
+  deadline?: number | undefined;
 }
 
 /** The reason that threads are unwound with when their server's deadline for closing has passed. */
@@ -131,10 +132,8 @@ export abstract class Listener implements Owner {
    * no connection, thread, timer or descriptor. Calling it again returns the same promise; a shorter deadline counts.
    */
   close(options: CloseOptions = {}): Promise<void> {
+    checkOptions('close', options, { deadline: { number: [0, Infinity] } });
     const { deadline = 10_000 } = options;
-    if (!(deadline >= 0)) {
-      throw new RangeError(`close: deadline is ${deadline}; expected a number of milliseconds from 0 to Infinity`);
-    }
     if (deadline !== Infinity) this.#armDeadline(deadline);
     this.#closed ??= this.#close();
     return this.#closed;

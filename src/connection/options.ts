@@ -2,7 +2,9 @@
 
 /** What an option may be. `null`-valued and `undefined` options count as not given only if they are `undefined`. */
 export type OptionRule =
-  | { type: 'string' | 'function' | 'boolean' }
+  | { type: 'function' | 'boolean' }
+  /** A string that is not empty. */
+  | { type: 'string' }
   /** A whole number in a range, both ends included. */
   | { whole: readonly [number, number] }
   /** A number in a range, both ends included. */
@@ -33,6 +35,7 @@ export function checkOptions(where: string, options: object, rules: OptionRules)
 
 function checkOption(name: string, value: unknown, rule: OptionRule): void {
   if ('type' in rule) {
+    if (value === '') throw new TypeError(`${name} is empty; expected a string that is not`);
     if (typeof value !== rule.type) throw new TypeError(`${name} is ${show(value)}; expected a ${rule.type}`);
   } else if ('instance' in rule) {
     if (!(value instanceof rule.instance))

@@ -14,6 +14,13 @@ const shortString = Math.floor(pieceBytes / 3);
 
 const encoder = new TextEncoder();
 
+/** For callers that no compiler has looked at: what is neither would be sent as nothing. @throws {TypeError} */
+export function checkData(data: unknown): void {
+  if (typeof data === 'string' || data instanceof Uint8Array) return;
+  const found = typeof data === 'object' && data !== null ? Object.prototype.toString.call(data) : String(data);
+  throw new TypeError(`write: the data is ${found}; expected a string or a Uint8Array`);
+}
+
 export class Writer extends Side {
   /**
    * The longest that a write may stay parked without the peer taking a single byte, in milliseconds, before it throws
@@ -41,6 +48,7 @@ export class Writer extends Side {
    * @throws {ConnectionError} `ERR_ENDED` after `end`; `ECONNRESET`, `EPIPE`, … if the connection is closed; `ERR_WRITE_TIMEOUT`
    */
   *write(data: string | Uint8Array): Task<void> {
+    checkData(data);
     if (typeof data === 'string' && data.length <= shortString) {
       if (this.flooded) yield* this.drain();
       this.put(data);

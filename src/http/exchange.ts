@@ -25,6 +25,7 @@ const plainHost = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::(?!0|80$)[1-9][0-9]{0,4}
 
 export class Exchange implements RequestSource {
   readonly body: RequestBody | null;
+  readonly #connection: Connection;
   readonly #head: Head;
   /** Where the head stands, until it is detached. */
   #bytes: Uint8Array | undefined;
@@ -37,6 +38,7 @@ export class Exchange implements RequestSource {
 
   /** @param defaultHost host and port for the URL of a request that names none */
   constructor(connection: Connection, head: Head, body: RequestBody | null, defaultHost: string) {
+    this.#connection = connection;
     this.#head = head;
     this.#bytes = connection.reader.bytes;
     this.#start = connection.reader.start;
@@ -46,6 +48,11 @@ export class Exchange implements RequestSource {
 
   get method(): string {
     return this.#head.methodEnd === 0 ? '' : this.#part(this.#head.methodStart, this.#head.methodEnd);
+  }
+
+  /** The client's address. */
+  get peer(): string {
+    return this.#connection.peer;
   }
 
   /** The request target as it was sent. */
@@ -64,7 +71,7 @@ export class Exchange implements RequestSource {
     const fields: string[] = [];
     for (let at = this.#head.fieldsStart; ; ) {
       const end = text.indexOf('\r\n', at);
-      if (end === at) return fields;
+      if (end === at) return this.#withTargetHost(fields);
       const colon = text.indexOf(':', at);
       fields.push(text.slice(at, colon).toLowerCase(), trim(text, colon + 1, end));
       at = end + 2;
@@ -103,6 +110,14 @@ export class Exchange implements RequestSource {
 
   #part(from: number, to: number): string {
     return this.detach().slice(from, to);
+  }
+
+  /** RFC 9112 §3.2.2: where the target names a host, that replaces what the Host field says. */
+  #withTargetHost(fields: string[]): string[] {
+    if (this.target.startsWith('/') || this.target === '*') return fields;
+    const { host } = new URL(this.target);
+    for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'host') fields[i + 1] = host;
+    return fields;
   }
 
   #makeUrl(): string {

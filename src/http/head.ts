@@ -29,6 +29,7 @@ const COLON = 58;
 const SLASH = 47;
 const ASTERISK = 42;
 const QUESTION = 63;
+const BACKSLASH = 92;
 
 /** What the parser expects next. */
 const Expect = {
@@ -87,6 +88,8 @@ export class Head {
   #field: number = Field.other;
   #fieldCount = 0;
   #hasHost = false;
+  /** A question mark has been seen in the target. */
+  #inQuery = false;
   #markStart = 0;
 
   /** True once anything but empty lines has come. */
@@ -143,7 +146,7 @@ export class Head {
         case Expect.target: {
           const from = start + this.targetStart;
           const stop = Math.min(end, from + limits.targetSize + 1);
-          while (at < stop && (classes[bytes[at]] & TARGET) !== 0) at++;
+          while (at < stop && ((classes[bytes[at]] & TARGET) !== 0 || this.#isQueryBackslash(bytes, from, at))) at++;
           if (at === stop) {
             if (at > from + limits.targetSize)
               throw new Refusal(414, `RFC 9112 §3: a request target of more than ${limits.targetSize} bytes`);
@@ -257,6 +260,16 @@ export class Head {
     this.fieldsStart = at - start;
     this.#expect = Expect.fieldStart;
     return at;
+  }
+
+  /**
+   * No URI has a backslash, but browsers send it in queries as it is. In a path, where a URL parser takes it for a slash and a
+   * proxy does not, it is refused.
+   */
+  #isQueryBackslash(bytes: Uint8Array, from: number, at: number): boolean {
+    if (bytes[at] !== BACKSLASH) return false;
+    for (let i = from; i < at && !this.#inQuery; i++) this.#inQuery = bytes[i] === QUESTION;
+    return this.#inQuery;
   }
 
   /** The four forms of RFC 9112 §3.2. */

@@ -4,6 +4,7 @@
 import type { Connection } from '../connection/connection.js';
 import { concat, copy } from '../connection/reader.js';
 import { ConnectionError } from '../event-layer/event-layer.js';
+import { UnwoundError } from '../threads/errors.js';
 import type { Task } from '../threads/task.js';
 import { Thread } from '../threads/thread.js';
 import { classes, HEXDIG, TOKEN, VALUE } from './characters.js';
@@ -186,7 +187,8 @@ export class RequestBody implements IncomingBody {
           try {
             resolve(thread.result());
           } catch (error) {
-            reject(error);
+            // Whoever reads wants to know that the client has left, and not which thread of ours was unwound for it.
+            reject(error instanceof UnwoundError ? (error.cause ?? error) : error);
           }
         },
       });

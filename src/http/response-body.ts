@@ -2,7 +2,7 @@
 // client's pace (RFC 9112 §7.1).
 
 import { Buffer } from 'node:buffer';
-import type { Writer } from '../connection/writer.js';
+import { checkData, type Writer } from '../connection/writer.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { ResponseError } from './response-head.js';
@@ -22,6 +22,7 @@ export class ChunkedBody implements BodyWriter {
   }
 
   *write(data: string | Uint8Array): Task<void> {
+    checkData(data);
     const writer = this.#writer;
     const bytes = typeof data === 'string' && data.length > chunkBytes / 3 ? Buffer.from(data) : data;
     if (typeof bytes === 'string') {
@@ -84,6 +85,7 @@ export class PlainBody implements BodyWriter {
   }
 
   *write(data: string | Uint8Array): Task<void> {
+    checkData(data);
     if (this.over) throw bodyOver();
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (this.#length !== undefined && this.#written + bytes.length > this.#length) {

@@ -95,11 +95,12 @@ export function responseHead(out: Outgoing, framing: Framing, date: string, leng
     head += `${name}: ${value}\r\n`;
   }
   if (!hasDate) head += `date: ${date}\r\n`;
-  if (status === 204) {
-    // RFC 9110 §8.6: no Content-Length
-  } else if (status === 304 || (framing.headOnly && fieldOf(out, 'content-length') !== undefined)) {
+  const declares = fieldOf(out, 'content-length') !== undefined;
+  if (status === 204 || (framing.headOnly && out.content === null && status !== 205 && !declares)) {
+    // RFC 9110 §8.6: no Content-Length; and none where it is not known what a GET would have got
+  } else if (status === 304 || (framing.headOnly && declares)) {
     // What a GET would have got, if the handler says it; it is not compared with a body that is not sent.
-    if (fieldOf(out, 'content-length') !== undefined) head += `content-length: ${declaredLength(out, undefined)}\r\n`;
+    if (declares) head += `content-length: ${declaredLength(out, undefined)}\r\n`;
   } else if (status === 205) {
     head += 'content-length: 0\r\n';
   } else {

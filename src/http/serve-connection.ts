@@ -69,7 +69,7 @@ export function* serveConnection(connection: HttpConnection, settings: HttpSetti
       if (reader.finished) connection.clientEnded();
       const light = requestFrom(exchange);
       request = light;
-      let response: unknown = settings.fetch(light);
+      let response: unknown = settings.fetch(light, exchange);
       exchange.detach();
       reader.consume(head.length);
       if (isTask(response)) {

@@ -7,9 +7,15 @@ import type { HeadLimits } from './head.js';
 /** Whatever a `fetch` function may return: a Response, a promise of one, or the task of a generator function. Checked at run time. */
 export type Handler = (request: never) => unknown;
 
+/** What is known of a request that is not in it. */
+export interface RequestInfo {
+  /** The address of the client, or of the proxy in front: `127.0.0.1:5678`, `[::1]:5678`. Empty for a Unix-domain socket, and once the client has left. */
+  readonly peer: string;
+}
+
 export interface HttpSettings extends HeadLimits {
   readonly network: Network;
-  readonly fetch: (request: unknown) => unknown;
+  readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   /** Host and port for the URL of a request that names none. */
   readonly defaultHost: string;
   /** The most bytes of a request body. */

@@ -1,5 +1,6 @@
 // `stream()`: a response whose body is a thread.
 
+import { checkData } from '../connection/writer.js';
 import { Channel } from '../threads/channel.js';
 import { isTask, type Task } from '../threads/task.js';
 import { run } from '../threads/thread.js';
@@ -58,6 +59,7 @@ function toReadable(body: BodyTask): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const out: BodyWriter = {
     *write(data) {
+      checkData(data);
       const bytes = typeof data === 'string' ? encoder.encode(data) : new Uint8Array(data);
       if (bytes.length > 0) yield* pieces.send(bytes);
     },

@@ -2,7 +2,7 @@
 // http/serve-connection.ts.
 
 import type { Connection } from '../connection/connection.js';
-import { type AddressOptions, addressOf, addressRules, printError } from '../connection/listen.js';
+import { type AddressOptions, addressOf, addressRules, printError, tell } from '../connection/listen.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { Network, SlotState } from '../connection/network.js';
 import { checkOptions, type OptionRules } from '../connection/options.js';
@@ -13,7 +13,7 @@ import type { Request } from '../http/fetch/request.js';
 import type { Response } from '../http/fetch/response.js';
 import { HttpConnection } from '../http/http-connection.js';
 import { serveConnection } from '../http/serve-connection.js';
-import type { HttpSettings } from '../http/settings.js';
+import type { HttpSettings, RequestInfo } from '../http/settings.js';
 import type { Task } from '../threads/task.js';
 import { Thread } from '../threads/thread.js';
 
@@ -22,56 +22,58 @@ export type AnyResponse = Response | globalThis.Response;
 
 /**
  * Answers a request. Plain, async, or a generator function, which may park anywhere.
+ * `info.peer` is the client's address.
  * The request is a light one that passes for the platform's `Request`, and may be annotated as either.
  */
 export type Fetch = (
   request: Request & globalThis.Request,
+  info: RequestInfo,
 ) => AnyResponse | PromiseLike<AnyResponse> | Task<AnyResponse>;
 
 export interface ServeOptions extends AddressOptions {
   /** Answers each request. */
   fetch: Fetch;
   /** TCP port, 0 to 65535; 0 lets the system choose one. Default 3000, unless `path` is given. */
-  port?: number;
+  port?: number | undefined;
   /** Where to listen. Default `0.0.0.0`, all IPv4 addresses of the machine. */
-  hostname?: string;
+  hostname?: string | undefined;
   /** How many connections the kernel may hold before they are accepted. Default 511. */
-  backlog?: number;
+  backlog?: number | undefined;
   /**
    * Told of whatever a handler throws, of a response that cannot be sent, of threads that do not end, and of accepting that
    * fails; once for each. The client has got a 500 or a closed connection. Default: printed to standard error.
    * @param request the request that it happened in, if any
    */
-  onError?: (error: unknown, request: Request | undefined) => void;
+  onError?: ((error: unknown, request: Request | undefined) => void) | undefined;
   /** Whether the light `Request`, `Response` and `Headers` take the platform's global names. Default true. */
-  globals?: boolean;
+  globals?: boolean | undefined;
   /** Whether a client's FIN means only that it will send nothing more, instead of that it has left. Default false. */
-  allowHalfOpen?: boolean;
+  allowHalfOpen?: boolean | undefined;
 
   /** The most bytes of a request head; more is answered with 431. Default 16,384. */
-  maxHeadSize?: number;
+  maxHeadSize?: number | undefined;
   /** The most bytes of a request target; more is answered with 414. Default 8,192. */
-  maxTargetSize?: number;
+  maxTargetSize?: number | undefined;
   /** The most fields of a request; more is answered with 431. Default 100. */
-  maxFields?: number;
+  maxFields?: number | undefined;
   /** The most bytes of a request body; more is answered with 413. Default 16 MiB. */
-  maxBodySize?: number;
+  maxBodySize?: number | undefined;
 
   /** How long a connection may have nothing to do, new or between two requests, before it is closed. Milliseconds; default 120,000. */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /** How long a request head may take from its first byte to its last; more is answered with 408. Milliseconds; default 60,000. */
-  headTimeout?: number;
+  headTimeout?: number | undefined;
   /** How long nothing may come of a request body that is being read; more is answered with 408. Milliseconds; default 60,000. */
-  bodyTimeout?: number;
+  bodyTimeout?: number | undefined;
   /** How long a client may take nothing of a response before its connection is reset. Milliseconds; default 300,000. */
-  writeTimeout?: number;
+  writeTimeout?: number | undefined;
   /** How long an async handler is waited for after its client has sent FIN. Milliseconds; default 30,000. */
-  leaveTimeout?: number;
+  leaveTimeout?: number | undefined;
   /** How long a connection that was closed may take to go away before it is let go of, or reset if its client takes nothing. Milliseconds; default 10,000. */
-  lingerTimeout?: number;
+  lingerTimeout?: number | undefined;
 
   /** The network to serve on. Default: that of the running thread, else that of the process. */
-  network?: Network;
+  network?: Network | undefined;
 }
 
 /** A connection at work: what it is doing, and where its thread stands. */
@@ -186,7 +188,7 @@ class HttpServer implements Server {
 
 /** The listener of an HTTP server, and the settings that its connections are served by. */
 class HttpListener extends Listener implements HttpSettings {
-  readonly fetch: (request: unknown) => unknown;
+  readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   readonly headSize: number;
   readonly targetSize: number;
   readonly fieldCount: number;
@@ -206,7 +208,7 @@ class HttpListener extends Listener implements HttpSettings {
   constructor(options: ServeOptions) {
     super(options.network ?? Network.current());
     // As a method of the options. The request is made by requestFrom, whose class passes for the platform's; that is what the type of Fetch says.
-    this.fetch = (request) => options.fetch(request as Parameters<Fetch>[0]);
+    this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], info);
     this.headSize = options.maxHeadSize ?? 16_384;
     this.targetSize = options.maxTargetSize ?? 8_192;
     this.fieldCount = options.maxFields ?? 100;
@@ -218,7 +220,7 @@ class HttpListener extends Listener implements HttpSettings {
     this.leaveTimeout = options.leaveTimeout ?? 30_000;
     this.lingerTimeout = options.lingerTimeout ?? 10_000;
     this.allowHalfOpen = options.allowHalfOpen ?? false;
-    this.#onError = options.onError ?? printError;
+    this.#onError = options.onError ?? printErrorOf;
   }
 
   /** Host and port under which the server can be reached from this machine. */
@@ -241,11 +243,7 @@ class HttpListener extends Listener implements HttpSettings {
   }
 
   report(error: unknown, request: unknown): void {
-    try {
-      this.#onError(error, request as Request | undefined); // what the serving loop passes is what it got from requestFrom
-    } catch (thrown) {
-      printError(thrown);
-    }
+    tell(() => this.#onError(error, request as Request | undefined)); // what the serving loop passes is what it got from requestFrom
   }
 
   *active(): Generator<ActiveConnection, void, void> {
@@ -314,4 +312,10 @@ class HttpListener extends Listener implements HttpSettings {
   protected failed(error: unknown): void {
     this.report(error, undefined);
   }
+}
+
+/** The default of `onError`: which request it was, and the error with its stack. */
+function printErrorOf(error: unknown, request: Request | undefined): void {
+  if (request === undefined) printError(error);
+  else console.error(`${request.method} ${request.url}:`, error);
 }

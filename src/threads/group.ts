@@ -53,7 +53,10 @@ export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
   try {
     return yield* child.join();
   } catch (error) {
-    if (expired === undefined || !(error instanceof UnwoundError) || error.cause !== expired) throw error;
+    const unwoundByOthers = child.outcome === 'unwound' && error instanceof UnwoundError && error.cause !== expired;
+    if (expired === undefined || unwoundByOthers) throw error;
+    // A `finally` block of it has failed: only one error can be thrown from here, and the other is told.
+    if (child.outcome === 'failed') child.report(error);
     addSuspendedTasks(expired, timeout);
     throw expired;
   } finally {

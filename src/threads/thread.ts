@@ -24,14 +24,14 @@ export type Outcome = 'returned' | 'failed' | 'unwound';
 
 export interface SpawnOptions {
   /** What the thread is called in errors and listings. Default: the name of the generator function, else `task`. */
-  name?: string;
+  name?: string | undefined;
   /** Where it runs. Default: the scheduler of the running thread, else that of the process. */
-  scheduler?: Scheduler;
+  scheduler?: Scheduler | undefined;
   /**
    * Told of the thread's errors that no thread is there to receive. Default: that of the parent, else that of the scheduler.
    * If it throws itself, that is an uncaught exception.
    */
-  report?: Report;
+  report?: Report | undefined;
 }
 
 /** A task, or the generator function that makes it (which also gives the thread its name). */
@@ -106,7 +106,7 @@ export class Thread<out T> implements TimerTarget, Joiner {
     scheduler: Scheduler,
     report: Report = parent === undefined ? scheduler.report : parent.#report,
   ) {
-    this.#iterator = typeof source === 'function' ? source : source[Symbol.iterator]();
+    this.#iterator = typeof source === 'function' ? source : iteratorOf(source, 'a thread was to run');
     this.name = name;
     this.parent = parent;
     this.scheduler = scheduler;
@@ -320,7 +320,7 @@ export class Thread<out T> implements TimerTarget, Joiner {
     }
     if (typeof iterator === 'function') {
       const source = iterator;
-      iterator = source()[Symbol.iterator]();
+      iterator = iteratorOf(source(), `${this}: its function returned`);
       this.#iterator = iterator;
     }
     return iterator?.next() ?? { done: true, value: undefined };
@@ -472,6 +472,15 @@ export class Thread<out T> implements TimerTarget, Joiner {
     if (this.#iterator === undefined) this.#over();
     else this.#unwindSelf();
   }
+}
+
+/** @throws {ThreadError} `ERR_NOT_A_TASK`, for callers that no compiler has looked at */
+function iteratorOf<T>(task: Task<T>, what: string): Iterator<Wait, unknown, void> {
+  if (typeof task !== 'object' || task === null || typeof task[Symbol.iterator] !== 'function') {
+    const hint = 'expected a task: what a generator function (function*) returns';
+    throw new ThreadError('ERR_NOT_A_TASK', `${what} ${describe(task)}; ${hint}`);
+  }
+  return task[Symbol.iterator]();
 }
 
 /** The `arg` of a thread's timers: which of the two it may have at once has fired. */

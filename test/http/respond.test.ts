@@ -70,6 +70,7 @@ for (const method of ['GET', 'HEAD', 'POST'])
             const lengths = () => {
               if (status === 204) return [];
               if (status === 304) return declared ? ['0'] : [];
+              if (isHead && content === 'none' && status !== 205 && !declared) return []; // it is not known what a GET would get
               return streamed(content) && !declared ? [] : [String(size)];
             };
             assert.deepEqual(fieldValues(response, 'content-length'), lengths());

@@ -49,7 +49,10 @@ test('plain, async and thread handlers and streams answer the platform’s fetch
         }
       }),
   };
-  await using server = await serve({ ...local, fetch: (request) => handlers[new URL(request.url).pathname](request) });
+  await using server = await serve({
+    ...local,
+    fetch: (request, info) => handlers[new URL(request.url).pathname](request, info),
+  });
   const ask = async (path: string, body?: string) => {
     const response = await fetch(new URL(path, server.url), { method: body === undefined ? 'GET' : 'POST', body });
     return [response.status, await response.text()];
@@ -90,6 +93,54 @@ test('what fetch has received encoded, and decoded, is passed on decoded, withou
   assert.equal(response.headers.get('content-encoding'), null);
   assert.equal(response.headers.get('content-type'), 'text/plain');
   assert.equal(await response.text(), text);
+});
+
+test('the second argument of fetch knows the client’s address', async () => {
+  await using server = await serve({ ...local, fetch: (_, info) => new Response(info.peer) });
+  assert.match(await (await fetch(server.url)).text(), /^127\.0\.0\.1:\d+$/);
+});
+
+test('an onError that is async and rejects is printed, and does not end the process', async (t) => {
+  const printed = t.mock.method(console, 'error', () => {});
+  await using server = await serve({
+    ...local,
+    fetch: () => {
+      throw new Error('handler');
+    },
+    onError: async () => {
+      throw new Error('onError');
+    },
+  });
+  assert.equal((await fetch(server.url)).status, 500);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(String(printed.mock.calls[0]?.arguments[0]), 'Error: onError');
+});
+
+test('what write does not know is an error that names it, and the client does not take it for a complete response', async () => {
+  const errors: unknown[] = [];
+  await using server = await serve({
+    ...local,
+    onError: (error) => errors.push(error),
+    fetch: () => stream((out) => out.write(5 as never)),
+  });
+  await assert.rejects(fetch(server.url).then((response) => response.text()));
+  assert.match(String(errors), /TypeError: write: the data is 5; expected a string or a Uint8Array/);
+});
+
+test('HEAD with a body of null says nothing of a length', async () => {
+  await using server = await serve({ ...local, fetch: () => new Response(null) });
+  assert.equal((await fetch(server.url, { method: 'HEAD' })).headers.get('content-length'), null);
+  assert.equal((await fetch(server.url)).headers.get('content-length'), '0');
+});
+
+test('a backslash may stand in a query, as browsers send it, and not in a path', async () => {
+  await using server = await serve({ ...local, fetch: (request) => new Response(request.url) });
+  const ask = async (target: string) => {
+    const [response] = await once(request({ port: server.port, host: '127.0.0.1', path: target }).end(), 'response');
+    response.resume();
+    return response.statusCode;
+  };
+  assert.deepEqual([await ask('/?q=\\d+\\'), await ask('/a\\b'), await ask('/a\\b?c')], [200, 400, 400]);
 });
 
 test('fetch is called as a method of the options', async () => {
