@@ -5,12 +5,12 @@ import { join, relative } from 'node:path';
 import { parseArguments, usage } from './arguments.js';
 import { wrkHint, wrkVersion } from './load/wrk.js';
 import { describeMachine, versionOf } from './machine.js';
-import { figuresFolder, performancePage, resultsFolder } from './paths.js';
+import { resultsFolder } from './paths.js';
 import { findPeers, layerNames, node, peerNames } from './peers.js';
 import { endAll } from './processes.js';
+import { writePage } from './render.js';
 import { compareRatios } from './report/agreement.js';
-import { renderChart } from './report/chart.js';
-import { problemLines, renderPage, renderScenario } from './report/page.js';
+import { problemLines, renderScenario } from './report/page.js';
 import type { Results } from './results.js';
 import { runScenarios } from './run.js';
 import { scenarios } from './scenarios/index.js';
@@ -52,7 +52,7 @@ const results: Results = {
 };
 
 for (const scenario of runnable) {
-  console.log(`\n## ${scenario.title} (${scenario.name})\n\n${renderScenario(scenario, results).join('\n')}`);
+  console.log(`\n## ${scenario.title} (${scenario.name})\n\n${renderScenario(scenario, results, true).join('\n')}`);
 }
 write();
 if (!results.valid) {
@@ -91,14 +91,6 @@ function write(): void {
     );
     return;
   }
-  mkdirSync(figuresFolder, { recursive: true });
-  const charts = new Set<string>();
-  for (const scenario of runnable) {
-    const chart = renderChart(scenario, results);
-    if (chart === undefined) continue;
-    charts.add(scenario.name);
-    writeFileSync(join(figuresFolder, `${scenario.name}.svg`), chart);
-  }
-  writeFileSync(performancePage, renderPage(results, runnable, charts));
-  console.log(`Written: docs/performance.md, docs/figures/ (${[...charts].join(', ')})`);
+  const charts = writePage(results);
+  console.log(`Written: docs/performance.md, docs/figures/ (${charts.join(', ')})`);
 }

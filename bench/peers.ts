@@ -51,10 +51,11 @@ function onNode(name: string, version = ''): Found {
   return { version: `${version}${nodeVersion}`, command: [node, '--expose-gc', program(name)] };
 }
 
-/** A runtime whose npm package brings its binary along. Where it is depends on whether the package's install script has run. */
-function runtime(name: string, binaries: string[], args: string[]): Found {
-  const path = binaries.map((binary) => join(modules, binary)).find((candidate) => existsSync(candidate));
-  if (path === undefined) return { missing: `npm has no ${name} for ${process.platform} on ${architecture}` };
+/** A runtime whose npm package for this system is its binary. */
+function runtime(name: string, binary: string, args: string[]): Found {
+  const path = join(modules, binary);
+  if (!existsSync(path))
+    return { missing: `package.json names no npm package of ${name} for ${process.platform} on ${architecture}` };
   const version = versionOf(path, '--version');
   if (version === undefined) return { missing: `${path} does not run` };
   return { version, command: [path, ...args, program(name)] };
@@ -106,17 +107,13 @@ const candidates: Candidate[] = [
   {
     name: 'bun',
     title: 'Bun.serve',
-    find: () => runtime('bun', [`@oven/bun-linux-${bunArchitecture}/bin/bun`, 'bun/bin/bun.exe'], []),
+    find: () => runtime('bun', `@oven/bun-linux-${bunArchitecture}/bin/bun`, []),
   },
   {
     name: 'deno',
     title: 'Deno.serve',
     find: () =>
-      runtime(
-        'deno',
-        [`@deno/linux-${architecture}-glibc/deno`, 'deno/deno'],
-        ['run', '--allow-all', '--v8-flags=--expose-gc'],
-      ),
+      runtime('deno', `@deno/linux-${architecture}-glibc/deno`, ['run', '--allow-all', '--v8-flags=--expose-gc']),
   },
   {
     name: 'go',

@@ -11,8 +11,13 @@ export function rowsOf(table: Table, peers: readonly PeerRecord[]): PeerRecord[]
   return table.rows?.map((row) => ({ ...row, version: '' })) ?? [...peers];
 }
 
-/** A table of the samples that belong to it. */
-export function renderTable(table: Table, peers: readonly PeerRecord[], samples: readonly Sample[]): string {
+/** A table of the samples that belong to it. @param compact lets a remark run over the edges of its column, for a terminal */
+export function renderTable(
+  table: Table,
+  peers: readonly PeerRecord[],
+  samples: readonly Sample[],
+  compact = false,
+): string {
   const baseline = table.baseline ?? defaultBaseline;
   const rows = rowsOf(table, peers);
   const baselineTitle = rows.find(({ name }) => name === baseline)?.title.replace(/ \(.*/, '') ?? baseline;
@@ -23,7 +28,7 @@ export function renderTable(table: Table, peers: readonly PeerRecord[], samples:
     if (remark !== undefined) cells[0] = remark;
     return [row.title, ...cells];
   });
-  return layOut([header, ...lines]);
+  return layOut([header, ...lines], compact);
 }
 
 function headers(column: Column, baseline: string): string[] {
@@ -57,11 +62,13 @@ export function formatNumber(value: number, digits: number): string {
   return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-function layOut(rows: string[][]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => shown(row, column).length), 3));
+/** Rows, of which the first is the header, as Markdown with its columns in line; the first is text, the others are figures. */
+export function layOut(rows: readonly string[][], compact = false, figures = true): string {
+  const lengthOf = (row: string[], column: number) => (compact ? shown(row, column) : (row[column] ?? '')).length;
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => lengthOf(row, column)), 3));
   const line = (row: string[]) =>
-    `| ${widths.map((width, column) => pad(row[column] ?? '', width, column)).join(' | ')} |`;
-  const rule = `| ${widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
+    `| ${widths.map((width, column) => pad(row[column] ?? '', width, column > 0 && figures)).join(' | ')} |`;
+  const rule = `| ${widths.map((width, column) => (column > 0 && figures ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width))).join(' | ')} |`;
   const [header = [], ...body] = rows;
   return [line(header), rule, ...body.map(line)].join('\n');
 }
@@ -72,6 +79,6 @@ function shown(row: string[], column: number): string {
   return column === 1 && /^(not to be had|INVALID)/.test(text) ? '' : text;
 }
 
-function pad(text: string, width: number, column: number): string {
-  return column === 0 ? text.padEnd(width) : text.padStart(width);
+function pad(text: string, width: number, right: boolean): string {
+  return right ? text.padStart(width) : text.padEnd(width);
 }

@@ -2,11 +2,20 @@
 
 import { type Results, samplesOf } from '../results.js';
 import type { Scenario } from '../scenario.js';
-import { formatNumber, renderTable } from './markdown.js';
+import { formatNumber, layOut, renderTable } from './markdown.js';
 
 /** @param charts names of the scenarios that have a chart in docs/figures */
 export function renderPage(results: Results, scenarios: readonly Scenario[], charts: ReadonlySet<string>): string {
   const { machine, date, command, quick, seconds, versions } = results;
+  const facts = [
+    ['', ''],
+    ['date', `${date.slice(0, 16).replace('T', ' ')} UTC, ${formatNumber(seconds / 60, 0)} min`],
+    ['machine', `${machine.processor}, ${machine.cores} cores, ${formatNumber(machine.memory / 2 ** 30, 0)} GiB`],
+    ['system', machine.system],
+    ['cores', machine.separation],
+    ['to repeat it', `\`npm run bench${command.length > 0 ? ` -- ${command.join(' ')}` : ''}\``],
+    ...Object.entries(versions),
+  ];
   const lines = [
     '# Performance',
     '',
@@ -16,14 +25,7 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
     ...(quick
       ? ['This was a quick run: short, and with smaller crowds than a whole one. Its figures move more.', '']
       : []),
-    '| | |',
-    '| --- | --- |',
-    `| date | ${date.slice(0, 16).replace('T', ' ')} UTC, ${formatNumber(seconds / 60, 0)} min |`,
-    `| machine | ${machine.processor}, ${machine.cores} cores, ${formatNumber(machine.memory / 2 ** 30, 0)} GiB |`,
-    `| system | ${machine.system} |`,
-    `| cores | ${machine.separation} |`,
-    `| to repeat it | \`npm run bench${command.length > 0 ? ` -- ${command.join(' ')}` : ''}\` |`,
-    ...Object.entries(versions).map(([name, version]) => `| ${name} | ${version} |`),
+    layOut(facts, false, false),
     '',
     '## How it is measured',
     '',
@@ -35,11 +37,16 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
       'a C program that does epoll, recv, find the end of the head, and send, and nothing else. Idle timeouts are set to 120 s for ' +
       'everybody who has one; nothing else is tuned. The raw samples are in `bench/results/latest.json`.',
     '',
-    '| peer | version |',
-    '| --- | --- |',
-    ...results.peers.map(
-      ({ title, version, missing }) =>
-        `| ${title} | ${missing === undefined ? version : `not to be had: ${missing}`} |`,
+    layOut(
+      [
+        ['peer', 'version'],
+        ...results.peers.map(({ title, version, missing }) => [
+          title,
+          missing === undefined ? version : `not to be had: ${missing}`,
+        ]),
+      ],
+      false,
+      false,
     ),
     '',
   ];
@@ -56,10 +63,10 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
 }
 
 /** The tables of a scenario, as lines of Markdown. */
-export function renderScenario(scenario: Scenario, results: Results): string[] {
+export function renderScenario(scenario: Scenario, results: Results, compact = false): string[] {
   return scenario.tables.flatMap((table) => {
     const samples = samplesOf(results, scenario, table);
-    return [`**${table.title}**`, '', renderTable(table, results.peers, samples), ''];
+    return [`**${table.title}**`, '', renderTable(table, results.peers, samples, compact), ''];
   });
 }
 
