@@ -39,7 +39,7 @@ function results(cpu: number, problems: string[] = []): Results {
 }
 
 test('a table names every peer, and says why one is missing', () => {
-  const text = renderTable(table, peers, results(20).samples);
+  const text = renderTable(table, peers, results(20).samples, true);
   assert.match(text, /\| +\| CPU, µs \| × floor \|/);
   assert.match(text, /\| A +\| +20\.0 \| +2\.00 \|/);
   assert.match(text, /\| B +\| not to be had: there is no b \|/);
@@ -47,7 +47,7 @@ test('a table names every peer, and says why one is missing', () => {
 
 test('a sample with a problem is shown as invalid, in the table and on the page', () => {
   const invalid = results(20, ['3 of 7 answers were not 2xx']);
-  assert.match(renderTable(table, peers, invalid.samples), /\| A +\| INVALID: 3 of 7 answers/);
+  assert.match(renderTable(table, peers, invalid.samples, true), /\| A +\| INVALID: 3 of 7 answers/);
   assert.deepEqual(problemLines(invalid), ['s, t, round 1, a: 3 of 7 answers were not 2xx']);
   assert.match(renderPage(invalid, [scenario], new Set()), /This run is invalid/);
 });
