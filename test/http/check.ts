@@ -47,8 +47,11 @@ export function checkBeginning(c: Case, outcome: Outcome): void {
   if (outcome.error !== undefined) throw new Error(`${c.name}: what came is no response`, { cause: outcome.error });
   const expected: Expected[] = [...c.responses];
   if (c.ending === 'stays') expected.push({ status: 200, body: 'probe' });
-  assert.ok(parser.responses.length <= expected.length, `${c.name}: number of responses`);
-  parser.responses.forEach((response, i) => {
+  // A server that breaks off with a reset may vanish first, which shows as FIN: then a body that ends with the connection looks whole.
+  const looksWhole = c.ending === 'resets' && parser.responses.at(-1)?.framing === 'close';
+  const whole = looksWhole ? parser.responses.slice(0, -1) : parser.responses;
+  assert.ok(whole.length <= expected.length, `${c.name}: number of responses`);
+  whole.forEach((response, i) => {
     const { body } = expected[i];
     // Nothing shows that it is not whole, where the end of the connection is the end of the body.
     const isBeginning = response.framing === 'close' && typeof body === 'string' && body.startsWith(response.body);
