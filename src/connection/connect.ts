@@ -1,5 +1,6 @@
 // `connect`: the client side of a connection.
 
+import { isIP } from 'node:net';
 import type { ConnectionError, Slot } from '../event-layer/event-layer.js';
 import { ConnectionError as NetworkError } from '../event-layer/event-layer.js';
 import { type Task, Wait } from '../threads/task.js';
@@ -10,6 +11,8 @@ import { Network, type Owner, SlotState } from './network.js';
 import { checkOptions, type OptionRules } from './options.js';
 
 export interface ConnectOptions extends AddressOptions {
+  /** IP address of this machine that the connection comes from. Default: the system chooses. */
+  localAddress?: string | undefined;
   /** How long connecting may take, in milliseconds. Default 30,000. */
   connectTimeout?: number | undefined;
   /** How long a closed connection may take to go away before it is reset, in milliseconds. Default 10,000. */
@@ -20,6 +23,7 @@ export interface ConnectOptions extends AddressOptions {
 
 const rules: OptionRules = {
   ...addressRules,
+  localAddress: { type: 'string' },
   connectTimeout: { number: [0, Infinity] },
   lingerTimeout: { number: [0, Infinity] },
   network: { instance: Network },
@@ -37,15 +41,16 @@ const rules: OptionRules = {
  *
  * @param options `hostname` defaults to `127.0.0.1`
  * @throws {TypeError | RangeError} for options that are wrong
- * @throws {ConnectionError} if it cannot be had (`ECONNREFUSED`, `ENOTFOUND`, …, or `ERR_CONNECT_TIMEOUT`)
+ * @throws {ConnectionError} if it cannot be had (`ECONNREFUSED`, `ENOTFOUND`, `EADDRNOTAVAIL`, …, or `ERR_CONNECT_TIMEOUT`)
  */
 export function* connect(options: ConnectOptions): Task<Connection> {
   checkOptions('connect', options, rules);
   const address = addressOf('connect', options, { hostname: '127.0.0.1' });
+  const localAddress = localAddressOf(options);
   const thread = runningThread('connect');
   const network = options.network ?? Network.of(thread.scheduler);
   const client = new Client(thread, network, options.lingerTimeout ?? defaultLinger);
-  const slot = network.layer.connect(address);
+  const slot = network.layer.connect(address, localAddress);
   network.adopt(slot, client, SlotState.connecting);
   const patience = options.connectTimeout ?? 30_000;
   network.setDeadline(slot, network.scheduler.now + patience);
@@ -55,6 +60,18 @@ export function* connect(options: ConnectOptions): Task<Connection> {
     client.leave(slot);
   }
   return client.connected();
+}
+
+/** @throws {TypeError} if it is not an IP address, or is given for a path */
+function localAddressOf({ localAddress, path }: ConnectOptions): string | undefined {
+  if (localAddress === undefined) return undefined;
+  if (path !== undefined) {
+    throw new TypeError('connect: path and localAddress are both given; a Unix-domain socket has no local address');
+  }
+  if (isIP(localAddress) === 0) {
+    throw new TypeError(`connect: localAddress is ${JSON.stringify(localAddress)}; expected an IP address`);
+  }
+  return localAddress;
 }
 
 /** The owner of a connection that was asked for. */

@@ -81,8 +81,14 @@ export interface EventLayer {
   /** Stops accepting. Connections that are there stay. Resolves when the address is free again. */
   unlisten(listener: ListenerId): Promise<void>;
 
-  /** Starts to connect. @returns the slot, of which `connected` or `closed` will be told in a later turn */
-  connect(address: Address): Slot;
+  /**
+   * Starts to connect.
+   * @param localAddress the IP address of this machine that the connection comes from; the system chooses the port. Default: the
+   *   system's choice. Nothing to a Unix-domain socket
+   * @returns the slot, of which `connected` or `closed` will be told in a later turn: `closed` with `EADDRNOTAVAIL` if the local
+   *   address is not this machine's
+   */
+  connect(address: Address, localAddress?: string): Slot;
 
   /**
    * Memory to write output into. It may be another one after each `reserve`, so it is looked up anew each time.

@@ -137,6 +137,26 @@ test('connect fails with the system’s code, and with ERR_CONNECT_TIMEOUT when 
   });
 });
 
+test('connect comes from the local address that is asked for: the server’s peer shows it', async () => {
+  await inWorld({}, function* (world) {
+    const peers: string[] = [];
+    const server = yield* until(
+      listen({ port: 0, network: world.network }, function* ({ peer }) {
+        peers.push(peer);
+      }),
+    );
+    for (const localAddress of ['127.0.0.2', '192.0.2.7', '::1', undefined]) {
+      const { reader } = yield* connect({ port: server.port, localAddress });
+      assert.equal(yield* reader.read(), undefined);
+    }
+    yield* until(server.close());
+    assert.deepEqual(
+      peers.map((peer) => peer.replace(/\d+$/, '')),
+      ['127.0.0.2:', '192.0.2.7:', '[::1]:', '127.0.0.1:'],
+    );
+  });
+});
+
 test('a thread that is unwound while it connects leaves no connection behind', async () => {
   for (let delay = 0; delay < 20; delay++) {
     await inWorld({ seed: delay, latency: 5 }, function* (world) {
@@ -165,5 +185,13 @@ test('options that are wrong are refused with the name of the option, what was f
   await assert.rejects(
     run(() => connect({ port: 1, timeout: 5 } as never)),
     /unknown option "timeout"/,
+  );
+  await assert.rejects(
+    run(() => connect({ port: 1, localAddress: 'here' })),
+    /localAddress is "here"; expected an IP address/,
+  );
+  await assert.rejects(
+    run(() => connect({ path: '/x', localAddress: '127.0.0.1' })),
+    /path and localAddress are both given/,
   );
 });

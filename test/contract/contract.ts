@@ -659,6 +659,13 @@ function arriving(scenario: Scenario): void {
     assert.equal(client.peer, `127.0.0.1:${address.port}`);
     assert.match(server.peer, /^127\.0\.0\.1:\d+$/);
   });
+
+  scenario('a connection comes from the local address that was asked for, and only that one', async (world) => {
+    const { address } = await world.listen();
+    const { server } = await world.pair(address, '127.0.0.2');
+    assert.match(server.peer, /^127\.0\.0\.2:\d+$/);
+    assert.match((await world.pair(address)).server.peer, /^127\.0\.0\.1:\d+$/);
+  });
 }
 
 function timing(scenario: Scenario): void {
@@ -752,6 +759,22 @@ function onTheSystem(scenario: Scenario): void {
     const client = world.connect(address);
     client.write('by name');
     await world.until(() => client.text === 'by name', 'the echo');
+  });
+
+  scenario('a local address that this machine does not have', async (world) => {
+    const { address } = await world.listen();
+    const client = world.connect(address, '192.0.2.1');
+    await world.until(() => client.isClosed, 'closed');
+    assert.deepEqual(client.events, ['closed']);
+    assert.equal(client.reason?.code, 'EADDRNOTAVAIL');
+    assert.match(client.reason.message, /192\.0\.2\.1/);
+  });
+
+  scenario('a host by name, from a local address: of its addresses, one of that family', async (world) => {
+    const { address } = await world.listen();
+    assert.ok('port' in address);
+    const { server } = await world.pair({ hostname: 'localhost', port: address.port }, '127.0.0.2');
+    assert.match(server.peer, /^127\.0\.0\.2:\d+$/);
   });
 
   scenario('a Unix-domain socket: echo, no peer address, its file goes with the listener', (world) =>

@@ -184,8 +184,8 @@ export class World implements EventSink {
     return this.command((layer) => layer.listen({ address, backlog: 4096 }));
   }
 
-  connect(address: Address): End {
-    const slot = this.command((layer) => layer.connect(address));
+  connect(address: Address, localAddress?: string): End {
+    const slot = this.command((layer) => layer.connect(address, localAddress));
     if (this.#tenants.has(slot)) this.#violated(`connect gave slot ${slot}, which has a tenant`);
     const end = new End(this, slot, undefined);
     this.#tenants.set(slot, end);
@@ -194,7 +194,10 @@ export class World implements EventSink {
   }
 
   /** A connection from here to there: both its ends. To be asked for one at a time. */
-  async pair(address?: Address): Promise<{ client: End; server: End; address: Address; listener: ListenerId }> {
+  async pair(
+    address?: Address,
+    localAddress?: string,
+  ): Promise<{ client: End; server: End; address: Address; listener: ListenerId }> {
     const listening = address === undefined ? await this.listen() : undefined;
     const to = address ?? listening?.address ?? assert.fail();
     let server: End | undefined;
@@ -202,7 +205,7 @@ export class World implements EventSink {
     this.onAccepted = (end) => {
       server ??= end;
     };
-    const client = this.connect(to);
+    const client = this.connect(to, localAddress);
     await this.until(() => client.isThere && server !== undefined, 'a connection');
     this.onAccepted = before;
     return { client, server: server ?? assert.fail(), address: to, listener: listening?.listener ?? -1 };

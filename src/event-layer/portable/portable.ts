@@ -16,7 +16,7 @@
 // What node:net does not let it do: when descriptors run out, libuv accepts and drops what is waiting, and says nothing; so
 // `acceptFailed` is told of other failures only.
 
-import net, { type Server, type Socket } from 'node:net';
+import net, { isIP, type Server, type Socket } from 'node:net';
 import {
   type Address,
   ConnectionError,
@@ -66,6 +66,11 @@ const nothing = Buffer.alloc(0);
 /** The longest that `setTimeout` waits; more would fire at once. */
 const longestTimeout = 2 ** 31 - 1;
 
+interface Target {
+  address: Address;
+  localAddress: string | undefined;
+}
+
 interface Listening {
   server: Server;
   address: Address;
@@ -89,8 +94,8 @@ export class PortableLayer implements EventLayer {
   #flushes = new Uint16Array(64);
   /** Who has accepted it; 0 for one made by `connect`. */
   #listenerOf = new Uint32Array(64);
-  /** Where `connect` was asked to go; only of those. */
-  readonly #targets = new Map<Slot, Address>();
+  /** Where `connect` was asked to go, and from where; only of those. */
+  readonly #targets = new Map<Slot, Target>();
   /** What `error` has said of a socket whose `close` is to follow. */
   readonly #errors = new Map<TenantSocket, Error>();
   readonly #freeSlots: Slot[] = [];
@@ -252,8 +257,10 @@ export class PortableLayer implements EventLayer {
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
-  connect(address: Address): Slot {
+  connect(address: Address, localAddress?: string): Slot {
     const common = { allowHalfOpen: true, noDelay: true };
+    // Of a name's addresses, only those of its own family can be reached from it.
+    const local = localAddress === undefined ? {} : { localAddress, family: isIP(localAddress) };
     const wasBusy = this.#busy;
     this.#busy = true;
     let socket: TenantSocket;
@@ -263,14 +270,14 @@ export class PortableLayer implements EventLayer {
       socket =
         'path' in address
           ? net.connect({ ...common, path: address.path })
-          : net.connect({ ...common, host: address.hostname, port: address.port });
+          : net.connect({ ...common, ...local, host: address.hostname, port: address.port });
     } catch (error) {
       // An impossible port, say. Told as any other failure is.
       socket = new net.Socket();
       failure = asError(error);
     }
     const slot = this.#settle(socket);
-    this.#targets.set(slot, address);
+    this.#targets.set(slot, { address, localAddress });
     socket.on('connect', this.#onConnect);
     if (failure !== undefined) socket.destroy(failure);
     this.#busy = wasBusy;
@@ -710,13 +717,13 @@ export class PortableLayer implements EventLayer {
     const detail = explanations[code] ?? (error.message || code);
     const message =
       target !== undefined && (flags & open) === 0
-        ? `cannot connect to ${formatAddress(target)}: ${detail}`
+        ? `cannot connect to ${formatAddress(target.address)}${originOf(target)}: ${detail}`
         : `${this.#describe(socket, slot, target)} has broken: ${detail}`;
     return new ConnectionError(code, message, { cause: error });
   }
 
-  #describe(socket: TenantSocket, slot: Slot, target: Address | undefined): string {
-    if (target !== undefined) return `the connection to ${formatAddress(target)}`;
+  #describe(socket: TenantSocket, slot: Slot, target: Target | undefined): string {
+    if (target !== undefined) return `the connection to ${formatAddress(target.address)}`;
     // After the fact it is known only if it was asked for before.
     const peer = peerOf(socket);
     if (peer !== '') return `the connection from ${peer}`;
@@ -728,6 +735,11 @@ export class PortableLayer implements EventLayer {
     if (this.#closing === undefined || this.#connections > 0 || this.#servers.size > 0) return;
     this.#closing();
   }
+}
+
+/** Where it was to come from, for messages, if that was said. */
+function originOf({ localAddress }: Target): string {
+  return localAddress === undefined ? '' : ` from ${localAddress}`;
 }
 
 function extended<T extends Uint16Array | Uint32Array>(old: T, larger: T): T {

@@ -5,6 +5,7 @@ import { formatAddress } from '../event-layer.js';
 
 /** What the system's codes mean, for messages. */
 export const explanations: Partial<Record<string, string>> = {
+  EADDRNOTAVAIL: 'this machine does not have such an address (EADDRNOTAVAIL)',
   ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
   ECONNRESET: 'the peer has reset it (ECONNRESET)',
   EPIPE: 'the peer takes no more output (EPIPE)',

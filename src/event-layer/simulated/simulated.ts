@@ -180,11 +180,12 @@ export class SimulatedLayer implements EventLayer {
     for (const [key, value] of this.#listeners) if (value === listener) this.#listeners.delete(key);
   }
 
-  connect(address: Address): Slot {
+  /** Any local address is this machine's: a test may have its clients come from wherever it likes. */
+  connect(address: Address, localAddress = '127.0.0.1'): Slot {
     const key = placeOf(address);
     // Sockets of the Unix domain have no address to show.
     const isPath = 'path' in address;
-    const client = this.#newEnd(isPath ? '' : `127.0.0.1:${this.#nextPort()}`);
+    const client = this.#newEnd(isPath ? '' : formatAddress({ hostname: localAddress, port: this.#nextPort() }));
     if (this.#closed) {
       this.#end(client, new ConnectionError('ERR_CLOSED', 'cannot connect: the layer is closed'), 0);
       return client.slot;
