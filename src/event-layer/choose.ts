@@ -1,23 +1,75 @@
-// Picks the event layer to run on. Called by server/, once for each server.
+// Picks the event layer to run on. Called by connection/network.ts, once for each process, and by `sluice doctor`, which shows
+// all of them.
 
+import { EpollLayer } from './epoll/epoll.js';
 import { ConnectionError, type EventLayer } from './event-layer.js';
 import { PortableLayer } from './portable/portable.js';
+import { UringLayer } from './uring/uring.js';
 
-/** Layers that there are, best first. */
-const layers: { name: string; make: () => EventLayer }[] = [{ name: 'portable', make: () => new PortableLayer() }];
+/** Layers that there are, best first. Making one throws `ERR_EVENT_LAYER` where it cannot be had. */
+const layers: { name: string; make: () => EventLayer }[] = [
+  { name: 'uring', make: () => new UringLayer() },
+  { name: 'epoll', make: () => new EpollLayer() },
+  { name: 'portable', make: () => new PortableLayer() },
+];
 
 /**
  * Makes the best event layer that this system has, or the one that the variable `SLUICE_EVENT_LAYER` names.
- * @throws ConnectionError `ERR_EVENT_LAYER` if the variable names none that there is
+ * @throws ConnectionError `ERR_EVENT_LAYER` if the variable names none that there is, or one that cannot be had here, saying why
  */
 export function chooseEventLayer(forced: string | undefined = process.env.SLUICE_EVENT_LAYER): EventLayer {
-  const chosen = forced === undefined || forced === '' ? layers[0] : layers.find(({ name }) => name === forced);
+  if (forced === undefined || forced === '') return best();
+  const chosen = layers.find(({ name }) => name === forced);
   if (chosen === undefined) {
-    const available = layers.map(({ name }) => name).join(', ');
+    const names = layers.map(({ name }) => name).join(', ');
     throw new ConnectionError(
       'ERR_EVENT_LAYER',
-      `SLUICE_EVENT_LAYER is ${JSON.stringify(forced)}; available: ${available}`,
+      `SLUICE_EVENT_LAYER is ${JSON.stringify(forced)}; expected one of ${names}`,
     );
   }
-  return chosen.make();
+  try {
+    return chosen.make();
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    throw new ConnectionError('ERR_EVENT_LAYER', `SLUICE_EVENT_LAYER is "${forced}", which cannot be had: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+function best(): EventLayer {
+  for (const { make } of layers) {
+    try {
+      return make();
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+    }
+  }
+  throw new ConnectionError('ERR_EVENT_LAYER', 'no event layer can be had, not even the portable one');
+}
+
+/** What `sluice doctor` says of a layer. */
+export interface LayerReport {
+  name: string;
+  /** Why it cannot be had; undefined if it can. */
+  reason: string | undefined;
+}
+
+/** Tries each layer by making and closing one. The first that can be had is what a server runs on. */
+export async function examineEventLayers(): Promise<LayerReport[]> {
+  const reports: LayerReport[] = [];
+  for (const { name, make } of layers) {
+    try {
+      await make().close();
+      reports.push({ name, reason: undefined });
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      reports.push({ name, reason: error.message });
+    }
+  }
+  return reports;
+}
+
+function isUnavailable(error: unknown): error is ConnectionError {
+  return error instanceof ConnectionError && error.code === 'ERR_EVENT_LAYER';
 }

@@ -25,6 +25,8 @@ export interface ListenOptions {
   address: Address;
   /** How many connections the kernel may hold that have not been accepted. */
   backlog: number;
+  /** Whether other sockets may listen on the same port, the kernel sharing connections out between them (SO_REUSEPORT, socket(7)). Default false. */
+  reusePort?: boolean | undefined;
 }
 
 /** What an event layer tells. No method may throw: an exception here is a defect of the caller, and ends the process. */

@@ -1,0 +1,250 @@
+// The contract over epoll(7). One `epoll_wait` a turn says what is ready; each ready connection is read from once, into a
+// buffer that all share, and what a turn has written is sent when the turn is over. Readiness is level-triggered: what one
+// read leaves is ready again in the next turn, so that no connection keeps the others waiting.
+
+import { check, EAGAIN, ECONNABORTED, ECONNRESET, EINTR } from '../linux/libc.js';
+import {
+  blocked,
+  connecting,
+  dropped,
+  ended,
+  extended,
+  type Listening,
+  LinuxLayer,
+  open,
+  paused,
+} from '../linux/linux-layer.js';
+import { map, type Region, unmap } from '../linux/memory.js';
+import { lingerNot, peerName, pendingError, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET } from '../linux/sockets.js';
+import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
+
+const EPOLL_CLOEXEC = 0x80000;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+const EPOLLIN = 1;
+const EPOLLOUT = 4;
+const EPOLLERR = 8;
+const EPOLLHUP = 16;
+const MSG_NOSIGNAL = 0x4000;
+
+/** struct epoll_event is packed on x64: 32 bits of events, 64 of data. */
+const eventWords = 3;
+/** As many events as one `epoll_wait` may bring. */
+const eventCount = 1024;
+/** Connections that one turn accepts of a listener. */
+const acceptsPerTurn = 256;
+
+// The data of an event: 32 bits that say whose it is, and 32 of the slot's generation.
+const hostData = -1;
+/** Listeners are numbered downwards from here. */
+const firstListenerData = -2;
+
+export class EpollLayer extends LinuxLayer {
+  readonly name = 'epoll';
+  readonly pollable: number;
+  /** The events that the kernel knows of each slot. */
+  #interests = new Uint8Array(64);
+  /** Slots whose interest may have changed. */
+  #changed: Slot[] = [];
+  readonly #event = new Int32Array(eventWords);
+  readonly #eventBytes = new Uint8Array(this.#event.buffer);
+  readonly #events: Region;
+  readonly #ready: Int32Array;
+  #readyCount = 0;
+  readonly #input: Region;
+
+  /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
+  constructor() {
+    super();
+    const { libc } = this;
+    this.pollable = check(libc, 'epoll_create1', libc.epoll_create1(EPOLL_CLOEXEC));
+    this.#events = map(libc, eventCount * 16);
+    this.#ready = new Int32Array(this.#events.bytes.buffer, this.#events.bytes.byteOffset, eventCount * eventWords);
+    this.#input = map(libc, pieceSize);
+    this.#control(EPOLL_CTL_ADD, this.host.descriptor, EPOLLIN, hostData, 0);
+  }
+
+  protected wait(milliseconds: number): { some: boolean; host: boolean } {
+    const { libc } = this;
+    this.#readyCount = libc.epoll_wait(this.pollable, this.#events.address, eventCount, milliseconds);
+    if (this.#readyCount < 0) {
+      const errno = libc.errno();
+      this.#readyCount = 0;
+      if (errno !== EINTR) throw new Error(`epoll_wait has failed with error ${errno}`);
+    }
+    let host = false;
+    for (let i = 0; i < this.#readyCount; i++) if (this.#ready[i * eventWords + 1] === hostData) host = true;
+    return { some: this.#readyCount > (host ? 1 : 0), host };
+  }
+
+  protected collect(): void {
+    const count = this.#readyCount;
+    this.#readyCount = 0;
+    for (let at = 0; at < count * eventWords; at += eventWords) {
+      const data = this.#ready[at + 1];
+      if (data >= 0) {
+        if (this.generations[data] === this.#ready[at + 2] >>> 0) this.#tell(data, this.#ready[at]);
+      } else if (data !== hostData) {
+        const listening = this.listeners.get(firstListenerData - data);
+        if (listening !== undefined) this.#accept(listening);
+      }
+    }
+  }
+
+  #tell(slot: Slot, events: number): void {
+    if ((this.flags[slot] & dropped) !== 0) return;
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0 && (this.#interests[slot] & EPOLLOUT) !== 0) {
+      this.becameWritable(slot);
+      this.#update(slot);
+      if ((this.flags[slot] & (open | dropped)) !== open) return;
+    }
+    if ((events & EPOLLIN) !== 0 && (this.flags[slot] & (paused | ended)) === 0) this.#receive(slot);
+    else if ((events & (EPOLLERR | EPOLLHUP)) !== 0) this.#hungUp(slot);
+  }
+
+  #receive(slot: Slot): void {
+    const { address, bytes } = this.#input;
+    const received = this.libc.recv(this.descriptors[slot], address, pieceSize, 0);
+    if (received > 0) {
+      this.sink.received(slot, bytes, 0, received);
+    } else if (received === 0) {
+      this.tellEnded(slot);
+      this.#update(slot);
+    } else {
+      const errno = this.libc.errno();
+      if (errno !== EAGAIN && errno !== EINTR) this.broke(slot, errno);
+    }
+  }
+
+  /** Both directions are over, or the connection has broken, while nothing is read. */
+  #hungUp(slot: Slot): void {
+    const errno = pendingError(this.libc, this.descriptors[slot]);
+    if (errno !== 0) this.broke(slot, errno);
+    else if ((this.flags[slot] & ended) !== 0) this.broke(slot, ECONNRESET);
+    else this.#receive(slot); // what is there is told although reading is paused: nothing will come after it
+  }
+
+  #accept(listening: Listening): void {
+    for (let i = 0; i < acceptsPerTurn && listening.open && !listening.resting; i++) {
+      const descriptor = this.libc.accept4(listening.descriptor, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (descriptor < 0) {
+        const errno = this.libc.errno();
+        if (errno === EAGAIN) return;
+        if (errno !== ECONNABORTED && errno !== EINTR) this.acceptFailed(listening, errno);
+        continue;
+      }
+      const slot = this.allotAccepted(descriptor, listening);
+      this.#watch(slot, EPOLL_CTL_ADD, EPOLLIN);
+      this.sink.accepted(slot, listening.id);
+    }
+  }
+
+  protected startAccepting({ descriptor, id }: Listening): void {
+    this.#control(EPOLL_CTL_ADD, descriptor, EPOLLIN, listenerData(id), 0);
+  }
+
+  protected pauseAccepting({ descriptor, id }: Listening): void {
+    this.#control(EPOLL_CTL_DEL, descriptor, 0, listenerData(id), 0);
+  }
+
+  protected async stopListening({ descriptor }: Listening): Promise<void> {
+    this.libc.close(descriptor);
+  }
+
+  protected adoptConnecting(slot: Slot): void {
+    this.#watch(slot, EPOLL_CTL_ADD, EPOLLOUT);
+  }
+
+  protected adoptConnected(slot: Slot): void {
+    this.#update(slot);
+  }
+
+  protected updateReading(slot: Slot): void {
+    this.#update(slot);
+  }
+
+  protected awaitWritable(slot: Slot): void {
+    this.#update(slot);
+  }
+
+  protected send(slot: Slot, address: number, bytes: number): void {
+    const { libc } = this;
+    const sent = libc.send(this.descriptors[slot], address, bytes, MSG_NOSIGNAL);
+    if (sent !== bytes) this.sentShort(slot, sent < 0 ? -libc.errno() : sent);
+  }
+
+  /** Sends have been done by now; what is left is to tell the kernel of changed interests, once for each slot. */
+  protected submit(): void {
+    if (this.#changed.length === 0) return;
+    const slots = this.#changed;
+    this.#changed = [];
+    for (const slot of slots) {
+      if ((this.flags[slot] & dropped) !== 0 || this.descriptors[slot] === -1) continue;
+      const wanted = this.#wanted(slot);
+      if (wanted !== (this.#interests[slot] & ~changedBit)) this.#watch(slot, EPOLL_CTL_MOD, wanted);
+      else this.#interests[slot] = wanted;
+    }
+  }
+
+  protected shutDown(slot: Slot): void {
+    this.libc.shutdown(this.descriptors[slot], SHUT_WR);
+  }
+
+  protected release(slot: Slot, reset: boolean): void {
+    const { libc } = this;
+    const descriptor = this.descriptors[slot];
+    if (reset) libc.setsockopt(descriptor, SOL_SOCKET, SO_LINGER, lingerNot, lingerNot.length);
+    libc.close(descriptor);
+    this.#interests[slot] = 0;
+  }
+
+  protected peerOf(slot: Slot): string {
+    return peerName(this.libc, this.descriptors[slot]);
+  }
+
+  protected destroy(): void {
+    this.libc.close(this.pollable);
+    unmap(this.libc, this.#events);
+    unmap(this.libc, this.#input);
+  }
+
+  protected grow(rows: number): void {
+    this.#interests = extended(this.#interests, new Uint8Array(rows));
+  }
+
+  /** The interest of a slot has changed, or may have: the kernel is told at the end of the turn. */
+  #update(slot: Slot): void {
+    if ((this.#interests[slot] & changedBit) !== 0 || this.descriptors[slot] === -1) return;
+    this.#interests[slot] |= changedBit;
+    this.#changed.push(slot);
+  }
+
+  #wanted(slot: Slot): number {
+    const flags = this.flags[slot];
+    if ((flags & connecting) !== 0) return EPOLLOUT;
+    return ((flags & (paused | ended)) === 0 ? EPOLLIN : 0) | ((flags & blocked) !== 0 ? EPOLLOUT : 0);
+  }
+
+  #watch(slot: Slot, operation: number, interest: number): void {
+    this.#interests[slot] = interest;
+    const errno = this.#control(operation, this.descriptors[slot], interest, slot, this.generations[slot]);
+    if (errno !== 0) this.broke(slot, errno); // ENOSPC, ENOMEM: there are limits to what one may watch
+  }
+
+  /** @returns 0, or the number of an error */
+  #control(operation: number, descriptor: number, events: number, data: number, generation: number): number {
+    this.#event[0] = events;
+    this.#event[1] = data;
+    this.#event[2] = generation;
+    const { libc } = this;
+    return libc.epoll_ctl(this.pollable, operation, descriptor, this.#eventBytes) < 0 ? libc.errno() : 0;
+  }
+}
+
+/** In a slot's interest: it stands in `#changed`. */
+const changedBit = 128;
+
+function listenerData(id: ListenerId): number {
+  return firstListenerData - id;
+}

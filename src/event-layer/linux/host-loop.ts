@@ -1,0 +1,162 @@
+// Node's event loop, libuv, and the layers that live in it. Waiting happens in one place only, in the kernel call in which a
+// layer waits for its own events, since a second one would cost every request another system call: just before libuv would
+// wait, its `prepare` callback lets the layer wait instead, for as long as libuv has nothing to do, with libuv's own descriptor
+// among those that end the wait. So a turn costs one wait; timers, promises, files and all other sockets of the process go on as
+// ever. (docs.libuv.org: uv_backend_fd, uv_backend_timeout, "embed it in other event loops".)
+//
+//   libuv: timers ─► prepare ──────────────────────────────────────────────► poll (does not wait) ─► immediates ─► …
+//                      │   ┌──────────────────────────────────────┐   ▲
+//                      └─► │ wait ─► turn ─► ticks and promises ─► │ ──┘  when libuv's descriptor is ready,
+//                          └──────────────────▲───────────────────┘      or its next timer is due
+//
+// If more than one layer is at work none of them may wait for itself alone: then libuv does, with a poll handle for each.
+
+import process from 'node:process';
+import { type Libuv, loadLibraries, unavailable } from './libc.js';
+import { map, type Region } from './memory.js';
+
+/** A layer, as the loop sees it. */
+export interface Guest {
+  /** A descriptor that is readable when there is something to collect, for the time when there are several guests. */
+  readonly pollable: number;
+  /** Milliseconds until it wants to run even if nothing happens: 0 is now, `Infinity` never. */
+  patience(): number;
+  /**
+   * Waits until something happens, or libuv's descriptor is ready, but no longer than that; then has its turn, if there is
+   * reason for one. @param milliseconds 0 does not wait, -1 is without end @returns whether libuv's descriptor was ready
+   */
+  run(milliseconds: number): boolean;
+}
+
+const UV_READABLE = 1;
+// uv_handle_type (uv.h).
+const UV_POLL = 8;
+const UV_PREPARE = 9;
+
+/** Runs what process.nextTick and promises have queued: Node does it for callbacks of its own, and libuv's are not among them. */
+const runTicks = (process as { _tickCallback?: () => void })._tickCallback;
+
+let shared: HostLoop | undefined;
+
+/** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
+export function hostLoop(): HostLoop {
+  shared ??= new HostLoop(loadLibraries().libuv);
+  return shared;
+}
+
+export class HostLoop {
+  /** libuv's own epoll descriptor. */
+  readonly descriptor: number;
+  readonly #uv: Libuv;
+  readonly #loop: number;
+  /** Handles are never freed: libuv may look at them until the process is gone. */
+  readonly #memory: Region;
+  #used = 0;
+  readonly #prepare: number;
+  readonly #onPrepare: number;
+  readonly #onReadable: number;
+  readonly #guests: Guest[] = [];
+  /** Poll handles of guests, made when they are first needed. */
+  readonly #polls = new Map<Guest, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(uv: Libuv) {
+    if (typeof runTicks !== 'function') throw unavailable('this Node has no process._tickCallback');
+    this.#uv = uv;
+    this.#loop = uv.uv_default_loop();
+    this.descriptor = uv.uv_backend_fd(this.#loop);
+    this.#memory = map(loadLibraries().libc, 64 * 1024);
+    this.#prepare = this.#allot(UV_PREPARE);
+    uv.uv_prepare_init(this.#loop, this.#prepare);
+    this.#onPrepare = uv.callback(() => {
+      try {
+        this.#serve();
+      } catch (error) {
+        // Here it would end the process without a word; from an immediate it is an uncaught exception like any other.
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    });
+    this.#onReadable = uv.callback(() => {}); // libuv has stopped waiting, and comes by `prepare` before it waits again
+  }
+
+  /** Takes a guest in, who holds the process open from now on. */
+  enter(guest: Guest): void {
+    this.#guests.push(guest);
+    if (this.#guests.length === 1) this.#uv.uv_prepare_start(this.#prepare, this.#onPrepare);
+    else for (const each of this.#guests) this.#watch(each);
+  }
+
+  leave(guest: Guest): void {
+    const index = this.#guests.indexOf(guest);
+    if (index === -1) return;
+    this.#guests.splice(index, 1);
+    this.#unwatch(guest);
+    if (this.#guests.length > 1) return;
+    clearTimeout(this.#timer);
+    if (this.#guests.length === 1) this.#unwatch(this.#guests[0]);
+    if (this.#guests.length === 0) this.#uv.uv_prepare_stop(this.#prepare);
+  }
+
+  /** A guest is about to close its descriptor. */
+  forget(guest: Guest): void {
+    this.leave(guest);
+    const poll = this.#polls.get(guest);
+    this.#polls.delete(guest);
+    if (poll !== undefined) this.#uv.uv_close(poll, 0);
+  }
+
+  #serve(): void {
+    const [guest] = this.#guests;
+    if (this.#guests.length > 1) this.#serveAll();
+    while (this.#guests.length === 1 && this.#guests[0] === guest) {
+      this.#uv.uv_update_time(this.#loop);
+      const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
+      const own = Math.min(Math.ceil(guest.patience()), longest);
+      const isReady = guest.run(free < 0 ? (own === longest ? -1 : own) : Math.min(free, own));
+      runTicks?.();
+      if (isReady || free === 0) return;
+    }
+  }
+
+  #serveAll(): void {
+    for (const guest of [...this.#guests]) {
+      guest.run(0);
+      runTicks?.();
+    }
+    clearTimeout(this.#timer);
+    const patience = Math.min(...this.#guests.map((guest) => guest.patience()), longest);
+    // What they do is to keep libuv from waiting too long.
+    if (patience <= 0) setImmediate(() => {});
+    else if (patience < longest) this.#timer = setTimeout(() => {}, Math.ceil(patience));
+  }
+
+  #watch(guest: Guest): void {
+    let poll = this.#polls.get(guest);
+    if (poll === undefined) {
+      poll = this.#allot(UV_POLL);
+      const error = this.#uv.uv_poll_init(this.#loop, poll, guest.pollable);
+      if (error !== 0) throw unavailable(`uv_poll_init has failed with ${error}`);
+      this.#polls.set(guest, poll);
+    }
+    this.#uv.uv_poll_start(poll, UV_READABLE, this.#onReadable);
+  }
+
+  #unwatch(guest: Guest): void {
+    const poll = this.#polls.get(guest);
+    if (poll !== undefined) this.#uv.uv_poll_stop(poll);
+  }
+
+  /** Memory for a handle of libuv. */
+  #allot(type: number): number {
+    const size = Math.ceil(this.#uv.uv_handle_size(type) / 64) * 64;
+    if (this.#used + size > this.#memory.bytes.length) throw unavailable('too many event layers in one process');
+    const address = this.#memory.address + this.#used;
+    this.#used += size;
+    return address;
+  }
+}
+
+/** Waits are no longer than this many milliseconds: 31 bits. */
+const longest = 2 ** 31 - 1;

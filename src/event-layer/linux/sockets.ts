@@ -1,0 +1,94 @@
+// Sockets by their descriptors: made, bound, asked for names and errors (socket(2), socket(7), tcp(7)).
+
+import { type Address, ConnectionError, formatAddress } from '../event-layer.js';
+import { AF_INET6, AF_UNIX, isPath, largestAddress, parseName, type SocketName } from './addresses.js';
+import { check, type Libc } from './libc.js';
+
+export const SOCK_NONBLOCK = 0x800;
+export const SOCK_CLOEXEC = 0x80000;
+const SOCK_STREAM = 1;
+export const SOL_SOCKET = 1;
+export const SO_LINGER = 13;
+const SO_REUSEADDR = 2;
+const SO_ERROR = 4;
+const SO_REUSEPORT = 15;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+export const SHUT_WR = 1;
+const F_SETFL = 4;
+
+const on = integers(1);
+const off = integers(0);
+/** struct linger: on, for no time at all: closing sends RST. */
+export const lingerNot = integers(1, 0);
+
+/** Options of a socket are 32-bit integers. */
+function integers(...values: number[]): Uint8Array {
+  return new Uint8Array(Int32Array.from(values).buffer);
+}
+
+/** A stream socket that does not block and that no child process inherits, TCP ones without Nagle's delay. @throws {ConnectionError} `EMFILE`, … */
+export function makeSocket(libc: Libc, family: number): number {
+  const fd = check(libc, 'socket', libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (family !== AF_UNIX) libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, on, on.length);
+  return fd;
+}
+
+/** A socket that listens; what it accepts inherits TCP_NODELAY. @throws {ConnectionError} `EADDRINUSE`, `EACCES`, … */
+export function makeListener(libc: Libc, name: SocketName, backlog: number, reusePort: boolean): number {
+  const fd = makeSocket(libc, name.family);
+  try {
+    if (name.family !== AF_UNIX) {
+      check(libc, 'SO_REUSEADDR', libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, on, on.length));
+      if (reusePort) check(libc, 'SO_REUSEPORT', libc.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, on, on.length));
+    }
+    // `::` takes IPv4 as well, whatever net.ipv6.bindv6only says, as it does in Node.
+    if (name.family === AF_INET6) libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, off, off.length);
+    check(libc, 'bind', libc.bind(fd, name.bytes, name.bytes.length));
+    check(libc, 'listen', libc.listen(fd, backlog));
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+/** The address as given, with the port that the socket has got. */
+export function boundAddress(libc: Libc, fd: number, address: Address): Address {
+  if (isPath(address)) return address;
+  const name = nameOf(fd, libc.getsockname);
+  if (name === undefined) throw new ConnectionError('ERR_LISTEN', `${formatAddress(address)}: the socket has no name`);
+  return { hostname: address.hostname, port: name.port };
+}
+
+/** The peer's address as the contract wants it; empty if there is none. */
+export function peerName(libc: Libc, fd: number): string {
+  const name = nameOf(fd, libc.getpeername);
+  return name === undefined ? '' : formatAddress(name);
+}
+
+const nameBytes = new Uint8Array(largestAddress);
+const nameLength = integers(0);
+
+function nameOf(
+  fd: number,
+  ask: (fd: number, address: Uint8Array, length: Uint8Array) => number,
+): { hostname: string; port: number } | undefined {
+  new DataView(nameLength.buffer).setUint32(0, largestAddress, true);
+  return ask(fd, nameBytes, nameLength) < 0 ? undefined : parseName(nameBytes);
+}
+
+/** The error that stands against a socket, and clears it; 0 is none. */
+export function pendingError(libc: Libc, fd: number): number {
+  const value = integers(0);
+  const length = integers(4);
+  libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length);
+  return new DataView(value.buffer).getInt32(0, true);
+}
+
+/** Makes a socket one that blocks, as io_uring wants it: for others it gives up where it could wait. */
+export function makeBlocking(libc: Libc, fd: number): void {
+  libc.fcntl(fd, F_SETFL, 0);
+}

@@ -1,0 +1,53 @@
+// Why a connection has ended or could not be had, in words: the messages of the layers that have a system below them.
+
+import { type Address, ConnectionError, formatAddress } from './event-layer.js';
+
+/** What the system's codes mean to whoever reads the message. */
+const explanations: Partial<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
+  ECONNRESET: 'the peer has reset it (ECONNRESET)',
+  EPIPE: 'the peer takes no more output (EPIPE)',
+  ENOENT: 'there is no such path (ENOENT)',
+};
+
+/** A connection could not be had. @param meaning the system's own words */
+export function cannotConnect(target: Address, code: string, meaning: string, cause?: unknown): ConnectionError {
+  return because(`cannot connect to ${formatAddress(target)}`, code, meaning, cause);
+}
+
+/** A connection has broken. @param which as `describeConnection` says it */
+export function hasBroken(which: string, code: string, meaning: string, cause?: unknown): ConnectionError {
+  return because(`${which} has broken`, code, meaning, cause);
+}
+
+function because(what: string, code: string, meaning: string, cause: unknown): ConnectionError {
+  const detail = explanations[code] ?? (meaning || code);
+  return new ConnectionError(code, `${what}: ${detail}`, cause === undefined ? undefined : { cause });
+}
+
+/**
+ * @param target where it was asked to go, if it is a client's
+ * @param peer the peer's address, empty if it is not known
+ * @param listening where it was accepted
+ */
+export function describeConnection(
+  target: Address | undefined,
+  peer: string,
+  listening: Address | undefined,
+): string {
+  if (target !== undefined) return `the connection to ${formatAddress(target)}`;
+  if (peer !== '') return `the connection from ${peer}`;
+  return listening === undefined ? 'the connection' : `a connection accepted on ${formatAddress(listening)}`;
+}
+
+/** Listening has failed. */
+export function cannotListen(address: Address, code: string, meaning: string, cause?: unknown): ConnectionError {
+  const hint =
+    'path' in address && code === 'EADDRINUSE' ? ' (if nobody listens there any more, remove the socket file)' : '';
+  return because(`cannot listen on ${formatAddress(address)}`, code, `${meaning}${hint}`, cause);
+}
+
+/** The layer is closed: nothing can be had of it any more. */
+export function layerClosed(what: string): ConnectionError {
+  return new ConnectionError('ERR_CLOSED', `${what}: the layer is closed`);
+}

@@ -1,0 +1,387 @@
+// The contract over io_uring(7). The kernel accepts and receives by itself (multishot operations), into buffers that all
+// connections share; what a turn has to say to it, sends above all, goes in with one system call, which is also the one that waits.
+//
+// What is in flight, and until when what it points to must stay:
+//   accept, receive   until cancelled or over; receives point to the provided buffers, which the layer keeps until the ring is gone
+//   poll              for a socket that is to become writable, for a hang-up while nothing is read, for libuv; points to nothing
+//   send              does not wait for the socket (MSG_DONTWAIT): it is over, in whole or in part, when `enter` returns, and the
+//                     slab is ours again. One that is taken whole has no completion at all, so that nobody is woken for it
+//   cancel, close     over when `enter` returns
+//
+// The user data of an operation: what it is (3 bits) and its slot in the low half, the slot's generation in the high half, so
+// that a completion for a slot that has a new tenant is known for what it is.
+
+import type { ListenerId, Slot } from '../event-layer.js';
+import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
+import {
+  dropped,
+  ended,
+  extended,
+  type Listening,
+  LinuxLayer,
+  open,
+  paused,
+} from '../linux/linux-layer.js';
+import { lingerNot, makeBlocking, peerName, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOL_SOCKET } from '../linux/sockets.js';
+import { bufferGroup, Buffers } from './buffers.js';
+import { Ring } from './ring.js';
+
+// Operations; io_uring_enter(2).
+const OP_POLL_ADD = 6;
+const OP_ACCEPT = 13;
+const OP_ASYNC_CANCEL = 14;
+const OP_CLOSE = 19;
+const OP_SEND = 26;
+const OP_RECV = 27;
+
+const IOSQE_BUFFER_SELECT = 1 << 5;
+const IOSQE_CQE_SKIP_SUCCESS = 1 << 6;
+// The upper half of an entry's first word.
+const ACCEPT_MULTISHOT = 1 << 16;
+const RECV_MULTISHOT = 2 << 16;
+const CANCEL_ALL_OF_FD = 3;
+const CQE_F_BUFFER = 1;
+const CQE_F_MORE = 2;
+/** Not to wait; but what can be sent is sent to the end, or the completion says how much. */
+const sendFlags = 0x40 | 0x100; // MSG_DONTWAIT, MSG_WAITALL
+const POLLIN = 1;
+const POLLOUT = 4;
+const POLLERR = 8;
+const POLLHUP = 16;
+const POLL_MULTISHOT = 1;
+
+// What an operation is, in its user data.
+const accepting = 1;
+const receiving = 2;
+const sending = 3;
+const writable = 4;
+const hangUp = 5;
+const host = 6;
+const kindBits = 3;
+const kindMask = 7;
+
+// Of each slot, what is in flight.
+const receiveArmed = 1;
+const receiveCancelled = 2;
+const writableArmed = 4;
+const hangUpArmed = 8;
+/** Reading although reading is paused or over, to learn what has happened. */
+const probing = 16;
+/** Stands in `#resting`. */
+const toWatch = 32;
+
+const bufferCount = 1024;
+const bufferSize = 4096;
+
+const EFD_CLOEXEC_NONBLOCK = 0x80800;
+/** For what is read from an eventfd(2), which is of no interest. */
+const scratch = new Uint8Array(8);
+
+export class UringLayer extends LinuxLayer {
+  readonly name = 'uring';
+  readonly #ring: Ring;
+  readonly #buffers: Buffers;
+  #operations = new Uint8Array(64);
+  /** Operations that have a last completion to come. */
+  #inFlight = 0;
+  #hostArmed = false;
+  #hostReady = false;
+  #eventfd = -1;
+  /** Slots that are not read from now: it is to be watched whether they hang up. */
+  #resting: Slot[] = [];
+  /** Listeners whose accept is in flight, and how often it has been armed. */
+  readonly #acceptArmed = new Map<ListenerId, number>();
+  #accepts = 0;
+  /** Told when the accept of a listener that is closed is over. */
+  readonly #stopped = new Map<ListenerId, () => void>();
+
+  /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
+  constructor() {
+    super();
+    this.#ring = new Ring(this.libc, (low, high, result) => this.#look(low, high, result));
+    this.#buffers = new Buffers(this.libc, this.#ring, bufferCount, bufferSize);
+  }
+
+  /** The ring's own descriptor is not woken by completions that wait for the ring to be entered; an eventfd is. */
+  get pollable(): number {
+    if (this.#eventfd === -1) {
+      this.#eventfd = this.libc.eventfd(0, EFD_CLOEXEC_NONBLOCK);
+      this.#ring.registerEventfd(this.#eventfd);
+    }
+    return this.#eventfd;
+  }
+
+  protected wait(milliseconds: number): { some: boolean; host: boolean } {
+    const ring = this.#ring;
+    if (this.#eventfd !== -1) this.libc.read(this.#eventfd, scratch, scratch.length);
+    if (milliseconds !== 0 && !this.#hostArmed) this.#armHost();
+    if (milliseconds !== 0 || ring.unsubmitted > 0 || ring.isPending) ring.enter(milliseconds);
+    const host = this.#hostReady;
+    this.#hostReady = false;
+    return { some: ring.waiting > 0, host };
+  }
+
+  /** Sees each completion as soon as it is there. @returns whether that was all there is to it */
+  #look(low: number, _high: number, result: number): boolean {
+    switch (low & kindMask) {
+      case sending:
+        this.sentShort(low >>> kindBits, result);
+        return true;
+      case host:
+        this.#hostArmed = false;
+        this.#hostReady = true;
+        this.#inFlight--;
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  protected collect(): void {
+    const ring = this.#ring;
+    while (ring.next()) {
+      const { low, high, result, flags } = ring;
+      const slot = low >>> kindBits;
+      if ((flags & CQE_F_MORE) === 0) this.#inFlight--;
+      switch (low & kindMask) {
+        case receiving:
+          this.#received(slot, high, result, flags);
+          break;
+        case accepting:
+          this.#accepted(slot, high, result, flags);
+          break;
+        case writable:
+          if (!this.#isTenant(slot, high)) break;
+          this.#operations[slot] &= ~writableArmed;
+          if (result !== -ECANCELED) this.becameWritable(slot);
+          break;
+        case hangUp:
+          if (!this.#isTenant(slot, high)) break;
+          if ((flags & CQE_F_MORE) === 0) this.#operations[slot] &= ~hangUpArmed;
+          // The kernel adds the peer's FIN to what is polled for; that alone is no hang-up.
+          if (result > 0 && (result & (POLLERR | POLLHUP)) !== 0) this.#probe(slot);
+          break;
+      }
+    }
+    this.#buffers.publish();
+  }
+
+  #isTenant(slot: Slot, generation: number): boolean {
+    return this.generations[slot] === generation >>> 0 && (this.flags[slot] & dropped) === 0;
+  }
+
+  #received(slot: Slot, generation: number, result: number, flags: number): void {
+    const isTenant = this.#isTenant(slot, generation);
+    if (isTenant && (flags & CQE_F_MORE) === 0) this.#operations[slot] &= ~(receiveArmed | receiveCancelled);
+    if ((flags & CQE_F_BUFFER) !== 0) {
+      const id = flags >>> 16;
+      const start = id * bufferSize;
+      if (isTenant && result > 0) this.sink.received(slot, this.#buffers.bytes, start, start + result);
+      this.#buffers.give(id);
+    }
+    if (!isTenant || !this.#isTenant(slot, generation)) return;
+    if (result === 0) this.#end(slot);
+    else if (result < 0 && result !== -ENOBUFS && result !== -ECANCELED && result !== -EINTR && result !== -EAGAIN)
+      this.broke(slot, -result);
+    // A receive that has ended by itself, or for want of buffers, is armed again.
+    else if ((flags & CQE_F_MORE) === 0) this.updateReading(slot);
+  }
+
+  #end(slot: Slot): void {
+    const wasEnded = (this.flags[slot] & ended) !== 0;
+    this.#operations[slot] &= ~probing;
+    if (wasEnded) {
+      this.broke(slot, ECONNRESET); // it has hung up after its end
+      return;
+    }
+    this.tellEnded(slot);
+    this.#watchSoon(slot);
+  }
+
+  #accepted(id: ListenerId, serial: number, result: number, flags: number): void {
+    const listening = this.listeners.get(id);
+    const isOver = (flags & CQE_F_MORE) === 0;
+    if (isOver && this.#acceptArmed.get(id) === serial) this.#acceptArmed.delete(id);
+    if (listening === undefined) {
+      if (result >= 0) this.#close(result);
+      return;
+    }
+    if (result >= 0) {
+      const slot = this.allotAccepted(result, listening);
+      this.updateReading(slot);
+      this.sink.accepted(slot, id);
+    } else if (result !== -ECANCELED && result !== -ECONNABORTED && result !== -EINTR && result !== -EAGAIN) {
+      this.acceptFailed(listening, -result);
+    }
+    if (!isOver) return;
+    if (listening.open && !listening.resting) this.startAccepting(listening);
+    else this.#stopped.get(id)?.();
+  }
+
+  protected startAccepting({ descriptor, id }: Listening): void {
+    if (this.#acceptArmed.has(id)) return;
+    const serial = ++this.#accepts;
+    this.#acceptArmed.set(id, serial);
+    const at = this.#ring.take(OP_ACCEPT, 0, descriptor, accepting | (id << kindBits), serial);
+    this.#ring.entries[at] |= ACCEPT_MULTISHOT;
+    this.#ring.entries[at + 7] = SOCK_CLOEXEC;
+    this.#inFlight++;
+  }
+
+  protected pauseAccepting({ id }: Listening): void {
+    const serial = this.#acceptArmed.get(id);
+    if (serial !== undefined) this.#cancel(accepting | (id << kindBits), serial);
+  }
+
+  protected async stopListening(listening: Listening): Promise<void> {
+    const { id, descriptor } = listening;
+    this.pauseAccepting(listening);
+    this.#close(descriptor);
+    this.#ring.enter(0);
+    if (!this.#acceptArmed.has(id)) return;
+    await new Promise<void>((resolve) => this.#stopped.set(id, resolve));
+    this.#stopped.delete(id);
+  }
+
+  protected adoptConnecting(slot: Slot): void {
+    this.awaitWritable(slot);
+  }
+
+  protected adoptConnected(slot: Slot): void {
+    makeBlocking(this.libc, this.descriptors[slot]);
+    this.updateReading(slot);
+  }
+
+  protected updateReading(slot: Slot): void {
+    const operations = this.#operations[slot];
+    const isWanted = (this.flags[slot] & (paused | ended)) === 0 || (operations & probing) !== 0;
+    if (isWanted === ((operations & receiveArmed) !== 0)) return;
+    if (isWanted) {
+      const low = receiving | (slot << kindBits);
+      const at = this.#ring.take(OP_RECV, IOSQE_BUFFER_SELECT, this.descriptors[slot], low, this.generations[slot]);
+      this.#ring.entries[at] |= RECV_MULTISHOT;
+      this.#ring.entries[at + 10] = bufferGroup;
+      this.#operations[slot] |= receiveArmed;
+      this.#inFlight++;
+    } else {
+      if ((operations & receiveCancelled) === 0) this.#cancel(receiving | (slot << kindBits), this.generations[slot]);
+      this.#operations[slot] |= receiveCancelled;
+      this.#watchSoon(slot);
+    }
+  }
+
+  protected awaitWritable(slot: Slot): void {
+    if ((this.#operations[slot] & writableArmed) !== 0) return;
+    this.#operations[slot] |= writableArmed;
+    this.#poll(slot, POLLOUT, writable);
+  }
+
+  #poll(slot: Slot, events: number, kind: number): number {
+    const low = kind | (slot << kindBits);
+    const at = this.#ring.take(OP_POLL_ADD, 0, this.descriptors[slot], low, this.generations[slot]);
+    this.#ring.entries[at + 7] = events;
+    this.#inFlight++;
+    return at;
+  }
+
+  /** Nothing is read from it: that it hangs up is to be noticed all the same. */
+  #watchSoon(slot: Slot): void {
+    if ((this.#operations[slot] & (toWatch | hangUpArmed)) !== 0) return;
+    this.#operations[slot] |= toWatch;
+    this.#resting.push(slot);
+  }
+
+  #probe(slot: Slot): void {
+    if ((this.flags[slot] & open) === 0 || (this.#operations[slot] & receiveArmed) !== 0) return;
+    this.#operations[slot] |= probing;
+    this.updateReading(slot);
+  }
+
+  protected send(slot: Slot, address: number, bytes: number): void {
+    const low = sending | (slot << kindBits);
+    const at = this.#ring.take(OP_SEND, IOSQE_CQE_SKIP_SUCCESS, this.descriptors[slot], low, this.generations[slot]);
+    const { entries } = this.#ring;
+    entries[at + 4] = address | 0;
+    entries[at + 5] = (address / 0x100000000) | 0;
+    entries[at + 6] = bytes;
+    entries[at + 7] = sendFlags;
+  }
+
+  protected submit(): void {
+    if (this.#resting.length > 0) {
+      const slots = this.#resting;
+      this.#resting = [];
+      for (const slot of slots) this.#watch(slot);
+    }
+    if (this.#ring.unsubmitted > 0) this.#ring.enter(0);
+  }
+
+  #watch(slot: Slot): void {
+    if ((this.#operations[slot] & toWatch) === 0) return;
+    this.#operations[slot] &= ~toWatch;
+    const isIdle = (this.#operations[slot] & (hangUpArmed | probing)) === 0;
+    const flags = this.flags[slot];
+    if (!isIdle || (flags & (open | dropped)) !== open || (flags & (paused | ended)) === 0) return;
+    this.#operations[slot] |= hangUpArmed;
+    const at = this.#poll(slot, 0, hangUp);
+    this.#ring.entries[at + 6] = POLL_MULTISHOT;
+  }
+
+  protected shutDown(slot: Slot): void {
+    this.libc.shutdown(this.descriptors[slot], SHUT_WR);
+  }
+
+  protected release(slot: Slot, reset: boolean): void {
+    const descriptor = this.descriptors[slot];
+    const operations = this.#operations[slot];
+    this.#operations[slot] = 0;
+    if (reset) this.libc.setsockopt(descriptor, SOL_SOCKET, SO_LINGER, lingerNot, lingerNot.length);
+    if ((operations & (receiveArmed | writableArmed | hangUpArmed)) !== 0) {
+      const at = this.#ring.take(OP_ASYNC_CANCEL, IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
+      this.#ring.entries[at + 7] = CANCEL_ALL_OF_FD;
+    }
+    this.#close(descriptor);
+  }
+
+  protected peerOf(slot: Slot): string {
+    return peerName(this.libc, this.descriptors[slot]);
+  }
+
+  protected destroy(): void {
+    const ring = this.#ring;
+    if (this.#hostArmed) this.#cancel(host, 0);
+    // Whatever is in flight has been cancelled; the memory that it points to is not given away before it is over.
+    for (let i = 0; this.#inFlight > 0 && i < 1000; i++) {
+      ring.enter(10);
+      while (ring.next()) {
+        if ((ring.flags & CQE_F_MORE) === 0) this.#inFlight--;
+        if ((ring.low & kindMask) === accepting && ring.result >= 0) this.libc.close(ring.result);
+      }
+    }
+    ring.close();
+    if (this.#inFlight === 0) this.#buffers.close();
+    if (this.#eventfd !== -1) this.libc.close(this.#eventfd);
+  }
+
+  protected grow(rows: number): void {
+    this.#operations = extended(this.#operations, new Uint8Array(rows));
+  }
+
+  #armHost(): void {
+    const at = this.#ring.take(OP_POLL_ADD, 0, this.host.descriptor, host, 0);
+    this.#ring.entries[at + 7] = POLLIN;
+    this.#hostArmed = true;
+    this.#inFlight++;
+  }
+
+  /** Cancels the operation with that user data. */
+  #cancel(low: number, high: number): void {
+    const at = this.#ring.take(OP_ASYNC_CANCEL, IOSQE_CQE_SKIP_SUCCESS, -1, 0, 0);
+    this.#ring.entries[at + 4] = low;
+    this.#ring.entries[at + 5] = high;
+  }
+
+  #close(descriptor: number): void {
+    this.#ring.take(OP_CLOSE, IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
+  }
+}
