@@ -7,7 +7,7 @@ import { departed, departuresSince } from './departures.js';
 
 const period = 100;
 
-/** One thread: its id, where it is parked, since when, and what it was asked for. */
+/** One thread: its id, where it is parked, since when, and what it was asked for. Half a request has no thread yet: its id is below 0. */
 type Row = [id: number, wait: string, since: number, request: string];
 
 export function feed(server: Server): Response {
@@ -18,14 +18,14 @@ export function feed(server: Server): Response {
       for (;;) {
         const changed: Row[] = [];
         const gone = new Set(rows.keys());
-        for (const { thread, request } of server.active()) {
-          gone.delete(thread.id);
-          const { wait = 'running', waitingSince } = thread;
-          const known = `${wait} ${thread === currentThread() ? '' : waitingSince}`;
-          if (rows.get(thread.id) === known) continue;
-          rows.set(thread.id, known);
+        for (const { thread, wait = 'running', waitingSince, peer, request } of server.active()) {
+          const id = thread?.id ?? -Number(peer.slice(peer.lastIndexOf(':') + 1));
+          gone.delete(id);
+          const known = `${wait} ${thread !== undefined && thread === currentThread() ? '' : waitingSince}`;
+          if (rows.get(id) === known) continue;
+          rows.set(id, known);
           const url = request && new URL(request.url);
-          changed.push([thread.id, wait, waitingSince, url ? `${url.pathname}${url.search}` : '']);
+          changed.push([id, wait, waitingSince, url ? `${url.pathname}${url.search}` : '']);
         }
         for (const id of gone) rows.delete(id);
         const event = {

@@ -57,7 +57,7 @@ function* leaveCrowd(request: Request): Task<Response> {
 function* unwind(request: Request): Task<Response> {
   const { id } = yield* until(fields(request));
   for (const connection of server.active()) {
-    if (connection.thread.id !== id) continue;
+    if (connection.thread === undefined || connection.thread.id !== id) continue;
     const url = connection.request && new URL(connection.request.url);
     leave(url?.searchParams.get('visitor') ?? '', 'server');
     connection.thread.unwind(new Error('somebody has pressed the button'));

@@ -136,11 +136,9 @@ class Client implements Owner {
   }
 
   // A connection of a client has a record from the moment that it is there.
-  wake(slot: Slot): Connection {
+  received(slot: Slot): void {
     throw new Error(`slot ${slot} received bytes before it was connected, which cannot be`);
   }
-
-  start(): void {}
 
   ended(): void {}
 }

@@ -165,11 +165,9 @@ class RawListener extends Listener {
   }
 
   // Every connection of a raw listener has a thread from its first moment to its last, so none is ever idle.
-  wake(slot: Slot): Connection {
+  received(slot: Slot): void {
     throw new Error(`slot ${slot} of ${this} is idle, which cannot be`);
   }
-
-  start(): void {}
 
   ended(): void {
     // The reader has been told; whether to go on writing is for the handler to decide.
@@ -179,6 +177,10 @@ class RawListener extends Listener {
 
   protected retire(): void {
     // Only the protocol knows when it may end; the deadline is for those that do not.
+  }
+
+  protected endOverdue(slot: Slot): void {
+    this.network.drop(slot);
   }
 
   protected lost(connection: Connection, reason: ConnectionError | undefined): void {

@@ -64,14 +64,15 @@ export abstract class Listener implements Owner {
     this.network = network;
   }
 
-  abstract wake(slot: Slot): Connection;
-  abstract start(connection: Connection): void;
+  abstract received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
   abstract ended(slot: Slot, connection: Connection | undefined): void;
   abstract expired(slot: Slot): void;
   /** A connection has been accepted and counted. */
   protected abstract begin(slot: Slot): void;
   /** `close` has been called: what is idle may end now. */
   protected abstract retire(slot: Slot): void;
+  /** The deadline of `close` has passed for a connection that no thread works for. */
+  protected abstract endOverdue(slot: Slot): void;
   /** A connection has gone while a thread was working for it. */
   protected abstract lost(connection: Connection, reason: ConnectionError | undefined): void;
   /** Accepting, or something else that belongs to no connection, has failed. Must not throw. */
@@ -183,7 +184,7 @@ export abstract class Listener implements Owner {
     for (const slot of network.slotsOf(this)) {
       const thread = network.connection(slot)?.thread;
       if (thread === undefined || thread.state === 'over') {
-        network.drop(slot);
+        this.endOverdue(slot);
       } else {
         thread.unwind(reason);
         unwinding = true;

@@ -33,13 +33,11 @@ export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 export interface Owner {
   /** The connection is there. */
   opened(slot: Slot): void;
-  /** Bytes have come for an idle slot. @returns its new connection, whose thread `start` will be asked to start */
-  wake(slot: Slot): Connection;
-  /** The bytes are with the connection that `wake` has returned: its thread may run. */
-  start(connection: Connection): void;
-  /** The peer has sent FIN. `connection` is undefined if the slot is idle. */
+  /** Bytes have come for a slot that has no record. `bytes[start … end-1]` are lent for the duration of the call. */
+  received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
+  /** The peer has sent FIN. `connection` is undefined if the slot has no record. */
   ended(slot: Slot, connection: Connection | undefined): void;
-  /** The deadline of an idle slot has passed. */
+  /** The deadline of a slot that has no record has passed. */
   expired(slot: Slot): void;
   /** The connection is gone; the slot is no longer the owner's. */
   closed(slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void;
@@ -187,6 +185,11 @@ export class Network implements EventSink, TimerTarget {
     this.#timers[slot] = this.scheduler.armAt(time, this, slot);
   }
 
+  /** When the slot's deadline is, in milliseconds of the scheduler; `Infinity` if there is none. */
+  deadline(slot: Slot): number {
+    return this.#deadlines[slot];
+  }
+
   /**
    * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Lets go of the connection when
    * for so long the peer has neither ended nor taken any of what was queued.
@@ -234,17 +237,13 @@ export class Network implements EventSink, TimerTarget {
 
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     if (this.#states[slot] === SlotState.closing) return;
-    let connection = this.#connections[slot];
+    const connection = this.#connections[slot];
     if (connection === undefined) {
-      const owner = this.#owners[slot];
-      if (owner === undefined) return;
-      connection = owner.wake(slot);
-      connection.reader.lend(buffer, start, end);
-      owner.start(connection);
-    } else {
-      connection.reader.lend(buffer, start, end);
-      connection.reader.wake();
+      this.#owners[slot]?.received(slot, buffer, start, end);
+      return;
     }
+    connection.reader.lend(buffer, start, end);
+    connection.reader.wake();
     connection.reader.keep();
   }
 

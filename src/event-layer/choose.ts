@@ -31,9 +31,13 @@ export function chooseEventLayer(forced: string | undefined = process.env.SLUICE
     return chosen.make();
   } catch (error) {
     if (!isUnavailable(error)) throw error;
-    throw new ConnectionError('ERR_EVENT_LAYER', `SLUICE_EVENT_LAYER is "${forced}", which cannot be had: ${error.message}`, {
-      cause: error,
-    });
+    throw new ConnectionError(
+      'ERR_EVENT_LAYER',
+      `SLUICE_EVENT_LAYER is "${forced}", which cannot be had: ${error.message}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

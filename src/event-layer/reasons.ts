@@ -30,11 +30,7 @@ function because(what: string, code: string, meaning: string, cause: unknown): C
  * @param peer the peer's address, empty if it is not known
  * @param listening where it was accepted
  */
-export function describeConnection(
-  target: Address | undefined,
-  peer: string,
-  listening: Address | undefined,
-): string {
+export function describeConnection(target: Address | undefined, peer: string, listening: Address | undefined): string {
   if (target !== undefined) return `the connection to ${formatAddress(target)}`;
   if (peer !== '') return `the connection from ${peer}`;
   return listening === undefined ? 'the connection' : `a connection accepted on ${formatAddress(listening)}`;

@@ -3,7 +3,6 @@
 // whatever it has given the request to, asks for later comes from there.
 
 import { Buffer } from 'node:buffer';
-import type { Connection } from '../connection/connection.js';
 import { ThreadError } from '../threads/errors.js';
 import type { RequestSource } from './fetch/request.js';
 import type { Head } from './head.js';
@@ -23,41 +22,76 @@ const plainTarget = /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]|\/(?!\.)|\.)*$/;
 /** Hosts likewise: lower case, no default port, and no number at the end, which would be read as an address. */
 const plainHost = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::(?!0|80$)[1-9][0-9]{0,4})?$/;
 
+/** Who has sent a request. */
+export interface Origin {
+  readonly peer: string;
+}
+
 export class Exchange implements RequestSource {
   readonly body: RequestBody | null;
-  readonly #connection: Connection;
-  readonly #head: Head;
+  #origin: Origin | undefined;
   /** Where the head stands, until it is detached. */
   #bytes: Uint8Array | undefined;
   readonly #start: number;
   #text: string | undefined;
+  // Where things stand in the head. The head itself may be at its next request by the time that somebody asks.
+  readonly #length: number;
+  readonly #methodStart: number;
+  readonly #methodEnd: number;
+  readonly #targetStart: number;
+  readonly #targetEnd: number;
+  readonly #fieldsStart: number;
+  readonly #hostStart: number;
+  readonly #hostEnd: number;
   readonly #defaultHost: string;
   #url: string | undefined;
   #controller: AbortController | undefined;
   #reason: unknown;
 
-  /** @param defaultHost host and port for the URL of a request that names none */
-  constructor(connection: Connection, head: Head, body: RequestBody | null, defaultHost: string) {
-    this.#connection = connection;
-    this.#head = head;
-    this.#bytes = connection.reader.bytes;
-    this.#start = connection.reader.start;
+  /**
+   * @param bytes where the head stands, from `start` on; to be left alone until `detach`
+   * @param defaultHost host and port for the URL of a request that names none
+   */
+  constructor(
+    origin: Origin,
+    head: Head,
+    bytes: Uint8Array,
+    start: number,
+    body: RequestBody | null,
+    defaultHost: string,
+  ) {
+    this.#origin = origin;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#length = head.length;
+    this.#methodStart = head.methodStart;
+    this.#methodEnd = head.methodEnd;
+    this.#targetStart = head.targetStart;
+    this.#targetEnd = head.targetEnd;
+    this.#fieldsStart = head.fieldsStart;
+    this.#hostStart = head.hostStart;
+    this.#hostEnd = head.hostEnd;
     this.body = body;
     this.#defaultHost = defaultHost;
   }
 
   get method(): string {
-    return this.#head.methodEnd === 0 ? '' : this.#part(this.#head.methodStart, this.#head.methodEnd);
+    return this.#part(this.#methodStart, this.#methodEnd);
   }
 
-  /** The client's address. */
+  /** The client's address, as long as the request is in progress. */
   get peer(): string {
-    return this.#connection.peer;
+    return this.#origin?.peer ?? '';
+  }
+
+  /** Says who has sent it from now on; undefined when the request is over. */
+  set origin(origin: Origin | undefined) {
+    this.#origin = origin;
   }
 
   /** The request target as it was sent. */
   get target(): string {
-    return this.#part(this.#head.targetStart, this.#head.targetEnd);
+    return this.#part(this.#targetStart, this.#targetEnd);
   }
 
   /** RFC 9110 §7.1: the target URI. */
@@ -69,7 +103,7 @@ export class Exchange implements RequestSource {
   get fields(): string[] {
     const text = this.detach();
     const fields: string[] = [];
-    for (let at = this.#head.fieldsStart; ; ) {
+    for (let at = this.#fieldsStart; ; ) {
       const end = text.indexOf('\r\n', at);
       if (end === at) return this.#withTargetHost(fields);
       const colon = text.indexOf(':', at);
@@ -102,7 +136,7 @@ export class Exchange implements RequestSource {
   detach(): string {
     if (this.#text === undefined) {
       const bytes = this.#bytes as Uint8Array; // set until the text is made
-      this.#text = latin1(bytes, this.#start, this.#start + this.#head.length);
+      this.#text = latin1(bytes, this.#start, this.#start + this.#length);
       this.#bytes = undefined;
     }
     return this.#text;
@@ -123,8 +157,7 @@ export class Exchange implements RequestSource {
   #makeUrl(): string {
     const { target } = this;
     if (!target.startsWith('/') && target !== '*') return new URL(target).href;
-    const { hostStart, hostEnd } = this.#head;
-    const host = hostEnd > hostStart ? this.#part(hostStart, hostEnd) : this.#defaultHost;
+    const host = this.#hostEnd > this.#hostStart ? this.#part(this.#hostStart, this.#hostEnd) : this.#defaultHost;
     const path = target === '*' ? '/*' : target;
     const url = `http://${host}${path}`;
     return plainTarget.test(path) && plainHost.test(host) ? url : new URL(url).href;

@@ -5,7 +5,7 @@ import type { Exchange } from './exchange.js';
 import type { Head } from './head.js';
 import type { HttpConnection } from './http-connection.js';
 import { Refusal, reasonPhrases } from './refusal.js';
-import type { Sent } from './respond.js';
+import type { Output, Sent } from './respond.js';
 import type { HttpSettings } from './settings.js';
 
 /** Something was thrown: by the request's bytes, by the handler, or by the connection. The connection is closed afterwards. */
@@ -24,11 +24,11 @@ export function answerFailure(
   if (sent.head || (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')) {
     connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
   } else if (error instanceof Refusal) {
-    answerStatus(connection, settings, error.status);
+    answerWithStatus(connection, settings, error.status);
   } else if (!clients) {
-    answerStatus(connection, settings, 500);
+    answerWithStatus(connection, settings, 500);
   } else if (error === fault && head.begun) {
-    answerStatus(connection, settings, 408); // an open connection's fault is that it was too slow
+    answerWithStatus(connection, settings, 408); // an open connection's fault is that it was too slow
   }
 }
 
@@ -49,20 +49,23 @@ export function answerUnwound(connection: HttpConnection, settings: HttpSettings
   if (connection.closed || sent.whole) return;
   const left = connection.exchange?.aborted !== undefined;
   if (!sent.head) {
-    if (!left) answerStatus(connection, settings, settings.overdue ? 503 : 500);
+    if (!left) answerWithStatus(connection, settings, settings.overdue ? 503 : 500);
   } else if (sent.untilClose || !(left || settings.overdue)) {
     // As for an error. Where the framing shows that the rest is missing, who has left or has had its time gets a FIN.
     connection.reset();
   }
 }
 
+function answerWithStatus(connection: HttpConnection, settings: HttpSettings, status: number): void {
+  if (!connection.writer.finished)
+    answerStatus(connection.writer, settings, status, connection.exchange?.method === 'HEAD');
+}
+
 /** The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last. */
-function answerStatus(connection: HttpConnection, settings: HttpSettings, status: number): void {
-  const { writer } = connection;
-  if (writer.finished) return;
+export function answerStatus(to: Output, settings: HttpSettings, status: number, headOnly: boolean): void {
   const phrase = reasonPhrases[status] ?? '';
-  const headOnly = connection.exchange?.method === 'HEAD';
-  writer.put(
-    `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${settings.date()}\r\nconnection: close\r\n\r\n${headOnly ? '' : phrase}`,
-  );
+  const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${settings.date()}\r\nconnection: close\r\n\r\n`;
+  const text = headOnly ? head : head + phrase;
+  const at = to.reserve(text.length);
+  to.commit(at + to.output.write(text, at, 'latin1'));
 }

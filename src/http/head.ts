@@ -92,6 +92,31 @@ export class Head {
   #inQuery = false;
   #markStart = 0;
 
+  /** Makes it a new one. */
+  reset(): void {
+    this.length = 0;
+    this.methodStart = 0;
+    this.methodEnd = 0;
+    this.targetStart = 0;
+    this.targetEnd = 0;
+    this.fieldsStart = 0;
+    this.hostStart = 0;
+    this.hostEnd = 0;
+    this.minor = 1;
+    this.contentLength = -1;
+    this.chunked = false;
+    this.close = false;
+    this.keepAlive = false;
+    this.expectsContinue = false;
+    this.#at = 0;
+    this.#expect = Expect.emptyLines;
+    this.#field = Field.other;
+    this.#fieldCount = 0;
+    this.#hasHost = false;
+    this.#inQuery = false;
+    this.#markStart = 0;
+  }
+
   /** True once anything but empty lines has come. */
   get begun(): boolean {
     return this.#expect > Expect.emptyLineEnd;

@@ -1,6 +1,7 @@
 // Sending a response of whatever class a handler has returned, at once where it is small and complete, else at the client's pace.
 
 import { Buffer } from 'node:buffer';
+import type { OutputMemory } from '../connection/network.js';
 import type { Writer } from '../connection/writer.js';
 import { pieceSize } from '../event-layer/event-layer.js';
 import type { Task } from '../threads/task.js';
@@ -25,6 +26,18 @@ import {
   responseHead,
 } from './response-head.js';
 import { type BodyTask, startBody } from './stream.js';
+
+/** Where a response is written to: the writer of a connection, or the output of a slot that has none. */
+export interface Output {
+  /** Writing would have to wait. */
+  readonly flooded: boolean;
+  /** The memory that `reserve` gives offsets into; to be asked for after it. */
+  readonly output: OutputMemory;
+  /** See `EventLayer.reserve`. */
+  reserve(bytes: number): number;
+  /** See `EventLayer.commit`. */
+  commit(end: number): void;
+}
 
 /** How far a response has gone. */
 export interface Sent {
@@ -80,7 +93,7 @@ function fromPlatform(response: PlatformResponse): Outgoing {
  * Sends a response that is small and complete, without parking. The common case.
  * @returns false if it is not one, and nothing has been sent
  */
-export function respondAtOnce(writer: Writer, out: Outgoing, framing: Framing, date: string): boolean {
+export function respondAtOnce(writer: Output, out: Outgoing, framing: Framing, date: string): boolean {
   const { content } = out;
   if (writer.flooded) return false;
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) return false;

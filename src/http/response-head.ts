@@ -1,7 +1,9 @@
 // The head of a response: how its body is delimited, and the fields that are the server's to say (RFC 9112 §6, RFC 9110 §6.4 and §8.6).
 
 import { isAll, VALUE } from './characters.js';
+import type { Exchange } from './exchange.js';
 import type { Content } from './fetch/body.js';
+import type { Head } from './head.js';
 import { reasonPhrases } from './refusal.js';
 
 /** What is to be sent, whichever class it came in. */
@@ -25,6 +27,15 @@ export interface Framing {
   keepAlive: boolean;
   /** The client has asked for `Connection: keep-alive` in HTTP/1.0, and must be told that it gets it. */
   sayKeepAlive: boolean;
+}
+
+/** What the head of a request says about its response (RFC 9112 §9.3 for the connection, RFC 9110 §9.3.2 for HEAD). @param closing the server is */
+export function framingOf(head: Head, exchange: Exchange, closing: boolean, framing: Framing): void {
+  const headOnly = head.methodEnd - head.methodStart === 4 && exchange.method === 'HEAD';
+  framing.headOnly = headOnly;
+  framing.chunked = head.minor === 1;
+  framing.keepAlive = !head.close && (head.minor === 1 || head.keepAlive) && !closing;
+  framing.sayKeepAlive = head.minor === 0;
 }
 
 /** A response that cannot be sent: for `onError`. */

@@ -1,5 +1,6 @@
-// The life of one HTTP/1.1 connection, from its first byte to the moment that it has nothing to do: one thread, read top to
-// bottom. (RFC 9112; the sections are named in the files that each step calls.)
+// An HTTP/1.1 connection at work: from a request that needs a thread to the moment that it has nothing to do, read top to bottom.
+// Requests that need none are over before they come here: see intake.ts. (RFC 9112; the sections are named in the files that
+// each step calls.)
 
 import { SlotState } from '../connection/network.js';
 import { ThreadError } from '../threads/errors.js';
@@ -12,66 +13,85 @@ import { requestFrom } from './fetch/request.js';
 import { Head } from './head.js';
 import type { HttpConnection } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
+import type { Begun } from './intake.js';
 import { Refusal } from './refusal.js';
 import { discardResponse, outgoing, respond, respondAtOnce, type Sent } from './respond.js';
-import type { Framing } from './response-head.js';
+import { type Framing, framingOf, type Outgoing } from './response-head.js';
 import type { HttpSettings } from './settings.js';
 
 /** How many requests of one client are answered before the others have their turn. */
-const requestsPerTurn = 32;
+export const requestsPerTurn = 32;
 /** A request body that its handler has not read is read to its end if no more than this is left; else the connection is closed. */
 const discardedBytes = 64 * 1024;
 /** After the server's deadline for closing, last bytes have this many milliseconds to arrive. */
-const overdueLinger = 100;
+export const overdueLinger = 100;
 /** The reason that threads are unwound with which outlive the request that spawned them. */
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
 
 /**
- * Answers requests until nothing of the next one has come, or the connection is to be closed.
- * Started when the first bytes are there; the connection's thread is the running one.
+ * Answers requests for as long as there is a whole head of the next one, or until the connection is to be closed. Heads of which
+ * only the beginning has come go back to the intake.
+ * @param begun the first request, if its handler has been called already
  */
-export function* serveConnection(connection: HttpConnection, settings: HttpSettings): Task<void> {
+export function* serveConnection(
+  connection: HttpConnection,
+  settings: HttpSettings,
+  begun: Begun | undefined,
+): Task<void> {
   const { network, slot, reader, writer, thread } = connection;
   /** How far the response at hand has gone: what fails before its head gets an answer, what fails before its end a reset. */
   const sent: Sent = { head: false, whole: false, untilClose: false };
-  let head = new Head();
-  let request: unknown;
+  let first = begun;
+  const head = new Head();
+  let request: unknown = begun?.request;
   /** What an async handler has returned, until it is settled. */
   let promised: PromiseLike<unknown> | undefined;
   let resting = false;
   let failed = false;
   try {
     for (let answered = 0; ; ) {
-      // The head. Whatever time its bytes take, all of them together have `headTimeout`.
       sent.head = false;
       sent.whole = false;
       sent.untilClose = false;
-      network.setState(slot, SlotState.reading);
-      reader.deadline = network.scheduler.now + settings.headTimeout;
-      reader.timeout = Infinity;
-      head = new Head();
-      while (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
-        if (yield* reader.more()) continue;
-        if (!head.begun) return; // the client has ended between two requests
-        throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head');
+      let body: RequestBody | null = null;
+      let exchange: Exchange;
+      let framing: Framing;
+      let response: unknown;
+      let out: Outgoing | undefined;
+      if (first !== undefined) {
+        if (first.failed) throw first.result;
+        ({ exchange, framing, out, result: response } = first);
+        first = undefined;
+      } else {
+        network.setState(slot, SlotState.reading);
+        head.reset();
+        if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
+          if (reader.finished) {
+            if (!head.begun) return; // the client has ended between two requests
+            throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head');
+          }
+          resting = true;
+          return;
+        }
+        // The handler. A plain one is an ordinary call: nothing is captured, and the head is read where the kernel put it.
+        network.setState(slot, SlotState.handling);
+        if (head.chunked || head.contentLength >= 0) body = new RequestBody(connection, head, settings.bodySize);
+        exchange = new Exchange(connection, head, reader.bytes, reader.start, body, settings.defaultHost);
+        connection.exchange = exchange;
+        body?.checkLength();
+        if (head.methodEnd - head.methodStart === 7 && exchange.method === 'CONNECT')
+          throw new Refusal(501, 'RFC 9110 §9.3.6: CONNECT is for proxies');
+        framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
+        framingOf(head, exchange, settings.closing, framing);
+        if (reader.finished) connection.clientEnded();
+        const light = requestFrom(exchange);
+        request = light;
+        response = settings.fetch(light, exchange);
+        exchange.detach();
+        reader.consume(head.length);
       }
-      reader.deadline = Infinity;
+      const light = request;
       reader.timeout = settings.bodyTimeout;
-
-      // The handler. A plain one is an ordinary call: nothing is captured, and the head is read where the kernel put it.
-      network.setState(slot, SlotState.handling);
-      const body =
-        head.chunked || head.contentLength >= 0 ? new RequestBody(connection, head, settings.bodySize) : null;
-      const exchange = new Exchange(connection, head, body, settings.defaultHost);
-      connection.exchange = exchange;
-      body?.checkLength();
-      const framing = framingOf(head, exchange, settings);
-      if (reader.finished) connection.clientEnded();
-      const light = requestFrom(exchange);
-      request = light;
-      let response: unknown = settings.fetch(light, exchange);
-      exchange.detach();
-      reader.consume(head.length);
       if (isTask(response)) {
         connection.unwindWhenLeft();
         response = yield* response;
@@ -82,7 +102,7 @@ export function* serveConnection(connection: HttpConnection, settings: HttpSetti
       }
 
       // The response.
-      const out = outgoing(response);
+      out ??= outgoing(response);
       const streamed = typeof out.content === 'object' && out.content !== null && !(out.content instanceof Uint8Array);
       if (body !== null) {
         // Behind the response's head it would be too late to invite the body; and its stream may be what the response is made of.
@@ -131,19 +151,9 @@ export function* serveConnection(connection: HttpConnection, settings: HttpSetti
     }
     connection.exchange?.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
     connection.endExchange();
-    if (resting) settings.rest(connection);
+    if (resting) settings.release(connection);
     else if (!connection.closed) network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
   }
-}
-
-/** What the head of a request says about the response (RFC 9112 §9.3 for the connection, RFC 9110 §9.3.2 for HEAD). */
-function framingOf(head: Head, exchange: Exchange, settings: HttpSettings): Framing {
-  const headOnly = head.methodEnd - head.methodStart === 4 && exchange.method === 'HEAD';
-  if (head.methodEnd - head.methodStart === 7 && exchange.method === 'CONNECT') {
-    throw new Refusal(501, 'RFC 9110 §9.3.6: CONNECT is for proxies');
-  }
-  const keepAlive = !head.close && (head.minor === 1 || head.keepAlive) && !settings.closing;
-  return { headOnly, chunked: head.minor === 1, keepAlive, sayKeepAlive: head.minor === 0 };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

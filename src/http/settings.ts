@@ -2,6 +2,7 @@
 
 import type { Connection } from '../connection/connection.js';
 import type { Network } from '../connection/network.js';
+import type { Slot } from '../event-layer/event-layer.js';
 import type { HeadLimits } from './head.js';
 
 /** Whatever a `fetch` function may return: a Response, a promise of one, or the task of a generator function. Checked at run time. */
@@ -35,6 +36,10 @@ export interface HttpSettings extends HeadLimits {
   date(): string;
   /** Tells `onError`. Never throws. @param request the light Request, if the error belongs to one */
   report(error: unknown, request: unknown): void;
-  /** The connection has nothing to do: its record is let go until the next request comes. */
-  rest(connection: Connection): void;
+  /** Tells `onError` of what a connection's thread leaves behind. */
+  readonly reportThread: (error: unknown) => void;
+  /** The connection has nothing to do until the next request comes. */
+  rest(slot: Slot): void;
+  /** The same of one whose thread is over: its record is let go, and what it has not read is for the next. */
+  release(connection: Connection): void;
 }

@@ -12,10 +12,10 @@ import { installGlobals } from '../http/fetch/globals.js';
 import type { Request } from '../http/fetch/request.js';
 import type { Response } from '../http/fetch/response.js';
 import { HttpConnection } from '../http/http-connection.js';
-import { serveConnection } from '../http/serve-connection.js';
+import { Intake } from '../http/intake.js';
 import type { HttpSettings, RequestInfo } from '../http/settings.js';
-import type { Task } from '../threads/task.js';
-import { Thread } from '../threads/thread.js';
+import type { Task, WaitKind } from '../threads/task.js';
+import { currentThread, type Thread } from '../threads/thread.js';
 
 /** A response of ours or of the platform's. */
 export type AnyResponse = Response | globalThis.Response;
@@ -78,7 +78,12 @@ export interface ServeOptions extends AddressOptions {
 
 /** A connection at work: what it is doing, and where its thread stands. */
 export interface ActiveConnection {
-  thread: Thread<unknown>;
+  /** Undefined while only the beginning of a request head has come: nothing runs for it yet. */
+  thread: Thread<unknown> | undefined;
+  /** What it is parked on, `dry` if the rest of a head is waited for; undefined while its thread runs. */
+  wait: WaitKind | undefined;
+  /** Since when, in milliseconds of the scheduler; meaningful while `wait` is set. For the beginning of a head, when its first bytes came. */
+  waitingSince: number;
   /** The client's address. */
   peer: string;
   /** Method and target of the request that is being handled, if one is. */
@@ -94,7 +99,7 @@ export interface Server extends AsyncDisposable {
   readonly eventLayer: string;
   /** How many connections there are, by what they are doing. */
   readonly connections: ConnectionCounts;
-  /** The connections that a thread is working for. Idle ones have none, and cost nothing but a row in an array. */
+  /** The connections that are at a request. Idle ones are not listed, and cost nothing but a row in an array. */
   active(): Iterable<ActiveConnection>;
   /** Stops accepting, lets requests in flight finish, unwinds the rest at the deadline; resolves when everything is gone. */
   close(options?: CloseOptions): Promise<void>;
@@ -204,6 +209,7 @@ class HttpListener extends Listener implements HttpSettings {
   #date = '';
   /** Until when `#date` holds, in milliseconds of the scheduler. */
   #dateUntil = -1;
+  readonly #intake: Intake;
 
   constructor(options: ServeOptions) {
     super(options.network ?? Network.current());
@@ -221,6 +227,7 @@ class HttpListener extends Listener implements HttpSettings {
     this.lingerTimeout = options.lingerTimeout ?? 10_000;
     this.allowHalfOpen = options.allowHalfOpen ?? false;
     this.#onError = options.onError ?? printErrorOf;
+    this.#intake = new Intake(this.network, this);
   }
 
   /** Host and port under which the server can be reached from this machine. */
@@ -247,60 +254,72 @@ class HttpListener extends Listener implements HttpSettings {
   }
 
   *active(): Generator<ActiveConnection, void, void> {
+    currentThread(); // a plain handler that asks finds itself
     for (const slot of this.network.slotsOf(this)) {
       const connection = this.network.connection(slot);
-      if (!(connection instanceof HttpConnection) || connection.thread === undefined) continue;
-      const { exchange } = connection;
-      const request = exchange && { method: exchange.method, url: exchange.url };
-      yield { thread: connection.thread, peer: connection.peer, request };
+      if (connection instanceof HttpConnection && connection.thread !== undefined) {
+        const { exchange, thread, peer } = connection;
+        const { wait, waitingSince } = thread;
+        const request = exchange && { method: exchange.method, url: exchange.url };
+        yield { thread, wait, waitingSince, peer, request };
+      } else if (this.network.state(slot) === SlotState.reading) {
+        const waitingSince = this.network.deadline(slot) - this.headTimeout;
+        yield { thread: undefined, wait: 'dry', waitingSince, peer: this.network.layer.peer(slot), request: undefined };
+      }
     }
   }
 
-  rest(connection: Connection): void {
-    const { slot } = connection;
+  rest(slot: Slot): void {
     this.network.release(slot);
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
+    if (this.closing) this.retire(slot);
+  }
+
+  release(connection: Connection): void {
+    const { slot, reader } = connection;
+    const { bytes, start, limit } = reader;
+    if (start === limit) {
+      this.rest(slot);
+      return;
+    }
+    reader.consume(limit - start);
+    this.network.release(slot);
+    this.#intake.received(slot, bytes, start, limit);
   }
 
   protected begin(slot: Slot): void {
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
   }
 
-  wake(slot: Slot): Connection {
-    const connection = new HttpConnection(this.network, slot, this);
-    this.network.attach(connection);
-    return connection;
-  }
+  readonly reportThread = (error: unknown): void => this.report(error, undefined);
 
-  readonly #reportThread = (error: unknown) => this.report(error, undefined);
-
-  start(connection: Connection): void {
-    if (!(connection instanceof HttpConnection)) return;
-    const { scheduler } = this.network;
-    const thread = new Thread(
-      () => serveConnection(connection, this),
-      'connection',
-      undefined,
-      scheduler,
-      this.#reportThread,
-    );
-    connection.thread = thread;
-    scheduler.resume(thread);
+  received(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
+    this.#intake.received(slot, bytes, start, end);
   }
 
   ended(slot: Slot, connection: Connection | undefined): void {
     if (connection instanceof HttpConnection) connection.clientEnded();
-    else this.network.linger(slot, this.lingerTimeout);
+    else this.#intake.ended(slot);
   }
 
   expired(slot: Slot): void {
+    if (this.#intake.expired(slot)) return;
     // A slow client that is still at its last response is not idle.
     if (this.network.takesOutput(slot)) this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
     else this.network.linger(slot, this.lingerTimeout);
   }
 
+  override closed(slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
+    this.#intake.closed(slot);
+    super.closed(slot, connection, reason);
+  }
+
   protected retire(slot: Slot): void {
     if (this.network.state(slot) === SlotState.idle) this.network.linger(slot, this.lingerTimeout);
+  }
+
+  protected endOverdue(slot: Slot): void {
+    if (!this.#intake.endOverdue(slot)) this.network.drop(slot);
   }
 
   protected lost(connection: Connection, reason: ConnectionError | undefined): void {

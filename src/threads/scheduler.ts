@@ -4,7 +4,7 @@
 // Threads run inside turns only. A turn is: `beginTurn`, whatever the host tells (each resumes threads), `endTurn`, in
 // which due timers fire and the threads made ready meanwhile run. One thread runs at a time and never inside another.
 
-import type { Thread } from './thread.js';
+import { makeCall, type PlainCall, type Thread } from './thread.js';
 import { type TimerTarget, TimerWheel } from './timers.js';
 
 /** Where a scheduler gets its time and its turns from: an event layer, or Node's own timers. */
@@ -129,6 +129,18 @@ export class Scheduler {
   cancel(id: number): void {
     this.timers.cancel(id);
     if (!this.#inTurn) this.#askToWake();
+  }
+
+  /**
+   * Makes an ordinary call as if a thread made it, inside a turn: threads that it starts run when it is over.
+   * @returns the thread that the call has asked for, if it has; it is yet to be started, with `resume`
+   */
+  call(call: PlainCall): Thread<unknown> | undefined {
+    const wasRunning = this.#running;
+    this.#running = true;
+    const thread = makeCall(call);
+    this.#running = wasRunning;
+    return thread;
   }
 
   #run(thread: Thread<unknown>): void {

@@ -48,19 +48,47 @@ const forcedReturns = 100;
 const none: ReadonlySet<Thread<unknown>> = new Set();
 
 let current: Thread<unknown> | undefined;
+/** What makes the running thread as soon as somebody asks for it. */
+let maker: PlainCall | undefined;
 let lastId = 0;
+
+/** An ordinary call, made on behalf of a thread that does not exist until somebody asks for it; see `Scheduler.call`. */
+export interface PlainCall {
+  /** What is called. Must not throw. */
+  run(): void;
+  /** Makes the thread that the call belongs to. It is not started before the call is over. */
+  makeThread(): Thread<unknown>;
+}
 
 /** The thread that is running, or `undefined` outside any thread. */
 export function currentThread(): Thread<unknown> | undefined {
+  if (current === undefined && maker !== undefined) current = maker.makeThread();
   return current;
+}
+
+/**
+ * For `Scheduler.call` alone. A thread costs more than many a call, and hardly any of them asks for one.
+ * @returns the thread that the call has asked for, if it has
+ */
+export function makeCall(call: PlainCall): Thread<unknown> | undefined {
+  const outer = current;
+  const outerMaker = maker;
+  current = undefined;
+  maker = call;
+  call.run();
+  const made = current as Thread<unknown> | undefined; // `run` may have asked
+  current = outer;
+  maker = outerMaker;
+  return made;
 }
 
 /** The thread that is running. For primitives that park. @throws {ThreadError} `ERR_NO_THREAD` outside any thread */
 export function runningThread(primitive: string): Thread<unknown> {
-  if (current === undefined) {
+  const thread = currentThread();
+  if (thread === undefined) {
     throw new ThreadError('ERR_NO_THREAD', `${primitive} parks, so it needs a thread: call it with yield* in a task`);
   }
-  return current;
+  return thread;
 }
 
 export class Thread<out T> implements TimerTarget, Joiner {
@@ -494,8 +522,9 @@ const limitTimer = 1;
  * Outside any thread it starts a root of a new tree, whose failure, if nobody joins it, is an uncaught exception.
  */
 export function spawn<T>(source: TaskSource<T>, options: SpawnOptions = {}): Thread<T> {
-  const scheduler = options.scheduler ?? current?.scheduler ?? defaultScheduler();
-  const parent = options.scheduler === undefined || current?.scheduler === scheduler ? current : undefined;
+  const running = currentThread();
+  const scheduler = options.scheduler ?? running?.scheduler ?? defaultScheduler();
+  const parent = options.scheduler === undefined || running?.scheduler === scheduler ? running : undefined;
   const thread = new Thread(source, nameOf(source, options), parent, scheduler, options.report);
   scheduler.resume(thread);
   return thread;
@@ -507,7 +536,7 @@ export function spawn<T>(source: TaskSource<T>, options: SpawnOptions = {}): Thr
  * @returns a promise of what the task returns; it rejects with what the task throws, or with {@link UnwoundError}
  */
 export function run<T>(source: TaskSource<T>, options: SpawnOptions & { signal?: AbortSignal } = {}): Promise<T> {
-  const { signal, scheduler = current?.scheduler ?? defaultScheduler() } = options;
+  const { signal, scheduler = currentThread()?.scheduler ?? defaultScheduler() } = options;
   return new Promise((resolve, reject) => {
     const thread = new Thread(source, nameOf(source, options), undefined, scheduler, options.report);
     const abort = () => thread.unwind(signal?.reason);

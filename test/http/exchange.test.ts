@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Connection } from '#sluice/connection/connection.js';
 import { Exchange } from '#sluice/http/exchange.js';
 import { PlatformHeaders } from '#sluice/http/fetch/platform.js';
 import { requestFrom } from '#sluice/http/fetch/request.js';
@@ -18,9 +17,10 @@ function exchange(text: string): { exchange: Exchange; overwrite: () => void } {
   bytes.write(text, 7, 'latin1');
   const head = new Head();
   assert.ok(head.parse(bytes, 7, 7 + text.length, limits));
-  // An exchange looks at these two of its connection and at nothing else.
-  const connection = { reader: { bytes, start: 7 } } as unknown as Connection;
-  return { exchange: new Exchange(connection, head, null, 'default:8080'), overwrite: () => bytes.fill(0xdb) };
+  return {
+    exchange: new Exchange({ peer: '' }, head, bytes, 7, null, 'default:8080'),
+    overwrite: () => bytes.fill(0xdb),
+  };
 }
 
 const request = (target: string, host = 'a', method = 'GET') => `${method} ${target} HTTP/1.1\r\nhost: ${host}\r\n\r\n`;

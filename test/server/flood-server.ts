@@ -35,6 +35,6 @@ answering<Ask, Answer>(async (message) => {
     port: server.port ?? 0,
     resident: process.memoryUsage.rss(),
     written,
-    waits: [...server.active()].map(({ thread }) => thread.wait),
+    waits: [...server.active()].map(({ wait }) => wait),
   };
 });

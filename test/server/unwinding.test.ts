@@ -59,8 +59,7 @@ test('1,000 streams whose clients vanish, by FIN or RST: every finally runs once
     await clients.ask({ open, port: server.port ?? 0 });
     const waits = () => {
       const counts: Record<string, number> = { timer: 0, flooded: 0, promise: 0 };
-      for (const { thread } of server.active())
-        counts[thread.wait ?? 'none'] = (counts[thread.wait ?? 'none'] ?? 0) + 1;
+      for (const { wait = 'none' } of server.active()) counts[wait] = (counts[wait] ?? 0) + 1;
       return counts;
     };
     await eventually('a third of the streams is parked on each kind of wait', () => {

@@ -2,6 +2,7 @@
 // buffer that all share, and what a turn has written is sent when the turn is over. Readiness is level-triggered: what one
 // read leaves is ready again in the next turn, so that no connection keeps the others waiting.
 
+import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
 import { check, EAGAIN, ECONNABORTED, ECONNRESET, EINTR } from '../linux/libc.js';
 import {
   blocked,
@@ -9,14 +10,22 @@ import {
   dropped,
   ended,
   extended,
-  type Listening,
   LinuxLayer,
+  type Listening,
   open,
   paused,
 } from '../linux/linux-layer.js';
 import { map, type Region, unmap } from '../linux/memory.js';
-import { lingerNot, peerName, pendingError, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET } from '../linux/sockets.js';
-import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
+import {
+  lingerNot,
+  peerName,
+  pendingError,
+  SHUT_WR,
+  SO_LINGER,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+} from '../linux/sockets.js';
 
 const EPOLL_CLOEXEC = 0x80000;
 const EPOLL_CTL_ADD = 1;

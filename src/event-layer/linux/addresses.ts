@@ -23,7 +23,10 @@ export interface SocketName {
 export function internetName(host: string, port: number): SocketName {
   const described = formatAddress({ hostname: host, port });
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new ConnectionError('ERR_ADDRESS', `${described}: the port is ${port}; expected a whole number from 0 to 65535`);
+    throw new ConnectionError(
+      'ERR_ADDRESS',
+      `${described}: the port is ${port}; expected a whole number from 0 to 65535`,
+    );
   if (isIPv4(host)) {
     const bytes = header(16, AF_INET, port);
     bytes.set(host.split('.').map(Number), 4);
@@ -94,7 +97,9 @@ function bytesOfIPv6(address: string): Uint8Array {
   const [front, back] = text.split('::').map((part) => (part === '' ? [] : part.split(':')));
   const groups =
     back === undefined ? front : [...front, ...new Array<string>(8 - front.length - back.length).fill('0'), ...back];
-  return Uint8Array.from(groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255]));
+  return Uint8Array.from(
+    groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255]),
+  );
 }
 
 function hex(value: number): string {
@@ -106,6 +111,9 @@ function interfaceOf(zone: string, described: string): number {
   const named = networkInterfaces()[zone]?.find(({ family }) => family === 'IPv6');
   const index = named?.family === 'IPv6' ? named.scopeid : Number(zone);
   if (!Number.isInteger(index) || index <= 0)
-    throw new ConnectionError('ERR_ADDRESS', `${described}: the zone is ${zone}; expected an interface's name or number`);
+    throw new ConnectionError(
+      'ERR_ADDRESS',
+      `${described}: the zone is ${zone}; expected an interface's name or number`,
+    );
   return index;
 }

@@ -222,7 +222,7 @@ export function check(libc: Libc, call: string, result: number): number {
 /** The error of a call that has failed. */
 export function failure(call: string, errno: number): ConnectionError {
   const { code, meaning } = describeErrno(errno);
-  return new ConnectionError(code, `${call}: ${meaning}`);
+  return new ConnectionError(code, `${call} ${code}: ${meaning}`);
 }
 
 // Numbers of errors that are told apart; errno(3), asm-generic/errno.h.

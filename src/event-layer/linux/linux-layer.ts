@@ -552,8 +552,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
 
   /** What stands in the slab must not stay there. */
   #moveToOutbox(slot: Slot, outbox: Outbox): void {
-    if (this.#to[slot] > this.#from[slot])
-      outbox.add(this.#slab.bytes.subarray(this.#from[slot], this.#to[slot]));
+    if (this.#to[slot] > this.#from[slot]) outbox.add(this.#slab.bytes.subarray(this.#from[slot], this.#to[slot]));
     this.#from[slot] = 0;
     this.#to[slot] = 0;
   }
@@ -879,4 +878,3 @@ function removeSocketFile(path: string): void {
     // Somebody else has removed it.
   }
 }
-

@@ -2,7 +2,7 @@
 // A region that its owner no longer needs gives its pages back to the system and keeps its addresses, so that no view of it
 // can ever reach memory that is not there; the next owner of that size gets it.
 
-import { type Libc, check } from './libc.js';
+import { check, type Libc } from './libc.js';
 
 const PROT_READ_WRITE = 3;
 const MAP_PRIVATE_ANONYMOUS = 0x22;

@@ -6,7 +6,7 @@
 // `enter` and at no other time, so that nothing interrupts the process, and whatever `enter` submits and can be done at once
 // has its completion there when it returns.
 
-import { check, EBUSY, EINTR, EAGAIN, ENOMEM, failure, type Libc, unavailable } from '../linux/libc.js';
+import { check, EAGAIN, EBUSY, EINTR, ENOMEM, failure, type Libc, unavailable } from '../linux/libc.js';
 import { map, type Region, unmap } from '../linux/memory.js';
 
 // Numbers of the system calls, the same on all architectures.
@@ -110,8 +110,7 @@ export class Ring {
     this.#look = look;
     const parameters = new Uint32Array(30); // struct io_uring_params
     parameters[1] = completionEntries;
-    parameters[2] =
-      SETUP_CQSIZE | SETUP_SUBMIT_ALL | SETUP_TASKRUN_FLAG | SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN;
+    parameters[2] = SETUP_CQSIZE | SETUP_SUBMIT_ALL | SETUP_TASKRUN_FLAG | SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN;
     this.descriptor = libc.io_uring_setup(SETUP, submissionEntries, new Uint8Array(parameters.buffer));
     if (this.descriptor < 0) throw unavailable(setupFailure(libc.errno()));
     try {
@@ -298,7 +297,8 @@ export class Ring {
   #map(bytes: number, offset: number): Int32Array {
     const libc = this.#libc;
     const address = libc.mmap(0, bytes, PROT_READ_WRITE, MAP_SHARED_POPULATE, this.descriptor, offset);
-    if (address === -1) throw unavailable(`the rings of io_uring cannot be mapped: ${failure('mmap', libc.errno()).message}`);
+    if (address === -1)
+      throw unavailable(`the rings of io_uring cannot be mapped: ${failure('mmap', libc.errno()).message}`);
     this.#mapped.push({ address, bytes });
     return new Int32Array(libc.view(address, bytes));
   }

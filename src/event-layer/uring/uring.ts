@@ -13,17 +13,9 @@
 
 import type { ListenerId, Slot } from '../event-layer.js';
 import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
-import {
-  dropped,
-  ended,
-  extended,
-  type Listening,
-  LinuxLayer,
-  open,
-  paused,
-} from '../linux/linux-layer.js';
+import { dropped, ended, extended, LinuxLayer, type Listening, open, paused } from '../linux/linux-layer.js';
 import { lingerNot, makeBlocking, peerName, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOL_SOCKET } from '../linux/sockets.js';
-import { bufferGroup, Buffers } from './buffers.js';
+import { Buffers, bufferGroup } from './buffers.js';
 import { Ring } from './ring.js';
 
 // Operations; io_uring_enter(2).

@@ -1,0 +1,324 @@
+// What becomes of bytes on a connection that has no thread: new ones, idle ones, those in the middle of a head. Most requests are
+// over here: a head that is whole, a handler that is ordinary code, a response that is small and complete. That is one ordinary
+// call from the bytes to the answer, which parks nowhere and leaves nothing behind. Whatever needs more (a body, a promise, a
+// thread handler, a stream, a client that is flooded) is handed over to a thread, which goes on in serve-connection.ts from
+// there. What both do, they do with the same functions.
+
+import { type Network, SlotState } from '../connection/network.js';
+import type { Slot } from '../event-layer/event-layer.js';
+import { highWaterMark } from '../event-layer/event-layer.js';
+import { type PlainCall, Thread } from '../threads/thread.js';
+import { Exchange, type Origin } from './exchange.js';
+import { answerStatus } from './failure.js';
+import type { Request } from './fetch/request.js';
+import { requestFrom } from './fetch/request.js';
+import { isLightResponse } from './fetch/response.js';
+import { Head } from './head.js';
+import { HttpConnection } from './http-connection.js';
+import { PartialHead } from './partial-head.js';
+import { Refusal } from './refusal.js';
+import { type Output, outgoing, respondAtOnce } from './respond.js';
+import { type Framing, framingOf, type Outgoing } from './response-head.js';
+import { overdueLinger, requestsPerTurn, serveConnection } from './serve-connection.js';
+import type { HttpSettings } from './settings.js';
+
+/** A request whose handler has been called: where a thread goes on. */
+export interface Begun {
+  readonly exchange: Exchange;
+  readonly request: Request;
+  readonly framing: Framing;
+  /** What the handler has returned, or thrown. */
+  result: unknown;
+  failed: boolean;
+  /** What has been made of the result, if it has been looked at. */
+  out: Outgoing | undefined;
+}
+
+export class Intake implements PlainCall, Origin {
+  readonly #network: Network;
+  readonly #settings: HttpSettings;
+  readonly #output: SlotOutput;
+  /** Of slots that are in the middle of a head. */
+  readonly #partials: (PartialHead | undefined)[] = [];
+  /** The head that is being parsed, if it is not one that has come in part before. */
+  #head = new Head();
+  readonly #framing: Framing = { headOnly: false, chunked: true, keepAlive: true, sayKeepAlive: false };
+
+  // Of the call that is under way.
+  #slot: Slot = 0;
+  #exchange: Exchange | undefined;
+  #request: Request | undefined;
+  #result: unknown;
+  #failed = false;
+  /** What is handed over, if the handler has asked for its thread. */
+  #begun: Begun | undefined;
+
+  constructor(network: Network, settings: HttpSettings) {
+    this.#network = network;
+    this.#settings = settings;
+    this.#output = new SlotOutput(network);
+  }
+
+  /** Bytes have come for a slot that has no thread. They are lent for the duration of the call. */
+  received(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
+    const partial = this.#partials[slot];
+    if (partial === undefined) {
+      this.#take(slot, bytes, start, end, undefined);
+    } else {
+      this.#partials[slot] = undefined;
+      partial.add(bytes, start, end);
+      this.#take(slot, partial.bytes, partial.start, partial.end, partial);
+    }
+  }
+
+  /** The client has sent FIN, and no thread is there to see it. */
+  ended(slot: Slot): void {
+    const partial = this.#drop(slot);
+    if (partial?.head.begun === true)
+      this.#refuse(slot, new Refusal(400, 'RFC 9112 §8: the input ends within a request head'));
+    else this.#network.linger(slot, this.#settings.lingerTimeout);
+  }
+
+  /** The deadline of a slot has passed that is in the middle of a head. @returns false if it is not in the middle of one */
+  expired(slot: Slot): boolean {
+    const partial = this.#drop(slot);
+    if (partial === undefined) return false;
+    if (partial.head.begun) this.#refuse(slot, new Refusal(408, 'RFC 9110 §15.5.9: the head has not come in time'));
+    else this.#network.linger(slot, this.#settings.lingerTimeout);
+    return true;
+  }
+
+  /** The server's deadline for closing has passed. @returns false if the slot is not in the middle of a head */
+  endOverdue(slot: Slot): boolean {
+    if (this.#drop(slot) === undefined) return false;
+    this.#network.linger(slot, overdueLinger);
+    return true;
+  }
+
+  /** The connection is gone. */
+  closed(slot: Slot): void {
+    this.#drop(slot);
+  }
+
+  /** The client of the call that is under way. */
+  get peer(): string {
+    return this.#network.layer.peer(this.#slot);
+  }
+
+  /** The call that is under way, for `Scheduler.call`. */
+  run(): void {
+    try {
+      // Both are set by #answer, which is the one to have this run.
+      this.#result = this.#settings.fetch(this.#request, this.#exchange as Exchange);
+    } catch (error) {
+      this.#failed = true;
+      this.#result = error;
+    }
+  }
+
+  /** Something that the handler has called wants to know its thread: the request is handed over, once the handler has returned. */
+  makeThread(): Thread<unknown> {
+    const begun = this.#begin();
+    this.#begun = begun;
+    return this.#connect(this.#slot, begun);
+  }
+
+  /** Takes what stands in `bytes[start … end-1]`: as many requests as there are, in turn. @param partial whose bytes they are, if they are not lent */
+  #take(slot: Slot, bytes: Uint8Array, start: number, end: number, partial: PartialHead | undefined): void {
+    const settings = this.#settings;
+    const head = partial?.head ?? this.#head;
+    if (partial === undefined) head.reset();
+    for (let at = start, answered = 0; at < end; answered++) {
+      let isWhole: boolean;
+      try {
+        isWhole = head.parse(bytes, at, end, settings);
+      } catch (error) {
+        partial?.free();
+        this.#refuse(slot, error);
+        return;
+      }
+      if (!isWhole) {
+        this.#keep(slot, bytes, at, end, partial);
+        return;
+      }
+      const { length } = head;
+      const isPlain =
+        !head.chunked && head.contentLength < 0 && answered < requestsPerTurn && !isConnect(head, bytes, at);
+      if (!isPlain || !this.#answer(slot, head, bytes, at, end)) {
+        if (!isPlain) this.#handOver(slot, undefined, bytes, at, end);
+        partial?.free();
+        return;
+      }
+      at += length;
+      head.reset();
+    }
+    partial?.free();
+    this.#settings.rest(slot);
+  }
+
+  /** The beginning of a head has come. */
+  #keep(slot: Slot, bytes: Uint8Array, at: number, end: number, partial: PartialHead | undefined): void {
+    if (partial !== undefined && at === partial.start) {
+      this.#partials[slot] = partial;
+      return;
+    }
+    // Its first bytes: from here on it has so much time.
+    const kept = new PartialHead(partial?.head ?? this.#head);
+    if (partial === undefined) this.#head = new Head();
+    kept.add(bytes, at, end);
+    partial?.free();
+    this.#partials[slot] = kept;
+    this.#network.setState(slot, SlotState.reading);
+    this.#network.setDeadline(slot, this.#network.scheduler.now + this.#settings.headTimeout);
+  }
+
+  /** Calls the handler, and sends what it returns if that can be done at once. @returns false if the connection is no longer ours */
+  #answer(slot: Slot, head: Head, bytes: Uint8Array, at: number, end: number): boolean {
+    const network = this.#network;
+    const settings = this.#settings;
+    network.setState(slot, SlotState.handling);
+    const exchange = new Exchange(this, head, bytes, at, null, settings.defaultHost);
+    framingOf(head, exchange, settings.closing, this.#framing);
+    this.#slot = slot;
+    this.#exchange = exchange;
+    this.#request = requestFrom(exchange);
+    const { length } = head;
+    const thread = network.scheduler.call(this);
+    exchange.detach();
+    if (thread === undefined && this.#sendAtOnce(slot, exchange)) {
+      if (this.#framing.keepAlive) return true;
+      network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
+      return false;
+    }
+    const begun = this.#begun ?? this.#begin();
+    begun.result = this.#result;
+    begun.failed = this.#failed;
+    this.#forget();
+    this.#handOver(slot, begun, bytes, at + length, end, thread);
+    return false;
+  }
+
+  /** @returns false if it cannot be sent at once, or what was returned cannot be sent at all: that is for a thread to tell */
+  #sendAtOnce(slot: Slot, exchange: Exchange): boolean {
+    const result = this.#result;
+    if (this.#failed || !isLightResponse(result)) return false;
+    const settings = this.#settings;
+    const framing = this.#framing;
+    if (settings.closing) framing.keepAlive = false;
+    try {
+      const out = outgoing(result);
+      this.#output.slot = slot;
+      if (!respondAtOnce(this.#output, out, framing, settings.date())) {
+        const begun = this.#begin();
+        begun.out = out;
+        this.#begun = begun;
+        return false;
+      }
+    } catch (error) {
+      this.#failed = true;
+      this.#result = error;
+      return false;
+    }
+    exchange.origin = undefined;
+    this.#forget();
+    return true;
+  }
+
+  #forget(): void {
+    this.#exchange = undefined;
+    this.#request = undefined;
+    this.#result = undefined;
+    this.#failed = false;
+    this.#begun = undefined;
+  }
+
+  #begin(): Begun {
+    const exchange = this.#exchange as Exchange; // called while there is one
+    const request = this.#request as Request;
+    return { exchange, request, framing: { ...this.#framing }, result: undefined, failed: false, out: undefined };
+  }
+
+  /** Hands the connection over to a thread, with the bytes that have not been looked at. */
+  #handOver(
+    slot: Slot,
+    begun: Begun | undefined,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    made?: Thread<unknown>,
+  ): void {
+    const thread = made ?? this.#connect(slot, begun);
+    const connection = this.#network.connection(slot);
+    if (connection !== undefined && at < end) connection.reader.lend(bytes, at, end);
+    this.#network.scheduler.resume(thread);
+    connection?.reader.keep();
+  }
+
+  #connect(slot: Slot, begun: Begun | undefined): Thread<unknown> {
+    const network = this.#network;
+    const settings = this.#settings;
+    const connection = new HttpConnection(network, slot, settings);
+    if (begun !== undefined) {
+      connection.exchange = begun.exchange;
+      begun.exchange.origin = connection;
+    }
+    network.attach(connection);
+    network.setDeadline(slot, Infinity);
+    const thread = new Thread(
+      () => serveConnection(connection, settings, begun),
+      'connection',
+      undefined,
+      network.scheduler,
+      settings.reportThread,
+    );
+    connection.thread = thread;
+    return thread;
+  }
+
+  #refuse(slot: Slot, error: unknown): void {
+    const settings = this.#settings;
+    if (!(error instanceof Refusal)) settings.report(error, undefined);
+    this.#output.slot = slot;
+    answerStatus(this.#output, settings, error instanceof Refusal ? error.status : 500, false);
+    this.#network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
+  }
+
+  #drop(slot: Slot): PartialHead | undefined {
+    const partial = this.#partials[slot];
+    if (partial === undefined) return undefined;
+    this.#partials[slot] = undefined;
+    partial.free();
+    return partial;
+  }
+}
+
+/** CONNECT is refused with more ceremony than there is here (RFC 9110 §9.3.6). */
+function isConnect(head: Head, bytes: Uint8Array, at: number): boolean {
+  return head.methodEnd - head.methodStart === 7 && bytes[at + head.methodStart] === 67;
+}
+
+/** The output of a slot that has no connection record. */
+class SlotOutput implements Output {
+  slot: Slot = 0;
+  readonly #network: Network;
+
+  constructor(network: Network) {
+    this.#network = network;
+  }
+
+  get flooded(): boolean {
+    return this.#network.layer.queued(this.slot) >= highWaterMark;
+  }
+
+  get output(): Output['output'] {
+    return this.#network.output;
+  }
+
+  reserve(bytes: number): number {
+    return this.#network.layer.reserve(this.slot, bytes);
+  }
+
+  commit(end: number): void {
+    this.#network.layer.commit(this.slot, end);
+  }
+}
