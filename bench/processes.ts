@@ -1,7 +1,7 @@
 // Processes that the bench starts: pinned to a core, watched through /proc, and ended by their own ids, whatever happens.
 
 import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Where the servers run, and where the load runs. */
 export const serverCore = 0;
@@ -41,6 +41,9 @@ export function start(command: readonly string[], options: StartOptions): ChildP
   return child;
 }
 
+/** A program was sent SIGINT before it had come so far as to listen to it. */
+export class InterruptedTooSoon extends Error {}
+
 /** Runs a command to its end. @returns what it printed. @throws {Error} with what it complained of, if it fails */
 export function output(command: readonly string[], options: StartOptions): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -59,6 +62,8 @@ export function output(command: readonly string[], options: StartOptions): Promi
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       if (code === 0) resolve(printed);
+      else if (signal === 'SIGINT' && interruptAfter !== undefined)
+        reject(new InterruptedTooSoon('it was interrupted too soon'));
       else reject(new Error(complaint(complained || printed) || `it ended with ${signal ?? code}`));
     });
   });
@@ -93,14 +98,32 @@ function family(pid: number): number[] {
   }
 }
 
-/** CPU time that a process and its children have used so far, in seconds: user and system, of those that have ended too. */
+/**
+ * CPU time that a process and its children have used so far, in seconds: user and system. The kernel tells it to the nanosecond of
+ * each thread that runs, and to the tick (10 ms, a tenth of a short window) of all, those that have ended too. So each sum may
+ * lack something, and neither has too much.
+ */
 export function cpuSeconds(pid: number): number {
-  let ticks = 0;
-  for (const each of family(pid)) {
-    // Fields are counted behind the name, which stands in parentheses and may hold anything.
-    const fields = stat(each);
-    for (let field = 11; field <= 14; field++) ticks += Number(fields[field] ?? 0); // utime, stime, cutime, cstime
+  return family(pid).reduce((sum, each) => sum + Math.max(secondsOfThreads(each), secondsInTicks(each)), 0);
+}
+
+function secondsOfThreads(pid: number): number {
+  try {
+    const tasks = `/proc/${pid}/task`;
+    const nanoseconds = readdirSync(tasks).map(
+      (thread) => readFileSync(`${tasks}/${thread}/schedstat`, 'utf8').split(' ')[0],
+    );
+    return nanoseconds.reduce((sum, each) => sum + Number(each), 0) / 1e9;
+  } catch {
+    return 0; // a kernel without it, or a thread has just ended
   }
+}
+
+function secondsInTicks(pid: number): number {
+  // Fields are counted behind the name, which stands in parentheses and may hold anything.
+  const fields = stat(pid);
+  let ticks = 0;
+  for (let field = 11; field <= 14; field++) ticks += Number(fields[field] ?? 0); // utime, stime, cutime, cstime
   return ticks / ticksPerSecond;
 }
 

@@ -42,6 +42,15 @@ export function inTurn(peers: readonly Peer[], round: number): Peer[] {
   return round % 2 === 1 ? [...peers] : [...peers].reverse();
 }
 
+/** Does it with each, two at a time: what has to wait does not keep the other core waiting. */
+export async function twoAtATime<T>(things: readonly T[], act: (thing: T) => Promise<void>): Promise<void> {
+  const left = [...things];
+  const worker = async () => {
+    for (let thing = left.shift(); thing !== undefined; thing = left.shift()) await act(thing);
+  };
+  await Promise.all([worker(), worker()]);
+}
+
 export function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i + 1);
 }

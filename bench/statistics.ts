@@ -31,7 +31,7 @@ export function ratioOf(samples: readonly Sample[], peer: string, baseline: stri
   const base = good(samples, baseline);
   return summarize(
     good(samples, peer).map((sample) => {
-      const other = base.find(({ round }) => round === sample.round);
+      const other = base.find(({ round, figures }) => round === sample.round && figures[key] !== undefined);
       return (sample.figures[key] ?? Number.NaN) / (other?.figures[key] ?? Number.NaN);
     }),
   );

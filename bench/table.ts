@@ -1,5 +1,8 @@
 // How a scenario describes its tables: what the columns are called, what they count in, and which of them are charted.
 
+/** CPU of a server for a unit of its work; or time that a piece of code takes by itself. */
+export type Cost = 'CPU for a request or a message' | 'time for a switch';
+
 export interface Column {
   /** The figure's name in the samples. */
   key: string;
@@ -10,8 +13,8 @@ export interface Column {
   ratio?: boolean;
   /** Draws it in the scenario's chart; a text is what the chart calls it. */
   chart?: boolean | string;
-  /** It is CPU time for a unit of work, whose ratios two runs must agree on. */
-  cost?: boolean;
+  /** Its ratios are what two runs are to agree on, and it is this that they are ratios of. */
+  cost?: Cost;
 }
 
 export interface Table {

@@ -1,7 +1,8 @@
 // The clients of the crowd, in the project's own style: each is a thread that has connected and then does what its kind does
 // until it is unwound. It says `here` when it has come as far as its kind says; few are on their way there at a time.
 
-import { type Connection, sleep, type Task } from 'sluice';
+import { type Connection, ConnectionError, type Task } from 'sluice';
+import type { Beat } from './beat.js';
 import type { Histogram } from './histogram.js';
 import type { Kind } from './protocol.js';
 
@@ -10,15 +11,14 @@ export interface Tally {
   delays: Histogram;
 }
 
-/** Returns when the server has ended the connection, which it should not. */
-type Client = (connection: Connection, here: () => void, tally: Tally) => Task<unknown>;
+/** Returns when the server has ended the connection, which only a slow sender has to expect: some give a head 10 s. */
+type Client = (connection: Connection, here: () => void, beat: Beat, tally: Tally) => Task<unknown>;
 
 const request = (target: string, fields = '') => `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n${fields}\r\n`;
 const half = 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: cro';
 /** It takes 60 s, longer than any measurement, and as long as it may take most servers' clients. */
 const dripped = request('/', 'Accept: */*\r\n').slice(0, 58);
 const sipBytes = 4 * 1024;
-const second = 1000;
 
 export const clients: Record<Kind, Client> = {
   *idle({ reader }, here) {
@@ -41,7 +41,7 @@ export const clients: Record<Kind, Client> = {
     yield* reader.read();
   },
 
-  *stream({ reader, writer }, here, tally) {
+  *stream({ reader, writer }, here, _beat, tally) {
     yield* writer.write(request('/'));
     yield* readHead(reader);
     yield* reader.peek(1);
@@ -49,25 +49,33 @@ export const clients: Record<Kind, Client> = {
     yield* listenIn(reader, tally);
   },
 
-  *drip({ reader, writer }, here) {
+  *drip({ reader, writer }, here, beat) {
     // Each begins somewhere else in the head, so that they do not all come to its end at the same time.
     let at = Math.floor(Math.random() * dripped.length);
     yield* writer.write(dripped.slice(0, at));
     here();
-    yield* sleep(Math.random() * second);
-    while (!reader.ended) {
-      yield* writer.write(dripped.charAt(at));
-      at = (at + 1) % dripped.length;
-      yield* sleep(second);
-      if (reader.buffered > 0) checkStatus(yield* reader.read());
+    yield* beat.first();
+    try {
+      while (!reader.ended) {
+        yield* writer.write(dripped.charAt(at));
+        at = (at + 1) % dripped.length;
+        yield* beat.next();
+        if (reader.buffered === 0) continue;
+        const answer = yield* reader.read();
+        if (statusOf(answer) === requestTimeout) return;
+        checkStatus(answer);
+      }
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
     }
   },
 
-  *sip({ reader, writer }, here) {
+  *sip({ reader, writer }, here, beat) {
     yield* writer.write(request('/flood'));
     yield* readHead(reader);
     here();
-    do yield* sleep(second);
+    yield* beat.first();
+    do yield* beat.next();
     while ((yield* reader.skip(sipBytes)) === sipBytes);
   },
 };
@@ -78,9 +86,16 @@ function* readHead(reader: Connection['reader']): Task<string> {
   return new TextDecoder().decode(head);
 }
 
+const ok = 'HTTP/1.1 200';
+const requestTimeout = 'HTTP/1.1 408';
+
+function statusOf(bytes: Uint8Array | undefined): string {
+  return new TextDecoder().decode(bytes?.subarray(0, ok.length));
+}
+
 function checkStatus(bytes: Uint8Array | undefined): void {
-  const line = new TextDecoder().decode(bytes?.subarray(0, 12));
-  if (line !== 'HTTP/1.1 200') throw new Error(`the server answered ${JSON.stringify(line)}`);
+  const status = statusOf(bytes);
+  if (status !== ok) throw new Error(`the server answered ${JSON.stringify(status)}`);
 }
 
 const [d = 0, a, newline, point, zero] = new TextEncoder().encode('da\n.0');

@@ -2,32 +2,41 @@
 // connections with it, when the bench ends it.
 
 import { type Connection, connect, Network, run, Semaphore, type Task } from 'sluice';
+import { Beat } from './beat.js';
 import { clients, type Tally } from './clients.js';
 import { Histogram } from './histogram.js';
-import type { Kind, Order, Report } from './protocol.js';
+import type { Order, Report } from './protocol.js';
 
 /** How many clients may be on their way at a time: fewer than any server's backlog. */
 const abreast = 100;
 
+const beat = new Beat();
 const tally: Tally = { messages: 0, delays: new Histogram() };
 const failures = new Map<string, number>();
 const arriving = new Semaphore(abreast);
 let open = 0;
+let sentAway = 0;
+
+type Opening = Extract<Order, { order: 'open' }>;
 
 /** A client's thread. `done` is called when it has arrived, or will not. */
-function* client(kind: Kind, port: number, done: () => void): Task<void> {
+function* client({ kind, port, localAddress }: Opening, done: () => void): Task<void> {
   let arrived = false;
   yield* arriving.acquire();
   const here = () => {
+    if (arrived) return;
     arrived = true;
     open++;
     arriving.release();
     done();
   };
   try {
-    const connection: Connection = yield* connect({ port, hostname: '127.0.0.1' });
-    yield* clients[kind](connection, here, tally);
-    throw new Error('the server ended the connection');
+    for (;;) {
+      const connection: Connection = yield* connect({ port, hostname: '127.0.0.1', localAddress });
+      yield* clients[kind](connection, here, beat, tally);
+      if (kind !== 'drip') throw new Error('the server ended the connection');
+      sentAway++;
+    }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     failures.set(message, (failures.get(message) ?? 0) + 1);
@@ -40,14 +49,14 @@ function* client(kind: Kind, port: number, done: () => void): Task<void> {
   }
 }
 
-function openClients(kind: Kind, port: number, count: number): Promise<void> {
+function openClients(opening: Opening): Promise<void> {
   return new Promise((allDone) => {
-    let left = count;
+    let left = opening.count;
     const done = () => {
       if (--left === 0) allDone();
     };
     const { scheduler } = Network.current();
-    for (let i = 0; i < count; i++) run(() => client(kind, port, done), { scheduler });
+    for (let i = 0; i < opening.count; i++) run(() => client(opening, done), { scheduler });
   });
 }
 
@@ -55,6 +64,7 @@ function report(): Report {
   return {
     open,
     failures: Object.fromEntries(failures),
+    sentAway,
     messages: tally.messages,
     delays: tally.delays.entries(),
     eventLayer: Network.current().layer.name,
@@ -62,7 +72,9 @@ function report(): Report {
 }
 
 process.on('message', async (order: Order) => {
-  if (order.order === 'open') await openClients(order.kind, order.port, order.count);
+  if (order.order === 'open') await openClients(order);
+  if (order.order === 'pause') beat.isSlow = true;
+  if (order.order === 'resume') beat.isSlow = false;
   if (order.order === 'reset') {
     tally.messages = 0;
     tally.delays.clear();

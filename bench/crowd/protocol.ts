@@ -19,7 +19,11 @@ export type Kind = (typeof kinds)[number];
 
 export type Order =
   /** Opens so many more clients. Answered when each has come as far as its kind says: connected, greeted, answered. */
-  | { order: 'open'; kind: Kind; port: number; count: number }
+  | { order: 'open'; kind: Kind; port: number; count: number; localAddress: string }
+  /** Has the clients that do something every second do so every five seconds, until `resume`. */
+  | { order: 'pause' }
+  /** Has them do it every second again. */
+  | { order: 'resume' }
   /** Counts anew from now on. */
   | { order: 'reset' }
   /** Says what has been counted. */
@@ -30,6 +34,8 @@ export interface Report {
   open: number;
   /** What happened to those that are not, or to their requests, by message. */
   failures: Record<string, number>;
+  /** How often the server has ended a slow sender's connection in the middle of a head. It came again. */
+  sentAway: number;
   /** Messages of event streams. */
   messages: number;
   /** Their delays: how many there were in each bucket of the histogram. */

@@ -12,6 +12,13 @@ import type { Server } from './server.js';
 /** A process may have 20,000 descriptors on the machines that this was made for. */
 const clientsPerProcess = 15_000;
 
+/**
+ * So many clients share an address on loopback: a port belongs to one connection of an address, and there are 28,000. Each
+ * crowd goes on where the one before has stopped, since what that has closed lingers.
+ */
+const clientsPerAddress = 3000;
+let lastAddress = -1;
+
 /** How long opening may take, in milliseconds for each client, and at least. */
 const patience = { perClient: 4, least: 20_000 };
 
@@ -23,7 +30,7 @@ export class Crowd {
     this.#server = server;
   }
 
-  /** Opens so many more clients. @throws {Error} if not all of them arrive */
+  /** Opens so many more clients, from several addresses. @throws {Error} if not all of them arrive */
   async open(kind: Kind, count: number): Promise<void> {
     let left = count;
     while (left > 0) {
@@ -32,9 +39,10 @@ export class Crowd {
         last = { child: startProcess(), clients: 0 };
         this.#processes.push(last);
       }
-      const part = Math.min(left, clientsPerProcess - last.clients);
+      const part = Math.min(left, clientsPerProcess - last.clients, clientsPerAddress);
       const limit = Math.max(patience.least, part * patience.perClient);
-      await order(last.child, { order: 'open', kind, port: this.#server.port, count: part }, limit);
+      const opening = { kind, port: this.#server.port, count: part, localAddress: nextAddress() };
+      await order(last.child, { order: 'open', ...opening }, limit);
       last.clients += part;
       left -= part;
     }
@@ -44,19 +52,35 @@ export class Crowd {
 
   /** Counts anew from now on. */
   async reset(): Promise<void> {
-    for (const { child } of this.#processes) await order(child, { order: 'reset' }, patience.least);
+    await this.#orderAll({ order: 'reset' });
+  }
+
+  /** Has it be nearly silent until `resume`, from the next moment on. */
+  async pause(): Promise<void> {
+    await this.#orderAll({ order: 'pause' });
+  }
+
+  async resume(): Promise<void> {
+    await this.#orderAll({ order: 'resume' });
   }
 
   /** What has been counted, over all processes. */
-  async report(): Promise<Report[]> {
-    const reports: Report[] = [];
-    for (const { child } of this.#processes) reports.push(await order(child, { order: 'report' }, patience.least));
-    return reports;
+  report(): Promise<Report[]> {
+    return this.#orderAll({ order: 'report' });
+  }
+
+  #orderAll(what: Order): Promise<Report[]> {
+    return Promise.all(this.#processes.map(({ child }) => order(child, what, patience.least)));
   }
 
   /** What has gone wrong with its clients so far. */
   async problems(): Promise<string[]> {
     return problemsOf(await this.report());
+  }
+
+  /** How often its slow senders were sent away so far. */
+  async sentAway(): Promise<number> {
+    return (await this.report()).reduce((sum, { sentAway }) => sum + sentAway, 0);
   }
 
   /** CPU seconds that it has used so far. */
@@ -69,6 +93,12 @@ export class Crowd {
   }
 }
 
+/** The next address on loopback: 127.0.0.1, 127.0.0.2, … */
+function nextAddress(): string {
+  lastAddress = (lastAddress + 1) % (250 * 250);
+  return `127.0.${Math.floor(lastAddress / 250)}.${1 + (lastAddress % 250)}`;
+}
+
 function startProcess(): ChildProcess {
   return start([node, join(folder, 'build', 'crowd', 'main.js')], {
     core: loadCore,
@@ -79,7 +109,10 @@ function startProcess(): ChildProcess {
 
 /** Gives an order and waits for the report that answers it. */
 async function order(child: ChildProcess, what: Order, milliseconds: number): Promise<Report> {
-  const signal = AbortSignal.timeout(milliseconds);
+  // However it ends, the listeners go: there are very many orders.
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), milliseconds);
+  const { signal } = over;
   const gone = once(child, 'exit', { signal }).then(() => {
     throw new Error('a process of the crowd has ended');
   });
@@ -91,6 +124,9 @@ async function order(child: ChildProcess, what: Order, milliseconds: number): Pr
   } catch (error) {
     if (!signal.aborted) throw error;
     throw new Error(`the crowd has not done "${what.order}" within ${milliseconds / 1000} s`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    over.abort();
   }
 }
 

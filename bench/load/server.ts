@@ -60,8 +60,17 @@ export class Server {
   async collect(): Promise<void> {
     for (let i = 0; i < 2; i++) {
       this.#child.kill('SIGUSR2');
-      await wait(100);
+      await wait(60);
     }
+  }
+
+  /** Keeps it from running: what its timers would do is no part of what others are measured at. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
   }
 
   /** What has gone wrong with the process: nothing, while it runs. */

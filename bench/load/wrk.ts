@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { versionOf } from '../machine.js';
 import { folder } from '../paths.js';
-import { loadCore, output } from '../processes.js';
+import { InterruptedTooSoon, loadCore, output } from '../processes.js';
 import type { Server } from './server.js';
 
 /** How wrk is had where it is missing. */
@@ -54,11 +54,9 @@ export async function load(
   options: LoadOptions,
 ): Promise<{ figures: LoadFigures; problems: string[] }> {
   const { connections, pipelined = 1, seconds } = options;
-  const before = server.cpu();
   const command = ['wrk', '-t1', `-c${connections}`, '-d600s', '-s', join(folder, 'load', 'wrk.lua'), server.url];
   if (pipelined > 1) command.push('--', String(pipelined));
-  const printed = await output(command, { core: loadCore, interruptAfter: seconds * 1000 });
-  const cpuSeconds = server.cpu() - before;
+  const { printed, cpuSeconds } = await runWrk(server, command, seconds * 1000);
   const summary = JSON.parse(printed.trim().split('\n').at(-1) ?? '') as Summary;
   const figures = {
     cpu: (cpuSeconds * 1e6) / summary.requests,
@@ -70,18 +68,41 @@ export async function load(
   return { figures, problems: problemsOf(summary, server, options) };
 }
 
-/** So many requests have V8's compilers done with what they do in the background, which counts as the server's CPU. */
-const warmUpRequests = 60_000;
-/** A slow machine is not waited for for longer, in seconds. */
-const warmUpPatience = 4;
+/** Runs wrk for so long. On a machine that is busy it may not have begun by then; it is given more time then, and begins anew. */
+async function runWrk(
+  server: Server,
+  command: string[],
+  milliseconds: number,
+  attempts = 4,
+): Promise<{ printed: string; cpuSeconds: number }> {
+  const before = server.cpu();
+  try {
+    const printed = await output(command, { core: loadCore, interruptAfter: milliseconds });
+    return { printed, cpuSeconds: server.cpu() - before };
+  } catch (error) {
+    if (!(error instanceof InterruptedTooSoon) || attempts === 1) throw error;
+    return runWrk(server, command, milliseconds * 2, attempts - 1);
+  }
+}
 
-/** Loads a server before anything is measured: by requests and not by time, so that a busy machine changes nothing in it. */
+/** How a server is warmed up, in seconds: windows of so long, for at most so long altogether. */
+const warmUpWindow = 0.2;
+const warmUpPatience = 2.4;
+/** It is warm when so many windows in a row have each been hardly better than the best before. */
+const warmWindows = 3;
+const hardlyBetter = 0.05;
+
+/**
+ * Loads a server until its requests do not get cheaper any more. To be done last before anything is measured: a garbage collection
+ * that was asked for, and a while without requests, make V8 forget some of what it has compiled.
+ */
 export async function warmUp(server: Server, connections: number): Promise<void> {
-  const seconds = 0.4;
-  let requests = 0;
-  for (let spent = 0; requests < warmUpRequests && spent < warmUpPatience; spent += seconds) {
-    const { figures } = await load(server, { connections, seconds });
-    requests += figures.throughput * seconds;
+  let best = Number.POSITIVE_INFINITY;
+  let warm = 0;
+  for (let spent = 0; warm < warmWindows && spent < warmUpPatience; spent += warmUpWindow) {
+    const { cpu } = (await load(server, { connections, seconds: warmUpWindow })).figures;
+    warm = cpu > best * (1 - hardlyBetter) ? warm + 1 : 0;
+    best = Math.min(best, cpu);
   }
 }
 

@@ -11,7 +11,7 @@ export function rowsOf(table: Table, peers: readonly PeerRecord[]): PeerRecord[]
   return table.rows?.map((row) => ({ ...row, version: '' })) ?? [...peers];
 }
 
-/** A table of the samples that belong to it. @param compact lets a remark run over the edges of its column, for a terminal */
+/** A table of the samples that belong to it; a column that has none is left out. @param compact lets a remark run over the edges of its column, for a terminal */
 export function renderTable(
   table: Table,
   peers: readonly PeerRecord[],
@@ -20,10 +20,11 @@ export function renderTable(
 ): string {
   const baseline = table.baseline ?? defaultBaseline;
   const rows = rowsOf(table, peers);
+  const columns = table.columns.filter(({ key }) => samples.some(({ figures }) => figures[key] !== undefined));
   const baselineTitle = rows.find(({ name }) => name === baseline)?.title.replace(/ \(.*/, '') ?? baseline;
-  const header = ['', ...table.columns.flatMap((column) => headers(column, baselineTitle))];
+  const header = ['', ...columns.flatMap((column) => headers(column, baselineTitle))];
   const lines = rows.map((row) => {
-    const cells = table.columns.flatMap((column) => cellsOf(column, row, baseline, samples));
+    const cells = columns.flatMap((column) => cellsOf(column, row, baseline, samples));
     const remark = remarkOf(row, samples);
     if (remark !== undefined) cells[0] = remark;
     return [row.title, ...cells];

@@ -29,9 +29,10 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
     '',
     '## How it is measured',
     '',
-    'Rounds go from peer to peer, and ratios (×) are taken between figures of the same round: absolute figures move by a third from ' +
-      'hour to hour. A cell is the median of the rounds; ± is half the distance between the extremes. CPU is that of the server, its ' +
-      'children included, user and system, from `/proc/PID/stat`. An answer that is not 2xx, that has the wrong length, or that does ' +
+    'Rounds of short windows go from peer to peer, and ratios (×) are taken between windows of the same round: absolute figures move ' +
+      'by a third from second to second. A cell is the median of the rounds; ± is half the distance between the extremes. Every server ' +
+      'is loaded until its requests get no cheaper before it is measured. CPU is that of the server, its children included, user and ' +
+      'system, from `/proc/PID/task/*/schedstat`. An answer that is not 2xx, that has the wrong length, or that does ' +
       'not come makes the run invalid. Memory is the resident set of the server, without what the kernel holds. Where the load ' +
       'shares its core with a crowd of slow clients, throughput and delay show that too; CPU for a request does not. The floor is ' +
       'a C program that does epoll, recv, find the end of the head, and send, and nothing else. Idle timeouts are set to 120 s for ' +

@@ -2,18 +2,23 @@
 
 import type { Kind } from '../crowd/protocol.js';
 import type { Server, ServerOptions } from '../load/server.js';
+import { load, warmUp } from '../load/wrk.js';
 import { wait } from '../processes.js';
 import type { Scenario } from '../scenario.js';
 import type { Table } from '../table.js';
-import { fastClients, sessions } from './crowded.js';
+import { type Figures, fastClients, inGroups, type Ready, type Subject, type Variant } from './crowded.js';
 
 interface Size {
   rounds: number;
+  /** Peers that are there at the same time. */
+  group: number;
   clients: number;
-  /** How long each load lasts. */
+  /** How long a window lasts. */
   seconds: number;
-  /** How long the crowd is left alone, first to settle and then to see what it costs by itself. */
+  /** How long the crowd is left alone, to see what it costs by itself. */
   alone: number;
+  /** Whether a server without a crowd is measured in every round, too. */
+  compared: boolean;
 }
 
 const tables: Table[] = [
@@ -21,9 +26,23 @@ const tables: Table[] = [
     name: 'fast',
     title: `CPU with ${fastClients} fast clients, without and with the slow ones`,
     columns: [
-      { key: 'cpu without', title: 'a request, without', unit: 'µs', digits: 2, ratio: true, cost: true },
       {
-        ...{ key: 'cpu with', title: 'a request, with', unit: 'µs', digits: 2, ratio: true, cost: true },
+        key: 'cpu without',
+        title: 'a request, without',
+        unit: 'µs',
+        digits: 2,
+        ratio: true,
+        cost: 'CPU for a request or a message',
+      },
+      {
+        ...{
+          key: 'cpu with',
+          title: 'a request, with',
+          unit: 'µs',
+          digits: 2,
+          ratio: true,
+          cost: 'CPU for a request or a message',
+        },
         chart: 'CPU for a request of the fast clients, beside the slow ones',
       },
       { key: 'crowd', title: 'slow ones alone', unit: 'ms/s', digits: 0 },
@@ -42,27 +61,61 @@ const tables: Table[] = [
     title: 'Throughput and delay of the fast clients, without and with the slow ones',
     columns: [
       { key: 'throughput without', title: 'requests a second, without', digits: 0 },
-      { key: 'throughput with', title: 'with', digits: 0 },
+      { key: 'throughput with', title: 'requests a second, with', digits: 0 },
       { key: 'p50 without', title: 'p50 without', unit: 'µs', digits: 0 },
-      { key: 'p50 with', title: 'with', unit: 'µs', digits: 0 },
+      { key: 'p50 with', title: 'p50 with', unit: 'µs', digits: 0 },
       { key: 'p99 without', title: 'p99 without', unit: 'µs', digits: 0 },
-      { key: 'p99 with', title: 'with', unit: 'µs', digits: 0, chart: 'p99 of the fast clients, beside the slow ones' },
+      {
+        key: 'p99 with',
+        title: 'p99 with',
+        unit: 'µs',
+        digits: 0,
+        chart: 'p99 of the fast clients, beside the slow ones',
+      },
       { key: 'crowd itself', title: "the crowd's own CPU", unit: 'ms/s', digits: 0 },
+      { key: 'sent away', title: 'sent away', digits: 0 },
     ],
   },
 ];
 
 /** Waits until the kernel has taken what it takes of the floods, and the server has nothing to do. */
 async function quiet(server: Server): Promise<void> {
-  for (let i = 0; i < patience / 250; i++) {
+  for (let i = 0; i < patience / glance; i++) {
     const before = server.cpu();
-    await wait(250);
-    if (server.cpu() - before < 0.025) return;
+    await wait(glance);
+    if (server.cpu() - before < 0.01) return;
   }
 }
 
-/** How long that may take, in milliseconds. */
+/** How long that may take, and how long nothing must happen, in milliseconds. */
 const patience = 5000;
+const glance = 100;
+
+/** How long a crowd that goes on is left until it counts, in milliseconds. */
+const settle = 50;
+
+/** Opens the crowd, sees what its clients cost in memory and in CPU while there are no others, and has it pause. */
+async function openCrowd({ variant, server, crowd }: Subject, alone: number): Promise<Figures> {
+  const figures: Figures = {};
+  if (variant.crowd !== undefined) {
+    const { kind, clients } = variant.crowd;
+    await load(server, { connections: fastClients, seconds: 0.2 }); // what it needs for any clients at all
+    await server.collect();
+    const memory = server.memory();
+    await crowd.open(kind, clients);
+    if (kind === 'sip') await quiet(server);
+    const before = { server: server.cpu(), crowd: crowd.cpu(), time: performance.now() };
+    await wait(alone * 1000);
+    const took = (performance.now() - before.time) / 1000;
+    figures.crowd = ((server.cpu() - before.server) * 1000) / took;
+    figures['crowd itself'] = ((crowd.cpu() - before.crowd) * 1000) / took;
+    await crowd.pause();
+    await server.collect();
+    figures.memory = (server.memory() - memory) / 1024 / clients;
+  }
+  await warmUp(server, fastClients);
+  return figures;
+}
 
 function beside(
   what: { name: string; title: string; text: string; kind: Kind; handler: ServerOptions['handler'] },
@@ -74,39 +127,43 @@ function beside(
     title,
     text:
       `${text} CPU for a request is all CPU of the server, for the slow clients too, divided by the requests of the ` +
-      `${fastClients} fast ones; what the slow ones cost by themselves is measured while there are no others.`,
+      `${fastClients} fast ones; what the slow ones cost by themselves is measured while there are no others. "Without" is another ` +
+      'server of the same peer, measured in the same round; a quick run leaves it out.',
     wrk: true,
     settings(quick) {
       const { rounds, clients, seconds } = size(quick);
-      return `${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${clients} slow clients, ${seconds} s`;
+      return `${rounds} rounds of ${seconds} s, ${clients} slow clients`;
     },
     tables,
 
     steps(context) {
-      const { rounds, clients, seconds, alone } = size(context.quick);
-      const plan = {
-        ...{ table: 'fast', rounds, server: { handler }, fast: true },
-        seconds: seconds * 2 + 1 + alone * 2 + clients / 4000 + 0.6,
+      const { rounds, group, clients, seconds, alone, compared } = size(context.quick);
+      const server: ServerOptions = { handler };
+      const variants: Variant[] = [{ name: 'with', server, crowd: { kind, clients } }];
+      if (compared) variants.push({ name: 'without', server });
+
+      const measure = async (ready: Ready): Promise<Figures> => {
+        const figures: Figures = {};
+        const fast = async (name: string): Promise<void> => {
+          const loaded = await ready.fast(ready.subject(name), seconds);
+          for (const [key, value] of Object.entries(loaded)) figures[`${key} ${name}`] = value;
+        };
+        if (compared) await fast('without');
+        const { crowd } = ready.subject('with');
+        await crowd.resume();
+        await wait(settle);
+        await fast('with');
+        await crowd.pause();
+        if (kind === 'drip') figures['sent away'] = await crowd.sentAway();
+        return figures;
       };
-      return sessions(context, plan, async ({ server, crowd, figures, fast }) => {
-        const without = await fast(seconds);
-        await server.collect();
-        const memory = server.memory();
-        await crowd.open(kind, clients);
-        await wait(alone * 1000);
-        if (kind === 'sip') await quiet(server);
-        const before = { server: server.cpu(), crowd: crowd.cpu(), time: performance.now() };
-        await wait(alone * 1000);
-        const took = (performance.now() - before.time) / 1000;
-        figures.crowd = ((server.cpu() - before.server) * 1000) / took;
-        figures['crowd itself'] = ((crowd.cpu() - before.crowd) * 1000) / took;
-        await server.collect();
-        figures.memory = (server.memory() - memory) / 1024 / clients;
-        const beside = await fast(seconds);
-        for (const key of ['cpu', 'throughput', 'p50', 'p99'] as const) {
-          figures[`${key} without`] = without[key];
-          figures[`${key} with`] = beside[key];
-        }
+      return inGroups(context, {
+        ...{ table: 'fast', rounds, group, variants, measure },
+        prepare: (subject) => openCrowd(subject, alone),
+        seconds: {
+          ready: 1.5 * variants.length + alone + clients / 4000,
+          round: (seconds + 0.05) * variants.length + 0.05,
+        },
       });
     },
   };
@@ -115,12 +172,14 @@ function beside(
 export const slow = beside(
   {
     ...{ name: 'slow', title: 'Slow senders', kind: 'drip', handler: 'hello' },
-    text: 'Each slow client sends a request head at one byte a second, again and again.',
+    text:
+      'Each slow client sends a request head at one byte a second, again and again. A server that gives a head less time than that ' +
+      'takes sends it away, and it comes again: the last column counts these, up to the round.',
   },
   (quick) =>
     quick
-      ? { rounds: 1, clients: 4000, seconds: 0.9, alone: 0.5 }
-      : { rounds: 3, clients: 15_000, seconds: 5, alone: 3 },
+      ? { rounds: 5, group: 5, clients: 4000, seconds: 0.2, alone: 0.2, compared: false }
+      : { rounds: 6, group: 1, clients: 15_000, seconds: 1, alone: 0.5, compared: true },
 );
 
 export const flood = beside(
@@ -129,5 +188,7 @@ export const flood = beside(
     text: 'Each slow client asks for 4 MiB, which the server makes in pieces of 16 KiB, and reads 4 KiB a second.',
   },
   (quick) =>
-    quick ? { rounds: 1, clients: 300, seconds: 0.9, alone: 0.5 } : { rounds: 3, clients: 1000, seconds: 5, alone: 3 },
+    quick
+      ? { rounds: 5, group: 5, clients: 300, seconds: 0.2, alone: 0.2, compared: false }
+      : { rounds: 6, group: 2, clients: 1000, seconds: 1, alone: 0.5, compared: true },
 );

@@ -1,67 +1,164 @@
-// What the scenarios with a crowd have in common: each sample is a server of its own, measured, then measured beside a crowd.
+// What the scenarios with a crowd have in common. Servers of several peers stand ready with their crowds, and all are silent but the
+// one that is being measured. Rounds of short windows go from one to the next: the machine is another one from second to second,
+// so what is compared must be close together in time, and often.
+//
+// Peers have timeouts for slow clients, 60 s and more. So not all peers are there at the same time, but a few, a group, and
+// the floor with each group, which ratios are taken to: rounds are counted on from group to group.
 
+import type { Kind } from '../crowd/protocol.js';
 import { Crowd } from '../load/crowd.js';
 import { type Server, type ServerOptions, startServer } from '../load/server.js';
-import { type LoadFigures, load, warmUp } from '../load/wrk.js';
+import { type LoadFigures, load } from '../load/wrk.js';
 import type { Peer } from '../peers.js';
-import { type Context, inTurn, range, type Step } from '../scenario.js';
-import { summarize } from '../statistics.js';
+import { defaultBaseline } from '../report/markdown.js';
+import { type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
 
 /** How many fast clients there are beside the crowd. */
 export const fastClients = 64;
 
-/** A load is measured in so many parts, of which the median counts: what else the machine does for a moment spoils one of them. */
-const windowCount = 3;
-
-export interface Session {
-  server: Server;
-  crowd: Crowd;
-  figures: Record<string, number>;
-  problems: string[];
-  /** Loads it for so long and measures. */
-  fast(seconds: number): Promise<LoadFigures>;
+/** A server of which each peer has one ready. */
+export interface Variant {
+  name: string;
+  server: ServerOptions;
+  crowd?: { kind: Kind; clients: number };
 }
 
-/** Steps that each make one sample: a fresh server, warmed up if there are to be fast clients, a crowd that has no clients yet, and whatever `measure` does with them. */
-export function sessions(
-  { peers, record }: Context,
-  plan: { table: string; rounds: number; seconds: number; server: ServerOptions; fast: boolean },
-  measure: (session: Session) => Promise<void>,
-): Step[] {
+/** A server that stands ready. */
+export interface Subject {
+  variant: Variant;
+  server: Server;
+  crowd: Crowd;
+}
+
+export type Figures = Record<string, number>;
+
+export interface Plan {
+  table: string;
+  rounds: number;
+  /** How many peers there are in a group, beside the floor. */
+  group: number;
+  variants: Variant[];
+  /** About how long it takes to have a peer ready, and to measure it in a round. */
+  seconds: { ready: number; round: number };
+  /** Has a server and its crowd ready to be measured; and what is to be known of them before anything is. */
+  prepare(subject: Subject): Promise<Figures>;
+  /** Has a server be silent, when all are ready. */
+  silence?(subject: Subject): void;
+  /** Measures a peer in a round, and leaves everything silent. */
+  measure(ready: Ready): Promise<Figures>;
+}
+
+/** What stands ready of a peer. */
+export class Ready {
+  readonly subjects = new Map<string, Subject>();
+  #problems: string[] = [];
+
+  subject(name: string): Subject {
+    const subject = this.subjects.get(name);
+    if (subject === undefined) throw new Error(`nothing stands ready for ${name}`);
+    return subject;
+  }
+
+  /** Loads a server with the fast clients for so long. */
+  async fast({ server }: Subject, seconds: number): Promise<LoadFigures> {
+    const { figures, problems } = await load(server, { connections: fastClients, seconds });
+    this.#problems.push(...problems);
+    return figures;
+  }
+
+  /** What has gone wrong since it was last asked. */
+  takeProblems(): string[] {
+    const problems = this.#problems;
+    this.#problems = [];
+    return problems;
+  }
+}
+
+/** The floor with every few of the others. */
+export function groupsOf(peers: readonly Peer[], size: number): Peer[][] {
+  const floor = peers.filter(({ name }) => name === defaultBaseline);
+  const others = peers.filter(({ name }) => name !== defaultBaseline);
+  const count = Math.ceil(others.length / size);
+  if (count === 0) return [floor];
+  // All about equally large.
+  return range(count).map((i) => [...floor, ...others.filter((_, place) => place % count === i - 1)]);
+}
+
+/** Steps that have a group of peers ready, measure it round by round, and let it go; then the next group. */
+export function inGroups(context: Context, plan: Plan): Step[] {
+  return groupsOf(context.peers, plan.group).flatMap((peers, i) => stepsOf(context, plan, peers, i * plan.rounds));
+}
+
+function stepsOf({ record }: Context, plan: Plan, peers: readonly Peer[], roundsBefore: number): Step[] {
   const { table, rounds, seconds } = plan;
-  const session = async (peer: Peer, round: number): Promise<void> => {
-    const figures: Record<string, number> = {};
-    const problems: string[] = [];
-    const server = await startServer(peer, plan.server);
-    const crowd = new Crowd(server);
-    const fast: Session['fast'] = async (seconds) => {
-      const windows: LoadFigures[] = [];
-      for (let i = 0; i < windowCount; i++) {
-        const result = await load(server, { connections: fastClients, seconds: seconds / windowCount });
-        problems.push(...result.problems);
-        windows.push(result.figures);
-      }
-      const median = (key: keyof LoadFigures) => summarize(windows.map((window) => window[key]))?.median ?? Number.NaN;
-      return { cpu: median('cpu'), throughput: median('throughput'), p50: median('p50'), p99: median('p99') };
-    };
+  const titles = peers.map(({ title }) => title).join(', ');
+  /** Those that can be measured. */
+  const ready = new Map<string, Ready>();
+
+  const getReady = async (peer: Peer): Promise<void> => {
+    const stand = new Ready();
+    ready.set(peer.name, stand);
+    let figures: Figures = {};
+    let problems: string[] = [];
     try {
-      if (plan.fast) await warmUp(server, fastClients);
-      await measure({ server, crowd, figures, problems, fast });
-      problems.push(...(await crowd.problems()), ...server.problems());
+      for (const variant of plan.variants) {
+        const server = await startServer(peer, variant.server);
+        const subject = { variant, server, crowd: new Crowd(server) };
+        stand.subjects.set(variant.name, subject);
+        figures = { ...figures, ...(await plan.prepare(subject)) };
+      }
     } catch (error) {
-      problems.push(...server.problems(), error instanceof Error ? error.message : String(error));
-    } finally {
-      await crowd.leave();
-      await server.stop();
+      problems = [...serverProblems(stand), messageOf(error)];
+      ready.delete(peer.name);
+      await letGo(stand);
     }
+    record({ table, round: roundsBefore + 1, peer: peer.name, figures, problems });
+  };
+
+  const measure = async (peer: Peer, round: number): Promise<void> => {
+    const stand = ready.get(peer.name);
+    if (stand === undefined) return; // that it is not ready is known already
+    let figures: Figures = {};
+    const problems: string[] = [];
+    try {
+      figures = await plan.measure(stand);
+    } catch (error) {
+      problems.push(messageOf(error));
+    }
+    problems.push(...stand.takeProblems(), ...serverProblems(stand));
+    for (const { crowd } of stand.subjects.values()) problems.push(...(await crowd.problems()));
     record({ table, round, peer: peer.name, figures, problems });
   };
-  return range(rounds).flatMap((round) =>
-    inTurn(peers, round).map((peer) => ({
-      label: `round ${round} of ${rounds}: ${peer.title}`,
-      seconds: seconds + (plan.fast ? 1.5 : 0.5),
-      ...{ table, round, peer: peer.name },
-      run: () => session(peer, round),
-    })),
-  );
+
+  const step = (label: string, seconds: number, round: number, peer: string, run: () => Promise<void>): Step => ({
+    ...{ label, seconds, table, round, peer, run },
+  });
+  return [
+    step(`getting ready: ${titles}`, seconds.ready * peers.length, roundsBefore + 1, '', async () => {
+      await twoAtATime(peers, getReady);
+      for (const { subjects } of ready.values()) for (const subject of subjects.values()) plan.silence?.(subject);
+    }),
+    ...range(rounds).flatMap((round) =>
+      inTurn(peers, round).map((peer) =>
+        step(`round ${round} of ${rounds}: ${peer.title}`, seconds.round, roundsBefore + round, peer.name, () =>
+          measure(peer, roundsBefore + round),
+        ),
+      ),
+    ),
+    step(`letting go: ${titles}`, 0.2, roundsBefore + rounds, '', async () => {
+      await Promise.all([...ready.values()].map(letGo));
+    }),
+  ];
+}
+
+async function letGo({ subjects }: Ready): Promise<void> {
+  await Promise.all([...subjects.values()].flatMap(({ server, crowd }) => [crowd.leave(), server.stop()]));
+}
+
+function serverProblems({ subjects }: Ready): string[] {
+  return [...subjects.values()].flatMap(({ server }) => server.problems());
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -4,27 +4,31 @@ import { percentile } from '../crowd/histogram.js';
 import type { Crowd } from '../load/crowd.js';
 import { wait } from '../processes.js';
 import type { Scenario } from '../scenario.js';
-import { sessions } from './crowded.js';
+import { type Figures, inGroups, type Ready, type Subject, type Variant } from './crowded.js';
 
 const interval = 200;
 const size = (quick: boolean) =>
-  quick
-    ? { rounds: 1, streams: 2000, seconds: 1.6, settle: 0.5 }
-    : { rounds: 3, streams: 10_000, seconds: 10, settle: 2 };
+  quick ? { rounds: 5, group: 5, streams: 2000, messages: 2 } : { rounds: 6, group: 1, streams: 10_000, messages: 10 };
 
-/** Waits for a moment in which no message is on its way: one that is cut in two would count for its time and not for its number. */
-async function betweenMessages(crowd: Crowd): Promise<void> {
+/**
+ * Waits for a moment in which no message is on its way: one that is cut in two would count for its time and not for its number.
+ * @param awaitOne one must have come before it
+ */
+async function betweenMessages(crowd: Crowd, awaitOne: boolean): Promise<void> {
   const count = async () => (await crowd.report()).reduce((sum, { messages }) => sum + messages, 0);
   let before = await count();
-  let moved = false;
+  let moved = !awaitOne;
   for (let i = 0; i < 2 * (interval / glance); i++) {
     await wait(glance);
     const now = await count();
     if (now === before && moved) return;
-    moved = now !== before;
+    moved ||= now !== before;
     before = now;
   }
 }
+
+/** How long a server goes on when all its streams are there, in milliseconds. */
+const settle = 1000;
 
 /** How long nothing must arrive, in milliseconds. */
 const glance = 20;
@@ -35,18 +39,26 @@ export const fanOut: Scenario = {
   text:
     `A timer in the server makes a message every ${interval} ms and gives it to every event stream. The delay of a message is ` +
     'counted from when it was made to when a client of the crowd has read it; a round of messages leaves at once, so half of it ' +
-    'is the time that the whole round takes, and the crowd reads on a core of its own.',
+    'is the time that the whole round takes, and the crowd reads on a core of its own. Servers that are not being measured are stopped.',
   wrk: false,
   settings(quick) {
-    const { rounds, streams, seconds } = size(quick);
-    return `${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${streams} streams, ${seconds} s`;
+    const { rounds, streams, messages } = size(quick);
+    return `${rounds} rounds of ${messages} messages to ${streams} streams`;
   },
   tables: [
     {
       name: 'streams',
       title: 'Messages to event streams',
       columns: [
-        { key: 'cpu', title: 'CPU for a message', unit: 'µs', digits: 2, ratio: true, chart: true, cost: true },
+        {
+          key: 'cpu',
+          title: 'CPU for a message',
+          unit: 'µs',
+          digits: 2,
+          ratio: true,
+          chart: true,
+          cost: 'CPU for a request or a message',
+        },
         { key: 'delivered', title: 'delivered', unit: '%', digits: 0 },
         { key: 'p50', title: 'delay p50', unit: 'ms', digits: 1 },
         { key: 'p99', title: 'p99', unit: 'ms', digits: 1, chart: 'delay p99' },
@@ -57,36 +69,48 @@ export const fanOut: Scenario = {
   ],
 
   steps(context) {
-    const { rounds, streams, seconds, settle } = size(context.quick);
-    const plan = {
-      ...{ table: 'streams', rounds, server: { handler: 'stream', interval } as const, fast: false },
-      seconds: seconds + settle + 0.5 + streams / 3000,
+    const { rounds, group, streams, messages } = size(context.quick);
+    const variant: Variant = {
+      ...{ name: 'streams', server: { handler: 'stream', interval } },
+      crowd: { kind: 'stream', clients: streams },
     };
-    return sessions(context, plan, async ({ server, crowd, figures, problems }) => {
+    const prepare = async ({ server, crowd }: Subject): Promise<Figures> => {
       const empty = server.memory();
       await crowd.open('stream', streams);
-      await wait(settle * 1000);
-      await betweenMessages(crowd);
+      await wait(settle); // the first messages to all; and the compilers
+      return { memory: (server.memory() - empty) / 1024 / streams };
+    };
+    const measure = async (ready: Ready): Promise<Figures> => {
+      const { server, crowd } = ready.subject(variant.name);
+      server.thaw();
+      // What its timer has missed comes first.
+      await betweenMessages(crowd, true);
       await crowd.reset();
-      const before = server.cpu();
-      const crowdBefore = crowd.cpu();
-      const began = performance.now();
-      await wait(seconds * 1000);
-      await betweenMessages(crowd);
+      const before = { server: server.cpu(), crowd: crowd.cpu(), time: performance.now() };
+      await wait(messages * interval);
+      await betweenMessages(crowd, false);
       const reports = await crowd.report();
-      const took = (performance.now() - began) / 1000;
-      const messages = reports.reduce((sum, report) => sum + report.messages, 0);
+      const took = (performance.now() - before.time) / 1000;
+      const cpu = server.cpu() - before.server;
+      const crowdCpu = crowd.cpu() - before.crowd;
+      server.freeze();
+      const received = reports.reduce((sum, report) => sum + report.messages, 0);
+      if (received === 0) throw new Error('no message has arrived');
       const delays = reports.flatMap((report) => report.delays).sort((a, b) => a[0] - b[0]);
-      const due = (streams * took * 1000) / interval;
-      figures.cpu = ((server.cpu() - before) * 1e6) / messages;
-      figures.messages = messages;
-      figures['crowd itself'] = ((crowd.cpu() - crowdBefore) * 1000) / took;
-      // A round of messages more or less may fall into the time.
-      figures.delivered = Math.min(1, messages / due) * 100;
-      figures.p50 = percentile(delays, 0.5) / 1000;
-      figures.p99 = percentile(delays, 0.99) / 1000;
-      figures.memory = (server.memory() - empty) / 1024 / streams;
-      if (messages === 0) problems.push('no message has arrived');
+      return {
+        cpu: (cpu * 1e6) / received,
+        messages: received,
+        'crowd itself': (crowdCpu * 1000) / took,
+        // A round of messages more or less may fall into the time.
+        delivered: Math.min(1, (received * interval) / (streams * took * 1000)) * 100,
+        p50: percentile(delays, 0.5) / 1000,
+        p99: percentile(delays, 0.99) / 1000,
+      };
+    };
+    return inGroups(context, {
+      ...{ table: 'streams', rounds, group, variants: [variant], prepare, measure },
+      silence: ({ server }) => server.freeze(),
+      seconds: { ready: 1 + streams / 3000, round: 0.3 + (messages * interval) / 1000 },
     });
   },
 };

@@ -1,54 +1,72 @@
 // Scenario 5: whether a request costs more when there are idle connections.
 
+import { warmUp } from '../load/wrk.js';
 import type { Scenario } from '../scenario.js';
-import { fastClients, sessions } from './crowded.js';
+import type { Column } from '../table.js';
+import { type Figures, fastClients, inGroups, type Ready, type Subject, type Variant } from './crowded.js';
 
 /** The tables name all; a quick run leaves out some. */
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
-  quick ? { rounds: 1, seconds: 0.9, left: [1000, 5000] as number[] } : { rounds: 3, seconds: 3, left: [] as number[] };
+  quick
+    ? { rounds: 5, group: 5, seconds: 0.2, measured: [0, 5000] }
+    : { rounds: 6, group: 1, seconds: 0.8, measured: counts };
+
+async function openCrowd({ variant, server, crowd }: Subject): Promise<Figures> {
+  if (variant.crowd !== undefined) await crowd.open(variant.crowd.kind, variant.crowd.clients);
+  await warmUp(server, fastClients);
+  return {};
+}
 
 export const growth: Scenario = {
   name: 'growth',
   title: 'Idle connections beside a load',
   text:
-    `${fastClients} fast clients, beside more and more connections on which nothing happens. The last column is the last figure ` +
-    'divided by the first, within a server.',
+    `${fastClients} fast clients, beside more and more connections on which one request has been answered, and nothing happens any more. For each number there is a server of ` +
+    'its own, and all of a peer are measured one after the other in every round. The last column is the last figure divided by the first.',
   wrk: true,
   settings(quick) {
     const { rounds, seconds } = size(quick);
-    return `${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s`;
+    return `${rounds} rounds of ${seconds} s`;
   },
   tables: [
     {
       name: 'idle',
       title: 'CPU for a request, by the number of idle connections',
       columns: [
-        ...counts.map((count) => ({
-          ...{ key: `cpu ${count}`, title: `${count} idle`, unit: 'µs', digits: 2 },
-          ...{ ratio: true, cost: true, chart: `CPU for a request, ${count} idle connections` },
-        })),
+        ...counts.map(
+          (count): Column => ({
+            ...{ key: `cpu ${count}`, title: `${count} idle`, unit: 'µs', digits: 2 },
+            ...{
+              ratio: true,
+              cost: 'CPU for a request or a message',
+              chart: `CPU for a request, ${count} idle connections`,
+            },
+          }),
+        ),
         { key: 'growth', title: 'growth', digits: 2 },
       ],
     },
   ],
 
   steps(context) {
-    const { rounds, seconds, left } = size(context.quick);
-    const measured = counts.filter((count) => !left.includes(count));
-    const plan = {
-      ...{ table: 'idle', rounds, server: { handler: 'hello' } as const, fast: true },
-      seconds: measured.length * (seconds + 1) + 2.5,
+    const { rounds, group, seconds, measured } = size(context.quick);
+    const variants = measured.map(
+      (clients): Variant => ({
+        ...{ name: String(clients), server: { handler: 'hello' } },
+        ...(clients > 0 && { crowd: { kind: 'kept', clients } }),
+      }),
+    );
+    const measure = async (ready: Ready): Promise<Figures> => {
+      const figures: Figures = {};
+      for (const { name } of variants) figures[`cpu ${name}`] = (await ready.fast(ready.subject(name), seconds)).cpu;
+      const cpuAt = (count: number | undefined) => figures[`cpu ${count}`] ?? Number.NaN;
+      figures.growth = cpuAt(measured.at(-1)) / cpuAt(measured[0]);
+      return figures;
     };
-    return sessions(context, plan, async ({ server, crowd, figures, fast }) => {
-      let open = 0;
-      for (const count of measured) {
-        await crowd.open('idle', count - open);
-        open = count;
-        await server.collect(); // what accepting them has left behind
-        figures[`cpu ${count}`] = (await fast(seconds)).cpu;
-      }
-      figures.growth = (figures[`cpu ${open}`] ?? Number.NaN) / (figures['cpu 0'] ?? Number.NaN);
+    return inGroups(context, {
+      ...{ table: 'idle', rounds, group, variants, prepare: openCrowd, measure },
+      seconds: { ready: 1.5 * measured.length, round: (seconds + 0.05) * measured.length },
     });
   },
 };

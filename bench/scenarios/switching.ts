@@ -1,14 +1,57 @@
 // Scenario 7: what it costs to wait for the next piece, in four ways of writing.
 
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { folder } from '../paths.js';
 import { node } from '../peers.js';
-import { output, serverCore } from '../processes.js';
-import { range, type Scenario } from '../scenario.js';
+import { end, serverCore, start } from '../processes.js';
+import { range, type Scenario, type Step } from '../scenario.js';
+import type { Order, Parked, Took } from '../switching/protocol.js';
 import { ways } from '../switching/ways.js';
 
-const size = (quick: boolean) =>
-  quick ? { rounds: 2, readers: 10_000, heads: 10 } : { rounds: 5, readers: 10_000, heads: 50 };
+const readers = 10_000;
+const size = (quick: boolean) => (quick ? { rounds: 8, heads: 4 } : { rounds: 20, heads: 20 });
+
+/** A process that stands ready, its readers parked. */
+class Subject {
+  readonly #child: ChildProcess;
+
+  constructor(way: string) {
+    const program = join(folder, 'build', 'switching', 'main.js');
+    this.#child = start([node, '--expose-gc', program, way, String(readers)], {
+      core: serverCore,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+  }
+
+  parked(): Promise<Parked> {
+    return this.#message<Parked>();
+  }
+
+  measure(order: Order): Promise<Took> {
+    this.#child.send(order);
+    return this.#message<Took>();
+  }
+
+  leave(): Promise<void> {
+    return end(this.#child);
+  }
+
+  async #message<T>(): Promise<T> {
+    const over = new AbortController();
+    const { signal } = over;
+    try {
+      const gone = once(this.#child, 'exit', { signal }).then(([code]) => {
+        throw new Error(`it ended with ${code}`);
+      });
+      const [message] = await Promise.race([once(this.#child, 'message', { signal }), gone]);
+      return message as T;
+    } finally {
+      over.abort();
+    }
+  }
+}
 
 export const switching: Scenario = {
   name: 'switching',
@@ -19,7 +62,7 @@ export const switching: Scenario = {
     'waiting for the next. The memory is what a reader holds in the middle of a head.',
   wrk: false,
   settings(quick) {
-    const { rounds, readers, heads } = size(quick);
+    const { rounds, heads } = size(quick);
     return `${rounds} rounds, ${readers} readers, ${heads} heads each`;
   },
   tables: [
@@ -29,26 +72,52 @@ export const switching: Scenario = {
       rows: ways.map(({ name, title }) => ({ name, title })),
       baseline: 'state-machine',
       columns: [
-        { key: 'time', title: 'a switch', unit: 'ns', digits: 0, ratio: true, chart: true, cost: true },
+        { key: 'time', title: 'a switch', unit: 'ns', digits: 0, ratio: true, chart: true, cost: 'time for a switch' },
         { key: 'bytes', title: 'a parked reader', unit: 'bytes', digits: 0, chart: true },
       ],
     },
   ],
 
   steps({ quick, record }) {
-    const { rounds, readers, heads } = size(quick);
-    return range(rounds).flatMap((round) =>
-      ways.map(({ name, title }) => ({
-        label: `round ${round} of ${rounds}: ${title}`,
-        seconds: 0.5 + heads / 20,
-        ...{ table: 'readers', round, peer: name },
+    const { rounds, heads } = size(quick);
+    const subjects = new Map<string, Subject>();
+    const getReady = async (name: string): Promise<void> => {
+      const subject = new Subject(name);
+      subjects.set(name, subject);
+      record({ table: 'readers', round: 1, peer: name, figures: { ...(await subject.parked()) }, problems: [] });
+    };
+    return [
+      ...ways.map(
+        ({ name, title }): Step => ({
+          label: `getting ready: ${title}`,
+          seconds: 0.6,
+          ...{ table: 'readers', round: 1, peer: name },
+          run: () => getReady(name),
+        }),
+      ),
+      ...range(rounds).flatMap((round) =>
+        ways.map(
+          ({ name, title }): Step => ({
+            label: `round ${round} of ${rounds}: ${title}`,
+            seconds: heads / 50,
+            ...{ table: 'readers', round, peer: name },
+            async run() {
+              const subject = subjects.get(name);
+              if (subject === undefined) return;
+              const figures = { ...(await subject.measure({ heads })) };
+              record({ table: 'readers', round, peer: name, figures, problems: [] });
+            },
+          }),
+        ),
+      ),
+      {
+        label: 'letting go',
+        seconds: 0.1,
+        ...{ table: 'readers', round: rounds, peer: '' },
         async run() {
-          const program = join(folder, 'build', 'switching', 'main.js');
-          const command = [node, '--expose-gc', program, name, String(readers), String(heads)];
-          const figures = JSON.parse(await output(command, { core: serverCore })) as Record<string, number>;
-          record({ table: 'readers', round, peer: name, figures, problems: [] });
+          await Promise.all([...subjects.values()].map((subject) => subject.leave()));
         },
-      })),
-    );
+      },
+    ];
   },
 };

@@ -1,11 +1,14 @@
-// Measures one way in a process of its own: how long a reader takes for each piece, and what a parked reader holds.
+// Measures one way in a process of its own: what a parked reader holds, and how long a reader takes for each piece. It does a part
+// of the work whenever the bench asks for it, over the channel that Node gives a child process: so the ways take turns, and what
+// else the machine does tells on all of them.
 //
-//   node --expose-gc switching/main.js <way> <readers> <heads>
+//   node --expose-gc switching/main.js <way> <readers>
 
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Order, Parked, Took } from './protocol.js';
 import { ways } from './ways.js';
 
-const [name, readers = '10000', heads = '20'] = process.argv.slice(2);
+const [name, readers] = process.argv.slice(2);
 const way = ways.find((candidate) => candidate.name === name);
 if (way === undefined)
   throw new Error(`unknown way ${name}; expected one of ${ways.map((each) => each.name).join(', ')}`);
@@ -16,7 +19,7 @@ const pieceBytes = Math.ceil(head.length / pieceCount);
 const pieces = Array.from({ length: pieceCount }, (_, i) => head.subarray(i * pieceBytes, (i + 1) * pieceBytes));
 
 /** Heads that are read before it counts, so that everything is compiled. */
-const warmUp = 5;
+const warmUp = 10;
 
 let read = 0;
 const done = (length: number): void => {
@@ -40,13 +43,21 @@ await feed(first);
 // Parked in the middle of a head: where slow clients stand.
 const bytes = ((await heap()) - before) / count;
 
+async function feedHeads(heads: number): Promise<void> {
+  for (let i = 0; i < heads; i++) for (const piece of pieces) await feed(piece);
+}
+
 for (const piece of rest) await feed(piece);
-for (let i = 0; i < warmUp; i++) for (const piece of pieces) await feed(piece);
-read = 0;
-const began = process.hrtime.bigint();
-for (let i = 0; i < Number(heads); i++) for (const piece of pieces) await feed(piece);
-const took = Number(process.hrtime.bigint() - began);
-const due = count * Number(heads);
-if (read !== due) throw new Error(`${read} heads were read instead of ${due}`);
-console.log(JSON.stringify({ time: took / (due * pieceCount), bytes }));
-process.exit();
+await feedHeads(warmUp);
+
+process.on('message', async ({ heads }: Order) => {
+  read = 0;
+  const began = process.hrtime.bigint();
+  await feedHeads(heads);
+  const took = Number(process.hrtime.bigint() - began);
+  const due = count * heads;
+  if (read !== due) throw new Error(`${read} heads were read instead of ${due}`);
+  process.send?.({ time: took / (due * pieceCount) } satisfies Took);
+});
+process.on('disconnect', () => process.exit());
+process.send?.({ bytes } satisfies Parked);

@@ -12,7 +12,17 @@ import type { Table } from '../table.js';
 const table: Table = {
   name: 't',
   title: 'CPU',
-  columns: [{ key: 'cpu', title: 'CPU', unit: 'µs', digits: 1, ratio: true, chart: true, cost: true }],
+  columns: [
+    {
+      key: 'cpu',
+      title: 'CPU',
+      unit: 'µs',
+      digits: 1,
+      ratio: true,
+      chart: true,
+      cost: 'CPU for a request or a message',
+    },
+  ],
 };
 const scenario: Scenario = {
   ...{ name: 's', title: 'A <scenario>', text: 'It is measured.', wrk: false, tables: [table] },
@@ -63,8 +73,24 @@ test('a chart is an SVG in which text is escaped', () => {
 });
 
 test('two runs agree on ratios within 15 %', () => {
-  assert.match(compareRatios(results(20), results(22), [scenario]).join('\n'), /1 of 1 ratios/);
-  assert.match(compareRatios(results(20), results(24), [scenario]).join('\n'), /0 of 1 ratios.*\n.*\+20 %/);
+  assert.match(compareRatios(results(20), results(22), [scenario]).join('\n'), /1 of 1 ratios of CPU/);
+  assert.match(compareRatios(results(20), results(24), [scenario]).join('\n'), /0 of 1 ratios of CPU.*\n.*\+20 %/);
+});
+
+test('ratios of CPU are counted apart from the others', () => {
+  const switches: Table = {
+    ...table,
+    columns: table.columns.map((column) => ({ ...column, cost: 'time for a switch' })),
+  };
+  const other: Scenario = { ...scenario, tables: [table, switches] };
+  const text = compareRatios(results(20), results(24), [other]).join('\n');
+  assert.match(text, /0 of 1 ratios of CPU for a request or a message/);
+  assert.match(text, /0 of 1 ratios of time for a switch/);
+});
+
+test('a column that was not measured is left out', () => {
+  const columns = [...table.columns, { key: 'p99', title: 'p99', digits: 0 }];
+  assert.doesNotMatch(renderTable({ ...table, columns }, peers, results(20).samples), /p99/);
 });
 
 test('what is not known on the command line is refused', () => {

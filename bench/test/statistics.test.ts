@@ -24,6 +24,12 @@ test('a ratio needs both samples of its round', () => {
   assert.equal(ratioOf(samples, 'a', 'floor', 'cpu'), undefined);
 });
 
+test('a ratio is taken to that sample of its round which has the figure', () => {
+  const memory: Sample = { ...sample('floor', 1, 0), figures: { memory: 5 } };
+  const samples = [memory, sample('floor', 1, 10), sample('a', 1, 20)];
+  assert.equal(ratioOf(samples, 'a', 'floor', 'cpu')?.median, 2);
+});
+
 test('samples with problems count nowhere', () => {
   const samples = [sample('a', 1, 20), sample('a', 2, 99, ['500'])];
   assert.equal(figureOf(samples, 'a', 'cpu')?.median, 20);
