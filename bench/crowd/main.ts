@@ -35,6 +35,7 @@ function* client({ kind, port, localAddress }: Opening, done: () => void): Task<
       const connection: Connection = yield* connect({ port, hostname: '127.0.0.1', localAddress });
       yield* clients[kind](connection, here, beat, tally);
       if (kind !== 'drip') throw new Error('the server ended the connection');
+      connection.reset(); // else it is there until the thread is over
       sentAway++;
     }
   } catch (error) {

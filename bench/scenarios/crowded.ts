@@ -2,8 +2,8 @@
 // one that is being measured. Rounds of short windows go from one to the next: the machine is another one from second to second,
 // so what is compared must be close together in time, and often.
 //
-// Peers have timeouts for slow clients, 60 s and more. So not all peers are there at the same time, but a few, a group, and
-// the floor with each group, which ratios are taken to: rounds are counted on from group to group.
+// Most peers have a timeout of 60 s for slow clients. So not all peers are there at the same time, but a few, a group, and the
+// floor with each group, which ratios are taken to: rounds are counted on from group to group.
 
 import type { Kind } from '../crowd/protocol.js';
 import { Crowd } from '../load/crowd.js';
