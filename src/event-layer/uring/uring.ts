@@ -14,8 +14,10 @@
 import type { ListenerId, Slot } from '../event-layer.js';
 import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
 import { dropped, ended, extended, LinuxLayer, type Listening, open, paused } from '../linux/linux-layer.js';
+import { map, type Region, unmap } from '../linux/memory.js';
 import { lingerNot, makeBlocking, peerName, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOL_SOCKET } from '../linux/sockets.js';
 import { Buffers, bufferGroup } from './buffers.js';
+import { Files } from './files.js';
 import { Ring } from './ring.js';
 
 // Operations; io_uring_enter(2).
@@ -25,13 +27,20 @@ const OP_ASYNC_CANCEL = 14;
 const OP_CLOSE = 19;
 const OP_SEND = 26;
 const OP_RECV = 27;
+const OP_SHUTDOWN = 34;
+const OP_URING_CMD = 46;
+const OP_FIXED_FD_INSTALL = 54;
 
+const IOSQE_FIXED_FILE = 1;
 const IOSQE_BUFFER_SELECT = 1 << 5;
 const IOSQE_CQE_SKIP_SUCCESS = 1 << 6;
 // The upper half of an entry's first word.
 const ACCEPT_MULTISHOT = 1 << 16;
 const RECV_MULTISHOT = 2 << 16;
 const CANCEL_ALL_OF_FD = 3;
+const CANCEL_FD_FIXED = 8;
+const FILE_INDEX_ALLOC = -1;
+const SOCKET_URING_OP_SETSOCKOPT = 3;
 const CQE_F_BUFFER = 1;
 const CQE_F_MORE = 2;
 /** Not to wait; but what can be sent is sent to the end, or the completion says how much. */
@@ -49,6 +58,7 @@ const sending = 3;
 const writable = 4;
 const hangUp = 5;
 const host = 6;
+const installing = 7;
 const kindBits = 3;
 const kindMask = 7;
 
@@ -61,6 +71,8 @@ const hangUpArmed = 8;
 const probing = 16;
 /** Stands in `#resting`. */
 const toWatch = 32;
+/** Its descriptor is one of the ring's own. */
+const direct = 64;
 
 const bufferCount = 1024;
 const bufferSize = 4096;
@@ -73,6 +85,11 @@ export class UringLayer extends LinuxLayer {
   readonly name = 'uring';
   readonly #ring: Ring;
   readonly #buffers: Buffers;
+  readonly #files: Files;
+  /** Where the kernel reads that closing is to send RST. */
+  readonly #linger: Region;
+  /** What the last `installing` has brought. */
+  #installed = -1;
   #operations = new Uint8Array(64);
   /** Operations that have a last completion to come. */
   #inFlight = 0;
@@ -81,7 +98,7 @@ export class UringLayer extends LinuxLayer {
   #eventfd = -1;
   /** Slots that are not read from now: it is to be watched whether they hang up. */
   #resting: Slot[] = [];
-  /** Listeners whose accept is in flight, and how often it has been armed. */
+  /** Listeners whose accept is in flight, and the high half of its user data: odd if it accepts into the ring's table. */
   readonly #acceptArmed = new Map<ListenerId, number>();
   #accepts = 0;
   /** Told when the accept of a listener that is closed is over. */
@@ -92,6 +109,9 @@ export class UringLayer extends LinuxLayer {
     super();
     this.#ring = new Ring(this.libc, (low, high, result) => this.#look(low, high, result));
     this.#buffers = new Buffers(this.libc, this.#ring, bufferCount, bufferSize);
+    this.#files = new Files(this.libc, this.#ring);
+    this.#linger = map(this.libc, 4096);
+    this.#linger.bytes.set(lingerNot);
   }
 
   /** The ring's own descriptor is not woken by completions that wait for the ring to be entered; an eventfd is. */
@@ -118,6 +138,9 @@ export class UringLayer extends LinuxLayer {
     switch (low & kindMask) {
       case sending:
         this.sentShort(low >>> kindBits, result);
+        return true;
+      case installing:
+        this.#installed = result;
         return true;
       case host:
         this.#hostArmed = false;
@@ -192,14 +215,19 @@ export class UringLayer extends LinuxLayer {
 
   #accepted(id: ListenerId, serial: number, result: number, flags: number): void {
     const listening = this.listeners.get(id);
+    const isDirect = (serial & 1) === 1;
     const isOver = (flags & CQE_F_MORE) === 0;
     if (isOver && this.#acceptArmed.get(id) === serial) this.#acceptArmed.delete(id);
     if (listening === undefined) {
-      if (result >= 0) this.#close(result);
+      if (result >= 0) this.#close(result, isDirect);
       return;
     }
     if (result >= 0) {
       const slot = this.allotAccepted(result, listening);
+      if (isDirect) {
+        this.#operations[slot] = direct;
+        if (++this.#files.open === this.#files.limit) this.pauseAccepting(listening); // goes on with ordinary descriptors
+      }
       this.updateReading(slot);
       this.sink.accepted(slot, id);
     } else if (result !== -ECANCELED && result !== -ECONNABORTED && result !== -EINTR && result !== -EAGAIN) {
@@ -212,11 +240,14 @@ export class UringLayer extends LinuxLayer {
 
   protected startAccepting({ descriptor, id }: Listening): void {
     if (this.#acceptArmed.has(id)) return;
-    const serial = ++this.#accepts;
+    const isDirect = this.#files.hasRoom;
+    const serial = 2 * ++this.#accepts + (isDirect ? 1 : 0);
     this.#acceptArmed.set(id, serial);
     const at = this.#ring.take(OP_ACCEPT, 0, descriptor, accepting | (id << kindBits), serial);
-    this.#ring.entries[at] |= ACCEPT_MULTISHOT;
-    this.#ring.entries[at + 7] = SOCK_CLOEXEC;
+    const { entries } = this.#ring;
+    entries[at] |= ACCEPT_MULTISHOT;
+    if (isDirect) entries[at + 11] = FILE_INDEX_ALLOC;
+    else entries[at + 7] = SOCK_CLOEXEC;
     this.#inFlight++;
   }
 
@@ -228,7 +259,7 @@ export class UringLayer extends LinuxLayer {
   protected async stopListening(listening: Listening): Promise<void> {
     const { id, descriptor } = listening;
     this.pauseAccepting(listening);
-    this.#close(descriptor);
+    this.#close(descriptor, false);
     this.#ring.enter(0);
     if (!this.#acceptArmed.has(id)) return;
     await new Promise<void>((resolve) => this.#stopped.set(id, resolve));
@@ -250,7 +281,8 @@ export class UringLayer extends LinuxLayer {
     if (isWanted === ((operations & receiveArmed) !== 0)) return;
     if (isWanted) {
       const low = receiving | (slot << kindBits);
-      const at = this.#ring.take(OP_RECV, IOSQE_BUFFER_SELECT, this.descriptors[slot], low, this.generations[slot]);
+      const how = IOSQE_BUFFER_SELECT | this.#fixed(slot);
+      const at = this.#ring.take(OP_RECV, how, this.descriptors[slot], low, this.generations[slot]);
       this.#ring.entries[at] |= RECV_MULTISHOT;
       this.#ring.entries[at + 10] = bufferGroup;
       this.#operations[slot] |= receiveArmed;
@@ -270,7 +302,7 @@ export class UringLayer extends LinuxLayer {
 
   #poll(slot: Slot, events: number, kind: number): number {
     const low = kind | (slot << kindBits);
-    const at = this.#ring.take(OP_POLL_ADD, 0, this.descriptors[slot], low, this.generations[slot]);
+    const at = this.#ring.take(OP_POLL_ADD, this.#fixed(slot), this.descriptors[slot], low, this.generations[slot]);
     this.#ring.entries[at + 7] = events;
     this.#inFlight++;
     return at;
@@ -291,7 +323,8 @@ export class UringLayer extends LinuxLayer {
 
   protected send(slot: Slot, address: number, bytes: number): void {
     const low = sending | (slot << kindBits);
-    const at = this.#ring.take(OP_SEND, IOSQE_CQE_SKIP_SUCCESS, this.descriptors[slot], low, this.generations[slot]);
+    const how = IOSQE_CQE_SKIP_SUCCESS | this.#fixed(slot);
+    const at = this.#ring.take(OP_SEND, how, this.descriptors[slot], low, this.generations[slot]);
     const { entries } = this.#ring;
     entries[at + 4] = address | 0;
     entries[at + 5] = (address / 0x100000000) | 0;
@@ -320,23 +353,71 @@ export class UringLayer extends LinuxLayer {
   }
 
   protected shutDown(slot: Slot): void {
-    this.libc.shutdown(this.descriptors[slot], SHUT_WR);
+    if ((this.#operations[slot] & direct) === 0) {
+      this.libc.shutdown(this.descriptors[slot], SHUT_WR);
+      return;
+    }
+    // The ring's own way to shut down goes by a thread of the kernel's: it is for when there is no descriptor to be had.
+    const descriptor = this.#install(slot);
+    if (descriptor < 0) {
+      const at = this.#ring.take(OP_SHUTDOWN, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, this.descriptors[slot], 0, 0);
+      this.#ring.entries[at + 6] = SHUT_WR;
+      return;
+    }
+    this.libc.shutdown(descriptor, SHUT_WR);
+    this.libc.close(descriptor);
   }
 
   protected release(slot: Slot, reset: boolean): void {
     const descriptor = this.descriptors[slot];
     const operations = this.#operations[slot];
+    const isDirect = (operations & direct) !== 0;
     this.#operations[slot] = 0;
-    if (reset) this.libc.setsockopt(descriptor, SOL_SOCKET, SO_LINGER, lingerNot, lingerNot.length);
+    if (reset && isDirect) this.#lingerNot(descriptor);
+    else if (reset) this.libc.setsockopt(descriptor, SOL_SOCKET, SO_LINGER, lingerNot, lingerNot.length);
     if ((operations & (receiveArmed | writableArmed | hangUpArmed)) !== 0) {
       const at = this.#ring.take(OP_ASYNC_CANCEL, IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
-      this.#ring.entries[at + 7] = CANCEL_ALL_OF_FD;
+      this.#ring.entries[at + 7] = CANCEL_ALL_OF_FD | (isDirect ? CANCEL_FD_FIXED : 0);
     }
-    this.#close(descriptor);
+    this.#close(descriptor, isDirect);
+    if (!isDirect) return;
+    this.#files.open--;
+    // They are armed anew when they have ended, and into the table then.
+    if (this.#files.hasEmptied) for (const listening of this.listeners.values()) this.pauseAccepting(listening);
   }
 
   protected peerOf(slot: Slot): string {
-    return peerName(this.libc, this.descriptors[slot]);
+    if ((this.#operations[slot] & direct) === 0) return peerName(this.libc, this.descriptors[slot]);
+    const descriptor = this.#install(slot);
+    if (descriptor < 0) return '';
+    const name = peerName(this.libc, descriptor);
+    this.libc.close(descriptor);
+    return name;
+  }
+
+  #fixed(slot: Slot): number {
+    return (this.#operations[slot] & direct) !== 0 ? IOSQE_FIXED_FILE : 0;
+  }
+
+  /** Makes an ordinary descriptor of one of the ring's, for what only those are good for. @returns it, or a negative error number */
+  #install(slot: Slot): number {
+    this.#ring.take(OP_FIXED_FD_INSTALL, IOSQE_FIXED_FILE, this.descriptors[slot], installing, 0);
+    this.#installed = -1;
+    this.#ring.enter(0);
+    return this.#installed;
+  }
+
+  /** Sets SO_LINGER, as `setsockopt` does for ordinary descriptors. */
+  #lingerNot(descriptor: number): void {
+    const at = this.#ring.take(OP_URING_CMD, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
+    const { entries } = this.#ring;
+    const { address } = this.#linger;
+    entries[at + 2] = SOCKET_URING_OP_SETSOCKOPT;
+    entries[at + 4] = SOL_SOCKET;
+    entries[at + 5] = SO_LINGER;
+    entries[at + 11] = lingerNot.length;
+    entries[at + 12] = address | 0;
+    entries[at + 13] = (address / 0x100000000) | 0;
   }
 
   protected destroy(): void {
@@ -347,11 +428,13 @@ export class UringLayer extends LinuxLayer {
       ring.enter(10);
       while (ring.next()) {
         if ((ring.flags & CQE_F_MORE) === 0) this.#inFlight--;
-        if ((ring.low & kindMask) === accepting && ring.result >= 0) this.libc.close(ring.result);
+        if ((ring.low & kindMask) === accepting && ring.result >= 0 && (ring.high & 1) === 0)
+          this.libc.close(ring.result);
       }
     }
     ring.close();
     if (this.#inFlight === 0) this.#buffers.close();
+    unmap(this.libc, this.#linger);
     if (this.#eventfd !== -1) this.libc.close(this.#eventfd);
   }
 
@@ -373,7 +456,8 @@ export class UringLayer extends LinuxLayer {
     this.#ring.entries[at + 5] = high;
   }
 
-  #close(descriptor: number): void {
-    this.#ring.take(OP_CLOSE, IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
+  #close(descriptor: number, isDirect: boolean): void {
+    const at = this.#ring.take(OP_CLOSE, IOSQE_CQE_SKIP_SUCCESS, isDirect ? 0 : descriptor, 0, 0);
+    if (isDirect) this.#ring.entries[at + 11] = descriptor + 1;
   }
 }
