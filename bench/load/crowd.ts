@@ -13,11 +13,13 @@ import type { Server } from './server.js';
 const clientsPerProcess = 15_000;
 
 /**
- * So many clients share an address on loopback: a port belongs to one connection of an address, and there are 28,000. Each
- * crowd goes on where the one before has stopped, since what that has closed lingers.
+ * So many clients share an address on loopback: a port belongs to one connection of an address, there are 28,000 of them, and they
+ * linger for a minute after use. So each crowd goes on where the one before has stopped, each run begins somewhere else, and
+ * 127.0.0.1 is left to wrk.
  */
 const clientsPerAddress = 3000;
-let lastAddress = -1;
+const addresses = 250 * 250;
+let lastAddress = (process.pid * 250) % addresses;
 
 /** How long opening may take, in milliseconds for each client, and at least. */
 const patience = { perClient: 4, least: 20_000 };
@@ -93,10 +95,10 @@ export class Crowd {
   }
 }
 
-/** The next address on loopback: 127.0.0.1, 127.0.0.2, … */
+/** The next address on loopback: 127.1.0.1, 127.1.0.2, … */
 function nextAddress(): string {
-  lastAddress = (lastAddress + 1) % (250 * 250);
-  return `127.0.${Math.floor(lastAddress / 250)}.${1 + (lastAddress % 250)}`;
+  lastAddress = (lastAddress + 1) % addresses;
+  return `127.1.${Math.floor(lastAddress / 250)}.${1 + (lastAddress % 250)}`;
 }
 
 function startProcess(): ChildProcess {
