@@ -164,10 +164,15 @@ export class Exchange implements RequestSource {
   }
 }
 
+/** What `toString('latin1')` of a Buffer calls in Node, and in some others; it has been there from the first, and is in no types. */
+interface Sliceable {
+  latin1Slice(from: number, to: number): string;
+}
+
 /** Bytes as the string in which each is one character (the "isomorphic decoding" of fields in the fetch standard). */
 function latin1(bytes: Uint8Array, from: number, to: number): string {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  return buffer.toString('latin1', from, to);
+  return 'latin1Slice' in buffer ? (buffer as Sliceable).latin1Slice(from, to) : buffer.toString('latin1', from, to);
 }
 
 /** Without the optional white space around a field value (RFC 9110 §5.5). */

@@ -392,14 +392,28 @@ function bareCr(): Refusal {
 const knownHosts = new Set<string>();
 const knownHostsLimit = 256;
 
+/** The last host that was found well-formed, as bytes: most often the next request has the same. */
+let lastHost = new Uint8Array(0);
+
+function isLastHost(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from !== lastHost.length) return false;
+  for (let i = 0; i < lastHost.length; i++) if (bytes[from + i] !== lastHost[i]) return false;
+  return true;
+}
+
 /** Refuses what is no host and port (RFC 9110 §7.2, RFC 3986 §3.2): the URL of the request is made of it. An empty one is allowed. */
 function checkAuthority(bytes: Uint8Array, from: number, to: number): void {
+  if (isLastHost(bytes, from, to)) return;
   let host = '';
   for (let at = from; at < to; at++) {
     if ((classes[bytes[at]] & HOST) === 0) throw badHost();
     host += String.fromCharCode(bytes[at]);
   }
-  if (host === '' || knownHosts.has(host)) return;
+  if (host !== '' && !knownHosts.has(host)) checkHost(host);
+  lastHost = Uint8Array.from(bytes.subarray(from, to));
+}
+
+function checkHost(host: string): void {
   if (!/^(\[[0-9a-fA-F:.]+\]|[^[\]:]+)(:[0-9]*)?$/.test(host) || !URL.canParse(`http://${host}/`)) throw badHost();
   if (knownHosts.size >= knownHostsLimit) knownHosts.clear();
   knownHosts.add(host);

@@ -74,12 +74,54 @@ export function declaredLength(out: Outgoing, length: number | undefined): numbe
   return Number(declared);
 }
 
+/** The last head that was made, and what it was made of: a server's responses are much alike. */
+const last = {
+  status: 0,
+  statusText: '',
+  fields: [] as readonly string[],
+  length: -1,
+  date: '',
+  framing: -1,
+  head: '',
+};
+
 /**
  * The head as Latin-1: status line, the handler's fields, and those that are the server's to say: Date, Connection,
  * Content-Length or Transfer-Encoding. Of these the handler's are taken only where they say the same; `connection: close` is obeyed.
  * @param length bytes of the content, if known
  */
 export function responseHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): string {
+  const { status, statusText, fields } = out;
+  const bits = framingBits(out, framing);
+  if (length === last.length && status === last.status && date === last.date && bits === last.framing) {
+    if (statusText === last.statusText && areSame(fields, last.fields)) return last.head;
+  }
+  const wasKept = framing.keepAlive;
+  const head = makeHead(out, framing, date, length);
+  // One that has changed the framing is made anew each time.
+  if (length !== undefined && framing.keepAlive === wasKept)
+    Object.assign(last, { status, statusText, fields: fields.slice(), length, date, framing: bits, head });
+  return head;
+}
+
+/** All that a head depends on besides status, fields, date and length. */
+function framingBits(out: Outgoing, { headOnly, chunked, keepAlive, sayKeepAlive }: Framing): number {
+  return (
+    (headOnly ? 1 : 0) |
+    (chunked ? 2 : 0) |
+    (keepAlive ? 4 : 0) |
+    (sayKeepAlive ? 8 : 0) |
+    (out.content === null ? 16 : 0)
+  );
+}
+
+function areSame(fields: readonly string[], others: readonly string[]): boolean {
+  if (fields.length !== others.length) return false;
+  for (let i = 0; i < fields.length; i++) if (fields[i] !== others[i]) return false;
+  return true;
+}
+
+function makeHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): string {
   const { status, fields } = out;
   const phrase = out.statusText === '' ? (reasonPhrases[status] ?? '') : out.statusText;
   if (!isAll(phrase, VALUE))

@@ -34,7 +34,7 @@ import { internetName, isPath, type SocketName, unixName } from './addresses.js'
 import { type Guest, type HostLoop, hostLoop } from './host-loop.js';
 import { describeErrno, EAGAIN, EINPROGRESS, type Libc, loadLibraries } from './libc.js';
 import { map, type Region, unmap } from './memory.js';
-import { boundAddress, makeListener, makeSocket, pendingError } from './sockets.js';
+import { bindSource, boundAddress, makeListener, makeSocket, pendingError } from './sockets.js';
 
 // What is known of a slot, as bits of `flags`.
 /** It is connected. */
@@ -74,6 +74,7 @@ export interface Listening {
   readonly id: ListenerId;
   readonly descriptor: number;
   readonly address: Address;
+  readonly backlog: number;
   /** Accepting goes on, or would but for `resting`. */
   open: boolean;
   /** Accepting has failed, and waits for a connection to close, or for time to pass. */
@@ -152,7 +153,11 @@ export abstract class LinuxLayer implements EventLayer, Guest {
 
   // What the layers do each in their way.
 
-  /** Begins to accept on a listener, or goes on after `pauseAccepting`. */
+  /** A listener is there: begins to accept. */
+  protected beginListening(listening: Listening): void {
+    this.startAccepting(listening);
+  }
+  /** Accepts on a listener, or goes on after `pauseAccepting`. */
   protected abstract startAccepting(listening: Listening): void;
   /** Nothing more is to be accepted for now. */
   protected abstract pauseAccepting(listening: Listening): void;
@@ -220,13 +225,13 @@ export abstract class LinuxLayer implements EventLayer, Guest {
       const got = boundAddress(this.libc, descriptor, address);
       const id = ++this.#lastListener;
       const rest = { open: true, resting: false, failedAt: -Infinity, timer: undefined };
-      listening = { id, descriptor, address: got, ...rest };
+      listening = { id, descriptor, address: got, backlog, ...rest };
     } catch (error) {
       const { code, message } = asSystemError(error);
       throw cannotListen(address, code, message, error);
     }
     this.listeners.set(listening.id, listening);
-    this.startAccepting(listening);
+    this.beginListening(listening);
     this.requestTurn();
     return { listener: listening.id, address: listening.address };
   }
@@ -400,6 +405,11 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     this.#updateHold();
     this.#closedIfNothingLeft();
     return host;
+  }
+
+  /** `close` has been called: whoever comes now is turned away. */
+  protected get isClosing(): boolean {
+    return this.#closing !== undefined;
   }
 
   get #isTelling(): boolean {
@@ -710,8 +720,9 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     const own = internetName(source, 0);
     if (own.family !== name.family)
       throw new ConnectionError('ERR_ADDRESS', `the source address is ${source}, of another family than the target`);
-    if (this.libc.bind(descriptor, own.bytes, own.bytes.length) < 0) {
-      const { code, meaning } = describeErrno(this.libc.errno());
+    const errno = bindSource(this.libc, descriptor, own);
+    if (errno !== 0) {
+      const { code, meaning } = describeErrno(errno);
       throw new ConnectionError(code, `the source address ${source}: ${meaning}`);
     }
   }
@@ -815,7 +826,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
   }
 
   /** What it holds at this moment: for tests that look for leaks. */
-  protected get counts(): { connections: number; slots: number; outboxes: number; listeners: number } {
+  get counts(): Record<string, number> {
     return {
       connections: this.#connections,
       slots: this.#rows - this.#freeSlots.length,

@@ -14,6 +14,8 @@ const SO_ERROR = 4;
 const SO_REUSEPORT = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
+const IPPROTO_IP = 0;
+const IP_BIND_ADDRESS_NO_PORT = 24;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 export const SHUT_WR = 1;
@@ -34,6 +36,16 @@ export function makeSocket(libc: Libc, family: number): number {
   const fd = check(libc, 'socket', libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (family !== AF_UNIX) libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, on, on.length);
   return fd;
+}
+
+/**
+ * Binds a socket that is to connect to an address of this machine. The kernel chooses the port when it connects, by both ends
+ * (IP_BIND_ADDRESS_NO_PORT, ip(7)): so many connections may share a port that go to different places.
+ * @returns 0, or the number of an error
+ */
+export function bindSource(libc: Libc, fd: number, name: SocketName): number {
+  libc.setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, on, on.length);
+  return libc.bind(fd, name.bytes, name.bytes.length) < 0 ? libc.errno() : 0;
 }
 
 /** A socket that listens; what it accepts inherits TCP_NODELAY. @throws {ConnectionError} `EADDRINUSE`, `EACCES`, … */

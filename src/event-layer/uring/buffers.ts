@@ -18,6 +18,8 @@ export class Buffers {
   readonly bytes: Buffer;
   readonly size: number;
   readonly count: number;
+  /** Buffers that are not the kernel's. */
+  taken: number;
   readonly #libc: Libc;
   readonly #memory: Region;
   readonly #ringMemory: Region;
@@ -29,6 +31,7 @@ export class Buffers {
   constructor(libc: Libc, ring: Ring, count: number, size: number) {
     this.#libc = libc;
     this.count = count;
+    this.taken = count;
     this.size = size;
     this.#memory = map(libc, count * size);
     this.#ringMemory = map(libc, Math.max(count * 16, 4096));
@@ -48,6 +51,7 @@ export class Buffers {
 
   /** Gives a buffer back, as far as we are concerned; the kernel sees it after `publish`. */
   give(id: number): void {
+    this.taken--;
     const at = (this.#tail & (this.count - 1)) * entryWords;
     const address = this.#memory.address + id * this.size;
     this.#words[at] = address | 0;

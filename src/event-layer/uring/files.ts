@@ -13,35 +13,46 @@ const RLIMIT_NOFILE = 7;
 const OP_FIXED_FD_INSTALL = 54;
 const OP_SUPPORTED = 1;
 
-const largestTable = 65_536;
-/** The kernel drops what it accepts when the table is full; so accepting into it ends as far before that as a burst may go. */
-const margin = 1024;
-
 export class Files {
   /** Connections in the table. */
   open = 0;
-  /** From this many on, connections are accepted as ordinary descriptors. */
-  readonly limit: number;
+  readonly #size: number;
+  /**
+   * Connections that may come in one burst, before accepting into the table can be stopped: the kernel drops those for which it
+   * finds no room.
+   */
+  #burst = 0;
 
-  constructor(libc: Libc, ring: Ring) {
-    this.limit = isSupported(ring) ? Math.max(register(libc, ring) - margin, 0) : 0;
+  /** @param most the size of the table, at most; 0 is to do without */
+  constructor(libc: Libc, ring: Ring, most: number) {
+    this.#size = most > 0 && isSupported(ring) ? register(libc, ring, most) : 0;
+  }
+
+  /** A listener has come, or, by a negative number, has gone, with so many connections that the kernel may hold for it. */
+  expect(backlog: number): void {
+    this.#burst += backlog;
+  }
+
+  /** From this many connections on, they are accepted as ordinary descriptors. */
+  get limit(): number {
+    return Math.max(this.#size - this.#burst, 0);
   }
 
   get hasRoom(): boolean {
     return this.open < this.limit;
   }
 
-  /** Few enough are left for accepting into the table to begin again. */
+  /** So many have gone that accepting into the table is worth while again. */
   get hasEmptied(): boolean {
-    return this.open === Math.max(this.limit - margin, 0);
+    return this.open === Math.floor((this.limit * 3) / 4);
   }
 }
 
-/** Makes the table, as large as the process's own may be. @returns its size; 0 if there is none */
-function register(libc: Libc, ring: Ring): number {
+/** Makes the table, no larger than the process's own may be. @returns its size; 0 if there is none */
+function register(libc: Libc, ring: Ring, most: number): number {
   const limits = new BigUint64Array(2);
   if (libc.getrlimit(RLIMIT_NOFILE, new Uint8Array(limits.buffer)) < 0) return 0;
-  const size = limits[0] > BigInt(largestTable) ? largestTable : Number(limits[0]);
+  const size = limits[0] > BigInt(most) ? most : Number(limits[0]);
   const argument = new Uint32Array(8); // struct io_uring_rsrc_register
   argument[0] = size;
   argument[1] = RSRC_SPARSE;

@@ -51,9 +51,6 @@ const MAP_SHARED_POPULATE = 0x8001;
 const sqeWords = 16;
 const cqeWords = 4;
 
-const submissionEntries = 4096;
-const completionEntries = 16_384;
-
 /** How often a submission that the kernel has cut short is gone on with. */
 const mostAttempts = 10_000;
 
@@ -64,6 +61,8 @@ export class Ring {
   readonly descriptor: number;
   /** The submission queue's entries, 16 words each; `take` gives the first. */
   entries: Int32Array;
+  /** How often the submission queue was full, and how often the completion queue has overflowed. */
+  readonly troubles = { full: 0, overflows: 0 };
   /** Completions that `next` will find. */
   waiting = 0;
   // The completion that `next` has found.
@@ -101,11 +100,17 @@ export class Ring {
   #stash: Completion[] = [];
 
   /**
+   * @param submissionEntries a power of two, and so is `completionEntries`, which must not be smaller
    * @param look is shown each completion once, as soon as it is there, inside `enter`, by the halves of its user data (of which the
    *   low one is 0 where nobody wants to know) and its result. Returns true if that was all: `next` then passes over it
    * @throws {ConnectionError} `ERR_EVENT_LAYER` where the kernel has no io_uring, forbids it, or has one too old
    */
-  constructor(libc: Libc, look: (low: number, high: number, result: number) => boolean) {
+  constructor(
+    libc: Libc,
+    submissionEntries: number,
+    completionEntries: number,
+    look: (low: number, high: number, result: number) => boolean,
+  ) {
     this.#libc = libc;
     this.#look = look;
     const parameters = new Uint32Array(30); // struct io_uring_params
@@ -151,7 +156,10 @@ export class Ring {
 
   /** A new entry for the submission queue, all zeros but for these. @returns where it begins in `entries` */
   take(operation: number, flags: number, descriptor: number, low: number, high: number): number {
-    if (this.#unsubmitted > this.#sqMask) this.enter(0);
+    if (this.#unsubmitted > this.#sqMask) {
+      this.troubles.full++;
+      this.enter(0);
+    }
     const { entries } = this;
     const at = (this.#tail & this.#sqMask) * sqeWords;
     this.#tail = (this.#tail + 1) | 0;
@@ -279,6 +287,7 @@ export class Ring {
 
   /** The completion queue has overflowed: what is in it goes to the stash, so that the kernel can bring the rest. */
   #makeRoom(): void {
+    this.troubles.overflows++;
     const stash: Completion[] = [];
     while (this.next()) stash.push([this.low, this.high, this.result, this.flags]);
     this.#stash = stash;

@@ -74,8 +74,24 @@ const toWatch = 32;
 /** Its descriptor is one of the ring's own. */
 const direct = 64;
 
-const bufferCount = 1024;
-const bufferSize = 4096;
+/** Sizes of what the layer has; all powers of two, but for the last. Tests make them small. */
+export interface UringSizes {
+  submissionEntries: number;
+  completionEntries: number;
+  /** Buffers that the kernel receives into, and bytes of each. */
+  bufferCount: number;
+  bufferSize: number;
+  /** Connections in the ring's own table, at most; 0 is to do without. */
+  directDescriptors: number;
+}
+
+const usualSizes: UringSizes = {
+  submissionEntries: 4096,
+  completionEntries: 16_384,
+  bufferCount: 1024,
+  bufferSize: 4096,
+  directDescriptors: 65_536,
+};
 
 const EFD_CLOEXEC_NONBLOCK = 0x80800;
 /** For what is read from an eventfd(2), which is of no interest. */
@@ -93,6 +109,7 @@ export class UringLayer extends LinuxLayer {
   #operations = new Uint8Array(64);
   /** Operations that have a last completion to come. */
   #inFlight = 0;
+  readonly #troubles = { noBuffers: 0, shortSends: 0, ordinary: 0 };
   #hostArmed = false;
   #hostReady = false;
   #eventfd = -1;
@@ -105,11 +122,14 @@ export class UringLayer extends LinuxLayer {
   readonly #stopped = new Map<ListenerId, () => void>();
 
   /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
-  constructor() {
+  constructor(sizes: Partial<UringSizes> = {}) {
     super();
-    this.#ring = new Ring(this.libc, (low, high, result) => this.#look(low, high, result));
-    this.#buffers = new Buffers(this.libc, this.#ring, bufferCount, bufferSize);
-    this.#files = new Files(this.libc, this.#ring);
+    const all = { ...usualSizes, ...sizes };
+    const { submissionEntries, completionEntries } = all;
+    const look = (low: number, high: number, result: number): boolean => this.#look(low, high, result);
+    this.#ring = new Ring(this.libc, submissionEntries, completionEntries, look);
+    this.#buffers = new Buffers(this.libc, this.#ring, all.bufferCount, all.bufferSize);
+    this.#files = new Files(this.libc, this.#ring, all.directDescriptors);
     this.#linger = map(this.libc, 4096);
     this.#linger.bytes.set(lingerNot);
   }
@@ -137,6 +157,7 @@ export class UringLayer extends LinuxLayer {
   #look(low: number, _high: number, result: number): boolean {
     switch (low & kindMask) {
       case sending:
+        this.#troubles.shortSends++;
         this.sentShort(low >>> kindBits, result);
         return true;
       case installing:
@@ -190,7 +211,8 @@ export class UringLayer extends LinuxLayer {
     if (isTenant && (flags & CQE_F_MORE) === 0) this.#operations[slot] &= ~(receiveArmed | receiveCancelled);
     if ((flags & CQE_F_BUFFER) !== 0) {
       const id = flags >>> 16;
-      const start = id * bufferSize;
+      this.#buffers.taken++;
+      const start = id * this.#buffers.size;
       if (isTenant && result > 0) this.sink.received(slot, this.#buffers.bytes, start, start + result);
       this.#buffers.give(id);
     }
@@ -199,7 +221,10 @@ export class UringLayer extends LinuxLayer {
     else if (result < 0 && result !== -ENOBUFS && result !== -ECANCELED && result !== -EINTR && result !== -EAGAIN)
       this.broke(slot, -result);
     // A receive that has ended by itself, or for want of buffers, is armed again.
-    else if ((flags & CQE_F_MORE) === 0) this.updateReading(slot);
+    else if ((flags & CQE_F_MORE) === 0) {
+      if (result === -ENOBUFS) this.#troubles.noBuffers++;
+      this.updateReading(slot);
+    }
   }
 
   #end(slot: Slot): void {
@@ -218,15 +243,16 @@ export class UringLayer extends LinuxLayer {
     const isDirect = (serial & 1) === 1;
     const isOver = (flags & CQE_F_MORE) === 0;
     if (isOver && this.#acceptArmed.get(id) === serial) this.#acceptArmed.delete(id);
-    if (listening === undefined) {
-      if (result >= 0) this.#close(result, isDirect);
-      return;
-    }
-    if (result >= 0) {
+    if (listening === undefined) return;
+    if (result >= 0 && this.isClosing) {
+      this.#close(result, isDirect);
+    } else if (result >= 0) {
       const slot = this.allotAccepted(result, listening);
-      if (isDirect) {
+      if (!isDirect) {
+        this.#troubles.ordinary++;
+      } else {
         this.#operations[slot] = direct;
-        if (++this.#files.open === this.#files.limit) this.pauseAccepting(listening); // goes on with ordinary descriptors
+        if (++this.#files.open === this.#files.limit) this.#acceptAnew(); // with ordinary descriptors
       }
       this.updateReading(slot);
       this.sink.accepted(slot, id);
@@ -236,6 +262,16 @@ export class UringLayer extends LinuxLayer {
     if (!isOver) return;
     if (listening.open && !listening.resting) this.startAccepting(listening);
     else this.#stopped.get(id)?.();
+  }
+
+  protected override beginListening(listening: Listening): void {
+    this.#files.expect(listening.backlog + 1);
+    super.beginListening(listening);
+  }
+
+  /** Ends all accepts. They are armed again when they have ended, as is right then. */
+  #acceptAnew(): void {
+    for (const listening of this.listeners.values()) this.pauseAccepting(listening);
   }
 
   protected startAccepting({ descriptor, id }: Listening): void {
@@ -257,7 +293,8 @@ export class UringLayer extends LinuxLayer {
   }
 
   protected async stopListening(listening: Listening): Promise<void> {
-    const { id, descriptor } = listening;
+    const { id, descriptor, backlog } = listening;
+    this.#files.expect(-backlog - 1);
     this.pauseAccepting(listening);
     this.#close(descriptor, false);
     this.#ring.enter(0);
@@ -382,8 +419,7 @@ export class UringLayer extends LinuxLayer {
     this.#close(descriptor, isDirect);
     if (!isDirect) return;
     this.#files.open--;
-    // They are armed anew when they have ended, and into the table then.
-    if (this.#files.hasEmptied) for (const listening of this.listeners.values()) this.pauseAccepting(listening);
+    if (this.#files.hasEmptied) this.#acceptAnew(); // into the table
   }
 
   protected peerOf(slot: Slot): string {
@@ -436,6 +472,13 @@ export class UringLayer extends LinuxLayer {
     if (this.#inFlight === 0) this.#buffers.close();
     unmap(this.libc, this.#linger);
     if (this.#eventfd !== -1) this.libc.close(this.#eventfd);
+  }
+
+  /** What it holds, and how often it has come to what seldom happens: for tests. */
+  override get counts(): Record<string, number> {
+    const direct = this.#files.open;
+    const buffers = this.#buffers.taken;
+    return { ...super.counts, inFlight: this.#inFlight, direct, buffers, ...this.#troubles, ...this.#ring.troubles };
   }
 
   protected grow(rows: number): void {
