@@ -44,7 +44,13 @@ export class Crowd {
       const part = Math.min(left, clientsPerProcess - last.clients, clientsPerAddress);
       const limit = Math.max(patience.least, part * patience.perClient);
       const opening = { kind, port: this.#server.port, count: part, localAddress: nextAddress() };
-      await order(last.child, { order: 'open', ...opening }, limit);
+      try {
+        await order(last.child, { order: 'open', ...opening }, limit);
+      } catch (error) {
+        const [{ open = 0, failures = {}, eventLayer = '' } = {}] = await this.report();
+        const state = `${open} clients are there, on ${eventLayer}; failures: ${JSON.stringify(failures)}`;
+        throw new Error(`${error instanceof Error ? error.message : error} (${state})`, { cause: error });
+      }
       last.clients += part;
       left -= part;
     }
@@ -104,7 +110,8 @@ function nextAddress(): string {
 function startProcess(): ChildProcess {
   return start([node, join(folder, 'build', 'crowd', 'main.js')], {
     core: loadCore,
-    env: { SLUICE_EVENT_LAYER: process.env.BENCH_CROWD_LAYER ?? '' },
+    // The layer that is on every system, and that changes least: the crowd is not what is measured.
+    env: { SLUICE_EVENT_LAYER: process.env.BENCH_CROWD_LAYER ?? 'portable' },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
 }
