@@ -114,9 +114,9 @@ const route: () => Response = () => stream(body);
 
 const options: ServeOptions = { port: 0, hostname: '127.0.0.1', fetch: plain, maxBodySize: 1 };
 const server: Server = await serve(options);
-for (const { thread, peer, request } of server.active() satisfies Iterable<ActiveConnection>) {
-  const wait: 'dry' | 'flooded' | 'timer' | 'promise' | 'channel' | 'join' | undefined = thread.wait;
-  thread.unwind(\`\${wait} \${peer} \${request?.method}\`);
+for (const { thread, wait: parked, peer, request } of server.active() satisfies Iterable<ActiveConnection>) {
+  const wait: 'dry' | 'flooded' | 'timer' | 'promise' | 'channel' | 'join' | undefined = parked;
+  thread?.unwind(\`\${wait} \${peer} \${request?.method}\`);
 }
 // @ts-expect-error a handler must answer
 await serve({ fetch: () => 'text' });

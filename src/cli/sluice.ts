@@ -7,11 +7,13 @@ import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type ServeOptions, type Server, serve } from '../server/serve.js';
 import { CommandError, loadApp, oneLine } from './app.js';
+import { diagnose } from './doctor.js';
 
 /** How long requests in flight may take after the first signal, in milliseconds. */
 const closingDeadline = 10_000;
 
 const help = `Usage: sluice [options] <app.js>
+       sluice doctor
 
 Serves the default export of a module: { fetch(request) { … } }, or the function itself.
 Other options of serve() on the same object (port, hostname, maxBodySize, …) are honoured.
@@ -21,6 +23,8 @@ Options:
   -H, --host <name>     Host name or address to listen on. Else HOST, the module's hostname, 0.0.0.0.
   -h, --help            Print this and exit.
   -v, --version         Print the version and exit.
+
+sluice doctor says which event layers work here, and why another does not. A module of that name is ./doctor.
 
 SIGINT and SIGTERM let requests in flight finish, for up to ${closingDeadline / 1000} seconds; a second signal ends at once.
 `;
@@ -135,6 +139,10 @@ async function main(argv: string[]): Promise<void> {
     return;
   }
   if (args.app === undefined) throw new CommandError('no module given; expected one, as in: sluice app.js');
+  if (args.app === 'doctor') {
+    process.stdout.write(await diagnose());
+    return;
+  }
   const server = await listen(withAddress(await loadApp(args.app), args));
   endOnSignal(server);
   console.log(`sluice: ${args.app} at ${server.url} (event layer: ${server.eventLayer})`);

@@ -21,6 +21,8 @@ export interface AddressOptions {
 export interface ListenOptions extends AddressOptions {
   /** How many connections the kernel may hold before they are accepted. Default 511. */
   backlog?: number | undefined;
+  /** Whether other sockets, most often of other processes, may listen on the same port, connections being shared out between them (SO_REUSEPORT). Default false. */
+  reusePort?: boolean | undefined;
   /** How long a closed connection may take to go away before it is reset, in milliseconds. Default 10,000. */
   lingerTimeout?: number | undefined;
   /** Told of what a handler throws, of `finally` blocks that do not end, and of accepting that fails. Default: printed to standard error. */
@@ -53,6 +55,7 @@ export const addressRules: OptionRules = {
 const rules: OptionRules = {
   ...addressRules,
   backlog: { whole: [1, 65_535] },
+  reusePort: { type: 'boolean' },
   lingerTimeout: { number: [0, Infinity] },
   onError: { type: 'function' },
   network: { instance: Network },
@@ -97,7 +100,7 @@ export async function listen(
   }
   const address = addressOf('listen', options, { hostname: '0.0.0.0' });
   const server = new RawListener(options, handler);
-  await server.open(address, options.backlog ?? 511);
+  await server.open(address, options.backlog ?? 511, options.reusePort ?? false);
   return {
     get address() {
       return formatAddress(server.address);

@@ -108,9 +108,9 @@ export abstract class Listener implements Owner {
   }
 
   /** @throws (rejects) with the system's error, its message naming the address */
-  async open(address: Address, backlog: number): Promise<void> {
+  async open(address: Address, backlog: number, reusePort: boolean): Promise<void> {
     const { layer } = this.network;
-    const { listener, address: got } = await layer.listen({ address, backlog });
+    const { listener, address: got } = await layer.listen({ address, backlog, reusePort });
     this.#id = listener;
     this.#address = got;
     this.network.adoptListener(listener, this, (error) => this.failed(error));

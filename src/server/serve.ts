@@ -39,6 +39,8 @@ export interface ServeOptions extends AddressOptions {
   hostname?: string | undefined;
   /** How many connections the kernel may hold before they are accepted. Default 511. */
   backlog?: number | undefined;
+  /** Whether other sockets, most often of other processes, may listen on the same port, connections being shared out between them (SO_REUSEPORT). Default false. */
+  reusePort?: boolean | undefined;
   /**
    * Told of whatever a handler throws, of a response that cannot be sent, of threads that do not end, and of accepting that
    * fails; once for each. The client has got a 500 or a closed connection. Default: printed to standard error.
@@ -112,6 +114,7 @@ const rules: OptionRules = {
   fetch: { type: 'function' },
   ...addressRules,
   backlog: { whole: [1, 65_535] },
+  reusePort: { type: 'boolean' },
   onError: { type: 'function' },
   globals: { type: 'boolean' },
   allowHalfOpen: { type: 'boolean' },
@@ -148,7 +151,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   });
   if (options.globals ?? true) installGlobals();
   const listener = new HttpListener(options);
-  await listener.open(address, options.backlog ?? 511);
+  await listener.open(address, options.backlog ?? 511, options.reusePort ?? false);
   return new HttpServer(listener);
 }
 

@@ -271,6 +271,23 @@ describe('TypeScript', () => {
 });
 
 describe('the sluice command prints', () => {
+  test('which event layers work, and which one servers run on', async () => {
+    const run = new Run(['doctor']);
+    assert.equal((await run.ended).code, 0, run.err);
+    assert.match(run.out, /^ {2}portable +node:net +works$/m);
+    const named = /^Servers run on (\w+) \(/m.exec(run.out)?.[1];
+    assert.match(run.out, new RegExp(`^ {2}${named} .* works$`, 'm'));
+  });
+
+  test('the layer that is forced, or why it cannot be had', async () => {
+    const forced = new Run(['doctor'], { SLUICE_EVENT_LAYER: 'portable' });
+    assert.equal((await forced.ended).code, 0, forced.err);
+    assert.match(forced.out, /^Servers run on portable \(SLUICE_EVENT_LAYER says so\)\.$/m);
+    const unknown = new Run(['doctor'], { SLUICE_EVENT_LAYER: 'kqueue' });
+    assert.equal((await unknown.ended).code, 1);
+    assert.match(unknown.err, /^sluice: SLUICE_EVENT_LAYER is "kqueue"; expected one of uring, epoll, portable\n$/);
+  });
+
   test('its help', async () => {
     for (const flag of ['--help', '-h']) {
       const run = new Run([flag]);

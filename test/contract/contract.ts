@@ -737,6 +737,22 @@ function onTheSystem(scenario: Scenario): void {
     }
   };
 
+  scenario(
+    'a port that is shared: two listeners on it, or an error that says that there is no sharing',
+    async (world) => {
+      const shared = (port: number) =>
+        world.layer.listen({ address: { hostname: '127.0.0.1', port }, backlog: 16, reusePort: true });
+      try {
+        const { address } = await shared(0);
+        assert.ok('port' in address);
+        await shared(address.port);
+        await world.pair(address);
+      } catch (error) {
+        assert.match(String(error), /reusePort is not to be had/);
+      }
+    },
+  );
+
   scenario('a host that does not exist', async (world) => {
     const client = world.connect({ hostname: 'nobody.invalid', port: 80 });
     await world.until(() => client.isClosed, 'closed');

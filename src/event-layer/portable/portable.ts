@@ -200,7 +200,7 @@ export class PortableLayer implements EventLayer {
 
   listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
     return new Promise((resolve, reject) => {
-      const { address, backlog } = options;
+      const { address, backlog, reusePort = false } = options;
       const refuse = (error: Error): void => {
         const code = codeOf(error) ?? 'ERR_LISTEN';
         const hint =
@@ -241,7 +241,7 @@ export class PortableLayer implements EventLayer {
       });
       try {
         if ('path' in address) server.listen({ path: address.path, backlog });
-        else server.listen({ host: address.hostname, port: address.port, backlog });
+        else server.listen({ host: address.hostname, port: address.port, backlog, ...(reusePort ? reusing() : {}) });
       } catch (error) {
         refuse(asError(error));
       }
@@ -745,4 +745,13 @@ function originOf({ localAddress }: Target): string {
 function extended<T extends Uint16Array | Uint32Array>(old: T, larger: T): T {
   larger.set(old);
   return larger;
+}
+
+/** The option of `listen` that shares a port, which its types do not know yet. @throws {Error} where this runtime's node:net has none, and would not share it */
+function reusing(): { reusePort: true } {
+  const [major, minor] = (process.versions.node ?? '0.0').split('.').map(Number);
+  if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return { reusePort: true };
+  throw Object.assign(new Error('reusePort is not to be had on the portable layer before Node 22.12'), {
+    code: 'ENOTSUP',
+  });
 }
