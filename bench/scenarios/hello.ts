@@ -21,7 +21,7 @@ const loads: Load[] = [
 ];
 
 const size = (quick: boolean) =>
-  quick ? { rounds: 5, more: 8, seconds: 0.2 } : { rounds: 12, more: 20, seconds: 0.8 };
+  quick ? { rounds: 5, more: 7, seconds: 0.2 } : { rounds: 12, more: 20, seconds: 0.8 };
 
 const columns: Column[] = [
   {

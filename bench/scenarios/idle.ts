@@ -21,7 +21,7 @@ const states: State[] = [
 ];
 
 const size = (quick: boolean) =>
-  quick ? { rounds: 1, from: 2000, to: 5500, settle: 100 } : { rounds: 3, from: 5000, to: 15_000, settle: 1000 };
+  quick ? { rounds: 1, from: 2000, to: 5000, settle: 100 } : { rounds: 3, from: 5000, to: 15_000, settle: 1000 };
 
 export const idle: Scenario = {
   name: 'idle',
