@@ -2,7 +2,6 @@
 // thrown, or because the thread is being unwound. Called by the serving loop, once for a connection, at its end.
 
 import type { Exchange } from './exchange.js';
-import type { Head } from './head.js';
 import type { HttpConnection } from './http-connection.js';
 import { Refusal, reasonPhrases } from './refusal.js';
 import type { Output, Sent } from './respond.js';
@@ -15,7 +14,6 @@ export function answerFailure(
   error: unknown,
   request: unknown,
   sent: Sent,
-  head: Head,
 ): void {
   const { exchange, fault } = connection;
   const clients = isClients(error, connection, exchange);
@@ -27,7 +25,7 @@ export function answerFailure(
     answerWithStatus(connection, settings, error.status);
   } else if (!clients) {
     answerWithStatus(connection, settings, 500);
-  } else if (error === fault && head.begun) {
+  } else if (error === fault) {
     answerWithStatus(connection, settings, 408); // an open connection's fault is that it was too slow
   }
 }

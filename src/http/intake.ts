@@ -18,21 +18,9 @@ import { HttpConnection } from './http-connection.js';
 import { PartialHead } from './partial-head.js';
 import { Refusal } from './refusal.js';
 import { type Output, outgoing, respondAtOnce } from './respond.js';
-import { type Framing, framingOf, type Outgoing } from './response-head.js';
-import { overdueLinger, requestsPerTurn, serveConnection } from './serve-connection.js';
+import { type Framing, framingOf } from './response-head.js';
+import { type Begun, overdueLinger, requestsPerTurn, serveConnection } from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
-
-/** A request whose handler has been called: where a thread goes on. */
-export interface Begun {
-  readonly exchange: Exchange;
-  readonly request: Request;
-  readonly framing: Framing;
-  /** What the handler has returned, or thrown. */
-  result: unknown;
-  failed: boolean;
-  /** What has been made of the result, if it has been looked at. */
-  out: Outgoing | undefined;
-}
 
 export class Intake implements PlainCall, Origin {
   readonly #network: Network;
@@ -235,7 +223,8 @@ export class Intake implements PlainCall, Origin {
   #begin(): Begun {
     const exchange = this.#exchange as Exchange; // called while there is one
     const request = this.#request as Request;
-    return { exchange, request, framing: { ...this.#framing }, result: undefined, failed: false, out: undefined };
+    const framing = { ...this.#framing };
+    return { exchange, request, framing, body: null, result: undefined, failed: false, out: undefined };
   }
 
   /** Hands the connection over to a thread, with the bytes that have not been looked at. */

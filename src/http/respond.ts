@@ -5,7 +5,6 @@ import type { OutputMemory } from '../connection/network.js';
 import type { Writer } from '../connection/writer.js';
 import { pieceSize } from '../event-layer/event-layer.js';
 import type { Task } from '../threads/task.js';
-import { ThreadBody } from './fetch/body.js';
 import type { PlatformResponse } from './fetch/platform.js';
 import {
   isLightResponse,
@@ -15,7 +14,7 @@ import {
   responseFields,
   takeContent,
 } from './fetch/response.js';
-import { ChunkedBody, cancel, chunkBytes, PlainBody, pump } from './response-body.js';
+import { ChunkedBody, cancel, chunkBytes, PlainBody, pump, type ResponseBody } from './response-body.js';
 import {
   declaredLength,
   delimiterOf,
@@ -119,9 +118,45 @@ export function respondAtOnce(writer: Output, out: Outgoing, framing: Framing, d
 }
 
 /**
- * Sends any response, parking while the client is flooded.
- * @param report told of an error in cancelling a stream
+ * Sends the head of any response, and readies its body, parking while the client is flooded.
  * @param sent kept up to date as far as the body; who calls says when the response is whole
+ * @returns what the body is to be written to; undefined if there is none to be written
+ */
+export function* beginBody(
+  writer: Writer,
+  out: Outgoing,
+  framing: Framing,
+  date: string,
+  sent: Sent,
+): Task<ResponseBody | undefined> {
+  const { content } = out;
+  const length = content === null ? 0 : out.length;
+  const head = responseHead(out, framing, date, length);
+  if (writer.flooded) yield* writer.drain();
+  sent.head = true;
+  yield* putHead(writer, head);
+  if (isBodiless(out.status) || framing.headOnly || content === null) return undefined;
+  const delimiter = delimiterOf(out, framing, length);
+  sent.untilClose = delimiter === 'close';
+  return delimiter === 'chunked'
+    ? new ChunkedBody(writer)
+    : new PlainBody(writer, delimiter === 'length' ? declaredLength(out, length) : undefined);
+}
+
+/** Has a thread's body write itself. @param start what `stream()` has put into the response; nobody else makes a ThreadBody */
+export function* writeBody(start: unknown, body: ResponseBody): Task<void> {
+  try {
+    yield* startBody(start as BodyTask, body);
+    yield* body.end();
+  } finally {
+    body.over = true;
+  }
+}
+
+/**
+ * Sends any response but that of a thread, parking while the client is flooded.
+ * @param report told of an error in cancelling a stream
+ * @param sent as for `beginBody`
  * @throws what the body throws; the head may have been sent by then, in which case `sent.head` is true
  */
 export function* respond(
@@ -135,40 +170,24 @@ export function* respond(
   const { content } = out;
   const whole =
     typeof content === 'string' ? Buffer.from(content) : content instanceof Uint8Array ? content : undefined;
-  const length = content === null ? 0 : (whole?.length ?? out.length);
+  if (whole !== undefined) out.length = whole.length;
   const stream = content instanceof ReadableStream ? content : undefined;
-  const bodiless = isBodiless(out.status) || framing.headOnly;
-  let begins = false;
+  let body: ResponseBody | undefined;
   try {
-    const head = responseHead(out, framing, date, length);
-    if (writer.flooded) yield* writer.drain();
-    sent.head = true;
-    yield* putHead(writer, head);
-    begins = !bodiless;
+    body = yield* beginBody(writer, out, framing, date, sent);
   } finally {
-    if (!begins && stream !== undefined) {
-      const why = bodiless ? 'the response to this request has no body' : 'the response was not sent';
+    if (body === undefined && stream !== undefined) {
+      const why = sent.head ? 'the response to this request has no body' : 'the response was not sent';
       cancel(stream, new ResponseError(why), report);
     }
   }
-  if (bodiless || content === null) return;
+  if (body === undefined) return;
   if (whole !== undefined) {
     yield* writer.write(whole);
     return;
   }
-  const delimiter = delimiterOf(out, framing, length);
-  sent.untilClose = delimiter === 'close';
-  const body =
-    delimiter === 'chunked'
-      ? new ChunkedBody(writer)
-      : new PlainBody(writer, delimiter === 'length' ? declaredLength(out, length) : undefined);
   try {
-    if (content instanceof ThreadBody) {
-      // `start` is what `stream()` has put there; nobody else makes a ThreadBody.
-      yield* startBody(content.start as BodyTask, body);
-    } else if (stream !== undefined) {
-      yield* pump(stream, body, report);
-    }
+    if (stream !== undefined) yield* pump(stream, body, report);
     yield* body.end();
   } finally {
     body.over = true;

@@ -11,9 +11,16 @@ import type { BodyWriter } from './stream.js';
 /** Larger pieces of a chunked body are cut: the size of a chunk is written with four hexadecimal digits. */
 export const chunkBytes = 16 * 1024;
 
-/** A body in chunks (RFC 9112 §7.1). */
-export class ChunkedBody implements BodyWriter {
+/** A body that is being sent. */
+export interface ResponseBody extends BodyWriter {
   /** Nothing is written any more: the connection may be at its next response. */
+  over: boolean;
+  /** Sends what shows that it is complete. @throws {ResponseError} if it is not */
+  end(): Task<void>;
+}
+
+/** A body in chunks (RFC 9112 §7.1). */
+export class ChunkedBody implements ResponseBody {
   over = false;
   readonly #writer: Writer;
 
@@ -73,7 +80,7 @@ function putChunkFrame(writer: Writer, at: number, size: number): void {
 const hexDigits = '0123456789abcdef';
 
 /** A body as it is: as long as its content-length says, or up to the end of the connection. */
-export class PlainBody implements BodyWriter {
+export class PlainBody implements ResponseBody {
   over = false;
   readonly #writer: Writer;
   readonly #length: number | undefined;

@@ -9,13 +9,13 @@ import { isTask, type Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { ClientLeftError, Exchange } from './exchange.js';
 import { answerFailure, answerUnwound, isClients } from './failure.js';
-import { requestFrom } from './fetch/request.js';
+import { ThreadBody } from './fetch/body.js';
+import { type Request, requestFrom } from './fetch/request.js';
 import { Head } from './head.js';
 import type { HttpConnection } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
-import type { Begun } from './intake.js';
 import { Refusal } from './refusal.js';
-import { discardResponse, outgoing, respond, respondAtOnce, type Sent } from './respond.js';
+import { beginBody, discardResponse, outgoing, respond, respondAtOnce, type Sent, writeBody } from './respond.js';
 import { type Framing, framingOf, type Outgoing } from './response-head.js';
 import type { HttpSettings } from './settings.js';
 
@@ -27,6 +27,19 @@ const discardedBytes = 64 * 1024;
 export const overdueLinger = 100;
 /** The reason that threads are unwound with which outlive the request that spawned them. */
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
+
+/** A request whose handler has been called. */
+export interface Begun {
+  readonly exchange: Exchange;
+  readonly request: Request;
+  readonly framing: Framing;
+  readonly body: RequestBody | null;
+  /** What the handler has returned, or thrown. */
+  result: unknown;
+  failed: boolean;
+  /** What has been made of the result, if it has been looked at. */
+  out: Outgoing | undefined;
+}
 
 /**
  * Answers requests for as long as there is a whole head of the next one, or until the connection is to be closed. Heads of which
@@ -41,57 +54,26 @@ export function* serveConnection(
   const { network, slot, reader, writer, thread } = connection;
   /** How far the response at hand has gone: what fails before its head gets an answer, what fails before its end a reset. */
   const sent: Sent = { head: false, whole: false, untilClose: false };
-  let first = begun;
-  const head = new Head();
-  let request: unknown = begun?.request;
+  let request: unknown;
   /** What an async handler has returned, until it is settled. */
   let promised: PromiseLike<unknown> | undefined;
   let resting = false;
   let failed = false;
   try {
-    for (let answered = 0; ; ) {
+    for (let answered = 0, next = begun; ; next = undefined) {
       sent.head = false;
       sent.whole = false;
       sent.untilClose = false;
-      let body: RequestBody | null = null;
-      let exchange: Exchange;
-      let framing: Framing;
-      let response: unknown;
-      let out: Outgoing | undefined;
-      if (first !== undefined) {
-        if (first.failed) throw first.result;
-        ({ exchange, framing, out, result: response } = first);
-        first = undefined;
-      } else {
-        network.setState(slot, SlotState.reading);
-        head.reset();
-        if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
-          if (reader.finished) {
-            if (!head.begun) return; // the client has ended between two requests
-            throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head');
-          }
-          resting = true;
-          return;
-        }
-        // The handler. A plain one is an ordinary call: nothing is captured, and the head is read where the kernel put it.
-        network.setState(slot, SlotState.handling);
-        if (head.chunked || head.contentLength >= 0) body = new RequestBody(connection, head, settings.bodySize);
-        exchange = new Exchange(connection, head, reader.bytes, reader.start, body, settings.defaultHost);
-        connection.exchange = exchange;
-        body?.checkLength();
-        if (head.methodEnd - head.methodStart === 7 && exchange.method === 'CONNECT')
-          throw new Refusal(501, 'RFC 9110 §9.3.6: CONNECT is for proxies');
-        framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
-        framingOf(head, exchange, settings.closing, framing);
-        if (reader.finished) connection.clientEnded();
-        const light = requestFrom(exchange);
-        request = light;
-        response = settings.fetch(light, exchange);
-        exchange.detach();
-        reader.consume(head.length);
+      next ??= beginNext(connection, settings);
+      if (next === undefined) {
+        resting = !reader.finished; // else the client has ended between two requests
+        return;
       }
-      const light = request;
+      const { exchange, framing, body } = next;
+      request = next.request;
+      if (next.failed) throw next.result;
       reader.timeout = settings.bodyTimeout;
+      let response = next.result;
       if (isTask(response)) {
         connection.unwindWhenLeft();
         response = yield* response;
@@ -102,7 +84,7 @@ export function* serveConnection(
       }
 
       // The response.
-      out ??= outgoing(response);
+      let out = next.out ?? outgoing(response);
       const streamed = typeof out.content === 'object' && out.content !== null && !(out.content instanceof Uint8Array);
       if (body !== null) {
         // Behind the response's head it would be too late to invite the body; and its stream may be what the response is made of.
@@ -113,9 +95,21 @@ export function* serveConnection(
       network.setState(slot, SlotState.writing);
       if (!respondAtOnce(writer, out, framing, settings.date())) {
         if (streamed) connection.unwindWhenLeft();
-        yield* respond(writer, out, framing, settings.date(), sent, (error) => {
-          if (!isClients(error, connection, exchange)) settings.report(error, light);
-        });
+        if (out.content instanceof ThreadBody) {
+          const { start } = out.content;
+          const to = yield* beginBody(writer, out, framing, settings.date(), sent);
+          // While it streams, which may be for days, nothing is held that only its beginning has needed.
+          next.result = undefined;
+          next.out = undefined;
+          response = undefined;
+          out = ended;
+          if (to !== undefined) yield* writeBody(start, to);
+        } else {
+          const asked = next.request;
+          yield* respond(writer, out, framing, settings.date(), sent, (error) => {
+            if (!isClients(error, connection, exchange)) settings.report(error, asked);
+          });
+        }
       }
       sent.head = true;
       sent.whole = true;
@@ -139,7 +133,7 @@ export function* serveConnection(
   } catch (error) {
     failed = true;
     promised = undefined; // if one was waited for, it is settled: with this error
-    answerFailure(connection, settings, error, request, sent, head);
+    answerFailure(connection, settings, error, request, sent);
   } finally {
     if (!failed && thread?.unwound && request !== undefined) answerUnwound(connection, settings, sent);
     if (promised !== undefined) {
@@ -154,6 +148,47 @@ export function* serveConnection(
     if (resting) settings.release(connection);
     else if (!connection.closed) network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
   }
+}
+
+/** What stands in place of a response whose beginning has been sent. */
+const ended: Outgoing = { status: 200, statusText: '', fields: [], content: null, length: 0 };
+
+/**
+ * Takes the next request from what has come, and calls its handler: an ordinary call, with the head read where it stands.
+ * @returns undefined if there is no whole head
+ * @throws {Refusal}
+ */
+function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | undefined {
+  const { network, slot, reader } = connection;
+  network.setState(slot, SlotState.reading);
+  const head = new Head();
+  if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
+    if (reader.finished && head.begun) throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head');
+    return undefined;
+  }
+  network.setState(slot, SlotState.handling);
+  const body = head.chunked || head.contentLength >= 0 ? new RequestBody(connection, head, settings.bodySize) : null;
+  const exchange = new Exchange(connection, head, reader.bytes, reader.start, body, settings.defaultHost);
+  connection.exchange = exchange;
+  body?.checkLength();
+  if (head.methodEnd - head.methodStart === 7 && exchange.method === 'CONNECT')
+    throw new Refusal(501, 'RFC 9110 §9.3.6: CONNECT is for proxies');
+  const framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
+  framingOf(head, exchange, settings.closing, framing);
+  if (reader.finished) connection.clientEnded();
+  const begun: Begun = {
+    ...{ exchange, framing, body, request: requestFrom(exchange) },
+    ...{ result: undefined, failed: false, out: undefined },
+  };
+  try {
+    begun.result = settings.fetch(begun.request, exchange);
+  } catch (error) {
+    begun.failed = true;
+    begun.result = error;
+  }
+  exchange.detach();
+  reader.consume(head.length);
+  return begun;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
