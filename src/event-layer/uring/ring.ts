@@ -197,6 +197,8 @@ export class Ring {
    */
   enter(milliseconds: number): void {
     const queues = this.#queues;
+    // Those that are done with stand in the queue, too, and would end the wait as any other.
+    if (this.waiting === 0) this.#head = this.#looked;
     Atomics.store(queues, this.#cqHead, this.#head);
     let patience = this.waiting > 0 ? 0 : milliseconds;
     for (let attempt = 0; ; attempt++) {
