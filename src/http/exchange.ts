@@ -129,6 +129,7 @@ export class Exchange implements RequestSource {
   abort(reason: unknown): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
+    this.body?.abort(reason);
     this.#controller?.abort(reason);
   }
 

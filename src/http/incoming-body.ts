@@ -40,6 +40,8 @@ export class RequestBody implements IncomingBody {
   #used = false;
   /** What is left of it has been dropped, or is being dropped. */
   #dropped = false;
+  /** Why its request was aborted, if it was. */
+  #aborted: unknown;
 
   /** @param limit the most bytes that the body may have; more is refused with 413 */
   constructor(connection: Connection, head: Head, limit: number) {
@@ -78,6 +80,11 @@ export class RequestBody implements IncomingBody {
   /** Whether it is certain that `discard` will not read it to its end: nobody reads it, and there is too much left of it. */
   undiscardable(most: number): boolean {
     return this.#state === 'broken' || (!this.#used && !this.#chunked && this.#left > most);
+  }
+
+  /** Its request is aborted: who reads on is told why, and it is known for the client's doing where the handler lets it pass. */
+  abort(reason: unknown): void {
+    this.#aborted = reason;
   }
 
   /** A child thread that still reads it, if there is one. */
@@ -175,6 +182,7 @@ export class RequestBody implements IncomingBody {
           new ConnectionError(
             'ERR_CLOSED',
             'the body can no longer be read: its connection is closed or its request is over',
+            this.#aborted === undefined ? undefined : { cause: this.#aborted },
           ),
         );
         return;

@@ -167,6 +167,34 @@ for (const how of ['FIN', 'RST'] as const) {
   });
 }
 
+test('RST while an async handler is not reading: what its next read throws is no error, and has the leaving for its cause', async () => {
+  let goOn = () => {};
+  let failure: unknown;
+  const world = await World.open({
+    async fetch(request) {
+      const reader = request.body?.getReader();
+      await reader?.read();
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      try {
+        await reader?.read();
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+      return new Response('never');
+    },
+  });
+  leave(world, 'RST', post('/', 'abc').slice(0, -1));
+  await world.pass();
+  goOn();
+  await world.pass();
+  assert.ok(failure instanceof Error && failure.cause instanceof ClientLeftError);
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
+
 test('RST: an async handler that answers later with a stream has it cancelled', async () => {
   let answer: (response: Response) => void = () => {};
   let cancelled = 0;
