@@ -51,6 +51,7 @@ const firstListenerData = -2;
 
 export class EpollLayer extends LinuxLayer {
   readonly name = 'epoll';
+  protected readonly submitsInWait = false;
   readonly pollable: number;
   /** The events that the kernel knows of each slot. */
   #interests = new Uint8Array(64);

@@ -26,6 +26,8 @@ export interface Guest {
    * reason for one. @param milliseconds 0 does not wait, -1 is without end @returns whether libuv's descriptor was ready
    */
   run(milliseconds: number): boolean;
+  /** Others have their turn now, for as long as they like: nothing may be left lying. */
+  settle(): void;
 }
 
 const UV_READABLE = 1;
@@ -116,7 +118,10 @@ export class HostLoop {
       const own = Math.min(Math.ceil(guest.patience()), longest);
       const isReady = guest.run(free < 0 ? (own === longest ? -1 : own) : Math.min(free, own));
       runTicks?.();
-      if (isReady || free === 0) return;
+      if (isReady || free === 0) {
+        guest.settle();
+        return;
+      }
     }
   }
 
@@ -124,6 +129,7 @@ export class HostLoop {
     for (const guest of [...this.#guests]) {
       guest.run(0);
       runTicks?.();
+      guest.settle();
     }
     clearTimeout(this.#timer);
     const patience = Math.min(...this.#guests.map((guest) => guest.patience()), longest);

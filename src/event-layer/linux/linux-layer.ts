@@ -134,6 +134,8 @@ export abstract class LinuxLayer implements EventLayer, Guest {
   #requested = false;
   #wake = Infinity;
   #dirty: Slot[] = [];
+  /** Sends that are left to the next `wait`; see `#flush`. */
+  #underWay: Slot[] | undefined;
   #settling: Slot[] = [];
   /** Gone, and `closed` not told. */
   #leaving: Slot[] = [];
@@ -173,6 +175,8 @@ export abstract class LinuxLayer implements EventLayer, Guest {
   protected abstract send(slot: Slot, address: number, bytes: number): void;
   /** Hands to the kernel what has been collected for it. When it returns, it has looked at all that `send` was given. */
   protected abstract submit(): void;
+  /** Whether `wait` does what `submit` does, in the same call. */
+  protected abstract readonly submitsInWait: boolean;
   /** `becameWritable` is to be called when the socket takes output. */
   protected abstract awaitWritable(slot: Slot): void;
   /** Sends FIN. */
@@ -287,7 +291,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     this.#checkTenant(slot);
     if (bytes > pieceSize)
       throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
-    if (this.#filled + bytes > slabBytes) this.#flush();
+    if (this.#filled + bytes > slabBytes) this.#flush(false);
     return this.#filled;
   }
 
@@ -395,6 +399,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
 
   run(milliseconds: number): boolean {
     const { some, host } = this.wait(milliseconds);
+    if (this.#underWay !== undefined) this.#conclude(this.#underWay);
     if (this.isClosed) return true;
     const isDue = this.#wake !== Infinity && this.#wake <= this.now();
     if (!some && !this.#requested && !isDue && this.patience() > 0) return host;
@@ -412,6 +417,12 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     return this.#closing !== undefined;
   }
 
+  settle(): void {
+    if (this.#underWay === undefined) return;
+    this.submit();
+    this.#conclude(this.#underWay);
+  }
+
   get #isTelling(): boolean {
     return this.#leaving.length > 0 || this.#settling.length > 0;
   }
@@ -422,7 +433,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     if (some) this.collect();
     if (this.#leaving.length > 0) this.#tellDue();
     this.sink.endTurn();
-    this.#flush();
+    this.#flush(this.submitsInWait && !this.#isTelling && !this.#requested);
   }
 
   /** Tells what sending, and commands, have brought about. */
@@ -567,25 +578,40 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     this.#to[slot] = 0;
   }
 
-  /** Hands all output to the kernel, one send for each connection, and then the FINs. Empties the slab. */
-  #flush(): void {
+  /**
+   * Hands all output to the kernel, one send for each connection, and then the FINs. Empties the slab.
+   * @param later whether the sends may be left to the system call that waits. They are if that is all there is to do; until then every command
+   *   has them done first
+   */
+  #flush(later: boolean): void {
     const slots = this.#dirty;
     this.#dirty = [];
-    let isSlow = false;
+    let isPlain = true;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i];
       const flags = this.flags[slot];
       if ((flags & (dirty | open | dropped | blocked)) === (dirty | open) && this.#to[slot] > this.#from[slot])
         this.send(slot, this.#slab.address + this.#from[slot], this.#to[slot] - this.#from[slot]);
-      else isSlow = true;
+      else isPlain = false;
+      if ((flags & (finishing | flooded)) !== 0) isPlain = false;
+    }
+    if (later && isPlain && slots.length > 0 && this.#flushes.size === 0) {
+      this.#underWay = slots;
+      return;
     }
     this.submit();
+    this.#conclude(slots);
+  }
+
+  /** The kernel has looked at what the slots have sent from the slab. */
+  #conclude(slots: readonly Slot[]): void {
+    this.#underWay = undefined;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i];
       if (this.#to[slot] > this.#from[slot]) this.#sent(slot);
     }
     this.#filled = 0;
-    if (isSlow) this.#flushOutboxes(slots);
+    this.#flushOutboxes(slots);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i];
       if ((this.flags[slot] & dirty) === 0) continue;
@@ -629,6 +655,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
 
   /** Sends what has had to wait, a piece of each connection. */
   #flushOutboxes(slots: readonly Slot[]): void {
+    if (this.#outboxes.size === 0) return;
     const sizes = new Map<Slot, number>();
     const conclude = (): void => {
       this.submit();
@@ -803,7 +830,9 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     return (this.flags[slot] & (open | connecting)) !== 0;
   }
 
+  /** To be called by every command. */
   #checkTenant(slot: Slot): void {
+    if (this.#underWay !== undefined) this.settle();
     if (slot < this.#rows && (this.flags[slot] & (open | connecting)) !== 0) return;
     throw new ConnectionError('ERR_SLOT', `slot ${slot} has no connection: its caller has missed that it closed`);
   }

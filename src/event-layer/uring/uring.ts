@@ -73,6 +73,8 @@ const probing = 16;
 const toWatch = 32;
 /** Its descriptor is one of the ring's own. */
 const direct = 64;
+/** A poll has brought nothing but the peer's FIN, which the kernel adds to what is polled for. */
+const halfOver = 128;
 
 /** Sizes of what the layer has; all powers of two, but for the last. Tests make them small. */
 export interface UringSizes {
@@ -99,6 +101,7 @@ const scratch = new Uint8Array(8);
 
 export class UringLayer extends LinuxLayer {
   readonly name = 'uring';
+  protected readonly submitsInWait = true;
   readonly #ring: Ring;
   readonly #buffers: Buffers;
   readonly #files: Files;
@@ -147,6 +150,7 @@ export class UringLayer extends LinuxLayer {
     const ring = this.#ring;
     if (this.#eventfd !== -1) this.libc.read(this.#eventfd, scratch, scratch.length);
     if (milliseconds !== 0 && !this.#hostArmed) this.#armHost();
+    this.#watchResting();
     if (milliseconds !== 0 || ring.unsubmitted > 0 || ring.isPending) ring.enter(milliseconds);
     const host = this.#hostReady;
     this.#hostReady = false;
@@ -187,9 +191,7 @@ export class UringLayer extends LinuxLayer {
           this.#accepted(slot, high, result, flags);
           break;
         case writable:
-          if (!this.#isTenant(slot, high)) break;
-          this.#operations[slot] &= ~writableArmed;
-          if (result !== -ECANCELED) this.becameWritable(slot);
+          this.#writable(slot, high, result, flags);
           break;
         case hangUp:
           if (!this.#isTenant(slot, high)) break;
@@ -224,6 +226,18 @@ export class UringLayer extends LinuxLayer {
     else if ((flags & CQE_F_MORE) === 0) {
       if (result === -ENOBUFS) this.#troubles.noBuffers++;
       this.updateReading(slot);
+    }
+  }
+
+  #writable(slot: Slot, generation: number, result: number, flags: number): void {
+    if (!this.#isTenant(slot, generation)) return;
+    if ((flags & CQE_F_MORE) === 0) this.#operations[slot] &= ~writableArmed;
+    if (result === -ECANCELED) return;
+    if (result > 0 && (result & (POLLOUT | POLLERR | POLLHUP)) === 0) {
+      this.#operations[slot] |= halfOver;
+      this.awaitWritable(slot);
+    } else {
+      this.becameWritable(slot);
     }
   }
 
@@ -333,8 +347,11 @@ export class UringLayer extends LinuxLayer {
 
   protected awaitWritable(slot: Slot): void {
     if ((this.#operations[slot] & writableArmed) !== 0) return;
+    const at = this.#poll(slot, POLLOUT, writable);
+    // Once the peer has sent FIN, a poll that is over when it has something to tell is over at once, each time. One that goes on
+    // tells that as well, and after it what is new.
+    if ((this.#operations[slot] & halfOver) !== 0) this.#ring.entries[at + 6] = POLL_MULTISHOT;
     this.#operations[slot] |= writableArmed;
-    this.#poll(slot, POLLOUT, writable);
   }
 
   #poll(slot: Slot, events: number, kind: number): number {
@@ -370,12 +387,15 @@ export class UringLayer extends LinuxLayer {
   }
 
   protected submit(): void {
-    if (this.#resting.length > 0) {
-      const slots = this.#resting;
-      this.#resting = [];
-      for (const slot of slots) this.#watch(slot);
-    }
+    this.#watchResting();
     if (this.#ring.unsubmitted > 0) this.#ring.enter(0);
+  }
+
+  #watchResting(): void {
+    if (this.#resting.length === 0) return;
+    const slots = this.#resting;
+    this.#resting = [];
+    for (const slot of slots) this.#watch(slot);
   }
 
   #watch(slot: Slot): void {
