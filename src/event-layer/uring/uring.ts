@@ -230,15 +230,19 @@ export class UringLayer extends LinuxLayer {
   }
 
   #writable(slot: Slot, generation: number, result: number, flags: number): void {
-    if (!this.#isTenant(slot, generation)) return;
-    if ((flags & CQE_F_MORE) === 0) this.#operations[slot] &= ~writableArmed;
-    if (result === -ECANCELED) return;
+    if (result === -ECANCELED || !this.#isTenant(slot, generation)) return;
+    const goesOn = (flags & CQE_F_MORE) !== 0;
+    if (!goesOn) this.#operations[slot] &= ~writableArmed;
     if (result > 0 && (result & (POLLOUT | POLLERR | POLLHUP)) === 0) {
       this.#operations[slot] |= halfOver;
       this.awaitWritable(slot);
-    } else {
-      this.becameWritable(slot);
+      return;
     }
+    if (goesOn) {
+      this.#operations[slot] &= ~writableArmed;
+      this.#cancel(writable | (slot << kindBits), generation);
+    }
+    this.becameWritable(slot);
   }
 
   #end(slot: Slot): void {
@@ -349,7 +353,7 @@ export class UringLayer extends LinuxLayer {
     if ((this.#operations[slot] & writableArmed) !== 0) return;
     const at = this.#poll(slot, POLLOUT, writable);
     // Once the peer has sent FIN, a poll that is over when it has something to tell is over at once, each time. One that goes on
-    // tells that as well, and after it what is new.
+    // tells the FIN as well, and then what is new; it is cancelled when it has said what it is for.
     if ((this.#operations[slot] & halfOver) !== 0) this.#ring.entries[at + 6] = POLL_MULTISHOT;
     this.#operations[slot] |= writableArmed;
   }
