@@ -3,7 +3,7 @@
 // read leaves is ready again in the next turn, so that no connection keeps the others waiting.
 
 import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
-import { check, EAGAIN, ECONNABORTED, ECONNRESET, EINTR } from '../linux/libc.js';
+import { check, EAGAIN, ECONNABORTED, ECONNRESET, EINTR, failure } from '../linux/libc.js';
 import {
   blocked,
   connecting,
@@ -63,6 +63,7 @@ export class EpollLayer extends LinuxLayer {
   readonly #ready: Int32Array;
   #readyCount = 0;
   readonly #input: Region;
+  #isAlone = false;
 
   /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
   constructor() {
@@ -72,7 +73,14 @@ export class EpollLayer extends LinuxLayer {
     this.#events = map(libc, eventCount * 16);
     this.#ready = new Int32Array(this.#events.bytes.buffer, this.#events.bytes.byteOffset, eventCount * eventWords);
     this.#input = map(libc, pieceSize);
-    this.#control(EPOLL_CTL_ADD, this.host.descriptor, EPOLLIN, hostData, 0);
+    this.setAlone(true);
+  }
+
+  setAlone(isAlone: boolean): void {
+    if (isAlone === this.#isAlone) return;
+    this.#isAlone = isAlone;
+    const errno = this.#control(isAlone ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, this.host.descriptor, EPOLLIN, hostData, 0);
+    if (errno !== 0) throw failure('epoll_ctl', errno);
   }
 
   protected wait(milliseconds: number): { some: boolean; host: boolean } {

@@ -17,7 +17,12 @@ import { map, type Region } from './memory.js';
 
 /** A layer, as the loop sees it. */
 export interface Guest {
-  /** A descriptor that is readable when there is something to collect, for the time when there are several guests. */
+  /**
+   * It is no longer alone, or alone again. While it is not, it must not look at libuv's descriptor, since libuv looks at its own
+   * (and the kernel refuses circles of epoll descriptors: ELOOP).
+   */
+  setAlone(isAlone: boolean): void;
+  /** A descriptor that is readable when there is something to collect, for the time when it is not alone. */
   readonly pollable: number;
   /** Milliseconds until it wants to run even if nothing happens: 0 is now, `Infinity` never. */
   patience(): number;
@@ -32,6 +37,7 @@ export interface Guest {
 
 const UV_READABLE = 1;
 // uv_handle_type (uv.h).
+const UV_IDLE = 6;
 const UV_POLL = 8;
 const UV_PREPARE = 9;
 
@@ -56,7 +62,10 @@ export class HostLoop {
   #used = 0;
   readonly #prepare: number;
   readonly #onPrepare: number;
-  readonly #onReadable: number;
+  /** While it is active libuv does not wait: it may have nothing to do after all, and nobody would be left to wait for the guest. */
+  readonly #idle: number;
+  #isIdling = false;
+  readonly #onNothing: number;
   readonly #guests: Guest[] = [];
   /** Poll handles of guests, made when they are first needed. */
   readonly #polls = new Map<Guest, number>();
@@ -80,7 +89,9 @@ export class HostLoop {
         });
       }
     });
-    this.#onReadable = uv.callback(() => {}); // libuv has stopped waiting, and comes by `prepare` before it waits again
+    this.#idle = this.#allot(UV_IDLE);
+    uv.uv_idle_init(this.#loop, this.#idle);
+    this.#onNothing = uv.callback(() => {}); // what is to be done is done in `prepare`, which libuv comes by before it waits again
   }
 
   /** Takes a guest in, who holds the process open from now on. */
@@ -98,7 +109,9 @@ export class HostLoop {
     if (this.#guests.length > 1) return;
     clearTimeout(this.#timer);
     if (this.#guests.length === 1) this.#unwatch(this.#guests[0]);
-    if (this.#guests.length === 0) this.#uv.uv_prepare_stop(this.#prepare);
+    if (this.#guests.length > 0) return;
+    this.#setIdling(false);
+    this.#uv.uv_prepare_stop(this.#prepare);
   }
 
   /** A guest is about to close its descriptor. */
@@ -110,19 +123,29 @@ export class HostLoop {
   }
 
   #serve(): void {
+    this.#setIdling(false);
+    if (this.#guests.length > 1) {
+      this.#serveAll();
+      return;
+    }
     const [guest] = this.#guests;
-    if (this.#guests.length > 1) this.#serveAll();
-    while (this.#guests.length === 1 && this.#guests[0] === guest) {
+    for (let isOver = false; !isOver && this.#guests.length === 1 && this.#guests[0] === guest; ) {
       this.#uv.uv_update_time(this.#loop);
       const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
       const own = Math.min(Math.ceil(guest.patience()), longest);
       const isReady = guest.run(free < 0 ? (own === longest ? -1 : own) : Math.min(free, own));
       runTicks?.();
-      if (isReady || free === 0) {
-        guest.settle();
-        return;
-      }
+      isOver = isReady || free === 0;
     }
+    guest?.settle();
+    if (this.#guests.length > 0) this.#setIdling(true);
+  }
+
+  #setIdling(isIdling: boolean): void {
+    if (isIdling === this.#isIdling) return;
+    this.#isIdling = isIdling;
+    if (isIdling) this.#uv.uv_idle_start(this.#idle, this.#onNothing);
+    else this.#uv.uv_idle_stop(this.#idle);
   }
 
   #serveAll(): void {
@@ -132,6 +155,7 @@ export class HostLoop {
       guest.settle();
     }
     clearTimeout(this.#timer);
+    if (this.#guests.length === 1) this.#setIdling(true);
     const patience = Math.min(...this.#guests.map((guest) => guest.patience()), longest);
     // What they do is to keep libuv from waiting too long.
     if (patience <= 0) setImmediate(() => {});
@@ -139,6 +163,7 @@ export class HostLoop {
   }
 
   #watch(guest: Guest): void {
+    guest.setAlone(false);
     let poll = this.#polls.get(guest);
     if (poll === undefined) {
       poll = this.#allot(UV_POLL);
@@ -146,12 +171,14 @@ export class HostLoop {
       if (error !== 0) throw unavailable(`uv_poll_init has failed with ${error}`);
       this.#polls.set(guest, poll);
     }
-    this.#uv.uv_poll_start(poll, UV_READABLE, this.#onReadable);
+    this.#uv.uv_poll_start(poll, UV_READABLE, this.#onNothing);
   }
 
   #unwatch(guest: Guest): void {
     const poll = this.#polls.get(guest);
-    if (poll !== undefined) this.#uv.uv_poll_stop(poll);
+    if (poll === undefined) return;
+    this.#uv.uv_poll_stop(poll);
+    guest.setAlone(true);
   }
 
   /** Memory for a handle of libuv. */

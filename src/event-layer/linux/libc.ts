@@ -82,6 +82,9 @@ export interface Libuv {
   uv_prepare_init(loop: number, handle: number): number;
   uv_prepare_start(handle: number, callback: number): number;
   uv_prepare_stop(handle: number): number;
+  uv_idle_init(loop: number, handle: number): number;
+  uv_idle_start(handle: number, callback: number): number;
+  uv_idle_stop(handle: number): number;
   uv_poll_init(loop: number, handle: number, fd: number): number;
   uv_poll_start(handle: number, events: number, callback: number): number;
   uv_poll_stop(handle: number): number;
@@ -132,6 +135,9 @@ const uvSignatures = {
   uv_prepare_init: ['int', 'uintptr_t', 'uintptr_t'],
   uv_prepare_start: ['int', 'uintptr_t', 'uintptr_t'],
   uv_prepare_stop: ['int', 'uintptr_t'],
+  uv_idle_init: ['int', 'uintptr_t', 'uintptr_t'],
+  uv_idle_start: ['int', 'uintptr_t', 'uintptr_t'],
+  uv_idle_stop: ['int', 'uintptr_t'],
   uv_poll_init: ['int', 'uintptr_t', 'uintptr_t', 'int'],
   uv_poll_start: ['int', 'uintptr_t', 'int', 'uintptr_t'],
   uv_poll_stop: ['int', 'uintptr_t'],

@@ -95,6 +95,7 @@ interface Attempt {
 export abstract class LinuxLayer implements EventLayer, Guest {
   abstract readonly name: string;
   abstract readonly pollable: number;
+  abstract setAlone(isAlone: boolean): void;
   protected readonly libc: Libc;
   protected readonly host: HostLoop;
 

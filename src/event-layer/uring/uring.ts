@@ -146,6 +146,10 @@ export class UringLayer extends LinuxLayer {
     return this.#eventfd;
   }
 
+  setAlone(): void {
+    // Alone or not: a poll of libuv's descriptor is armed before waiting, and whoever is not alone does not wait.
+  }
+
   protected wait(milliseconds: number): { some: boolean; host: boolean } {
     const ring = this.#ring;
     if (this.#eventfd !== -1) this.libc.read(this.#eventfd, scratch, scratch.length);

@@ -1,0 +1,129 @@
+// A layer over libc and libuv wait in one system call: neither may keep the other from what it has to do, nor wait for nothing.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { describe, test } from 'node:test';
+import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
+import type { EventLayer, Slot } from '#sluice/event-layer/event-layer.js';
+import { UringLayer } from '#sluice/event-layer/uring/uring.js';
+
+/** Asks fifty times, each time when it has been answered; gives up after ten seconds. */
+function clientProgram(port: number): string {
+  return `
+    import { once } from 'node:events';
+    import { connect } from 'node:net';
+    setTimeout(() => process.exit(1), 10_000).unref();
+    const socket = connect(${port}, '127.0.0.1');
+    for (let i = 0; i < 50; i++) {
+      socket.write('x');
+      await once(socket, 'data');
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    process.exit(0);`;
+}
+
+const makers: Record<string, () => EventLayer> = { epoll: () => new EpollLayer(), uring: () => new UringLayer() };
+
+/** Starts a layer whose listener answers each piece with itself, calling `during` in the turn. @returns its port */
+async function echo(layer: EventLayer, during: () => void): Promise<number> {
+  layer.start({
+    beginTurn() {},
+    accepted() {},
+    connected() {},
+    received(slot: Slot, bytes: Uint8Array, start: number, end: number) {
+      during();
+      const at = layer.reserve(slot, end - start);
+      layer.output.set(bytes.subarray(start, end), at);
+      layer.commit(slot, at + end - start);
+    },
+    ended: (slot) => layer.finish(slot),
+    drained() {},
+    flushed() {},
+    closed() {},
+    acceptFailed: assert.fail,
+    endTurn() {},
+  });
+  const { address } = await layer.listen({ address: { hostname: '127.0.0.1', port: 0 }, backlog: 16 });
+  assert.ok('port' in address);
+  return address.port;
+}
+
+for (const [name, make] of Object.entries(makers))
+  describe(name, () => {
+    test('sockets of Node that are opened in a turn, and have nothing to say, do not keep the layer from its events', async () => {
+      const layer = make();
+      const silent = createServer().listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const address = silent.address();
+      assert.ok(typeof address === 'object' && address !== null);
+      const opened: Socket[] = [];
+      const port = await echo(layer, () => opened.push(connect(address.port, '127.0.0.1')));
+      // The client is a process of its own, of which libuv hears nothing before it has ended. Each of its answers needs a turn, after
+      // libuv has been given something to do that then does not happen.
+      const client = spawn(process.execPath, ['--input-type=module', '-e', clientProgram(port)], { stdio: 'ignore' });
+      assert.deepEqual(await once(client, 'exit'), [0, null], 'the client was answered in time');
+      for (const socket of opened) socket.destroy();
+      silent.close();
+      await layer.close();
+    });
+
+    test('two layers in one process, both at work; and each alone again', async () => {
+      const [one, other] = [make(), make()];
+      const ports = [await echo(one, () => {}), await echo(other, () => {})];
+      const talk = async (port: number): Promise<void> => {
+        const client = spawn(process.execPath, ['--input-type=module', '-e', clientProgram(port)], { stdio: 'ignore' });
+        assert.deepEqual(await once(client, 'exit'), [0, null], 'the client was answered in time');
+      };
+      await Promise.all(ports.map(talk));
+      await one.close();
+      await talk(ports[1]);
+      const third = make();
+      const port = await echo(third, () => {});
+      await Promise.all([talk(port), talk(ports[1])]);
+      await third.close();
+      await talk(ports[1]);
+      await other.close();
+    });
+
+    test('timers, immediates and promises of Node take turns with the layer, whichever is busy', async () => {
+      const layer = make();
+      let immediates = 0;
+      let timers = 0;
+      let promised = 0;
+      const port = await echo(layer, () => {
+        setImmediate(() => immediates++);
+        setTimeout(() => timers++, 1);
+        Promise.resolve().then(() => promised++);
+      });
+      const client = connect(port, '127.0.0.1');
+      for (let i = 1; i <= 200; i++) {
+        client.write('x');
+        await once(client, 'data');
+        assert.equal(promised, i);
+      }
+      client.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.deepEqual([immediates, timers], [200, 200]);
+      await layer.close();
+    });
+
+    test('waiting costs nothing: between events the process does not run', async () => {
+      const layer = make();
+      const port = await echo(layer, () => {});
+      const client = connect(port, '127.0.0.1');
+      client.write('x');
+      await once(client, 'data');
+      layer.wakeAt(layer.now() + 60_000);
+      // A timer and a socket of Node end the layer's wait now and then.
+      const ticking = setInterval(() => client.write('x'), 50);
+      const before = process.cpuUsage();
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const { user, system } = process.cpuUsage(before);
+      clearInterval(ticking);
+      client.destroy();
+      await layer.close();
+      assert.ok(user + system < 500_000, `it ran for ${(user + system) / 1000} of 1000 ms`);
+    });
+  });
