@@ -57,9 +57,14 @@ export class HostLoop {
   readonly descriptor: number;
   readonly #uv: Libuv;
   readonly #loop: number;
-  /** Handles are never freed: libuv may look at them until the process is gone. */
+  /** Where handles stand. Libuv looks at them until they are closed, which takes until the end of a round of the loop. */
   readonly #memory: Region;
   #used = 0;
+  /** Places of poll handles that are being closed, how many of them are, and places that are free. */
+  #closing: number[] = [];
+  #closed = 0;
+  #free: number[] = [];
+  readonly #onClosed: number;
   readonly #prepare: number;
   readonly #onPrepare: number;
   /** While it is active libuv does not wait: it may have nothing to do after all, and nobody would be left to wait for the guest. */
@@ -91,6 +96,7 @@ export class HostLoop {
     });
     this.#idle = this.#allot(UV_IDLE);
     uv.uv_idle_init(this.#loop, this.#idle);
+    this.#onClosed = uv.callback(() => this.#handleClosed());
     this.#onNothing = uv.callback(() => {}); // what is to be done is done in `prepare`, which libuv comes by before it waits again
   }
 
@@ -119,7 +125,17 @@ export class HostLoop {
     this.leave(guest);
     const poll = this.#polls.get(guest);
     this.#polls.delete(guest);
-    if (poll !== undefined) this.#uv.uv_close(poll, 0);
+    if (poll === undefined) return;
+    this.#closing.push(poll);
+    this.#uv.uv_close(poll, this.#onClosed);
+  }
+
+  /** One of the handles has been closed. The call does not say which, so their places are free when all have been. */
+  #handleClosed(): void {
+    if (++this.#closed < this.#closing.length) return;
+    this.#free.push(...this.#closing);
+    this.#closing = [];
+    this.#closed = 0;
   }
 
   #serve(): void {
@@ -129,13 +145,15 @@ export class HostLoop {
       return;
     }
     const [guest] = this.#guests;
+    let hasty = 0;
     for (let isOver = false; !isOver && this.#guests.length === 1 && this.#guests[0] === guest; ) {
       this.#uv.uv_update_time(this.#loop);
       const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
       const own = Math.min(Math.ceil(guest.patience()), longest);
       const isReady = guest.run(free < 0 ? (own === longest ? -1 : own) : Math.min(free, own));
       runTicks?.();
-      isOver = isReady || free === 0;
+      // A guest that wants another turn at once does not wait, and so may not learn that libuv has something to do.
+      isOver = isReady || free === 0 || (own === 0 && ++hasty === hastyTurns);
     }
     guest?.settle();
     if (this.#guests.length > 0) this.#setIdling(true);
@@ -166,7 +184,7 @@ export class HostLoop {
     guest.setAlone(false);
     let poll = this.#polls.get(guest);
     if (poll === undefined) {
-      poll = this.#allot(UV_POLL);
+      poll = this.#free.pop() ?? this.#allot(UV_POLL);
       const error = this.#uv.uv_poll_init(this.#loop, poll, guest.pollable);
       if (error !== 0) throw unavailable(`uv_poll_init has failed with ${error}`);
       this.#polls.set(guest, poll);
@@ -191,5 +209,7 @@ export class HostLoop {
   }
 }
 
+/** So many turns a guest may have at once, before libuv looks for itself what it has to do. */
+const hastyTurns = 16;
 /** Waits are no longer than this many milliseconds: 31 bits. */
 const longest = 2 ** 31 - 1;

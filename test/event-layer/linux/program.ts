@@ -22,7 +22,7 @@ const prelude = (layer: LayerName): string => `
   import fs from 'node:fs';
   import net from 'node:net';
   import { once } from 'node:events';
-  import { Worker } from 'node:worker_threads';
+  import { isMainThread, Worker } from 'node:worker_threads';
   import { chooseEventLayer } from ${specifier('choose.js')};
   import { EpollLayer } from ${specifier('epoll/epoll.js')};
   import { UringLayer } from ${specifier('uring/uring.js')};
