@@ -295,6 +295,7 @@ async function play(i) {
   }
 }
 
+process.on('disconnect', () => process.exit(1)); // nobody is there to be told
 process.on('message', () => {
   isOver = true;
 });

@@ -115,8 +115,11 @@ function measure() {
   };
 }
 
+const orphaned = () => process.exit(1);
+process.on('disconnect', orphaned);
 process.on('message', async (message) => {
   if (message === 'close') {
+    process.off('disconnect', orphaned);
     await server.close();
     process.disconnect(); // and it ends by itself, or the soak has found something
   } else {
