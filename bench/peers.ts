@@ -127,6 +127,16 @@ const candidates: Candidate[] = [
     title: 'Hono on @hono/node-server',
     find: () => onNode('hono', `${packageVersion('hono')} on ${packageVersion('@hono/node-server')}, `),
   },
+  // What each of the means of the uring layer is worth: `hello --layer uring --peers sluice,no-direct,no-registered,no-silent,no-merged`.
+  ...[
+    ['direct', "uring, the process's own descriptors"],
+    ['registered', 'uring, the ring looked up each time'],
+    ['silent', 'uring, a completion for each send'],
+    ['merged', 'uring, sends apart from the wait'],
+  ].map(([without = '', title = '']) => ({
+    ...{ name: `no-${without}`, title, onRequest: true },
+    find: (): Found => ({ ...onNode('uring-without'), env: { WITHOUT: without } }),
+  })),
   { name: 'broken', title: 'broken on purpose', onRequest: true, find: () => onNode('broken') },
 ];
 

@@ -1,8 +1,8 @@
-import { UringLayer, type UringSizes } from '#sluice/event-layer/uring/uring.js';
+import { UringLayer, type UringSettings } from '#sluice/event-layer/uring/uring.js';
 import { contract, realTime, type Variant } from './contract.js';
 
 /** @param crowd connections that are to count as many */
-function variant(label: string, sizes: Partial<UringSizes>, crowd = 2000): Variant {
+function variant(label: string, sizes: Partial<UringSettings>, crowd = 2000): Variant {
   return { label, make: () => new UringLayer(sizes), bulk: 16 * 2 ** 20, crowd, isWhole: true };
 }
 

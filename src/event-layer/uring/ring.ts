@@ -101,6 +101,7 @@ export class Ring {
 
   /**
    * @param submissionEntries a power of two, and so is `completionEntries`, which must not be smaller
+   * @param registered whether the ring's descriptor is to be looked up once for all, where that can be had
    * @param look is shown each completion once, as soon as it is there, inside `enter`, by the halves of its user data (of which the
    *   low one is 0 where nobody wants to know) and its result. Returns true if that was all: `next` then passes over it
    * @throws {ConnectionError} `ERR_EVENT_LAYER` where the kernel has no io_uring, forbids it, or has one too old
@@ -109,6 +110,7 @@ export class Ring {
     libc: Libc,
     submissionEntries: number,
     completionEntries: number,
+    registered: boolean,
     look: (low: number, high: number, result: number) => boolean,
   ) {
     this.#libc = libc;
@@ -149,7 +151,7 @@ export class Ring {
     this.#timespec = new Int32Array(bytes.buffer, bytes.byteOffset, 4);
     // struct io_uring_getevents_arg: no signal mask, and where the time-out stands.
     bytes.writeBigUInt64LE(BigInt(address), 64 + 16);
-    const index = this.#registerDescriptor();
+    const index = registered ? this.#registerDescriptor() : -1;
     this.#entered = index === -1 ? this.descriptor : index;
     this.#enterFlags = ENTER_GETEVENTS | ENTER_EXT_ARG | (index === -1 ? 0 : ENTER_REGISTERED_RING);
   }

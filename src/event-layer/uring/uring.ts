@@ -76,8 +76,11 @@ const direct = 64;
 /** A poll has brought nothing but the peer's FIN, which the kernel adds to what is polled for. */
 const halfOver = 128;
 
-/** Sizes of what the layer has; all powers of two, but for the last. Tests make them small. */
-export interface UringSizes {
+/**
+ * How the layer is set up. Tests make the sizes small, all of them powers of two but for `directDescriptors`; the bench does without one of
+ * the others at a time, to see what each is worth.
+ */
+export interface UringSettings {
   submissionEntries: number;
   completionEntries: number;
   /** Buffers that the kernel receives into, and bytes of each. */
@@ -85,14 +88,23 @@ export interface UringSizes {
   bufferSize: number;
   /** Connections in the ring's own table, at most; 0 is to do without. */
   directDescriptors: number;
+  /** The ring's descriptor is looked up once, and not by each system call. */
+  registeredRing: boolean;
+  /** Sends that were taken whole have no completion. */
+  silentSends: boolean;
+  /** What a turn sends goes in with the system call that waits. */
+  sendsInWait: boolean;
 }
 
-const usualSizes: UringSizes = {
+const usualSettings: UringSettings = {
   submissionEntries: 4096,
   completionEntries: 16_384,
   bufferCount: 1024,
   bufferSize: 4096,
   directDescriptors: 65_536,
+  registeredRing: true,
+  silentSends: true,
+  sendsInWait: true,
 };
 
 const EFD_CLOEXEC_NONBLOCK = 0x80800;
@@ -101,7 +113,8 @@ const scratch = new Uint8Array(8);
 
 export class UringLayer extends LinuxLayer {
   readonly name = 'uring';
-  protected readonly submitsInWait = true;
+  protected readonly submitsInWait: boolean;
+  readonly #sendFlags: number;
   readonly #ring: Ring;
   readonly #buffers: Buffers;
   readonly #files: Files;
@@ -125,12 +138,14 @@ export class UringLayer extends LinuxLayer {
   readonly #stopped = new Map<ListenerId, () => void>();
 
   /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
-  constructor(sizes: Partial<UringSizes> = {}) {
+  constructor(settings: Partial<UringSettings> = {}) {
     super();
-    const all = { ...usualSizes, ...sizes };
+    const all = { ...usualSettings, ...settings };
+    this.submitsInWait = all.sendsInWait;
+    this.#sendFlags = all.silentSends ? IOSQE_CQE_SKIP_SUCCESS : 0;
     const { submissionEntries, completionEntries } = all;
     const look = (low: number, high: number, result: number): boolean => this.#look(low, high, result);
-    this.#ring = new Ring(this.libc, submissionEntries, completionEntries, look);
+    this.#ring = new Ring(this.libc, submissionEntries, completionEntries, all.registeredRing, look);
     this.#buffers = new Buffers(this.libc, this.#ring, all.bufferCount, all.bufferSize);
     this.#files = new Files(this.libc, this.#ring, all.directDescriptors);
     this.#linger = map(this.libc, 4096);
@@ -165,7 +180,7 @@ export class UringLayer extends LinuxLayer {
   #look(low: number, _high: number, result: number): boolean {
     switch (low & kindMask) {
       case sending:
-        this.#troubles.shortSends++;
+        if (this.#sendFlags !== 0) this.#troubles.shortSends++;
         this.sentShort(low >>> kindBits, result);
         return true;
       case installing:
@@ -385,7 +400,7 @@ export class UringLayer extends LinuxLayer {
 
   protected send(slot: Slot, address: number, bytes: number): void {
     const low = sending | (slot << kindBits);
-    const how = IOSQE_CQE_SKIP_SUCCESS | this.#fixed(slot);
+    const how = this.#sendFlags | this.#fixed(slot);
     const at = this.#ring.take(OP_SEND, how, this.descriptors[slot], low, this.generations[slot]);
     const { entries } = this.#ring;
     entries[at + 4] = address | 0;
