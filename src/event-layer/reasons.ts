@@ -10,9 +10,16 @@ const explanations: Partial<Record<string, string>> = {
   ENOENT: 'there is no such path (ENOENT)',
 };
 
+/** Where a connection was to go, and where it was to come from, if that was said. */
+export interface Target {
+  readonly address: Address;
+  readonly localAddress: string | undefined;
+}
+
 /** A connection could not be had. @param meaning the system's own words */
-export function cannotConnect(target: Address, code: string, meaning: string, cause?: unknown): ConnectionError {
-  return because(`cannot connect to ${formatAddress(target)}`, code, meaning, cause);
+export function cannotConnect(target: Target, code: string, meaning: string, cause?: unknown): ConnectionError {
+  const origin = target.localAddress === undefined ? '' : ` from ${target.localAddress}`;
+  return because(`cannot connect to ${formatAddress(target.address)}${origin}`, code, meaning, cause);
 }
 
 /** A connection has broken. @param which as `describeConnection` says it */
@@ -26,12 +33,12 @@ function because(what: string, code: string, meaning: string, cause: unknown): C
 }
 
 /**
- * @param target where it was asked to go, if it is a client's
+ * @param target only if it is a client's
  * @param peer the peer's address, empty if it is not known
  * @param listening where it was accepted
  */
-export function describeConnection(target: Address | undefined, peer: string, listening: Address | undefined): string {
-  if (target !== undefined) return `the connection to ${formatAddress(target)}`;
+export function describeConnection(target: Target | undefined, peer: string, listening: Address | undefined): string {
+  if (target !== undefined) return `the connection to ${formatAddress(target.address)}`;
   if (peer !== '') return `the connection from ${peer}`;
   return listening === undefined ? 'the connection' : `a connection accepted on ${formatAddress(listening)}`;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import net, { type AddressInfo } from 'node:net';
 import { describe, it, mock } from 'node:test';
 import { type EventLayer, highWaterMark } from '#sluice/event-layer/event-layer.js';
-import { Outbox } from '#sluice/event-layer/portable/outbox.js';
+import { Outbox } from '#sluice/event-layer/outbox.js';
 import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { World } from '../contract/world.js';
 

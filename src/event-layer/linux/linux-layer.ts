@@ -29,7 +29,7 @@ import {
   type Slot,
 } from '../event-layer.js';
 import { Outbox } from '../outbox.js';
-import { cannotConnect, cannotListen, describeConnection, hasBroken, layerClosed } from '../reasons.js';
+import { cannotConnect, cannotListen, describeConnection, hasBroken, layerClosed, type Target } from '../reasons.js';
 import { internetName, isPath, type SocketName, unixName } from './addresses.js';
 import { type Guest, type HostLoop, hostLoop } from './host-loop.js';
 import { describeErrno, EAGAIN, EINPROGRESS, type Libc, loadLibraries } from './libc.js';
@@ -85,9 +85,7 @@ export interface Listening {
 }
 
 /** A connection that is being made. */
-interface Attempt {
-  readonly target: Address;
-  readonly source: string | undefined;
+interface Attempt extends Target {
   /** Addresses that are left to be tried. */
   names: SocketName[];
 }
@@ -113,7 +111,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
   readonly #outboxes = new Map<Slot, Outbox>();
   /** Calls of `notifyFlushed` that are not answered. */
   readonly #flushes = new Map<Slot, number>();
-  readonly #targets = new Map<Slot, Address>();
+  readonly #targets = new Map<Slot, Target>();
   readonly #attempts = new Map<Slot, Attempt>();
   /** Why connections have ended that `closed` is yet to be told of. */
   readonly #reasons = new Map<Slot, ConnectionError>();
@@ -255,9 +253,9 @@ export abstract class LinuxLayer implements EventLayer, Guest {
 
   connect(address: Address, localAddress?: string): Slot {
     const slot = this.#allot(-1, connecting);
-    this.#targets.set(slot, address);
     const generation = this.generations[slot];
-    const attempt: Attempt = { target: address, source: localAddress, names: [] };
+    const attempt: Attempt = { address, localAddress, names: [] };
+    this.#targets.set(slot, attempt);
     const isWanted = (): boolean =>
       this.generations[slot] === generation && (this.flags[slot] & (connecting | dropped)) === connecting;
     if (this.#closing !== undefined) {
@@ -743,15 +741,18 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     }
   }
 
-  #bindSource(descriptor: number, name: SocketName, { source, target }: Attempt): void {
-    if (source === undefined || isPath(target)) return;
-    const own = internetName(source, 0);
+  #bindSource(descriptor: number, name: SocketName, { localAddress, address }: Attempt): void {
+    if (localAddress === undefined || isPath(address)) return;
+    const own = internetName(localAddress, 0);
     if (own.family !== name.family)
-      throw new ConnectionError('ERR_ADDRESS', `the source address is ${source}, of another family than the target`);
+      throw new ConnectionError(
+        'ERR_ADDRESS',
+        `the local address is ${localAddress}, of another family than the target`,
+      );
     const errno = bindSource(this.libc, descriptor, own);
     if (errno !== 0) {
       const { code, meaning } = describeErrno(errno);
-      throw new ConnectionError(code, `the source address ${source}: ${meaning}`);
+      throw new ConnectionError(code, meaning);
     }
   }
 
@@ -781,7 +782,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
       return;
     }
     const { code, message } = asSystemError(error);
-    this.#fail(slot, cannotConnect(attempt.target, code, message, error));
+    this.#fail(slot, cannotConnect(attempt, code, message, error));
   }
 
   #fail(slot: Slot, reason: ConnectionError): void {

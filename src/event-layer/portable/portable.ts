@@ -22,7 +22,6 @@ import {
   ConnectionError,
   type EventLayer,
   type EventSink,
-  formatAddress,
   highWaterMark,
   type ListenerId,
   type ListenOptions,
@@ -30,8 +29,9 @@ import {
   pieceSize,
   type Slot,
 } from '../event-layer.js';
-import { Outbox } from './outbox.js';
-import { asError, codeOf, drop, explanations, isWriting, peerOf } from './sockets.js';
+import { Outbox } from '../outbox.js';
+import { cannotConnect, cannotListen, describeConnection, hasBroken, layerClosed, type Target } from '../reasons.js';
+import { asError, codeOf, drop, isWriting, peerOf } from './sockets.js';
 
 /** The slot that a socket has, or has had: its tenant is the socket that stands in `#sockets` there. */
 const slotKey = Symbol('slot');
@@ -65,11 +65,6 @@ const nothing = Buffer.alloc(0);
 
 /** The longest that `setTimeout` waits; more would fire at once. */
 const longestTimeout = 2 ** 31 - 1;
-
-interface Target {
-  address: Address;
-  localAddress: string | undefined;
-}
 
 interface Listening {
   server: Server;
@@ -202,16 +197,10 @@ export class PortableLayer implements EventLayer {
     return new Promise((resolve, reject) => {
       const { address, backlog, reusePort = false } = options;
       const refuse = (error: Error): void => {
-        const code = codeOf(error) ?? 'ERR_LISTEN';
-        const hint =
-          'path' in address && code === 'EADDRINUSE'
-            ? ' (if nobody listens there any more, remove the socket file)'
-            : '';
-        const message = `cannot listen on ${formatAddress(address)}: ${error.message}${hint}`;
-        reject(new ConnectionError(code, message, { cause: error }));
+        reject(cannotListen(address, codeOf(error) ?? 'ERR_LISTEN', error.message, error));
       };
       if (this.#closing !== undefined) {
-        reject(new ConnectionError('ERR_CLOSED', `cannot listen on ${formatAddress(address)}: the layer is closed`));
+        reject(layerClosed('listen'));
         return;
       }
       const server = net.createServer({ allowHalfOpen: true, noDelay: true });
@@ -714,32 +703,20 @@ export class PortableLayer implements EventLayer {
       return new ConnectionError('ECONNRESET', `${this.#describe(socket, slot, target)} has broken off`);
     }
     const code = codeOf(error) ?? 'ECONNRESET';
-    const detail = explanations[code] ?? (error.message || code);
-    const message =
-      target !== undefined && (flags & open) === 0
-        ? `cannot connect to ${formatAddress(target.address)}${originOf(target)}: ${detail}`
-        : `${this.#describe(socket, slot, target)} has broken: ${detail}`;
-    return new ConnectionError(code, message, { cause: error });
+    return target !== undefined && (flags & open) === 0
+      ? cannotConnect(target, code, error.message, error)
+      : hasBroken(this.#describe(socket, slot, target), code, error.message, error);
   }
 
   #describe(socket: TenantSocket, slot: Slot, target: Target | undefined): string {
-    if (target !== undefined) return `the connection to ${formatAddress(target.address)}`;
-    // After the fact it is known only if it was asked for before.
-    const peer = peerOf(socket);
-    if (peer !== '') return `the connection from ${peer}`;
-    const listening = this.#listeners.get(this.#listenerOf[slot]);
-    return listening === undefined ? 'the connection' : `a connection accepted on ${formatAddress(listening.address)}`;
+    // After the fact the peer is known only if it was asked for before.
+    return describeConnection(target, peerOf(socket), this.#listeners.get(this.#listenerOf[slot])?.address);
   }
 
   #closedIfNothingLeft(): void {
     if (this.#closing === undefined || this.#connections > 0 || this.#servers.size > 0) return;
     this.#closing();
   }
-}
-
-/** Where it was to come from, for messages, if that was said. */
-function originOf({ localAddress }: Target): string {
-  return localAddress === undefined ? '' : ` from ${localAddress}`;
 }
 
 function extended<T extends Uint16Array | Uint32Array>(old: T, larger: T): T {

@@ -3,15 +3,6 @@
 import type { Socket } from 'node:net';
 import { formatAddress } from '../event-layer.js';
 
-/** What the system's codes mean, for messages. */
-export const explanations: Partial<Record<string, string>> = {
-  EADDRNOTAVAIL: 'this machine does not have such an address (EADDRNOTAVAIL)',
-  ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
-  ECONNRESET: 'the peer has reset it (ECONNRESET)',
-  EPIPE: 'the peer takes no more output (EPIPE)',
-  ENOENT: 'there is no such path (ENOENT)',
-};
-
 /** A write is under way at node:net, or there is no connection yet to write to. */
 export function isWriting(socket: Socket): boolean {
   return socket.writableLength > 0 || socket.connecting;

@@ -198,7 +198,8 @@ export class UringLayer extends LinuxLayer {
 
   protected collect(): void {
     const ring = this.#ring;
-    while (ring.next()) {
+    // What is there now: handling it may bring more, which has its turn after all others have had theirs.
+    for (let left = ring.waiting; left > 0 && ring.next(); left--) {
       const { low, high, result, flags } = ring;
       const slot = low >>> kindBits;
       if ((flags & CQE_F_MORE) === 0) this.#inFlight--;
@@ -243,7 +244,10 @@ export class UringLayer extends LinuxLayer {
       this.broke(slot, -result);
     // A receive that has ended by itself, or for want of buffers, is armed again.
     else if ((flags & CQE_F_MORE) === 0) {
-      if (result === -ENOBUFS) this.#troubles.noBuffers++;
+      if (result === -ENOBUFS) {
+        this.#troubles.noBuffers++;
+        this.#buffers.publish(); // the ring may be entered before the turn is over, in vain if they were not there by then
+      }
       this.updateReading(slot);
     }
   }
