@@ -1,7 +1,7 @@
 // Programs that run in a process of their own, on one of the layers: for what concerns a process as a whole. A program is text,
 // put behind `prelude`; what is at hand in it is described there.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -92,12 +92,18 @@ function specifier(file: string): string {
 /**
  * Runs a program to its end.
  * @param options.signal sent to it when it has printed a line `ready`
+ * @param options.onOutput told whenever there is more output
  * @param options.shell what a shell is to do before it becomes the program
  */
 export async function run(
   layer: LayerName,
   body: string,
-  options: { signal?: NodeJS.Signals; shell?: string; execArgv?: string[] } = {},
+  options: {
+    signal?: NodeJS.Signals;
+    shell?: string;
+    execArgv?: string[];
+    onOutput?: (child: ChildProcess, output: () => string) => void;
+  } = {},
 ): Promise<Ending> {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluice-'));
   try {
@@ -112,6 +118,7 @@ export async function run(
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
       if (options.signal !== undefined && text.includes('ready')) child.kill(options.signal);
+      options.onOutput?.(child, () => stdout);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;

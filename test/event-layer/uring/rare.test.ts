@@ -1,0 +1,198 @@
+// What seldom happens with io_uring, made to happen by small sizes. Each test sees in the layer's counts that it has, and that every
+// byte arrived nevertheless.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { UringLayer, type UringSettings } from '#sluice/event-layer/uring/uring.js';
+import { realTime } from '../../contract/contract.js';
+import { type End, pour, World } from '../../contract/world.js';
+import { skip } from '../linux/system.js';
+
+/** Plays on a layer of these sizes, and holds it against the contract. */
+async function play(sizes: Partial<UringSettings>, scene: (world: World, layer: UringLayer) => Promise<void>) {
+  const layer = new UringLayer(sizes);
+  const world = new World(layer, realTime);
+  try {
+    await scene(world, layer);
+  } catch (error) {
+    await layer.close();
+    throw error;
+  }
+  await world.over();
+}
+
+/** Sends back what it gets, and does not read while it is flooded. */
+function echo(end: End): void {
+  end.onReceived = (bytes) => {
+    end.write(bytes);
+    if (end.isFlooded) end.pause();
+  };
+  end.onDrained = () => end.resume();
+  end.onEnded = () => end.finish();
+}
+
+/** So many clients, each of whom gets back what it sends. */
+async function echoes(world: World, clients: number, bytes: number, step = 16_384): Promise<void> {
+  world.onAccepted = echo;
+  world.onConnected = (end) => pour(end, bytes, step, () => end.finish());
+  const { address } = await world.listen();
+  for (let i = 0; i < clients; i++) world.connect(address);
+  await world.until(() => world.open === 0 && world.ends.length === 2 * clients, 'closed');
+  for (const end of world.ends) {
+    assert.equal(end.reason, undefined);
+    assert.equal(end.receivedBytes, bytes);
+    assert.equal(end.digest(), end.sentDigest());
+  }
+}
+
+describe('what seldom happens with io_uring', { skip }, () => {
+  it('no buffer is left: the receives that end for want of one begin again', () =>
+    play({ bufferCount: 2, bufferSize: 256 }, async (world, layer) => {
+      await echoes(world, 8, 300_000);
+      assert.ok(layer.counts.noBuffers > 0);
+      assert.equal(layer.counts.buffers, 0);
+    }));
+
+  it('the submission queue is full: it is emptied in between', () =>
+    play({ submissionEntries: 2, completionEntries: 1024 }, async (world, layer) => {
+      await echoes(world, 50, 20_000);
+      assert.ok(layer.counts.full > 0);
+      assert.equal(layer.counts.overflows, 0);
+    }));
+
+  it('the completion queue overflows: nothing of it is lost, and all of it comes in order', () =>
+    play({ submissionEntries: 4, completionEntries: 4, bufferSize: 512 }, async (world, layer) => {
+      await echoes(world, 50, 100_000);
+      assert.ok(layer.counts.overflows > 0);
+    }));
+
+  it('a send is not taken whole: the rest goes out when there is room', () =>
+    play({}, async (world, layer) => {
+      const { client, server } = await world.pair();
+      client.pause();
+      pour(server, 8_000_000, 50_000, () => server.finish());
+      await world.until(() => layer.counts.shortSends > 0 && server.isFlooded, 'flooded');
+      client.resume();
+      client.onEnded = () => client.finish();
+      await world.until(() => world.open === 0, 'closed');
+      assert.equal(client.receivedBytes, 8_000_000);
+      assert.equal(client.digest(), server.sentDigest());
+      assert.equal(layer.counts.outboxes, 0);
+    }));
+
+  it('a flooded client finishes, and reads later: until then nothing is sent, and nothing is tried', () =>
+    play({}, async (world, layer) => {
+      const { client, server } = await world.pair();
+      client.pause();
+      pour(server, 8_000_000, 50_000, () => server.finish());
+      await world.until(() => server.isFlooded && layer.counts.outboxes > 0, 'flooded');
+      client.finish();
+      await world.until(() => server.hasEnded, 'the end');
+      await world.pass(20);
+      const { shortSends } = layer.counts;
+      const { turns } = world;
+      await world.pass(200);
+      assert.equal(layer.counts.shortSends, shortSends);
+      assert.ok(world.turns - turns < 10, `${world.turns - turns} turns`);
+      client.resume();
+      await world.until(() => world.open === 0, 'closed');
+      assert.equal(client.receivedBytes, 8_000_000);
+      assert.equal(client.digest(), server.sentDigest());
+    }));
+
+  it('there is no table of descriptors: connections get ordinary ones', () =>
+    play({ directDescriptors: 0 }, async (world, layer) => {
+      await echoes(world, 20, 100_000);
+      assert.equal(layer.counts.ordinary, 20);
+      assert.equal(layer.counts.direct, 0);
+    }));
+
+  it('the table of descriptors is full: connections get ordinary ones until it has emptied', () =>
+    // The listener has a backlog of 4096, for which the table keeps room.
+    play({ directDescriptors: 4096 + 1 + 4 }, async (world, layer) => {
+      world.onAccepted = echo;
+      const { address } = await world.listen();
+      const served = async (): Promise<End> => {
+        const before = world.ends.length;
+        const client = world.connect(address);
+        client.write('ping');
+        await world.until(() => client.receivedBytes === 4 && world.ends.length === before + 2, 'the echo');
+        return client;
+      };
+      const clients: End[] = [];
+      for (let i = 0; i < 10; i++) clients.push(await served());
+      assert.ok(layer.counts.direct >= 4 && layer.counts.ordinary >= 5, JSON.stringify(layer.counts));
+      for (const client of clients) client.finish();
+      await world.until(() => world.open === 0, 'closed');
+      assert.equal(layer.counts.direct, 0);
+      const { ordinary } = layer.counts;
+      const last = [await served(), await served()];
+      assert.equal(layer.counts.direct, 2);
+      assert.equal(layer.counts.ordinary, ordinary);
+      for (const client of last) client.finish();
+      await world.until(() => world.open === 0, 'closed');
+    }));
+
+  it('bytes are under way to a slot that is reset: its next tenant is told nothing of them', () =>
+    play({ bufferCount: 256, bufferSize: 512 }, async (world, layer) => {
+      const { address } = await world.listen();
+      const late = new Uint8Array(60_000).fill(0x6c);
+      const slots = new Set<number>();
+      for (let i = 0; i < 100; i++) {
+        // The first piece is answered by a reset; in the same batch there are a hundred more of them.
+        const first = await world.pair(address);
+        let pieces = 0;
+        first.server.onReceived = () => {
+          pieces++;
+          first.server.reset();
+        };
+        first.client.write(late);
+        await world.until(() => first.server.isClosed, 'closed');
+        assert.equal(pieces, 1);
+        slots.add(first.server.slot);
+        const next = await world.pair(address);
+        next.client.write('mine');
+        await world.until(() => next.server.receivedBytes >= 4, 'bytes');
+        assert.equal(next.server.text, 'mine');
+        slots.add(next.server.slot);
+        next.client.finish();
+        next.server.finish();
+        await world.until(() => world.open === 0, 'closed');
+      }
+      assert.ok(slots.size <= 8, 'slots are used again');
+      assert.equal(layer.counts.slots, 0);
+      assert.equal(layer.counts.buffers, 0);
+    }));
+
+  it('reading is paused and resumed in quick alternation, and every byte comes once, in order', () =>
+    play({ bufferCount: 16, bufferSize: 1024 }, async (world, layer) => {
+      const { client, server } = await world.pair();
+      let step = 0;
+      let isResting = false;
+      const alternate = (): void => {
+        for (let i = step++ % 5; i > 0; i--) {
+          server.pause();
+          server.resume();
+        }
+        if (step % 3 !== 0) return;
+        server.pause();
+        isResting = true;
+      };
+      server.onReceived = alternate;
+      server.onEnded = () => server.finish();
+      pour(client, 2_000_000, 10_000, () => client.finish());
+      await world.until(() => {
+        // Outside of a turn, too.
+        if (isResting && !server.isOver) {
+          isResting = false;
+          server.resume();
+          server.pause();
+          server.resume();
+        }
+        return world.open === 0;
+      }, 'closed');
+      assert.equal(server.receivedBytes, 2_000_000);
+      assert.equal(server.digest(), client.sentDigest());
+      assert.equal(layer.counts.buffers, 0);
+    }));
+});
