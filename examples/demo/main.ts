@@ -83,7 +83,8 @@ const handlers = new Map<string, (request: Request) => Response | Promise<Respon
 
 function answer(request: Request) {
   const { pathname } = new URL(request.url);
-  const handler = handlers.get(`${request.method} ${pathname}`);
+  const method = request.method === 'HEAD' ? 'GET' : request.method; // the server sends the head alone
+  const handler = handlers.get(`${method} ${pathname}`);
   if (handler === undefined) return refuse(`there is no ${pathname}`, 404);
   // Pages of other sites can post forms to this address, but not JSON.
   if (request.method === 'POST' && request.headers.get('content-type') !== 'application/json') {

@@ -43,6 +43,19 @@ export function describeConnection(target: Target | undefined, peer: string, lis
   return listening === undefined ? 'the connection' : `a connection accepted on ${formatAddress(listening)}`;
 }
 
+/** The most bytes of a Unix-domain socket's path on Linux: sizeof(sun_path), less the zero at its end (unix(7)). Others have less. */
+const longestPath = 107;
+
+/** Where the system would cut a path short, or node:net does. @throws {ConnectionError} `ENAMETOOLONG` */
+export function checkPath(path: string): void {
+  const { length } = Buffer.from(path);
+  if (length <= longestPath) return;
+  throw new ConnectionError(
+    'ENAMETOOLONG',
+    `${path}: the path of a Unix-domain socket has ${length} bytes; at most ${longestPath} are possible`,
+  );
+}
+
 /** Listening has failed. */
 export function cannotListen(address: Address, code: string, meaning: string, cause?: unknown): ConnectionError {
   const hint =

@@ -822,6 +822,16 @@ function onTheSystem(scenario: Scenario): void {
     }),
   );
 
+  scenario('a Unix-domain socket path that is too long is not cut short: ENAMETOOLONG', (world) =>
+    inFolder(async (folder) => {
+      const address: Address = { path: path.join(folder, 'x'.repeat(120)) };
+      await assert.rejects(world.listen(address), { name: 'ConnectionError', code: 'ENAMETOOLONG', message: /107/ });
+      const client = world.connect(address);
+      await world.until(() => client.isClosed, 'closed');
+      assert.equal(client.reason?.code, 'ENAMETOOLONG');
+    }),
+  );
+
   scenario('a Unix-domain socket path that is not there: ENOENT', (world) =>
     inFolder(async (folder) => {
       const client = world.connect({ path: path.join(folder, 'nowhere') });

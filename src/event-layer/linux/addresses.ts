@@ -3,6 +3,7 @@
 import net, { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { type Address, ConnectionError, formatAddress } from '../event-layer.js';
+import { checkPath } from '../reasons.js';
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;
@@ -10,8 +11,6 @@ export const AF_INET6 = 10;
 
 /** Large enough for any address: sizeof(sockaddr_storage). */
 export const largestAddress = 128;
-/** sizeof(sun_path), less the zero at its end. */
-const longestPath = 107;
 
 /** An address for the kernel. */
 export interface SocketName {
@@ -42,12 +41,8 @@ export function internetName(host: string, port: number): SocketName {
 
 /** @throws {ConnectionError} `ENAMETOOLONG`, `ERR_ADDRESS` */
 export function unixName(path: string): SocketName {
+  checkPath(path);
   const text = Buffer.from(path);
-  if (text.length > longestPath)
-    throw new ConnectionError(
-      'ENAMETOOLONG',
-      `${path}: the path of a Unix-domain socket has ${text.length} bytes; at most ${longestPath} are possible`,
-    );
   if (text.includes(0))
     throw new ConnectionError('ERR_ADDRESS', `${JSON.stringify(path)}: the path of a socket has a zero byte`);
   const bytes = new Uint8Array(2 + text.length + 1);

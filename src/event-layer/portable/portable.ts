@@ -30,7 +30,15 @@ import {
   type Slot,
 } from '../event-layer.js';
 import { Outbox } from '../outbox.js';
-import { cannotConnect, cannotListen, describeConnection, hasBroken, layerClosed, type Target } from '../reasons.js';
+import {
+  cannotConnect,
+  cannotListen,
+  checkPath,
+  describeConnection,
+  hasBroken,
+  layerClosed,
+  type Target,
+} from '../reasons.js';
 import { asError, codeOf, drop, isWriting, peerOf } from './sockets.js';
 
 /** The slot that a socket has, or has had: its tenant is the socket that stands in `#sockets` there. */
@@ -229,6 +237,7 @@ export class PortableLayer implements EventLayer {
         resolve({ listener, address: got });
       });
       try {
+        if ('path' in address) checkPath(address.path);
         if ('path' in address) server.listen({ path: address.path, backlog });
         else server.listen({ host: address.hostname, port: address.port, backlog, ...(reusePort ? reusing() : {}) });
       } catch (error) {
@@ -256,6 +265,7 @@ export class PortableLayer implements EventLayer {
     let failure: Error | undefined;
     try {
       if (this.#closing !== undefined) throw new ConnectionError('ERR_CLOSED', 'the layer is closed');
+      if ('path' in address) checkPath(address.path);
       socket =
         'path' in address
           ? net.connect({ ...common, path: address.path })

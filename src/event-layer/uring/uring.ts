@@ -128,6 +128,7 @@ export class UringLayer extends LinuxLayer {
   readonly #troubles = { noBuffers: 0, shortSends: 0, ordinary: 0 };
   #hostArmed = false;
   #hostReady = false;
+  #isAlone = true;
   #eventfd = -1;
   /** Slots that are not read from now: it is to be watched whether they hang up. */
   #resting: Slot[] = [];
@@ -161,14 +162,14 @@ export class UringLayer extends LinuxLayer {
     return this.#eventfd;
   }
 
-  setAlone(): void {
-    // Alone or not: a poll of libuv's descriptor is armed before waiting, and whoever is not alone does not wait.
+  setAlone(isAlone: boolean): void {
+    this.#isAlone = isAlone; // a poll of libuv's descriptor that is in flight tells once more, and does no harm
   }
 
   protected wait(milliseconds: number): { some: boolean; host: boolean } {
     const ring = this.#ring;
     if (this.#eventfd !== -1) this.libc.read(this.#eventfd, scratch, scratch.length);
-    if (milliseconds !== 0 && !this.#hostArmed) this.#armHost();
+    if (this.#isAlone && !this.#hostArmed) this.#armHost();
     this.#watchResting();
     if (milliseconds !== 0 || ring.unsubmitted > 0 || ring.isPending) ring.enter(milliseconds);
     const host = this.#hostReady;
