@@ -302,7 +302,7 @@ export class Head {
     const first = bytes[start + this.targetStart];
     if (first === SLASH) return;
     const isMethod = (method: string) => equals(bytes, start + this.methodStart, start + this.methodEnd, method);
-    if (isMethod('CONNECT')) return; // authority-form; refused below, as a method that is not implemented
+    if (isMethod('CONNECT')) return; // authority-form; refused with 501 by whoever answers, since CONNECT is for proxies
     if (first === ASTERISK && this.targetEnd - this.targetStart === 1 && isMethod('OPTIONS')) return;
     const from = start + this.targetStart;
     const scheme = startsWith(bytes, from, 'http://') ? 7 : startsWith(bytes, from, 'https://') ? 8 : 0;
