@@ -12,6 +12,7 @@
 // for fails the parent, which is unwound; at the root of the tree it is reported.
 
 import { addSuspendedTasks, addTask, describe, ThreadError, UnwoundError } from './errors.js';
+import { Returning } from './returning.js';
 import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
 import { type Task, Wait, type WaitKind } from './task.js';
 import type { TimerTarget } from './timers.js';
@@ -342,9 +343,11 @@ export class Thread<out T> implements TimerTarget, Joiner {
   #drive(returning: boolean): IteratorResult<Wait, unknown> {
     let iterator = this.#iterator;
     if (returning) {
-      // One that has not started has no `finally` blocks to run, nor has one that cannot be told to return.
-      const returned = typeof iterator === 'function' ? undefined : iterator?.return?.();
-      return returned ?? { done: true, value: undefined };
+      // One that has not started has no `finally` blocks to run.
+      if (iterator === undefined || typeof iterator === 'function') return { done: true, value: undefined };
+      const unwinding = iterator instanceof Returning ? iterator : new Returning(iterator);
+      this.#iterator = unwinding;
+      return unwinding.return();
     }
     if (typeof iterator === 'function') {
       const source = iterator;

@@ -290,6 +290,142 @@ describe('unwinding', () => {
     assert.equal(clock.scheduler.timers.size, 0);
   });
 
+  it('runs nothing behind a task whose finally block has parked, but the finally blocks around it', () => {
+    const clock = new ManualClock();
+    const order: string[] = [];
+    function* cleanUp(name: string): Task<void> {
+      yield* sleep(1);
+      yield* sleep(1);
+      order.push(name);
+    }
+    function* innermost(): Task<void> {
+      try {
+        yield* forever();
+      } finally {
+        yield* cleanUp('innermost');
+        yield* sleep(1);
+        order.push('innermost, to its end');
+      }
+      order.push('never');
+    }
+    function* inner(): Task<void> {
+      try {
+        for (;;) yield* innermost();
+      } catch {
+        order.push('never: it is no exception');
+      } finally {
+        order.push('inner');
+      }
+      order.push('never');
+    }
+    function* outer(): Task<void> {
+      try {
+        yield* inner();
+        order.push('never');
+        yield* sleep(1);
+      } finally {
+        yield* cleanUp('outer');
+      }
+      order.push('never');
+    }
+    const thread = clock.start(function* () {
+      yield* outer();
+      order.push('never');
+      yield* forever();
+    });
+    thread.unwind('reason');
+    clock.advance(20);
+    assert.deepEqual(order, ['innermost', 'innermost, to its end', 'inner', 'outer']);
+    assert.deepEqual([thread.outcome, thread.reason, clock.reports], ['unwound', 'reason', []]);
+    assert.equal(clock.scheduler.timers.size, 0);
+  });
+
+  it('lets an error from a finally block that has parked go the way of every error', () => {
+    const clock = new ManualClock();
+    const order: unknown[] = [];
+    const failure = new Error('in finally');
+    function* inner(): Task<void> {
+      try {
+        yield* forever();
+      } finally {
+        yield* sleep(1);
+        raise(failure);
+      }
+    }
+    function* outer(): Task<void> {
+      try {
+        yield* inner();
+        order.push('never');
+      } catch (error) {
+        order.push(error);
+        throw error;
+      } finally {
+        order.push('outer');
+      }
+    }
+    const thread = clock.start(outer);
+    thread.addJoiner({ threadOver() {} });
+    thread.unwind('reason');
+    clock.advance(20);
+    assert.deepEqual(order, [failure, 'outer']);
+    assert.deepEqual([thread.outcome, thread.failure], ['failed', failure]);
+  });
+
+  it('abandons a nested task that does not end in time, with the finally blocks around it run', () => {
+    const clock = new ManualClock();
+    clock.scheduler.unwindLimit = 100;
+    const order: string[] = [];
+    function* inner(): Task<void> {
+      try {
+        yield* forever();
+      } finally {
+        yield* sleep(1);
+        yield* forever();
+      }
+    }
+    const thread = clock.start(function* () {
+      try {
+        yield* inner();
+        order.push('never');
+      } finally {
+        order.push('outer');
+      }
+    });
+    thread.unwind();
+    clock.advance(102);
+    assert.deepEqual([order, thread.outcome], [['outer'], 'unwound']);
+    assert.deepEqual(clock.reports.map(codeOf), ['ERR_UNWIND_LIMIT']);
+  });
+
+  it('leaves the generators of the process as they were', () => {
+    const prototype = Object.getPrototypeOf(function* () {}.prototype);
+    const before = Object.getOwnPropertyDescriptor(prototype, 'return');
+    const clock = new ManualClock();
+    let during: unknown;
+    const thread = clock.start(function* () {
+      try {
+        yield* forever();
+      } finally {
+        // What a finally block does with generators of its own is not the thread's business.
+        const numbers = (function* () {
+          yield 1;
+          yield 2;
+        })();
+        for (const number of numbers) {
+          during = number;
+          break;
+        }
+        assert.deepEqual(numbers.next(), { done: true, value: undefined });
+        yield* sleep(1);
+      }
+    });
+    thread.unwind();
+    assert.deepEqual(Object.getOwnPropertyDescriptor(prototype, 'return'), before);
+    clock.advance(5);
+    assert.deepEqual([during, thread.outcome], [1, 'unwound']);
+    assert.deepEqual(Object.getOwnPropertyDescriptor(prototype, 'return'), before);
+  });
+
   for (const wait of ['timer', 'promise', 'channel', 'join', 'dry', 'flooded'] as const) {
     it(`reaches a thread that is parked on ${wait} within the turn`, () => {
       const clock = new ManualClock(7);
