@@ -4,22 +4,16 @@
 import type { Exchange } from './exchange.js';
 import type { HttpConnection } from './http-connection.js';
 import { Refusal, reasonPhrases } from './refusal.js';
-import type { Output, Sent } from './respond.js';
+import type { Output } from './respond.js';
 import type { HttpSettings } from './settings.js';
 
 /** Something was thrown: by the request's bytes, by the handler, or by the connection. The connection is closed afterwards. */
-export function answerFailure(
-  connection: HttpConnection,
-  settings: HttpSettings,
-  error: unknown,
-  request: unknown,
-  sent: Sent,
-): void {
+export function answerFailure(connection: HttpConnection, settings: HttpSettings, error: unknown): void {
   const { exchange, fault } = connection;
   const clients = isClients(error, connection, exchange);
-  if (!clients) settings.report(error, request);
-  if (connection.closed || sent.whole) return;
-  if (sent.head || (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')) {
+  if (!clients) settings.report(error, connection.request);
+  if (connection.closed || connection.wholeSent) return;
+  if (connection.headSent || (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')) {
     connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
   } else if (error instanceof Refusal) {
     answerWithStatus(connection, settings, error.status);
@@ -43,12 +37,12 @@ export function isClients(error: unknown, connection: HttpConnection, exchange: 
 }
 
 /** The thread is being unwound before its response was complete, and the client may still be there. */
-export function answerUnwound(connection: HttpConnection, settings: HttpSettings, sent: Sent): void {
-  if (connection.closed || sent.whole) return;
+export function answerUnwound(connection: HttpConnection, settings: HttpSettings): void {
+  if (connection.closed || connection.wholeSent) return;
   const left = connection.exchange?.aborted !== undefined;
-  if (!sent.head) {
+  if (!connection.headSent) {
     if (!left) answerWithStatus(connection, settings, settings.overdue ? 503 : 500);
-  } else if (sent.untilClose || !(left || settings.overdue)) {
+  } else if (connection.untilClose || !(left || settings.overdue)) {
     // As for an error. Where the framing shows that the rest is missing, who has left or has had its time gets a FIN.
     connection.reset();
   }

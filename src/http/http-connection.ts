@@ -1,23 +1,57 @@
-// The record of a connection that speaks HTTP: which request it is at, and what its client's leaving means at that point.
+// The record of a connection that speaks HTTP: which request it is at, how far the response has gone, and what its client's
+// leaving means at that point. It is also the task of the connection's thread: it runs the serving loop, and, in the loop's
+// place, what may take long: a handler that waits, the body of a stream. Beneath those the loop would stand for days, for
+// nothing, and hold more memory than they do.
 
 import { Connection } from '../connection/connection.js';
 import type { Network } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
+import type { Task, Wait } from '../threads/task.js';
 import { ClientLeftError, type Exchange } from './exchange.js';
+import type { Request } from './fetch/request.js';
+import type { Sent } from './respond.js';
+import type { ResponseBody } from './response-body.js';
+import { type Begun, conclude, continueConnection, type InPlace, serveConnection } from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
 
-export class HttpConnection extends Connection {
+const over: IteratorResult<Wait, void> = { done: true, value: undefined };
+
+export class HttpConnection extends Connection implements Sent, Task<void>, Iterator<Wait, void, void> {
   /** The request that is being handled. */
   exchange: Exchange | undefined;
+  /** The same as the handler has got it. */
+  request: Request | undefined;
+  /** What the handler has returned is waited for. */
+  begun: Begun | undefined;
+  /** The response's body is written by a task of the user's. */
+  streaming: ResponseBody | undefined;
+  // How far the response at hand has gone: what fails before its head gets an answer, what fails before its end a reset.
+  headSent = false;
+  wholeSent = false;
+  untilClose = false;
+  /** After the response at hand the next request is waited for. */
+  keepAlive = false;
+  /** All requests have been answered, and the connection stays open. */
+  resting = false;
+  /** Requests answered by the thread. */
+  answered = 0;
   /** The client's leaving by FIN unwinds the thread: a thread handler is at work, or a streamed body is being sent. */
   unwindOnLeave = false;
   readonly #settings: HttpSettings;
   /** The timer that ends the wait for an async handler whose client has left; 0 is none. */
   #leaveTimer = 0;
+  /** What runs: the serving loop, or what it has left its place to. */
+  #running: Iterator<Wait, unknown, void>;
+  #inPlace = false;
+  #returning = false;
 
-  constructor(network: Network, slot: Slot, settings: HttpSettings) {
+  /** @param begun the first request, if its handler has been called already */
+  constructor(network: Network, slot: Slot, settings: HttpSettings, begun: Begun | undefined) {
     super(network, slot);
     this.#settings = settings;
+    this.exchange = begun?.exchange;
+    this.request = begun?.request;
+    this.#running = serveConnection(this, settings, begun)[Symbol.iterator]();
     this.writer.timeout = settings.writeTimeout;
     this.reader.timeout = settings.bodyTimeout;
   }
@@ -50,11 +84,68 @@ export class HttpConnection extends Connection {
     if (this.exchange?.aborted !== undefined) this.thread?.unwind(this.exchange.aborted);
   }
 
+  /** Nothing of the response's body is to be written any more. */
+  endStreaming(): void {
+    if (this.streaming !== undefined) this.streaming.over = true;
+    this.streaming = undefined;
+  }
+
   /** The request has been answered, or cannot be. */
   endExchange(): void {
     this.exchange = undefined;
+    this.request = undefined;
     this.unwindOnLeave = false;
     if (this.#leaveTimer !== 0) this.network.scheduler.timers.cancel(this.#leaveTimer);
     this.#leaveTimer = 0;
+  }
+
+  // The task of the connection's thread.
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<Wait, void> {
+    return this.#advance((running) => running.next());
+  }
+
+  return(): IteratorResult<Wait, void> {
+    this.#returning = true;
+    return this.#advance((running) => running.return?.() ?? over);
+  }
+
+  throw(error: unknown): IteratorResult<Wait, void> {
+    return this.#advance((running) => {
+      if (running.throw === undefined) throw error;
+      return running.throw(error);
+    });
+  }
+
+  #advance(
+    move: (running: Iterator<Wait, unknown, void>) => IteratorResult<Wait, unknown>,
+  ): IteratorResult<Wait, void> {
+    try {
+      let step = move(this.#running);
+      while (step.done) {
+        const next = this.#returning ? undefined : this.#follow(step.value);
+        if (next === undefined) {
+          conclude(this, this.#settings);
+          return over;
+        }
+        this.#running = next[Symbol.iterator]();
+        this.#inPlace = !this.#inPlace;
+        step = this.#running.next();
+      }
+      return step;
+    } catch (error) {
+      conclude(this, this.#settings, { error });
+      return over;
+    }
+  }
+
+  /** What is to run next. @param value what that has returned which ran until now */
+  #follow(value: unknown): Task<unknown> | undefined {
+    if (this.#inPlace) return continueConnection(this, this.#settings, value);
+    return value as InPlace | undefined; // it was the loop
   }
 }

@@ -19,7 +19,7 @@ import { PartialHead } from './partial-head.js';
 import { Refusal } from './refusal.js';
 import { type Output, outgoing, respondAtOnce } from './respond.js';
 import { type Framing, framingOf } from './response-head.js';
-import { type Begun, overdueLinger, requestsPerTurn, serveConnection } from './serve-connection.js';
+import { type Begun, overdueLinger, requestsPerTurn } from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
 
 export class Intake implements PlainCall, Origin {
@@ -246,20 +246,11 @@ export class Intake implements PlainCall, Origin {
   #connect(slot: Slot, begun: Begun | undefined): Thread<unknown> {
     const network = this.#network;
     const settings = this.#settings;
-    const connection = new HttpConnection(network, slot, settings);
-    if (begun !== undefined) {
-      connection.exchange = begun.exchange;
-      begun.exchange.origin = connection;
-    }
+    const connection = new HttpConnection(network, slot, settings, begun);
+    if (begun !== undefined) begun.exchange.origin = connection;
     network.attach(connection);
     network.setDeadline(slot, Infinity);
-    const thread = new Thread(
-      () => serveConnection(connection, settings, begun),
-      'connection',
-      undefined,
-      network.scheduler,
-      settings.reportThread,
-    );
+    const thread = new Thread(connection, 'connection', undefined, network.scheduler, settings.reportThread);
     connection.thread = thread;
     return thread;
   }

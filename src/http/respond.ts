@@ -24,7 +24,6 @@ import {
   ResponseError,
   responseHead,
 } from './response-head.js';
-import { type BodyTask, startBody } from './stream.js';
 
 /** Where a response is written to: the writer of a connection, or the output of a slot that has none. */
 export interface Output {
@@ -41,9 +40,9 @@ export interface Output {
 /** How far a response has gone. */
 export interface Sent {
   /** Its head has gone out, in part at least. */
-  head: boolean;
+  headSent: boolean;
   /** All of it has. */
-  whole: boolean;
+  wholeSent: boolean;
   /** Its body ends with the connection: nothing else shows whether it is complete. */
   untilClose: boolean;
 }
@@ -133,7 +132,7 @@ export function* beginBody(
   const length = content === null ? 0 : out.length;
   const head = responseHead(out, framing, date, length);
   if (writer.flooded) yield* writer.drain();
-  sent.head = true;
+  sent.headSent = true;
   yield* putHead(writer, head);
   if (isBodiless(out.status) || framing.headOnly || content === null) return undefined;
   const delimiter = delimiterOf(out, framing, length);
@@ -143,21 +142,11 @@ export function* beginBody(
     : new PlainBody(writer, delimiter === 'length' ? declaredLength(out, length) : undefined);
 }
 
-/** Has a thread's body write itself. @param start what `stream()` has put into the response; nobody else makes a ThreadBody */
-export function* writeBody(start: unknown, body: ResponseBody): Task<void> {
-  try {
-    yield* startBody(start as BodyTask, body);
-    yield* body.end();
-  } finally {
-    body.over = true;
-  }
-}
-
 /**
  * Sends any response but that of a thread, parking while the client is flooded.
  * @param report told of an error in cancelling a stream
  * @param sent as for `beginBody`
- * @throws what the body throws; the head may have been sent by then, in which case `sent.head` is true
+ * @throws what the body throws; the head may have been sent by then, in which case `sent.headSent` is true
  */
 export function* respond(
   writer: Writer,
@@ -177,7 +166,7 @@ export function* respond(
     body = yield* beginBody(writer, out, framing, date, sent);
   } finally {
     if (body === undefined && stream !== undefined) {
-      const why = sent.head ? 'the response to this request has no body' : 'the response was not sent';
+      const why = sent.headSent ? 'the response to this request has no body' : 'the response was not sent';
       cancel(stream, new ResponseError(why), report);
     }
   }

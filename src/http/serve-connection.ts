@@ -15,9 +15,10 @@ import { Head } from './head.js';
 import type { HttpConnection } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
 import { Refusal } from './refusal.js';
-import { beginBody, discardResponse, outgoing, respond, respondAtOnce, type Sent, writeBody } from './respond.js';
+import { beginBody, discardResponse, outgoing, respond, respondAtOnce } from './respond.js';
 import { type Framing, framingOf, type Outgoing } from './response-head.js';
 import type { HttpSettings } from './settings.js';
+import { startBody } from './stream.js';
 
 /** How many requests of one client are answered before the others have their turn. */
 export const requestsPerTurn = 32;
@@ -41,117 +42,161 @@ export interface Begun {
   out: Outgoing | undefined;
 }
 
+/** A task that is to run in the place of the loop, which goes on from `continueConnection` with what it returns. */
+export type InPlace = Task<unknown>;
+
 /**
  * Answers requests for as long as there is a whole head of the next one, or until the connection is to be closed. Heads of which
  * only the beginning has come go back to the intake.
- * @param begun the first request, if its handler has been called already
+ * @param first the first request, if its handler has been called already
+ * @returns what is to run in its place; undefined if the connection has nothing to do any more
  */
 export function* serveConnection(
   connection: HttpConnection,
   settings: HttpSettings,
-  begun: Begun | undefined,
-): Task<void> {
-  const { network, slot, reader, writer, thread } = connection;
-  /** How far the response at hand has gone: what fails before its head gets an answer, what fails before its end a reset. */
-  const sent: Sent = { head: false, whole: false, untilClose: false };
-  let request: unknown;
-  /** What an async handler has returned, until it is settled. */
-  let promised: PromiseLike<unknown> | undefined;
-  let resting = false;
-  let failed = false;
-  try {
-    for (let answered = 0, next = begun; ; next = undefined) {
-      sent.head = false;
-      sent.whole = false;
-      sent.untilClose = false;
-      next ??= beginNext(connection, settings);
-      if (next === undefined) {
-        resting = !reader.finished; // else the client has ended between two requests
-        return;
-      }
-      const { exchange, framing, body } = next;
-      request = next.request;
-      if (next.failed) throw next.result;
-      reader.timeout = settings.bodyTimeout;
-      let response = next.result;
-      if (isTask(response)) {
-        connection.unwindWhenLeft();
-        response = yield* response;
-      } else if (isThenable(response)) {
-        promised = response;
-        response = yield* until(response);
-        promised = undefined;
-      }
-
-      // The response.
-      let out = next.out ?? outgoing(response);
-      const streamed = typeof out.content === 'object' && out.content !== null && !(out.content instanceof Uint8Array);
-      if (body !== null) {
-        // Behind the response's head it would be too late to invite the body; and its stream may be what the response is made of.
-        if (body.used || streamed) body.invite();
-        if (body.awaited || (!streamed && body.undiscardable(discardedBytes))) framing.keepAlive = false;
-      }
-      if (settings.closing) framing.keepAlive = false;
-      network.setState(slot, SlotState.writing);
-      if (!respondAtOnce(writer, out, framing, settings.date())) {
-        if (streamed) connection.unwindWhenLeft();
-        if (out.content instanceof ThreadBody) {
-          const { start } = out.content;
-          const to = yield* beginBody(writer, out, framing, settings.date(), sent);
-          // While it streams, which may be for days, nothing is held that only its beginning has needed.
-          next.result = undefined;
-          next.out = undefined;
-          response = undefined;
-          out = ended;
-          if (to !== undefined) yield* writeBody(start, to);
-        } else {
-          const asked = next.request;
-          yield* respond(writer, out, framing, settings.date(), sent, (error) => {
-            if (!isClients(error, connection, exchange)) settings.report(error, asked);
-          });
-        }
-      }
-      sent.head = true;
-      sent.whole = true;
-
-      // What the request leaves behind: a body that is still being read for a promise, threads it has spawned, a body unread.
-      if (body?.reading !== undefined) yield* settled(body.reading.join());
-      if (thread !== undefined && thread.children.size > 0)
-        yield* thread.closeChildren(exchange.aborted ?? answeredReason);
-      connection.endExchange();
-      request = undefined;
-      if (!framing.keepAlive) return;
-      if (body !== null && !body.complete && (body.awaited || !(yield* body.discard(discardedBytes)))) return;
-
-      // The next request: at once if it has come, in a later turn if this client has had its share of this one.
-      if (reader.buffered === 0 && !reader.finished) {
-        resting = !settings.closing;
-        return;
-      }
-      if (++answered % requestsPerTurn === 0) yield* sleep(0);
+  first: Begun | undefined,
+): Task<InPlace | undefined> {
+  for (let begun = first; ; begun = undefined) {
+    begun ??= beginNext(connection, settings);
+    if (begun === undefined) {
+      connection.resting = !connection.reader.finished; // else the client has ended between two requests
+      return undefined;
     }
-  } catch (error) {
-    failed = true;
-    promised = undefined; // if one was waited for, it is settled: with this error
-    answerFailure(connection, settings, error, request, sent);
-  } finally {
-    if (!failed && thread?.unwound && request !== undefined) answerUnwound(connection, settings, sent);
-    if (promised !== undefined) {
-      const { exchange } = connection;
-      const late = request;
-      discardResponse(promised, (error) => {
-        if (!isClients(error, connection, exchange)) settings.report(error, late);
-      });
+    const { result } = begun;
+    if (begun.failed) throw result;
+    if (isTask(result)) {
+      connection.unwindWhenLeft();
+      connection.begun = begun;
+      return result;
     }
-    connection.exchange?.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
-    connection.endExchange();
-    if (resting) settings.release(connection);
-    else if (!connection.closed) network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
+    if (isThenable(result)) {
+      connection.begun = begun;
+      return promised(connection, settings, result);
+    }
+    const body = yield* answer(connection, settings, begun, result);
+    if (body !== undefined) return body;
+    if (!(yield* finishRequest(connection, settings))) return undefined;
   }
 }
 
-/** What stands in place of a response whose beginning has been sent. */
-const ended: Outgoing = { status: 200, statusText: '', fields: [], content: null, length: 0 };
+/** The loop goes on: what has run in its place has returned. @param result what that was */
+export function* continueConnection(
+  connection: HttpConnection,
+  settings: HttpSettings,
+  result: unknown,
+): Task<InPlace | undefined> {
+  const { begun, streaming } = connection;
+  if (begun !== undefined) {
+    connection.begun = undefined;
+    const body = yield* answer(connection, settings, begun, result);
+    if (body !== undefined) return body;
+  } else if (streaming !== undefined) {
+    yield* streaming.end();
+    connection.endStreaming();
+    connection.wholeSent = true;
+  }
+  if (!(yield* finishRequest(connection, settings))) return undefined;
+  return yield* serveConnection(connection, settings, undefined);
+}
+
+/** Parks until the promise of an async handler is settled. What comes too late is seen to. */
+function* promised(connection: HttpConnection, settings: HttpSettings, response: PromiseLike<unknown>): Task<unknown> {
+  const { exchange, request } = connection;
+  let isSettled = false;
+  try {
+    const settled = yield* until(response);
+    isSettled = true;
+    return settled;
+  } catch (error) {
+    isSettled = true;
+    throw error;
+  } finally {
+    if (!isSettled) {
+      discardResponse(response, (error) => {
+        if (!isClients(error, connection, exchange)) settings.report(error, request);
+      });
+    }
+  }
+}
+
+/** Sends a response. @returns the task that writes its body, if one is to: its head has been sent by then */
+function* answer(
+  connection: HttpConnection,
+  settings: HttpSettings,
+  begun: Begun,
+  response: unknown,
+): Task<InPlace | undefined> {
+  const { network, slot, writer } = connection;
+  const { exchange, framing, body, request } = begun;
+  const out = begun.out ?? outgoing(response);
+  const { content } = out;
+  const streamed = typeof content === 'object' && content !== null && !(content instanceof Uint8Array);
+  if (body !== null) {
+    // Behind the response's head it would be too late to invite the body; and its stream may be what the response is made of.
+    if (body.used || streamed) body.invite();
+    if (body.awaited || (!streamed && body.undiscardable(discardedBytes))) framing.keepAlive = false;
+  }
+  if (settings.closing) framing.keepAlive = false;
+  network.setState(slot, SlotState.writing);
+  if (!respondAtOnce(writer, out, framing, settings.date())) {
+    if (streamed) connection.unwindWhenLeft();
+    if (content instanceof ThreadBody) {
+      const to = yield* beginBody(writer, out, framing, settings.date(), connection);
+      if (to !== undefined) {
+        connection.keepAlive = framing.keepAlive;
+        connection.streaming = to;
+        return startBody(content.start, to);
+      }
+    } else {
+      yield* respond(writer, out, framing, settings.date(), connection, (error) => {
+        if (!isClients(error, connection, exchange)) settings.report(error, request);
+      });
+    }
+  }
+  connection.headSent = true;
+  connection.wholeSent = true;
+  connection.keepAlive = framing.keepAlive; // a body that ends with the connection has changed it
+  return undefined;
+}
+
+/**
+ * Sees to what an answered request leaves behind: a body that is still being read for a promise, threads it has spawned, a body
+ * unread.
+ * @returns whether the next request has come
+ */
+function* finishRequest(connection: HttpConnection, settings: HttpSettings): Task<boolean> {
+  const { exchange, reader, thread } = connection;
+  const body = exchange?.body ?? null;
+  if (body?.reading !== undefined) yield* settled(body.reading.join());
+  if (thread !== undefined && thread.children.size > 0)
+    yield* thread.closeChildren(exchange?.aborted ?? answeredReason);
+  connection.endExchange();
+  if (!connection.keepAlive) return false;
+  if (body !== null && !body.complete && (body.awaited || !(yield* body.discard(discardedBytes)))) return false;
+
+  // The next request: at once if it has come, in a later turn if this client has had its share of this one.
+  if (reader.buffered === 0 && !reader.finished) {
+    connection.resting = !settings.closing;
+    return false;
+  }
+  if (++connection.answered % requestsPerTurn === 0) yield* sleep(0);
+  return true;
+}
+
+/**
+ * The connection's thread is done with it: the client is told what there is to tell, and the connection rests or ends.
+ * @param failure what was thrown, if something was
+ */
+export function conclude(connection: HttpConnection, settings: HttpSettings, failure?: { error: unknown }): void {
+  const { network, slot, thread } = connection;
+  connection.endStreaming();
+  if (failure !== undefined) answerFailure(connection, settings, failure.error);
+  else if (thread?.unwound && connection.request !== undefined) answerUnwound(connection, settings);
+  connection.exchange?.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
+  connection.endExchange();
+  if (connection.resting) settings.release(connection);
+  else if (!connection.closed) network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
+}
 
 /**
  * Takes the next request from what has come, and calls its handler: an ordinary call, with the head read where it stands.
@@ -161,6 +206,9 @@ const ended: Outgoing = { status: 200, statusText: '', fields: [], content: null
 function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | undefined {
   const { network, slot, reader } = connection;
   network.setState(slot, SlotState.reading);
+  connection.headSent = false;
+  connection.wholeSent = false;
+  connection.untilClose = false;
   const head = new Head();
   if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
     if (reader.finished && head.begun) throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head');
@@ -176,10 +224,9 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
   const framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
   framingOf(head, exchange, settings.closing, framing);
   if (reader.finished) connection.clientEnded();
-  const begun: Begun = {
-    ...{ exchange, framing, body, request: requestFrom(exchange) },
-    ...{ result: undefined, failed: false, out: undefined },
-  };
+  const request = requestFrom(exchange);
+  connection.request = request;
+  const begun: Begun = { exchange, request, framing, body, result: undefined, failed: false, out: undefined };
   try {
     begun.result = settings.fetch(begun.request, exchange);
   } catch (error) {

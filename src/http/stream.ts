@@ -45,9 +45,9 @@ export function stream(body: BodyTask, init?: ResponseInit): Response {
   return makeResponse(new ThreadBody<BodyTask>(body, () => toReadable(body)), init);
 }
 
-/** Starts a body. @throws {TypeError} if it is no generator function */
-export function startBody(body: BodyTask, out: BodyWriter): Task<unknown> {
-  const task: unknown = body(out);
+/** Starts a body. @param body what `stream` has put into the response @throws {TypeError} if it is no generator function */
+export function startBody(body: unknown, out: BodyWriter): Task<unknown> {
+  const task: unknown = (body as BodyTask)(out); // `stream` makes sure that it is a function, and nobody else makes a ThreadBody
   if (!isTask(task)) throw new TypeError(`stream: the body returned ${typeof task}; expected a generator function`);
   return task;
 }

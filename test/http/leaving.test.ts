@@ -475,6 +475,45 @@ test('a child whose finally parks longer than its connection lasts does not writ
   await world.close();
 });
 
+for (const kind of ['the body', 'a task of the body'] as const) {
+  test(`a stream that is unwound while its client is there does not look complete, though a finally block of ${kind} parks`, async () => {
+    const order: string[] = [];
+    function* wait(): Task<void> {
+      try {
+        yield* sleep(Infinity);
+      } finally {
+        yield* sleep(10);
+        order.push('finally');
+      }
+    }
+    const world = await World.open({
+      fetch: () =>
+        stream(function* (out) {
+          yield* out.write('begun');
+          if (kind === 'a task of the body') {
+            yield* wait();
+            order.push('never');
+            yield* out.write('never');
+          } else {
+            try {
+              yield* sleep(Infinity);
+            } finally {
+              yield* sleep(10);
+              order.push('finally');
+            }
+          }
+        }),
+    });
+    const client = world.exchange(get('/'));
+    await world.pass(50);
+    for (const { thread } of world.server.active()) thread?.unwind(new Error('enough'));
+    await world.pass();
+    const { ending, isCutShort, partialBody } = await client;
+    assert.deepEqual([ending, isCutShort, partialBody, order], ['reset', true, 'begun', ['finally']]);
+    await world.close();
+  });
+}
+
 test('a client that pipelines thousands of requests gives way to others after a bounded number in each turn', async () => {
   let busy = 0;
   let busyThen: number | undefined;
