@@ -1,9 +1,9 @@
 // The connection record: exists while a thread works for a connection, and joins its reader and its writer. It is what a
 // handler of `listen` is given, what `connect` returns, and what the HTTP loop reads from and writes to.
 
-import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
+import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { Thread } from '../threads/thread.js';
-import type { Network } from './network.js';
+import type { Network, OutputMemory } from './network.js';
 import { Reader } from './reader.js';
 import { Writer } from './writer.js';
 
@@ -15,10 +15,6 @@ export const defaultLinger = 10_000;
  * It belongs to the thread that it was made for, and is closed when that thread is over.
  */
 export class Connection {
-  /** Reads what the peer sends. */
-  readonly reader: Reader;
-  /** Writes to the peer. */
-  readonly writer: Writer;
   /** @internal The network it is on. */
   readonly network: Network;
   /** @internal Its row in the network's arrays. */
@@ -28,7 +24,12 @@ export class Connection {
 
   /** @internal The last error that reading or writing has thrown because of the peer: tells it from one of another connection. */
   fault: ConnectionError | undefined;
+  /** @internal Our side has ended: nothing can be written any more. */
+  finished = false;
 
+  // Made when they are first asked for: a connection that only waits has neither.
+  #reader: Reader | undefined;
+  #writer: Writer | undefined;
   #closed = false;
   #reason: ConnectionError | undefined;
 
@@ -36,8 +37,18 @@ export class Connection {
   constructor(network: Network, slot: Slot) {
     this.network = network;
     this.slot = slot;
-    this.reader = new Reader(this);
-    this.writer = new Writer(this);
+  }
+
+  /** Reads what the peer sends. */
+  get reader(): Reader {
+    this.#reader ??= this.makeReader();
+    return this.#reader;
+  }
+
+  /** Writes to the peer. */
+  get writer(): Writer {
+    this.#writer ??= this.makeWriter();
+    return this.#writer;
   }
 
   /** The peer's address, `127.0.0.1:5678` or `[::1]:5678`; the empty string for a Unix-domain socket, and after the connection has closed. */
@@ -60,6 +71,34 @@ export class Connection {
     if (!this.#closed) this.network.layer.reset(this.slot);
   }
 
+  /** @internal Writing would have to wait. */
+  get flooded(): boolean {
+    return !this.#closed && this.network.layer.queued(this.slot) >= highWaterMark;
+  }
+
+  /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */
+  get output(): OutputMemory {
+    return this.network.output;
+  }
+
+  /** @internal See `EventLayer.reserve`. @throws as `Writer.write` */
+  reserve(bytes: number): number {
+    if (this.#closed) throw this.closedError();
+    if (this.finished) throw new ConnectionError('ERR_ENDED', 'write after end: FIN has been sent');
+    return this.network.layer.reserve(this.slot, bytes);
+  }
+
+  /** @internal See `EventLayer.commit`. */
+  commit(end: number): void {
+    this.network.layer.commit(this.slot, end);
+  }
+
+  /** @internal Lets go of the reader and the writer where nothing is known of them alone. For who has given them to nobody. */
+  dropSides(): void {
+    if (this.#reader?.isIdle) this.#reader = undefined;
+    if (this.#writer?.isIdle) this.#writer = undefined;
+  }
+
   /** @internal For the primitives: makes the error to throw when the peer is the cause. */
   fail(code: string, message: string, cause?: ConnectionError): ConnectionError {
     this.fault = new ConnectionError(code, message, cause && { cause });
@@ -79,15 +118,44 @@ export class Connection {
     this.#reason = reason;
   }
 
+  /** @internal The layer has room for output again. */
+  drained(): void {
+    this.#writer?.wake();
+  }
+
+  /** @internal The layer says that everything is with the kernel. */
+  flushed(): void {
+    this.#writer?.flushed();
+  }
+
+  /** @internal Whoever is parked on it looks again at what it waits for. */
+  wake(): void {
+    this.#reader?.wake();
+    this.#writer?.wake();
+  }
+
   /** @internal The slot's deadline, which the reader and the writer have set, has passed for one of them. */
   expire(): void {
-    this.reader.expire();
-    this.writer.expire();
+    this.#reader?.expire();
+    this.#writer?.expire();
     this.updateDeadline();
   }
 
   /** @internal Tells the network which of the two deadlines comes first. */
   updateDeadline(): void {
-    if (!this.#closed) this.network.setDeadline(this.slot, Math.min(this.reader.parkedUntil, this.writer.parkedUntil));
+    if (this.#closed) return;
+    const { parkedUntil: readUntil = Infinity } = this.#reader ?? {};
+    const { parkedUntil: writeUntil = Infinity } = this.#writer ?? {};
+    this.network.setDeadline(this.slot, Math.min(readUntil, writeUntil));
+  }
+
+  /** @internal */
+  protected makeReader(): Reader {
+    return new Reader(this);
+  }
+
+  /** @internal */
+  protected makeWriter(): Writer {
+    return new Writer(this);
   }
 }

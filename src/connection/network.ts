@@ -256,11 +256,11 @@ export class Network implements EventSink, TimerTarget {
   }
 
   drained(slot: Slot): void {
-    this.#connections[slot]?.writer.wake();
+    this.#connections[slot]?.drained();
   }
 
   flushed(slot: Slot): void {
-    this.#connections[slot]?.writer.flushed();
+    this.#connections[slot]?.flushed();
   }
 
   closed(slot: Slot, reason: ConnectionError | undefined): void {
@@ -275,8 +275,7 @@ export class Network implements EventSink, TimerTarget {
     this.#owners[slot] = undefined;
     connection?.close(reason);
     owner?.closed(slot, connection, reason);
-    connection?.reader.wake();
-    connection?.writer.wake();
+    connection?.wake();
   }
 
   acceptFailed(listener: ListenerId, error: Error): void {

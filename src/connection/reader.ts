@@ -47,6 +47,10 @@ export class Reader extends Side {
     return this.#ended && this.start === this.limit;
   }
 
+  get isIdle(): boolean {
+    return !this.occupied && this.start === this.limit && !this.#ended && !this.#paused;
+  }
+
   /** @internal True when the peer has sent FIN, read or not. */
   get finished(): boolean {
     return this.#ended;

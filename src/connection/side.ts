@@ -17,6 +17,9 @@ export abstract class Side {
     this.connection = connection;
   }
 
+  /** @internal Nothing is lost if it is let go of. */
+  abstract get isIdle(): boolean;
+
   /** A thread is parked here. */
   protected get occupied(): boolean {
     return this.#parked !== undefined;

@@ -2,9 +2,7 @@
 // the caller's again at once. The thread parks, flooded, when the high-water mark is reached: no more than that is ever queued
 // for a client that does not take it.
 
-import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
 import { type Task, Wait } from '../threads/task.js';
-import type { OutputMemory } from './network.js';
 import { Side } from './side.js';
 
 /** Larger writes go out in pieces of this size, so that a piece never overshoots the high-water mark by more. */
@@ -27,20 +25,22 @@ export class Writer extends Side {
    * `ERR_WRITE_TIMEOUT`. Default `Infinity`.
    */
   timeout = Infinity;
-  #finished = false;
   #flushing = false;
   /** Bytes queued when the deadline was set: if it has not fallen since, the peer has taken nothing. */
   #queuedThen = 0;
 
   /** True when writing would park. */
   get flooded(): boolean {
-    const connection = this.connection;
-    return !connection.closed && connection.network.layer.queued(connection.slot) >= highWaterMark;
+    return this.connection.flooded;
   }
 
   /** True after `end`. */
   get finished(): boolean {
-    return this.#finished;
+    return this.connection.finished;
+  }
+
+  get isIdle(): boolean {
+    return !this.occupied && !this.#flushing;
   }
 
   /**
@@ -83,8 +83,8 @@ export class Writer extends Side {
   /** @internal What `end` does; it never parks. */
   finish(): void {
     const connection = this.connection;
-    if (this.#finished || connection.closed) return;
-    this.#finished = true;
+    if (connection.finished || connection.closed) return;
+    connection.finished = true;
     connection.network.layer.finish(connection.slot);
   }
 
@@ -95,31 +95,14 @@ export class Writer extends Side {
 
   /** @internal Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. */
   put(data: string | Uint8Array): void {
-    const at = this.reserve(typeof data === 'string' ? data.length * 3 : data.length);
+    const { connection } = this;
+    const at = connection.reserve(typeof data === 'string' ? data.length * 3 : data.length);
     if (typeof data === 'string') {
-      this.commit(at + this.output.write(data, at));
+      connection.commit(at + connection.output.write(data, at));
     } else {
-      this.output.set(data, at);
-      this.commit(at + data.length);
+      connection.output.set(data, at);
+      connection.commit(at + data.length);
     }
-  }
-
-  /** @internal See `EventLayer.reserve`. @throws as `write` */
-  reserve(bytes: number): number {
-    const connection = this.connection;
-    if (connection.closed) throw connection.closedError();
-    if (this.#finished) throw new ConnectionError('ERR_ENDED', 'write after end: FIN has been sent');
-    return connection.network.layer.reserve(connection.slot, bytes);
-  }
-
-  /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */
-  get output(): OutputMemory {
-    return this.connection.network.output;
-  }
-
-  /** @internal See `EventLayer.commit`. */
-  commit(end: number): void {
-    this.connection.network.layer.commit(this.connection.slot, end);
   }
 
   /** @internal The layer says that everything is with the kernel. */

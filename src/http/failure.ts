@@ -49,8 +49,7 @@ export function answerUnwound(connection: HttpConnection, settings: HttpSettings
 }
 
 function answerWithStatus(connection: HttpConnection, settings: HttpSettings, status: number): void {
-  if (!connection.writer.finished)
-    answerStatus(connection.writer, settings, status, connection.exchange?.method === 'HEAD');
+  if (!connection.finished) answerStatus(connection, settings, status, connection.exchange?.method === 'HEAD');
 }
 
 /** The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last. */

@@ -5,6 +5,8 @@
 
 import { Connection } from '../connection/connection.js';
 import type { Network } from '../connection/network.js';
+import type { Reader } from '../connection/reader.js';
+import type { Writer } from '../connection/writer.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import type { Task, Wait } from '../threads/task.js';
 import { ClientLeftError, type Exchange } from './exchange.js';
@@ -52,8 +54,18 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
     this.exchange = begun?.exchange;
     this.request = begun?.request;
     this.#running = serveConnection(this, settings, begun)[Symbol.iterator]();
-    this.writer.timeout = settings.writeTimeout;
-    this.reader.timeout = settings.bodyTimeout;
+  }
+
+  protected override makeReader(): Reader {
+    const reader = super.makeReader();
+    reader.timeout = this.#settings.bodyTimeout;
+    return reader;
+  }
+
+  protected override makeWriter(): Writer {
+    const writer = super.makeWriter();
+    writer.timeout = this.#settings.writeTimeout;
+    return writer;
   }
 
   /**

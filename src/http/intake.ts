@@ -237,10 +237,10 @@ export class Intake implements PlainCall, Origin {
     made?: Thread<unknown>,
   ): void {
     const thread = made ?? this.#connect(slot, begun);
-    const connection = this.#network.connection(slot);
-    if (connection !== undefined && at < end) connection.reader.lend(bytes, at, end);
+    const reader = at < end ? this.#network.connection(slot)?.reader : undefined;
+    reader?.lend(bytes, at, end);
     this.#network.scheduler.resume(thread);
-    connection?.reader.keep();
+    reader?.keep();
   }
 
   #connect(slot: Slot, begun: Begun | undefined): Thread<unknown> {

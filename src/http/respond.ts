@@ -1,8 +1,8 @@
 // Sending a response of whatever class a handler has returned, at once where it is small and complete, else at the client's pace.
 
 import { Buffer } from 'node:buffer';
+import type { Connection } from '../connection/connection.js';
 import type { OutputMemory } from '../connection/network.js';
-import type { Writer } from '../connection/writer.js';
 import { pieceSize } from '../event-layer/event-layer.js';
 import type { Task } from '../threads/task.js';
 import type { PlatformResponse } from './fetch/platform.js';
@@ -25,7 +25,7 @@ import {
   responseHead,
 } from './response-head.js';
 
-/** Where a response is written to: the writer of a connection, or the output of a slot that has none. */
+/** Where a response is written to: a connection, or the output of a slot that has none. */
 export interface Output {
   /** Writing would have to wait. */
   readonly flooded: boolean;
@@ -91,9 +91,9 @@ function fromPlatform(response: PlatformResponse): Outgoing {
  * Sends a response that is small and complete, without parking. The common case.
  * @returns false if it is not one, and nothing has been sent
  */
-export function respondAtOnce(writer: Output, out: Outgoing, framing: Framing, date: string): boolean {
+export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date: string): boolean {
   const { content } = out;
-  if (writer.flooded) return false;
+  if (to.flooded) return false;
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) return false;
   const size = content === null ? 0 : content.length;
   if (size > smallContent) return false;
@@ -101,8 +101,8 @@ export function respondAtOnce(writer: Output, out: Outgoing, framing: Framing, d
   const head = responseHead(out, framing, date, bytes);
   const room = head.length + bytes;
   if (room > pieceSize) return false;
-  const at = writer.reserve(room);
-  const { output } = writer;
+  const at = to.reserve(room);
+  const { output } = to;
   let end = at + output.write(head, at, 'latin1');
   if (content !== null && !isBodiless(out.status) && !framing.headOnly) {
     if (typeof content === 'string') {
@@ -112,7 +112,7 @@ export function respondAtOnce(writer: Output, out: Outgoing, framing: Framing, d
       end += bytes;
     }
   }
-  writer.commit(end);
+  to.commit(end);
   return true;
 }
 
@@ -122,7 +122,7 @@ export function respondAtOnce(writer: Output, out: Outgoing, framing: Framing, d
  * @returns what the body is to be written to; undefined if there is none to be written
  */
 export function* beginBody(
-  writer: Writer,
+  connection: Connection,
   out: Outgoing,
   framing: Framing,
   date: string,
@@ -131,15 +131,15 @@ export function* beginBody(
   const { content } = out;
   const length = content === null ? 0 : out.length;
   const head = responseHead(out, framing, date, length);
-  if (writer.flooded) yield* writer.drain();
+  if (connection.flooded) yield* connection.writer.drain();
   sent.headSent = true;
-  yield* putHead(writer, head);
+  yield* putHead(connection, head);
   if (isBodiless(out.status) || framing.headOnly || content === null) return undefined;
   const delimiter = delimiterOf(out, framing, length);
   sent.untilClose = delimiter === 'close';
   return delimiter === 'chunked'
-    ? new ChunkedBody(writer)
-    : new PlainBody(writer, delimiter === 'length' ? declaredLength(out, length) : undefined);
+    ? new ChunkedBody(connection)
+    : new PlainBody(connection, delimiter === 'length' ? declaredLength(out, length) : undefined);
 }
 
 /**
@@ -149,7 +149,7 @@ export function* beginBody(
  * @throws what the body throws; the head may have been sent by then, in which case `sent.headSent` is true
  */
 export function* respond(
-  writer: Writer,
+  connection: Connection,
   out: Outgoing,
   framing: Framing,
   date: string,
@@ -163,7 +163,7 @@ export function* respond(
   const stream = content instanceof ReadableStream ? content : undefined;
   let body: ResponseBody | undefined;
   try {
-    body = yield* beginBody(writer, out, framing, date, sent);
+    body = yield* beginBody(connection, out, framing, date, sent);
   } finally {
     if (body === undefined && stream !== undefined) {
       const why = sent.headSent ? 'the response to this request has no body' : 'the response was not sent';
@@ -172,7 +172,7 @@ export function* respond(
   }
   if (body === undefined) return;
   if (whole !== undefined) {
-    yield* writer.write(whole);
+    yield* connection.writer.write(whole);
     return;
   }
   try {
@@ -195,11 +195,11 @@ export function discardResponse(promised: PromiseLike<unknown>, report: (error: 
 }
 
 /** Heads larger than a piece go out in several. */
-function* putHead(writer: Writer, head: string): Task<void> {
+function* putHead(connection: Connection, head: string): Task<void> {
   for (let from = 0; from < head.length; from += chunkBytes) {
-    if (from > 0 && writer.flooded) yield* writer.drain();
+    if (from > 0 && connection.flooded) yield* connection.writer.drain();
     const part = head.slice(from, from + chunkBytes);
-    const at = writer.reserve(part.length);
-    writer.commit(at + writer.output.write(part, at, 'latin1'));
+    const at = connection.reserve(part.length);
+    connection.commit(at + connection.output.write(part, at, 'latin1'));
   }
 }

@@ -2,7 +2,8 @@
 // client's pace (RFC 9112 §7.1).
 
 import { Buffer } from 'node:buffer';
-import { checkData, type Writer } from '../connection/writer.js';
+import type { Connection } from '../connection/connection.js';
+import { checkData } from '../connection/writer.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { ResponseError } from './response-head.js';
@@ -22,59 +23,59 @@ export interface ResponseBody extends BodyWriter {
 /** A body in chunks (RFC 9112 §7.1). */
 export class ChunkedBody implements ResponseBody {
   over = false;
-  readonly #writer: Writer;
+  readonly #connection: Connection;
 
-  constructor(writer: Writer) {
-    this.#writer = writer;
+  constructor(connection: Connection) {
+    this.#connection = connection;
   }
 
   *write(data: string | Uint8Array): Task<void> {
     checkData(data);
-    const writer = this.#writer;
+    const connection = this.#connection;
     const bytes = typeof data === 'string' && data.length > chunkBytes / 3 ? Buffer.from(data) : data;
     if (typeof bytes === 'string') {
       if (bytes === '') return;
       yield* this.#room();
-      const at = writer.reserve(bytes.length * 3 + 8);
-      const written = writer.output.write(bytes, at + 6);
-      putChunkFrame(writer, at, written);
+      const at = connection.reserve(bytes.length * 3 + 8);
+      const written = connection.output.write(bytes, at + 6);
+      putChunkFrame(connection, at, written);
       return;
     }
     for (let start = 0; start < bytes.length; start += chunkBytes) {
       yield* this.#room();
       const piece = bytes.subarray(start, start + chunkBytes);
-      const at = writer.reserve(piece.length + 8);
-      writer.output.set(piece, at + 6);
-      putChunkFrame(writer, at, piece.length);
+      const at = connection.reserve(piece.length + 8);
+      connection.output.set(piece, at + 6);
+      putChunkFrame(connection, at, piece.length);
     }
   }
 
   *flush(): Task<void> {
-    yield* this.#writer.flush();
+    yield* this.#connection.writer.flush();
   }
 
   /** Parks while the client is flooded. The body may be over by then, if it is another thread that has come to write. */
   *#room(): Task<void> {
-    if (this.#writer.flooded) yield* this.#writer.drain();
+    if (this.#connection.flooded) yield* this.#connection.writer.drain();
     if (this.over) throw bodyOver();
   }
 
   /** The last chunk. */
   *end(): Task<void> {
-    if (this.#writer.flooded) yield* this.#writer.drain();
-    this.#writer.put('0\r\n\r\n');
+    if (this.#connection.flooded) yield* this.#connection.writer.drain();
+    this.#connection.writer.put('0\r\n\r\n');
   }
 }
 
 /** Puts a chunk's size before its data and CRLF behind them. Leading zeros are allowed (RFC 9112 §7.1: 1*HEXDIG). */
-function putChunkFrame(writer: Writer, at: number, size: number): void {
-  const { output } = writer;
+function putChunkFrame(connection: Connection, at: number, size: number): void {
+  const { output } = connection;
   for (let digit = 0; digit < 4; digit++) output[at + digit] = hexDigits.charCodeAt((size >> (12 - 4 * digit)) & 15);
   output[at + 4] = 13;
   output[at + 5] = 10;
   output[at + 6 + size] = 13;
   output[at + 7 + size] = 10;
-  writer.commit(at + 8 + size);
+  connection.commit(at + 8 + size);
 }
 
 const hexDigits = '0123456789abcdef';
@@ -82,12 +83,12 @@ const hexDigits = '0123456789abcdef';
 /** A body as it is: as long as its content-length says, or up to the end of the connection. */
 export class PlainBody implements ResponseBody {
   over = false;
-  readonly #writer: Writer;
+  readonly #connection: Connection;
   readonly #length: number | undefined;
   #written = 0;
 
-  constructor(writer: Writer, length: number | undefined) {
-    this.#writer = writer;
+  constructor(connection: Connection, length: number | undefined) {
+    this.#connection = connection;
     this.#length = length;
   }
 
@@ -99,11 +100,11 @@ export class PlainBody implements ResponseBody {
       throw new ResponseError(`the body is longer than its content-length of ${this.#length} bytes`);
     }
     this.#written += bytes.length;
-    yield* this.#writer.write(bytes);
+    yield* this.#connection.writer.write(bytes);
   }
 
   *flush(): Task<void> {
-    yield* this.#writer.flush();
+    yield* this.#connection.writer.flush();
   }
 
   *end(): Task<void> {

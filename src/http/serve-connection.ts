@@ -126,7 +126,7 @@ function* answer(
   begun: Begun,
   response: unknown,
 ): Task<InPlace | undefined> {
-  const { network, slot, writer } = connection;
+  const { network, slot } = connection;
   const { exchange, framing, body, request } = begun;
   const out = begun.out ?? outgoing(response);
   const { content } = out;
@@ -138,17 +138,18 @@ function* answer(
   }
   if (settings.closing) framing.keepAlive = false;
   network.setState(slot, SlotState.writing);
-  if (!respondAtOnce(writer, out, framing, settings.date())) {
+  if (!respondAtOnce(connection, out, framing, settings.date())) {
     if (streamed) connection.unwindWhenLeft();
     if (content instanceof ThreadBody) {
-      const to = yield* beginBody(writer, out, framing, settings.date(), connection);
+      const to = yield* beginBody(connection, out, framing, settings.date(), connection);
       if (to !== undefined) {
         connection.keepAlive = framing.keepAlive;
         connection.streaming = to;
+        if (body === null || body.complete) connection.dropSides(); // it may be long before either is used again
         return startBody(content.start, to);
       }
     } else {
-      yield* respond(writer, out, framing, settings.date(), connection, (error) => {
+      yield* respond(connection, out, framing, settings.date(), connection, (error) => {
         if (!isClients(error, connection, exchange)) settings.report(error, request);
       });
     }

@@ -1,7 +1,7 @@
 // Threads that wait for one another: a bounded queue of values, and a bound on how many threads do something at once.
 
 import { ThreadError } from './errors.js';
-import { type Task, Wait } from './task.js';
+import { parked, type Task, type Wait, WaitingTask } from './task.js';
 import { runningThread, type Thread } from './thread.js';
 
 /** Below this many empty places it is not worth moving the values of a channel to the front of their array. */
@@ -23,8 +23,8 @@ export class Channel<T extends NonNullable<unknown> | null> {
   readonly #values: (T | undefined)[] = [];
   #head = 0;
   #closed = false;
-  readonly #senders = new Line(() => this.#closed || this.length < this.capacity);
-  readonly #receivers = new Line(() => this.#closed || this.length > 0);
+  readonly #senders: Line = new Line();
+  readonly #receivers: Line = new Line();
 
   /** @throws {ThreadError} `ERR_RANGE` if the capacity is no whole number of 1 or more */
   constructor(capacity: number) {
@@ -47,14 +47,8 @@ export class Channel<T extends NonNullable<unknown> | null> {
    * Parks while the channel is full, then puts the value in.
    * @throws {ThreadError} `ERR_CHANNEL_CLOSED`, also if it is closed while the thread is parked; `ERR_VALUE` for `undefined`
    */
-  *send(value: T): Task<void> {
-    this.#check(value);
-    if (!this.#senders.clear) yield* this.#senders.stand('Channel.send');
-    try {
-      this.trySend(value);
-    } finally {
-      this.#senders.advance();
-    }
+  send(value: T): Task<void> {
+    return new Sending(this, this.#senders, value);
   }
 
   /**
@@ -64,7 +58,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
    * @throws {ThreadError} `ERR_CHANNEL_CLOSED`, or `ERR_VALUE` for `undefined`, which says that a channel has ended
    */
   trySend(value: T): boolean {
-    this.#check(value);
+    this.check(value);
     if (this.length >= this.capacity) return false;
     this.#values.push(value);
     this.#receivers.advance();
@@ -72,11 +66,8 @@ export class Channel<T extends NonNullable<unknown> | null> {
   }
 
   /** Parks while the channel is empty. @returns the oldest value, or `undefined` when the channel is closed and empty */
-  *receive(): Task<T | undefined> {
-    if (!this.#receivers.clear) yield* this.#receivers.stand('Channel.receive');
-    const value = this.tryReceive();
-    this.#receivers.advance();
-    return value;
+  receive(): Task<T | undefined> {
+    return new Receiving(this, this.#receivers);
   }
 
   /**
@@ -95,6 +86,16 @@ export class Channel<T extends NonNullable<unknown> | null> {
     return value;
   }
 
+  /** @internal Whether a sender may go: also when the channel is closed, to be told so. */
+  get mayBeSentTo(): boolean {
+    return this.#closed || this.length < this.capacity;
+  }
+
+  /** @internal Whether a receiver may go: also when the channel is closed, to be told so. */
+  get mayBeReceivedFrom(): boolean {
+    return this.#closed || this.length > 0;
+  }
+
   /** Nothing can be sent from now on; what is in the channel can still be received. Parked senders get `ERR_CHANNEL_CLOSED`. */
   close(): void {
     this.#closed = true;
@@ -102,7 +103,8 @@ export class Channel<T extends NonNullable<unknown> | null> {
     this.#receivers.advance();
   }
 
-  #check(value: T): void {
+  /** @internal @throws {ThreadError} if that cannot be sent */
+  check(value: T): void {
     if (value === undefined) {
       throw new ThreadError(
         'ERR_VALUE',
@@ -124,7 +126,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
 export class Semaphore {
   readonly #permits: number;
   #available: number;
-  readonly #waiting = new Line(() => this.#available > 0);
+  readonly #waiting: Line = new Line();
 
   /** @throws {ThreadError} `ERR_RANGE` if the number of permits is no whole number of 1 or more */
   constructor(permits: number) {
@@ -141,10 +143,13 @@ export class Semaphore {
   }
 
   /** Parks until a permit is free, and takes it. Whoever took it must `release` it. */
-  *acquire(): Task<void> {
-    if (!this.#waiting.clear) yield* this.#waiting.stand('Semaphore.acquire');
+  acquire(): Task<void> {
+    return new Acquiring(this, this.#waiting);
+  }
+
+  /** @internal Takes a permit that is free. */
+  take(): void {
     this.#available--;
-    this.#waiting.advance();
   }
 
   /** Gives a permit back. @throws {ThreadError} `ERR_RANGE` if nobody holds one */
@@ -167,74 +172,183 @@ export class Semaphore {
   }
 }
 
-/** A thread's place in a line. */
-interface Place {
-  readonly thread: Thread<unknown>;
-  inLine: boolean;
-  before: Place | undefined;
-  behind: Place | undefined;
-}
-
 /**
  * Threads parked for the same thing, in the order in which they came. Only the first may go, and whoever has gone calls
  * `advance` for the next: so nobody is overtaken, one event wakes one thread, and a wake-up cannot be lost with the thread
  * that got it.
  */
 class Line {
-  /** Whether there is something for the first. */
-  readonly #open: () => boolean;
-  #first: Place | undefined;
-  #last: Place | undefined;
+  #first: Place<unknown> | undefined;
+  #last: Place<unknown> | undefined;
 
-  constructor(open: () => boolean) {
-    this.#open = open;
-  }
-
-  /** Whoever comes now may go at once: there is something, and nobody waits for it. */
-  get clear(): boolean {
+  /** Whether whoever comes now may go at once, if there is something for it: nobody waits. */
+  get isEmpty(): boolean {
     this.#dropLeaving();
-    return this.#first === undefined && this.#open();
+    return this.#first === undefined;
   }
 
-  /** Parks until this thread is the first and there is something for it, which it must take before it parks again. */
-  *stand(primitive: string): Task<void> {
-    const place: Place = { thread: runningThread(primitive), inLine: true, before: this.#last, behind: undefined };
+  isFirst(place: Place<unknown>): boolean {
+    return this.#first === place;
+  }
+
+  join(place: Place<unknown>): void {
+    place.before = this.#last;
     if (this.#last === undefined) this.#first = place;
     else this.#last.behind = place;
     this.#last = place;
-    let goes = false;
-    try {
-      do yield Wait.channel;
-      while (this.#first !== place || !this.#open());
-      goes = true;
-    } finally {
-      this.#remove(place);
-      if (!goes) this.advance(); // it is unwound: what it may have been woken for is for the next
-    }
+    place.inLine = true;
   }
 
   /** Wakes the first if there is something for it. */
   advance(): void {
-    if (this.#first === undefined || !this.#open()) return;
+    if (this.#first === undefined || !this.#first.mayGo) return;
     this.#dropLeaving();
     const thread = this.#first?.thread;
     thread?.scheduler.resume(thread);
   }
 
-  /** Takes those from the front who are being unwound and will not come back from here: their children come first, which may take a while. */
-  #dropLeaving(): void {
-    for (let place = this.#first; place !== undefined; place = place.behind) {
-      if (place.thread.state !== 'closing' && place.thread.state !== 'over') return;
-      this.#remove(place);
-    }
-  }
-
-  #remove(place: Place): void {
+  leave(place: Place<unknown>): void {
     if (!place.inLine) return;
     place.inLine = false;
     if (place.before === undefined) this.#first = place.behind;
     else place.before.behind = place.behind;
     if (place.behind === undefined) this.#last = place.before;
     else place.behind.before = place.before;
+    place.before = undefined;
+    place.behind = undefined;
+  }
+
+  /** Takes those from the front who are being unwound and will not come back from here: their children come first, which may take a while. */
+  #dropLeaving(): void {
+    for (let place = this.#first; place !== undefined; place = this.#first) {
+      const state = place.thread?.state;
+      if (state !== 'closing' && state !== 'over') return;
+      this.leave(place);
+    }
+  }
+}
+
+/** A thread's place in a line, and the task that waits there. */
+abstract class Place<T> extends WaitingTask<T> {
+  /** Who waits, once somebody does. */
+  thread: Thread<unknown> | undefined;
+  inLine = false;
+  before: Place<unknown> | undefined;
+  behind: Place<unknown> | undefined;
+  readonly #line: Line;
+  #isOver = false;
+
+  constructor(line: Line) {
+    super();
+    this.#line = line;
+  }
+
+  /** For the error of who calls it outside threads. */
+  protected abstract readonly primitive: string;
+  /** Whether there is something for this one. */
+  abstract readonly mayGo: boolean;
+  /** Takes it. */
+  protected abstract go(): T;
+  /** Before anything else: whether what is asked for can be had at all. @throws if it cannot */
+  protected check(): void {}
+
+  next(): IteratorResult<Wait, T> {
+    const line = this.#line;
+    if (this.#isOver) return { done: true, value: undefined as T }; // nobody looks at it twice
+    if (this.thread === undefined) {
+      this.check();
+      if (!line.isEmpty || !this.mayGo) {
+        this.thread = runningThread(this.primitive);
+        line.join(this);
+        return parked.channel;
+      }
+    } else {
+      if (!line.isFirst(this) || !this.mayGo) return parked.channel;
+      line.leave(this);
+    }
+    this.#isOver = true;
+    try {
+      return { done: true, value: this.go() };
+    } finally {
+      line.advance();
+    }
+  }
+
+  /** What it may have been woken for is for the next. */
+  protected leave(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.thread === undefined) return;
+    this.#line.leave(this);
+    this.#line.advance();
+  }
+}
+
+class Sending<T extends NonNullable<unknown> | null> extends Place<void> {
+  readonly #channel: Channel<T>;
+  readonly #value: T;
+
+  constructor(channel: Channel<T>, line: Line, value: T) {
+    super(line);
+    this.#channel = channel;
+    this.#value = value;
+  }
+
+  protected get primitive(): string {
+    return 'Channel.send';
+  }
+
+  get mayGo(): boolean {
+    return this.#channel.mayBeSentTo;
+  }
+
+  protected override check(): void {
+    this.#channel.check(this.#value);
+  }
+
+  protected go(): void {
+    this.#channel.trySend(this.#value);
+  }
+}
+
+class Receiving<T extends NonNullable<unknown> | null> extends Place<T | undefined> {
+  readonly #channel: Channel<T>;
+
+  constructor(channel: Channel<T>, line: Line) {
+    super(line);
+    this.#channel = channel;
+  }
+
+  protected get primitive(): string {
+    return 'Channel.receive';
+  }
+
+  get mayGo(): boolean {
+    return this.#channel.mayBeReceivedFrom;
+  }
+
+  protected go(): T | undefined {
+    return this.#channel.tryReceive();
+  }
+}
+
+class Acquiring extends Place<void> {
+  readonly #semaphore: Semaphore;
+
+  constructor(semaphore: Semaphore, line: Line) {
+    super(line);
+    this.#semaphore = semaphore;
+  }
+
+  protected get primitive(): string {
+    return 'Semaphore.acquire';
+  }
+
+  get mayGo(): boolean {
+    return this.#semaphore.available > 0;
+  }
+
+  protected go(): void {
+    this.#semaphore.take();
   }
 }

@@ -55,3 +55,38 @@ export function isTask(value: unknown): value is Task<unknown> {
     typeof value.next === 'function'
   );
 }
+
+/**
+ * A task that parks on one thing, written by hand: it takes a fifth of the memory of a generator, and threads wait by the hundred
+ * thousand.
+ */
+export abstract class WaitingTask<T> implements Task<T>, Iterator<Wait, T, void> {
+  /** Parks, with `parked`, or is done. Called again whenever the thread is resumed. */
+  abstract next(): IteratorResult<Wait, T>;
+  /** It is not waited for any more: the thread is unwound. */
+  protected abstract leave(): void;
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  return(): IteratorResult<Wait, T> {
+    this.leave();
+    return { done: true, value: undefined as T }; // nobody looks at what an unwound task returns
+  }
+
+  throw(error: unknown): never {
+    this.leave();
+    throw error;
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Task';
+  }
+}
+
+/** What `next` of a `WaitingTask` answers with to park: one frozen object for each kind. */
+export const parked = {
+  timer: Object.freeze({ done: false, value: Wait.timer }),
+  channel: Object.freeze({ done: false, value: Wait.channel }),
+} as const;

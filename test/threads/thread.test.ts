@@ -918,7 +918,7 @@ describe('yield where yield* is meant', () => {
     assert.deepEqual(clock.reports, [thread.failure]);
     assert.equal(
       thread.failure instanceof Error && thread.failure.message,
-      `${thread} yielded [object Generator], which is nothing to wait for: write yield* where it says yield`,
+      `${thread} yielded [object Task], which is nothing to wait for: write yield* where it says yield`,
     );
   });
 
