@@ -9,7 +9,7 @@ export interface Column {
   title: string;
   unit?: string;
   digits: number;
-  /** Shows a second column beside it: the median of the ratios to the baseline's figure of the same round. */
+  /** Shows a second column beside it: the median of the ratios to the baseline's figure of the same round; and a third if the table has another row for that. */
   ratio?: boolean;
   /** Draws it in the scenario's chart; a text is what the chart calls it. */
   chart?: boolean | string;
@@ -27,4 +27,6 @@ export interface Table {
   rows?: { name: string; title: string }[];
   /** The row that ratios are taken to. Default: the floor. */
   baseline?: string;
+  /** Another row that ratios are taken to, where it is there. */
+  beside?: string;
 }

@@ -1,6 +1,6 @@
 // sluice, on the event layer that SLUICE_EVENT_LAYER names.
 
-import { Channel, type Fetch, serve, stream } from 'sluice';
+import { type BodyWriter, Channel, type Fetch, serve, stream, type Task } from 'sluice';
 import { everyInterval, greeting, handler, hello, idleSeconds, message, piece, pieces, port } from './settings.js';
 
 const subscribers = new Set<Channel<string>>();
@@ -15,21 +15,19 @@ const handlers: Record<string, Fetch> = {
     });
   },
 
-  stream: () =>
-    stream(
-      function* (out) {
-        const inbox = new Channel<string>(100);
-        subscribers.add(inbox);
-        try {
-          yield* out.write(greeting);
-          for (let text: string | undefined; (text = yield* inbox.receive()) !== undefined; ) yield* out.write(text);
-        } finally {
-          subscribers.delete(inbox);
-        }
-      },
-      { headers: { 'content-type': 'text/event-stream' } },
-    ),
+  stream: () => stream(subscribe, { headers: { 'content-type': 'text/event-stream' } }),
 };
+
+function* subscribe(out: BodyWriter): Task<void> {
+  const inbox = new Channel<string>(100);
+  subscribers.add(inbox);
+  try {
+    yield* out.write(greeting);
+    for (let text: string | undefined; (text = yield* inbox.receive()) !== undefined; ) yield* out.write(text);
+  } finally {
+    subscribers.delete(inbox);
+  }
+}
 
 everyInterval(() => {
   const text = message();

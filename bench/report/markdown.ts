@@ -18,13 +18,14 @@ export function renderTable(
   samples: readonly Sample[],
   compact = false,
 ): string {
-  const baseline = table.baseline ?? defaultBaseline;
   const rows = rowsOf(table, peers);
+  const others = [table.baseline ?? defaultBaseline, ...(table.beside === undefined ? [] : [table.beside])].flatMap(
+    (name) => rows.find((row) => row.name === name) ?? [],
+  );
   const columns = table.columns.filter(({ key }) => samples.some(({ figures }) => figures[key] !== undefined));
-  const baselineTitle = rows.find(({ name }) => name === baseline)?.title.replace(/ \(.*/, '') ?? baseline;
-  const header = ['', ...columns.flatMap((column) => headers(column, baselineTitle))];
+  const header = ['', ...columns.flatMap((column) => headers(column, others))];
   const lines = rows.map((row) => {
-    const cells = columns.flatMap((column) => cellsOf(column, row, baseline, samples));
+    const cells = columns.flatMap((column) => cellsOf(column, row, others, samples));
     const remark = remarkOf(row, samples);
     if (remark !== undefined) cells[0] = remark;
     return [row.title, ...cells];
@@ -32,15 +33,16 @@ export function renderTable(
   return layOut([header, ...lines], compact);
 }
 
-function headers(column: Column, baseline: string): string[] {
+/** @param others the rows that ratios are taken to */
+function headers(column: Column, others: readonly PeerRecord[]): string[] {
   const title = column.unit === undefined ? column.title : `${column.title}, ${column.unit}`;
-  return column.ratio ? [title, `× ${baseline}`] : [title];
+  return column.ratio ? [title, ...others.map((other) => `× ${other.title.replace(/ \(.*/, '')}`)] : [title];
 }
 
-function cellsOf(column: Column, row: PeerRecord, baseline: string, samples: readonly Sample[]): string[] {
+function cellsOf(column: Column, row: PeerRecord, others: readonly PeerRecord[], samples: readonly Sample[]): string[] {
   const own = formatFigure(figureOf(samples, row.name, column.key), column.digits);
   if (!column.ratio) return [own];
-  return [own, formatFigure(ratioOf(samples, row.name, baseline, column.key), 2, false)];
+  return [own, ...others.map(({ name }) => formatFigure(ratioOf(samples, row.name, name, column.key), 2, false))];
 }
 
 /** Why a row has no figures, or that it must not be trusted. */

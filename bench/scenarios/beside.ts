@@ -1,7 +1,7 @@
 // Scenarios 3 and 4: fast clients alone, then beside a crowd that is slow to send or slow to read.
 
 import type { Kind } from '../crowd/protocol.js';
-import type { Server, ServerOptions } from '../load/server.js';
+import type { ServerOptions } from '../load/server.js';
 import { load, warmUp } from '../load/wrk.js';
 import { wait } from '../processes.js';
 import type { Scenario } from '../scenario.js';
@@ -78,19 +78,6 @@ const tables: Table[] = [
   },
 ];
 
-/** Waits until the kernel has taken what it takes of the floods, and the server has nothing to do. */
-async function quiet(server: Server): Promise<void> {
-  for (let i = 0; i < patience / glance; i++) {
-    const before = server.cpu();
-    await wait(glance);
-    if (server.cpu() - before < 0.01) return;
-  }
-}
-
-/** How long that may take, and how long nothing must happen, in milliseconds. */
-const patience = 5000;
-const glance = 100;
-
 /** How long a crowd that goes on is left until it counts, in milliseconds. */
 const settle = 50;
 
@@ -103,7 +90,7 @@ async function openCrowd({ variant, server, crowd }: Subject, alone: number): Pr
     await server.collect();
     const memory = server.memory();
     await crowd.open(kind, clients);
-    if (kind === 'sip') await quiet(server);
+    if (kind === 'sip') await server.quiet(0.005); // the kernel takes what it takes of the floods
     const before = { server: server.cpu(), crowd: crowd.cpu(), time: performance.now() };
     await wait(alone * 1000);
     const took = (performance.now() - before.time) / 1000;

@@ -56,6 +56,7 @@ export const hello: Scenario = {
       name,
       title,
       columns: options.pipelined === undefined ? [...columns, ...delays] : columns,
+      beside: 'node',
     }),
   ),
 

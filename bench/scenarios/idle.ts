@@ -28,7 +28,7 @@ export const idle: Scenario = {
   title: 'Memory of a connection',
   text:
     'How much more resident memory the server has for each connection more, from the slope between two crowds, after a garbage ' +
-    'collection where there is one. Each state is measured with a server of its own, all states at the same time.',
+    'collection where there is one, which gives back what is free. Each state is measured with a server of its own, all states at the same time.',
   wrk: false,
   settings(quick) {
     const { rounds, from, to } = size(quick);
@@ -53,11 +53,12 @@ export const idle: Scenario = {
           const figures: Record<string, number> = {};
           const problems: string[] = [];
           const measure = async ({ key, kind, handler }: State): Promise<void> => {
-            const server = await startServer(peer, { handler });
+            const server = await startServer(peer, { handler, release: true });
             const crowd = new Crowd(server);
             const memoryOf = async (more: number): Promise<number> => {
               await crowd.open(kind, more);
               await wait(settle);
+              await server.quiet();
               await server.collect();
               return server.memory();
             };

@@ -209,6 +209,7 @@ class HttpListener extends Listener implements HttpSettings {
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
   readonly #onError: (error: unknown, request: Request | undefined) => void;
+  #defaultHost: string | undefined;
   #date = '';
   /** Until when `#date` holds, in milliseconds of the scheduler. */
   #dateUntil = -1;
@@ -235,6 +236,11 @@ class HttpListener extends Listener implements HttpSettings {
 
   /** Host and port under which the server can be reached from this machine. */
   get defaultHost(): string {
+    this.#defaultHost ??= this.#makeDefaultHost();
+    return this.#defaultHost;
+  }
+
+  #makeDefaultHost(): string {
     const { address } = this;
     if ('path' in address) return 'localhost';
     const { hostname, port } = address;

@@ -23,8 +23,9 @@ export class Channel<T extends NonNullable<unknown> | null> {
   readonly #values: (T | undefined)[] = [];
   #head = 0;
   #closed = false;
-  readonly #senders: Line = new Line();
-  readonly #receivers: Line = new Line();
+  // Made when they are first asked for: most channels are received from by threads, and sent to by trySend.
+  #senders: Line | undefined;
+  #receivers: Line | undefined;
 
   /** @throws {ThreadError} `ERR_RANGE` if the capacity is no whole number of 1 or more */
   constructor(capacity: number) {
@@ -48,6 +49,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
    * @throws {ThreadError} `ERR_CHANNEL_CLOSED`, also if it is closed while the thread is parked; `ERR_VALUE` for `undefined`
    */
   send(value: T): Task<void> {
+    this.#senders ??= new Line();
     return new Sending(this, this.#senders, value);
   }
 
@@ -61,12 +63,13 @@ export class Channel<T extends NonNullable<unknown> | null> {
     this.check(value);
     if (this.length >= this.capacity) return false;
     this.#values.push(value);
-    this.#receivers.advance();
+    this.#receivers?.advance();
     return true;
   }
 
   /** Parks while the channel is empty. @returns the oldest value, or `undefined` when the channel is closed and empty */
   receive(): Task<T | undefined> {
+    this.#receivers ??= new Line();
     return new Receiving(this, this.#receivers);
   }
 
@@ -82,7 +85,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
       this.#values.splice(0, this.#head);
       this.#head = 0;
     }
-    this.#senders.advance();
+    this.#senders?.advance();
     return value;
   }
 
@@ -99,8 +102,8 @@ export class Channel<T extends NonNullable<unknown> | null> {
   /** Nothing can be sent from now on; what is in the channel can still be received. Parked senders get `ERR_CHANNEL_CLOSED`. */
   close(): void {
     this.#closed = true;
-    this.#senders.advance();
-    this.#receivers.advance();
+    this.#senders?.advance();
+    this.#receivers?.advance();
   }
 
   /** @internal @throws {ThreadError} if that cannot be sent */
