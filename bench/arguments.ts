@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 
 export const usage = `npm run bench -- [scenario …] [options]
 
-  scenario            hello, idle, slow, flood, growth, fan-out, switching; all of them if none is named
+  scenario            hello, idle, slow, flood, growth, fan-out, switching, heads; all of them if none is named
   --quick             each in a shorter form
   --peers a,b,…       only these peers (the floor always takes part)
   --layer a,b,…       only these event layers of sluice: uring, epoll, portable

@@ -1,57 +1,12 @@
 // Scenario 7: what it costs to wait for the next piece, in four ways of writing.
 
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { folder } from '../paths.js';
-import { node } from '../peers.js';
-import { end, serverCore, start } from '../processes.js';
 import { range, type Scenario, type Step } from '../scenario.js';
+import { Subject } from '../subject.js';
 import type { Order, Parked, Took } from '../switching/protocol.js';
 import { ways } from '../switching/ways.js';
 
 const readers = 10_000;
 const size = (quick: boolean) => (quick ? { rounds: 8, heads: 4 } : { rounds: 20, heads: 20 });
-
-/** A process that stands ready, its readers parked. */
-class Subject {
-  readonly #child: ChildProcess;
-
-  constructor(way: string) {
-    const program = join(folder, 'build', 'switching', 'main.js');
-    this.#child = start([node, '--expose-gc', program, way, String(readers)], {
-      core: serverCore,
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
-  }
-
-  parked(): Promise<Parked> {
-    return this.#message<Parked>();
-  }
-
-  measure(order: Order): Promise<Took> {
-    this.#child.send(order);
-    return this.#message<Took>();
-  }
-
-  leave(): Promise<void> {
-    return end(this.#child);
-  }
-
-  async #message<T>(): Promise<T> {
-    const over = new AbortController();
-    const { signal } = over;
-    try {
-      const gone = once(this.#child, 'exit', { signal }).then(([code]) => {
-        throw new Error(`it ended with ${code}`);
-      });
-      const [message] = await Promise.race([once(this.#child, 'message', { signal }), gone]);
-      return message as T;
-    } finally {
-      over.abort();
-    }
-  }
-}
 
 export const switching: Scenario = {
   name: 'switching',
@@ -80,11 +35,11 @@ export const switching: Scenario = {
 
   steps({ quick, record }) {
     const { rounds, heads } = size(quick);
-    const subjects = new Map<string, Subject>();
+    const subjects = new Map<string, Subject<Order, Took>>();
     const getReady = async (name: string): Promise<void> => {
-      const subject = new Subject(name);
+      const subject = new Subject<Order, Took>('switching/main.js', [name, String(readers)]);
       subjects.set(name, subject);
-      record({ table: 'readers', round: 1, peer: name, figures: { ...(await subject.parked()) }, problems: [] });
+      record({ table: 'readers', round: 1, peer: name, figures: { ...(await subject.ready<Parked>()) }, problems: [] });
     };
     return [
       ...ways.map(

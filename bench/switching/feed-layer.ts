@@ -1,6 +1,6 @@
 // An event layer without a system below: the bench itself is the network, and says what has arrived on which connection. So a
 // thread of sluice is measured as it serves, on a real connection and its reader, and without any sockets. It has only what
-// accepting and receiving ask of a layer.
+// accepting, receiving and closing ask of a layer.
 
 import { Network } from 'sluice';
 
@@ -16,7 +16,7 @@ export class FeedLayer {
 
   /** A network on this layer. */
   network(): Network {
-    return new Network(this as unknown as EventLayer); // see above: nothing is ever sent, connected or closed here
+    return new Network(this as unknown as EventLayer); // see above: nothing is ever sent or connected here
   }
 
   start(sink: EventSink): void {
@@ -42,6 +42,20 @@ export class FeedLayer {
     this.#sink?.accepted(slot, listener);
     this.#sink?.endTurn();
     return slot;
+  }
+
+  /** In a turn of its own, bytes arrive on one connection. */
+  receiveOn(slot: number, bytes: Uint8Array): void {
+    this.#sink?.beginTurn();
+    this.#sink?.received(slot, bytes, 0, bytes.length);
+    this.#sink?.endTurn();
+  }
+
+  /** A client has left; its slot is not given to another. */
+  close(slot: number): void {
+    this.#sink?.beginTurn();
+    this.#sink?.closed(slot, undefined);
+    this.#sink?.endTurn();
   }
 
   /** In one turn, the same bytes arrive on every connection. */
