@@ -8,7 +8,7 @@ import { runningThread, type Thread } from '../threads/thread.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type AddressOptions, addressOf, addressRules } from './listen.js';
 import { Network, type Owner, SlotState } from './network.js';
-import { checkOptions, type OptionRules } from './options.js';
+import { checkOptions, longestDelay, type OptionRules } from './options.js';
 
 export interface ConnectOptions extends AddressOptions {
   /** IP address of this machine that the connection comes from. Default: the system chooses. */
@@ -25,7 +25,7 @@ const rules: OptionRules = {
   ...addressRules,
   localAddress: { type: 'string' },
   connectTimeout: { number: [0, Infinity] },
-  lingerTimeout: { number: [0, Infinity] },
+  lingerTimeout: { number: [0, longestDelay] },
   network: { instance: Network },
 };
 
@@ -77,6 +77,7 @@ function localAddressOf({ localAddress, path }: ConnectOptions): string | undefi
 /** The owner of a connection that was asked for. */
 class Client implements Owner {
   readonly #thread: Thread<unknown>;
+  readonly writeRate = 0;
   readonly #network: Network;
   readonly #linger: number;
   #connection: Connection | undefined;

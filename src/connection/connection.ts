@@ -56,6 +56,16 @@ export class Connection {
     return this.#closed ? '' : this.network.layer.peer(this.slot);
   }
 
+  /** @internal From so many bytes of queued output on, a write parks. */
+  get queuedBytes(): number {
+    return highWaterMark;
+  }
+
+  /** @internal How many bytes a second a peer must take, once its writer's `timeout` has passed, for a write to go on waiting for it; 0 is any. */
+  get writeRate(): number {
+    return 0;
+  }
+
   /** True when nothing can be received or sent any more. */
   get closed(): boolean {
     return this.#closed;
@@ -73,7 +83,7 @@ export class Connection {
 
   /** @internal Writing would have to wait. */
   get flooded(): boolean {
-    return !this.#closed && this.network.layer.queued(this.slot) >= highWaterMark;
+    return !this.#closed && this.network.layer.queued(this.slot) >= this.queuedBytes;
   }
 
   /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */

@@ -6,7 +6,7 @@ import { Thread } from '../threads/thread.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from './listener.js';
 import { Network, SlotState } from './network.js';
-import { checkOptions, type OptionRules } from './options.js';
+import { checkOptions, longestDelay, type OptionRules } from './options.js';
 
 /** Where to listen or connect to. */
 export interface AddressOptions {
@@ -23,7 +23,7 @@ export interface ListenOptions extends AddressOptions {
   backlog?: number | undefined;
   /** Whether other sockets, most often of other processes, may listen on the same port, connections being shared out between them (SO_REUSEPORT). Default false. */
   reusePort?: boolean | undefined;
-  /** How long a closed connection may take to go away before it is reset, in milliseconds. Default 10,000. */
+  /** How long a closed connection may take to go away before it is reset, in milliseconds; at most a day. Default 10,000. */
   lingerTimeout?: number | undefined;
   /** Told of what a handler throws, of `finally` blocks that do not end, and of accepting that fails. Default: printed to standard error. */
   onError?: ((error: unknown, connection: Connection | undefined) => void) | undefined;
@@ -56,7 +56,7 @@ const rules: OptionRules = {
   ...addressRules,
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },
-  lingerTimeout: { number: [0, Infinity] },
+  lingerTimeout: { number: [0, longestDelay] },
   onError: { type: 'function' },
   network: { instance: Network },
 };
@@ -120,6 +120,7 @@ export async function listen(
 
 class RawListener extends Listener {
   readonly #handler: (connection: Connection) => Task<void>;
+  readonly writeRate = 0;
   readonly #linger: number;
   readonly #onError: (error: unknown, connection: Connection | undefined) => void;
 

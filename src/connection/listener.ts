@@ -12,7 +12,7 @@ import { ThreadError } from '../threads/errors.js';
 import type { TimerTarget } from '../threads/timers.js';
 import type { Connection } from './connection.js';
 import { type Network, type Owner, SlotState } from './network.js';
-import { checkOptions } from './options.js';
+import { checkOptions, longestDelay } from './options.js';
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
@@ -31,7 +31,7 @@ export interface ConnectionCounts {
 }
 
 export interface CloseOptions {
-  /** How long what is in flight may take to finish, in milliseconds, before it is unwound. Default 10,000. */
+  /** How long what is in flight may take to finish, in milliseconds, before it is unwound; at most a day. Default 10,000. */
   deadline?: number | undefined;
 }
 
@@ -64,6 +64,7 @@ export abstract class Listener implements Owner {
     this.network = network;
   }
 
+  abstract readonly writeRate: number;
   abstract received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
   abstract ended(slot: Slot, connection: Connection | undefined): void;
   abstract expired(slot: Slot): void;
@@ -133,9 +134,9 @@ export abstract class Listener implements Owner {
    * no connection, thread, timer or descriptor. Calling it again returns the same promise; a shorter deadline counts.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    checkOptions('close', options, { deadline: { number: [0, Infinity] } });
+    checkOptions('close', options, { deadline: { number: [0, longestDelay] } });
     const { deadline = 10_000 } = options;
-    if (deadline !== Infinity) this.#armDeadline(deadline);
+    this.#armDeadline(deadline);
     this.#closed ??= this.#close();
     return this.#closed;
   }

@@ -31,6 +31,8 @@ export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
 /** Whom a slot belongs to. None of these may throw. */
 export interface Owner {
+  /** How many bytes a second of what is left for it a peer must take, on average, for its connection to stay; 0 is any. */
+  readonly writeRate: number;
   /** The connection is there. */
   opened(slot: Slot): void;
   /** Bytes have come for a slot that has no record. `bytes[start … end-1]` are lent for the duration of the call. */
@@ -150,13 +152,15 @@ export class Network implements EventSink, TimerTarget {
 
   /**
    * For a slot without a record, when its deadline has passed: whether the peer is still taking what was written before.
-   * True if there is output left, and less than when this was last asked, or when the slot was let go.
+   * True if there is output left, and less than when this was last asked, or when the slot was let go, by what is asked of the peer.
+   * @param milliseconds how long ago that was
    */
-  takesOutput(slot: Slot): boolean {
+  takesOutput(slot: Slot, milliseconds: number): boolean {
     const before = this.#queued[slot];
     const queued = this.layer.queued(slot);
     this.#queued[slot] = queued;
-    return queued > 0 && queued < before;
+    const rate = this.#owners[slot]?.writeRate ?? 0;
+    return queued > 0 && before - queued >= Math.max(1, (rate * milliseconds) / 1000);
   }
 
   state(slot: Slot): SlotState {
@@ -165,6 +169,16 @@ export class Network implements EventSink, TimerTarget {
 
   setState(slot: Slot, state: SlotState): void {
     this.#states[slot] = state;
+  }
+
+  /** How many slots there are or have been: all are below it. */
+  get slots(): number {
+    return this.#owners.length;
+  }
+
+  /** Whom the slot belongs to; undefined if nobody has it. */
+  owner(slot: Slot): Owner | undefined {
+    return this.#owners[slot];
   }
 
   /** The slots of an owner. */
@@ -192,7 +206,7 @@ export class Network implements EventSink, TimerTarget {
 
   /**
    * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Lets go of the connection when
-   * for so long the peer has neither ended nor taken any of what was queued.
+   * for so long the peer has neither ended nor taken of what was queued what is asked of it.
    */
   linger(slot: Slot, milliseconds: number): void {
     if (this.#states[slot] === SlotState.closing) return;
@@ -293,7 +307,8 @@ export class Network implements EventSink, TimerTarget {
     this.#deadlines[slot] = Infinity;
     const connection = this.#connections[slot];
     if (this.#states[slot] === SlotState.closing) {
-      if (this.takesOutput(slot)) this.setDeadline(slot, this.scheduler.now + this.#lingers[slot]);
+      const linger = this.#lingers[slot];
+      if (this.takesOutput(slot, linger)) this.setDeadline(slot, this.scheduler.now + linger);
       else this.drop(slot);
     } else if (connection !== undefined) connection.expire();
     else this.#owners[slot]?.expired(slot);

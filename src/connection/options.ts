@@ -11,6 +11,9 @@ export type OptionRule =
   | { number: readonly [number, number] }
   | { instance: abstract new (...args: never[]) => object };
 
+/** A day, in milliseconds: no timeout of a server may be longer, and none is without end. */
+export const longestDelay = 86_400_000;
+
 export type OptionRules = Readonly<Record<string, OptionRule>>;
 
 /**

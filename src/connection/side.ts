@@ -25,6 +25,11 @@ export abstract class Side {
     return this.#parked !== undefined;
   }
 
+  /** Since when a thread is parked here, in milliseconds of the scheduler. */
+  protected get parkedSince(): number {
+    return this.#parked?.waitingSince ?? Infinity;
+  }
+
   /** The running thread is about to park here. @param doing for the error: `reading from` @throws {ConnectionError} `ERR_BUSY` if another one is parked here */
   protected enter(doing: string): Thread<unknown> {
     const thread = runningThread(doing);

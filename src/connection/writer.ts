@@ -2,6 +2,7 @@
 // the caller's again at once. The thread parks, flooded, when the high-water mark is reached: no more than that is ever queued
 // for a client that does not take it.
 
+import { highWaterMark } from '../event-layer/event-layer.js';
 import { type Task, Wait } from '../threads/task.js';
 import { Side } from './side.js';
 
@@ -26,7 +27,7 @@ export class Writer extends Side {
    */
   timeout = Infinity;
   #flushing = false;
-  /** Bytes queued when the deadline was set: if it has not fallen since, the peer has taken nothing. */
+  /** Bytes queued when the thread was parked, or, if nothing is asked of the peer but to take something, when its deadline was last put off. */
   #queuedThen = 0;
 
   /** True when writing would park. */
@@ -90,6 +91,9 @@ export class Writer extends Side {
 
   /** @internal Parks until the peer is no longer flooded. */
   *drain(): Task<void> {
+    const { network, slot, queuedBytes, closed } = this.connection;
+    // The layer tells by itself only of a queue that has been above its high-water mark.
+    if (queuedBytes < highWaterMark && !closed) network.layer.notifyFlushed(slot);
     yield* this.#parkWhile(() => this.flooded);
   }
 
@@ -112,11 +116,18 @@ export class Writer extends Side {
   }
 
   protected isLate(): boolean {
-    const { network, slot } = this.connection;
+    const { network, slot, writeRate } = this.connection;
+    const { now } = network.scheduler;
     const queued = network.layer.queued(slot);
     if (queued >= this.#queuedThen) return true;
-    this.#queuedThen = queued;
-    this.parkedUntil = network.scheduler.now + this.timeout;
+    if (writeRate > 0) {
+      const until = this.parkedSince + this.timeout + ((this.#queuedThen - queued) * 1000) / writeRate;
+      if (until <= now) return true;
+      this.parkedUntil = until;
+    } else {
+      this.#queuedThen = queued;
+      this.parkedUntil = now + this.timeout;
+    }
     return false;
   }
 
@@ -131,7 +142,11 @@ export class Writer extends Side {
       } finally {
         this.leave();
       }
-      if (this.late) throw connection.fail('ERR_WRITE_TIMEOUT', `the peer has taken nothing for ${this.timeout} ms`);
+      if (this.late)
+        throw connection.fail(
+          'ERR_WRITE_TIMEOUT',
+          `the peer has taken nothing, or too little, in ${this.timeout} ms and more`,
+        );
     }
     if (connection.closed) throw connection.closedError();
   }

@@ -35,7 +35,7 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
   keepAlive = false;
   /** All requests have been answered, and the connection stays open. */
   resting = false;
-  /** Requests answered by the thread. */
+  /** Requests answered, or begun, since others have had their turn. */
   answered = 0;
   /** The client's leaving by FIN unwinds the thread: a thread handler is at work, or a streamed body is being sent. */
   unwindOnLeave = false;
@@ -68,6 +68,14 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
     return writer;
   }
 
+  override get queuedBytes(): number {
+    return this.#settings.queuedBytes;
+  }
+
+  override get writeRate(): number {
+    return this.#settings.writeRate;
+  }
+
   /**
    * The client has sent FIN, and that counts as leaving: `request.signal` is aborted, and a thread unwound. What a plain or
    * async handler still answers is sent, if it comes in time.
@@ -80,8 +88,7 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
       this.thread?.unwind(reason);
       return;
     }
-    const { leaveTimeout } = this.#settings;
-    if (leaveTimeout !== Infinity) this.#leaveTimer = this.network.scheduler.armIn(leaveTimeout, this, 0);
+    this.#leaveTimer = this.network.scheduler.armIn(this.#settings.leaveTimeout, this, 0);
   }
 
   /** The handler has not answered in time. */

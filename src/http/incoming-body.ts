@@ -12,19 +12,33 @@ import type { IncomingBody } from './fetch/body.js';
 import type { Head } from './head.js';
 import { Refusal } from './refusal.js';
 
-/** The most bytes that the extensions of one chunk may have. */
-const extensionSize = 1024;
-/** The most bytes of all trailers. They are checked, and dropped. */
-const trailerSize = 8 * 1024;
+/** Limits on a request body. */
+export interface BodyLimits {
+  /** The most bytes of content; more is refused with 413. */
+  readonly bodySize: number;
+  /** The most bytes of all chunk extensions of a body together; more is refused with 413. */
+  readonly extensionSize: number;
+  /** The most bytes of all trailer lines of a body, their ends included; more is refused with 431. */
+  readonly trailerSize: number;
+  /** How long nothing may come of a body that is being read, in milliseconds; later is refused with 408. */
+  readonly bodyTimeout: number;
+  /** How many bytes of content a second must come of a body that is being read, once `bodyTimeout` has passed; fewer are refused with 408. */
+  readonly bodyRate: number;
+}
+
+/** The most digits of a chunk size, leading zeros included: 64 bits. */
+const sizeDigits = 16;
 
 const CR = 13;
+/** Bytes of CRLF. */
+const lineEnd = 2;
 const SEMICOLON = 59;
 const SP = 32;
 const HTAB = 9;
 
 export class RequestBody implements IncomingBody {
   readonly #connection: Connection;
-  readonly #limit: number;
+  readonly #limits: BodyLimits;
   readonly #chunked: boolean;
   /** Bytes left of the body, or of the chunk that is being read. */
   #left: number;
@@ -33,6 +47,10 @@ export class RequestBody implements IncomingBody {
   #received = 0;
   /** Set until the client has been told to go on, or it has sent some of the body unasked. */
   #continueExpected: boolean;
+  /** How long its reader has waited for the client, in milliseconds. */
+  #waited = 0;
+  /** Bytes that chunk extensions have had so far. RFC 9112 §7.1.1: it is their total that is to be limited. */
+  #extensions = 0;
   /** A chunk's data have been read; its CRLF has not. */
   #inChunk = false;
   /** The thread that reads for a promise or a stream. */
@@ -43,10 +61,9 @@ export class RequestBody implements IncomingBody {
   /** Why its request was aborted, if it was. */
   #aborted: unknown;
 
-  /** @param limit the most bytes that the body may have; more is refused with 413 */
-  constructor(connection: Connection, head: Head, limit: number) {
+  constructor(connection: Connection, head: Head, limits: BodyLimits) {
     this.#connection = connection;
-    this.#limit = limit;
+    this.#limits = limits;
     this.#chunked = head.chunked;
     this.#left = head.chunked ? 0 : head.contentLength;
     this.#continueExpected = head.expectsContinue;
@@ -55,7 +72,7 @@ export class RequestBody implements IncomingBody {
 
   /** @throws {Refusal} if its content-length is over the limit */
   checkLength(): void {
-    if (!this.#chunked && this.#left > this.#limit) throw overLimit(this.#limit);
+    if (!this.#chunked && this.#left > this.#limits.bodySize) throw overLimit(this.#limits.bodySize);
   }
 
   get used(): boolean {
@@ -110,7 +127,7 @@ export class RequestBody implements IncomingBody {
         return undefined;
       }
       while (reader.buffered === 0) {
-        if (!(yield* reader.more())) throw new Refusal(400, 'RFC 9112 §8: the body ends before its framing says so');
+        yield* this.#more();
       }
     } catch (error) {
       this.#state = 'broken';
@@ -215,20 +232,28 @@ export class RequestBody implements IncomingBody {
   /** Reads a chunk's first line, after the end of the chunk before (RFC 9112 §7.1). @returns false at the last chunk, whose trailers have been read */
   *#nextChunk(): Task<boolean> {
     if (this.#inChunk) {
-      if ((yield* this.#line(0)) !== '') throw new Refusal(400, 'RFC 9112 §7.1: a chunk is longer than its size');
+      yield* this.#line(0, chunkTooLong);
       this.#inChunk = false;
     }
-    const line = yield* this.#line(extensionSize);
+    const { bodySize, extensionSize } = this.#limits;
+    const tooLong = () =>
+      new Refusal(
+        413,
+        `RFC 9112 §7.1.1: a chunk size of more than ${sizeDigits} digits, or extensions of more than ${extensionSize} bytes`,
+      );
+    const line = yield* this.#line(sizeDigits + extensionSize - this.#extensions, tooLong);
     let at = 0;
     let size = 0;
     while (at < line.length && (classes[line.charCodeAt(at)] & HEXDIG) !== 0) {
       size = size * 16 + Number.parseInt(line.charAt(at), 16);
       at++;
-      if (size > Number.MAX_SAFE_INTEGER) throw overLimit(this.#limit);
+      if (size > Number.MAX_SAFE_INTEGER) throw overLimit(bodySize);
     }
     if (at === 0) throw new Refusal(400, 'RFC 9112 §7.1: a chunk size is no hexadecimal number');
     checkExtensions(line, at);
-    if (this.#received + size > this.#limit) throw overLimit(this.#limit);
+    this.#extensions += line.length - at;
+    if (at > sizeDigits || this.#extensions > extensionSize) throw tooLong();
+    if (this.#received + size > bodySize) throw overLimit(bodySize);
     if (size === 0) {
       yield* this.#trailers();
       return false;
@@ -240,10 +265,12 @@ export class RequestBody implements IncomingBody {
 
   /** Checks trailer fields and drops them (RFC 9112 §7.1.2). */
   *#trailers(): Task<void> {
+    const { trailerSize } = this.#limits;
+    const tooLong = () => new Refusal(431, `RFC 6585 §5: trailers of more than ${trailerSize} bytes`);
     for (let room = trailerSize; ; ) {
-      const line = yield* this.#line(room);
+      const line = yield* this.#line(Math.max(0, room - lineEnd), tooLong);
       if (line === '') return;
-      room -= line.length;
+      room -= line.length + lineEnd;
       const colon = line.indexOf(':');
       for (let i = 0; i < colon; i++) {
         if ((classes[line.charCodeAt(i)] & TOKEN) === 0)
@@ -253,8 +280,12 @@ export class RequestBody implements IncomingBody {
     }
   }
 
-  /** A line that ends with CRLF, as Latin-1, without its end. Nothing in it is a control character but HTAB. @throws {Refusal} */
-  *#line(limit: number): Task<string> {
+  /**
+   * A line that ends with CRLF, as Latin-1, without its end. Nothing in it is a control character but HTAB.
+   * @param limit the most bytes that it may have, its end not counted
+   * @throws {Refusal} `tooLong` if it has more
+   */
+  *#line(limit: number, tooLong: () => Refusal): Task<string> {
     const { reader } = this.#connection;
     let line = '';
     for (let searched = 0; ; ) {
@@ -263,14 +294,7 @@ export class RequestBody implements IncomingBody {
       for (let at = start + searched; at < end; at++) {
         const byte = bytes[at];
         if ((classes[byte] & VALUE) !== 0) {
-          if (at - start >= limit) {
-            throw new Refusal(
-              400,
-              limit === 0
-                ? 'RFC 9112 §7.1: a chunk is longer than its size'
-                : `RFC 9112 §7.1.1: a chunk or trailer line of more than ${limit} bytes`,
-            );
-          }
+          if (at - start >= limit) throw tooLong();
           continue;
         }
         if (byte !== CR)
@@ -282,7 +306,25 @@ export class RequestBody implements IncomingBody {
         return line;
       }
       searched = Math.max(0, reader.buffered - 1); // the last byte may be the CR
+      yield* this.#more();
+    }
+  }
+
+  /**
+   * Waits until more has come. A body that is waited for has `bodyTimeout`, and a second more for every `bodyRate` bytes that have come;
+   * the time in which nobody asks for it is the handler's, and does not count.
+   * @throws {Refusal} at the end of the input
+   */
+  *#more(): Task<void> {
+    const { reader, network } = this.#connection;
+    const { bodyTimeout, bodyRate } = this.#limits;
+    const since = network.scheduler.now;
+    reader.deadline = since + bodyTimeout + (this.#received * 1000) / bodyRate - this.#waited;
+    try {
       if (!(yield* reader.more())) throw new Refusal(400, 'RFC 9112 §8: the body ends before its framing says so');
+    } finally {
+      reader.deadline = Infinity;
+      this.#waited += network.scheduler.now - since;
     }
   }
 }
@@ -322,6 +364,10 @@ function checkExtensions(line: string, from: number): void {
       throw malformed();
     }
   }
+}
+
+function chunkTooLong(): Refusal {
+  return new Refusal(400, 'RFC 9112 §7.1: a chunk is longer than its size');
 }
 
 function overLimit(limit: number): Refusal {

@@ -6,7 +6,6 @@
 
 import { type Network, SlotState } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
-import { highWaterMark } from '../event-layer/event-layer.js';
 import { type PlainCall, Thread } from '../threads/thread.js';
 import { Exchange, type Origin } from './exchange.js';
 import { answerStatus } from './failure.js';
@@ -19,8 +18,11 @@ import { PartialHead } from './partial-head.js';
 import { Refusal } from './refusal.js';
 import { type Output, outgoing, respondAtOnce } from './respond.js';
 import { type Framing, framingOf } from './response-head.js';
-import { type Begun, overdueLinger, requestsPerTurn } from './serve-connection.js';
+import { type Begun, overdueLinger } from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
+
+/** A connection that was turned away has this many milliseconds to go: others wait for its place. */
+const turnedAwayLinger = 1000;
 
 export class Intake implements PlainCall, Origin {
   readonly #network: Network;
@@ -34,6 +36,8 @@ export class Intake implements PlainCall, Origin {
 
   // Of the call that is under way.
   #slot: Slot = 0;
+  /** How many requests of the slot have been answered before it, of what has come at once. */
+  #answered = 0;
   #exchange: Exchange | undefined;
   #request: Request | undefined;
   #result: unknown;
@@ -44,7 +48,7 @@ export class Intake implements PlainCall, Origin {
   constructor(network: Network, settings: HttpSettings) {
     this.#network = network;
     this.#settings = settings;
-    this.#output = new SlotOutput(network);
+    this.#output = new SlotOutput(network, settings);
   }
 
   /** Bytes have come for a slot that has no thread. They are lent for the duration of the call. */
@@ -57,6 +61,13 @@ export class Intake implements PlainCall, Origin {
       partial.add(bytes, start, end);
       this.#take(slot, partial.bytes, partial.start, partial.end, partial);
     }
+  }
+
+  /** A connection that has just been accepted may not stay: its client is told why, and it is closed. */
+  turnAway(slot: Slot, status: number): void {
+    this.#output.slot = slot;
+    answerStatus(this.#output, this.#settings, status, false);
+    this.#network.linger(slot, Math.min(this.#settings.lingerTimeout, turnedAwayLinger));
   }
 
   /** The client has sent FIN, and no thread is there to see it. */
@@ -116,7 +127,8 @@ export class Intake implements PlainCall, Origin {
     const settings = this.#settings;
     const head = partial?.head ?? this.#head;
     if (partial === undefined) head.reset();
-    for (let at = start, answered = 0; at < end; answered++) {
+    this.#answered = 0;
+    for (let at = start; at < end; ) {
       let isWhole: boolean;
       try {
         isWhole = head.parse(bytes, at, end, settings);
@@ -131,13 +143,14 @@ export class Intake implements PlainCall, Origin {
       }
       const { length } = head;
       const isPlain =
-        !head.chunked && head.contentLength < 0 && answered < requestsPerTurn && !isConnect(head, bytes, at);
+        !head.chunked && head.contentLength < 0 && this.#answered < settings.pipelined && !isConnect(head, bytes, at);
       if (!isPlain || !this.#answer(slot, head, bytes, at, end)) {
         if (!isPlain) this.#handOver(slot, undefined, bytes, at, end);
         partial?.free();
         return;
       }
       at += length;
+      this.#answered++;
       head.reset();
     }
     partial?.free();
@@ -166,7 +179,7 @@ export class Intake implements PlainCall, Origin {
     const settings = this.#settings;
     network.setState(slot, SlotState.handling);
     const exchange = new Exchange(this, head, bytes, at, null, settings.defaultHost);
-    framingOf(head, exchange, settings.closing, this.#framing);
+    framingOf(head, exchange, settings.countRequest(slot) || settings.closing, this.#framing);
     this.#slot = slot;
     this.#exchange = exchange;
     this.#request = requestFrom(exchange);
@@ -247,7 +260,11 @@ export class Intake implements PlainCall, Origin {
     const network = this.#network;
     const settings = this.#settings;
     const connection = new HttpConnection(network, slot, settings, begun);
-    if (begun !== undefined) begun.exchange.origin = connection;
+    connection.answered = this.#answered;
+    if (begun !== undefined) {
+      begun.exchange.origin = connection;
+      connection.answered++;
+    }
     network.attach(connection);
     network.setDeadline(slot, Infinity);
     const thread = new Thread(connection, 'connection', undefined, network.scheduler, settings.reportThread);
@@ -281,13 +298,15 @@ function isConnect(head: Head, bytes: Uint8Array, at: number): boolean {
 class SlotOutput implements Output {
   slot: Slot = 0;
   readonly #network: Network;
+  readonly #settings: HttpSettings;
 
-  constructor(network: Network) {
+  constructor(network: Network, settings: HttpSettings) {
     this.#network = network;
+    this.#settings = settings;
   }
 
   get flooded(): boolean {
-    return this.#network.layer.queued(this.slot) >= highWaterMark;
+    return this.#network.layer.queued(this.slot) >= this.#settings.queuedBytes;
   }
 
   get output(): Output['output'] {

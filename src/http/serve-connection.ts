@@ -20,8 +20,6 @@ import { type Framing, framingOf, type Outgoing } from './response-head.js';
 import type { HttpSettings } from './settings.js';
 import { startBody } from './stream.js';
 
-/** How many requests of one client are answered before the others have their turn. */
-export const requestsPerTurn = 32;
 /** A request body that its handler has not read is read to its end if no more than this is left; else the connection is closed. */
 const discardedBytes = 64 * 1024;
 /** After the server's deadline for closing, last bytes have this many milliseconds to arrive. */
@@ -57,6 +55,11 @@ export function* serveConnection(
   first: Begun | undefined,
 ): Task<InPlace | undefined> {
   for (let begun = first; ; begun = undefined) {
+    if (begun === undefined && connection.answered >= settings.pipelined) {
+      // The next request has come; but this client has had its share of this turn.
+      yield* sleep(0);
+      connection.answered = 0;
+    }
     begun ??= beginNext(connection, settings);
     if (begun === undefined) {
       connection.resting = !connection.reader.finished; // else the client has ended between two requests
@@ -180,7 +183,6 @@ function* finishRequest(connection: HttpConnection, settings: HttpSettings): Tas
     connection.resting = !settings.closing;
     return false;
   }
-  if (++connection.answered % requestsPerTurn === 0) yield* sleep(0);
   return true;
 }
 
@@ -216,14 +218,15 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
     return undefined;
   }
   network.setState(slot, SlotState.handling);
-  const body = head.chunked || head.contentLength >= 0 ? new RequestBody(connection, head, settings.bodySize) : null;
+  const body = head.chunked || head.contentLength >= 0 ? new RequestBody(connection, head, settings) : null;
   const exchange = new Exchange(connection, head, reader.bytes, reader.start, body, settings.defaultHost);
   connection.exchange = exchange;
   body?.checkLength();
   if (head.methodEnd - head.methodStart === 7 && exchange.method === 'CONNECT')
     throw new Refusal(501, 'RFC 9110 §9.3.6: CONNECT is for proxies');
   const framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
-  framingOf(head, exchange, settings.closing, framing);
+  framingOf(head, exchange, settings.countRequest(slot) || settings.closing, framing);
+  connection.answered++;
   if (reader.finished) connection.clientEnded();
   const request = requestFrom(exchange);
   connection.request = request;

@@ -4,6 +4,7 @@ import type { Connection } from '../connection/connection.js';
 import type { Network } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import type { HeadLimits } from './head.js';
+import type { BodyLimits } from './incoming-body.js';
 
 /** Whatever a `fetch` function may return: a Response, a promise of one, or the task of a generator function. Checked at run time. */
 export type Handler = (request: never) => unknown;
@@ -14,13 +15,17 @@ export interface RequestInfo {
   readonly peer: string;
 }
 
-export interface HttpSettings extends HeadLimits {
+export interface HttpSettings extends HeadLimits, BodyLimits {
   readonly network: Network;
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   /** Host and port for the URL of a request that names none. */
   readonly defaultHost: string;
-  /** The most bytes of a request body. */
-  readonly bodySize: number;
+  /** How many requests of one client are answered before the others have their turn. */
+  readonly pipelined: number;
+  /** From so many bytes of queued output on, nothing more is written for a client. */
+  readonly queuedBytes: number;
+  /** How many bytes a second a client must take, once `writeTimeout` has passed. */
+  readonly writeRate: number;
   /** Milliseconds; see `ServeOptions`. */
   readonly headTimeout: number;
   readonly bodyTimeout: number;
@@ -32,6 +37,8 @@ export interface HttpSettings extends HeadLimits {
   readonly closing: boolean;
   /** The deadline for closing has passed. */
   readonly overdue: boolean;
+  /** Counts a request of the connection. @returns whether it is the last that the connection may have */
+  countRequest(slot: Slot): boolean;
   /** The value of the Date field (RFC 9110 §6.6.1), made once a second. */
   date(): string;
   /** Tells `onError`. Never throws. @param request the light Request, if the error belongs to one */

@@ -5,8 +5,8 @@ import type { Connection } from '../connection/connection.js';
 import { type AddressOptions, addressOf, addressRules, printError, tell } from '../connection/listen.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { Network, SlotState } from '../connection/network.js';
-import { checkOptions, type OptionRules } from '../connection/options.js';
-import { type ConnectionError, formatAddress, type Slot } from '../event-layer/event-layer.js';
+import { checkOptions, longestDelay, type OptionRules } from '../connection/options.js';
+import { type ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import { ClientLeftError } from '../http/exchange.js';
 import { installGlobals } from '../http/fetch/globals.js';
 import type { Request } from '../http/fetch/request.js';
@@ -16,6 +16,8 @@ import { Intake } from '../http/intake.js';
 import type { HttpSettings, RequestInfo } from '../http/settings.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
+import { extended } from './address-counts.js';
+import { Admission, type Population } from './admission.js';
 
 /** A response of ours or of the platform's. */
 export type AnyResponse = Response | globalThis.Response;
@@ -54,12 +56,30 @@ export interface ServeOptions extends AddressOptions {
 
   /** The most bytes of a request head; more is answered with 431. Default 16,384. */
   maxHeadSize?: number | undefined;
-  /** The most bytes of a request target; more is answered with 414. Default 8,192. */
+  /** The most bytes of a request target; more is answered with 414. Method and version have limits of their own, so that a request line has at most 44 bytes more than this. Default 8,192. */
   maxTargetSize?: number | undefined;
   /** The most fields of a request; more is answered with 431. Default 100. */
   maxFields?: number | undefined;
   /** The most bytes of a request body; more is answered with 413. Default 16 MiB. */
   maxBodySize?: number | undefined;
+  /** The most bytes of all chunk extensions of a request body together; more is answered with 413. Default 16,384. */
+  maxChunkExtensionSize?: number | undefined;
+  /** The most bytes of the trailers of a request body; more is answered with 431. Default 8,192. */
+  maxTrailerSize?: number | undefined;
+
+  /** From so many bytes on that wait for a client, writing parks: no more than this and 64 KiB are ever queued for it. Default 65,536. */
+  maxQueuedBytes?: number | undefined;
+  /** The most requests of one client that are answered before the others have their turn; the rest waits for the next turn. Default 32. */
+  maxPipelined?: number | undefined;
+  /** The most connections in all; more are answered with 503 and closed. Default 100,000. */
+  maxConnections?: number | undefined;
+  /**
+   * The most connections of one client address, of IPv6 of one network of 64 bits; more are answered with 429 and closed. A proxy
+   * in front is one address; of a Unix-domain socket, clients have none. Default 20,000.
+   */
+  maxConnectionsPerAddress?: number | undefined;
+  /** The most requests of one connection: the response to the last says `Connection: close`. Default 1,000,000. */
+  maxRequests?: number | undefined;
 
   /** How long a connection may have nothing to do, new or between two requests, before it is closed. Milliseconds; default 120,000. */
   idleTimeout?: number | undefined;
@@ -67,8 +87,12 @@ export interface ServeOptions extends AddressOptions {
   headTimeout?: number | undefined;
   /** How long nothing may come of a request body that is being read; more is answered with 408. Milliseconds; default 60,000. */
   bodyTimeout?: number | undefined;
+  /** The fewest bytes a second of a request body that is being read, on average, once `bodyTimeout` has passed; fewer are answered with 408. Default 240. */
+  minBodyRate?: number | undefined;
   /** How long a client may take nothing of a response before its connection is reset. Milliseconds; default 300,000. */
   writeTimeout?: number | undefined;
+  /** The fewest bytes a second that a client must take, on average, while a response waits for it, once `writeTimeout` has passed; else its connection is reset. Default 240. */
+  minWriteRate?: number | undefined;
   /** How long an async handler is waited for after its client has sent FIN. Milliseconds; default 30,000. */
   leaveTimeout?: number | undefined;
   /** How long a connection that was closed may take to go away before it is let go of, or reset if its client takes nothing. Milliseconds; default 10,000. */
@@ -107,8 +131,8 @@ export interface Server extends AsyncDisposable {
   close(options?: CloseOptions): Promise<void>;
 }
 
-const hour = 3_600_000;
-const milliseconds = { number: [1, 24 * hour] } as const;
+const milliseconds = { number: [1, longestDelay] } as const;
+const bytesPerSecond = { number: [0.001, 2 ** 30] } as const;
 
 const rules: OptionRules = {
   fetch: { type: 'function' },
@@ -122,10 +146,19 @@ const rules: OptionRules = {
   maxTargetSize: { whole: [16, 1024 * 1024] },
   maxFields: { whole: [1, 10_000] },
   maxBodySize: { whole: [0, Number.MAX_SAFE_INTEGER] },
+  maxChunkExtensionSize: { whole: [0, 1024 * 1024] },
+  maxTrailerSize: { whole: [0, 1024 * 1024] },
+  maxQueuedBytes: { whole: [1, 2 ** 30] },
+  maxPipelined: { whole: [1, 10_000] },
+  maxConnections: { whole: [1, 2 ** 31 - 1] },
+  maxConnectionsPerAddress: { whole: [1, 2 ** 31 - 1] },
+  maxRequests: { whole: [1, 2 ** 32 - 1] },
   idleTimeout: milliseconds,
   headTimeout: milliseconds,
   bodyTimeout: milliseconds,
+  minBodyRate: bytesPerSecond,
   writeTimeout: milliseconds,
+  minWriteRate: bytesPerSecond,
   leaveTimeout: milliseconds,
   lingerTimeout: milliseconds,
   network: { instance: Network },
@@ -195,16 +228,22 @@ class HttpServer implements Server {
 }
 
 /** The listener of an HTTP server, and the settings that its connections are served by. */
-class HttpListener extends Listener implements HttpSettings {
+class HttpListener extends Listener implements HttpSettings, Population {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   readonly headSize: number;
   readonly targetSize: number;
   readonly fieldCount: number;
   readonly bodySize: number;
+  readonly extensionSize: number;
+  readonly trailerSize: number;
+  readonly queuedBytes: number;
+  readonly pipelined: number;
   readonly idleTimeout: number;
   readonly headTimeout: number;
   readonly bodyTimeout: number;
+  readonly bodyRate: number;
   readonly writeTimeout: number;
+  readonly writeRate: number;
   readonly leaveTimeout: number;
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
@@ -214,6 +253,10 @@ class HttpListener extends Listener implements HttpSettings {
   /** Until when `#date` holds, in milliseconds of the scheduler. */
   #dateUntil = -1;
   readonly #intake: Intake;
+  readonly #admission: Admission;
+  readonly #mostRequests: number;
+  /** How many requests each connection has had, by slot. */
+  #requests = new Uint32Array(64);
 
   constructor(options: ServeOptions) {
     super(options.network ?? Network.current());
@@ -223,15 +266,24 @@ class HttpListener extends Listener implements HttpSettings {
     this.targetSize = options.maxTargetSize ?? 8_192;
     this.fieldCount = options.maxFields ?? 100;
     this.bodySize = options.maxBodySize ?? 16 * 1024 * 1024;
+    this.extensionSize = options.maxChunkExtensionSize ?? 16_384;
+    this.trailerSize = options.maxTrailerSize ?? 8_192;
+    this.queuedBytes = options.maxQueuedBytes ?? highWaterMark;
+    this.pipelined = options.maxPipelined ?? 32;
+    this.#mostRequests = options.maxRequests ?? 1_000_000;
     this.idleTimeout = options.idleTimeout ?? 120_000;
     this.headTimeout = options.headTimeout ?? 60_000;
     this.bodyTimeout = options.bodyTimeout ?? 60_000;
+    this.bodyRate = options.minBodyRate ?? 240;
     this.writeTimeout = options.writeTimeout ?? 300_000;
+    this.writeRate = options.minWriteRate ?? 240;
     this.leaveTimeout = options.leaveTimeout ?? 30_000;
     this.lingerTimeout = options.lingerTimeout ?? 10_000;
     this.allowHalfOpen = options.allowHalfOpen ?? false;
     this.#onError = options.onError ?? printErrorOf;
     this.#intake = new Intake(this.network, this);
+    const { maxConnections = 100_000, maxConnectionsPerAddress = 20_000 } = options;
+    this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
   }
 
   /** Host and port under which the server can be reached from this machine. */
@@ -296,7 +348,32 @@ class HttpListener extends Listener implements HttpSettings {
     this.#intake.received(slot, bytes, start, limit);
   }
 
+  get slots(): number {
+    return this.network.slots;
+  }
+
+  has(slot: Slot): boolean {
+    return this.network.owner(slot) === this;
+  }
+
+  peer(slot: Slot): string {
+    return this.network.layer.peer(slot);
+  }
+
+  countRequest(slot: Slot): boolean {
+    return ++this.#requests[slot] >= this.#mostRequests;
+  }
+
   protected begin(slot: Slot): void {
+    if (slot >= this.#requests.length)
+      this.#requests = extended(this.#requests, Math.max(2 * this.#requests.length, slot + 1));
+    this.#requests[slot] = 0;
+    const verdict = this.#admission.enter(slot);
+    if (verdict !== 'stays') {
+      if (verdict === 'reset') this.network.layer.reset(slot);
+      else this.#intake.turnAway(slot, verdict);
+      return;
+    }
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
   }
 
@@ -314,12 +391,14 @@ class HttpListener extends Listener implements HttpSettings {
   expired(slot: Slot): void {
     if (this.#intake.expired(slot)) return;
     // A slow client that is still at its last response is not idle.
-    if (this.network.takesOutput(slot)) this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
+    if (this.network.takesOutput(slot, this.idleTimeout))
+      this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
     else this.network.linger(slot, this.lingerTimeout);
   }
 
   override closed(slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
     this.#intake.closed(slot);
+    this.#admission.leave(slot);
     super.closed(slot, connection, reason);
   }
 

@@ -546,7 +546,7 @@ const goodChunks: [name: string, body: string, text: string][] = [
   ['an extension with a value', '5;a=b\r\nhello\r\n0;c=d\r\n\r\n', 'hello'],
   ['extensions and white space', '5 ; a = b;c\t;d\r\nhello\r\n0\r\n\r\n', 'hello'],
   ['an extension with a quoted value', '5;a="b;\\"c"\r\nhello\r\n0\r\n\r\n', 'hello'],
-  ['an extension as long as may be', `5;${'a'.repeat(1022)}\r\nhello\r\n0\r\n\r\n`, 'hello'],
+  ['an extension as long as may be', `5;${'a'.repeat(16_383)}\r\nhello\r\n0\r\n\r\n`, 'hello'],
   ['a trailer', '5\r\nhello\r\n0\r\nx-trailer: 1\r\n\r\n', 'hello'],
   [
     'trailers that would matter in a head',
@@ -586,7 +586,7 @@ const badChunks: [name: string, body: string, status?: number][] = [
   ['a size that is no number', 'five\r\nhello\r\n0\r\n\r\n'],
   ['a size of 64 bits and more', '10000000000000005\r\nhello\r\n0\r\n\r\n', 413],
   ['a size of many digits', `${'f'.repeat(500)}\r\nhello\r\n0\r\n\r\n`, 413],
-  ['a size line without end', '0'.repeat(3000)],
+  ['a size line without end', '0'.repeat(17_000), 413],
   ['two sizes', '5 5\r\nhello\r\n0\r\n\r\n'],
   ['a size that ends with LF', '5\nhello\r\n0\r\n\r\n'],
   ['a size that ends with CR', '5\rhello\r\n0\r\n\r\n'],
@@ -606,7 +606,7 @@ const badChunks: [name: string, body: string, status?: number][] = [
   ['an extension with LF', '5;a\nb\r\nhello\r\n0\r\n\r\n'],
   ['an extension with CR', '5;a\rb\r\nhello\r\n0\r\n\r\n'],
   ['an extension with NUL', '5;a\x00\r\nhello\r\n0\r\n\r\n'],
-  ['an extension that is too long', `5;${'a'.repeat(1023)}\r\nhello\r\n0\r\n\r\n`],
+  ['an extension that is too long', `5;${'a'.repeat(16_384)}\r\nhello\r\n0\r\n\r\n`, 413],
   ['a last chunk that ends with LF', '5\r\nhello\r\n0\n\r\n'],
   ['an end of trailers that is LF', '5\r\nhello\r\n0\r\n\n'],
   ['a trailer without a colon', '5\r\nhello\r\n0\r\nx\r\n\r\n'],
@@ -615,7 +615,7 @@ const badChunks: [name: string, body: string, status?: number][] = [
   ['a trailer that is folded', '5\r\nhello\r\n0\r\nx: y\r\n z\r\n\r\n'],
   ['a trailer with NUL', '5\r\nhello\r\n0\r\nx: \x00\r\n\r\n'],
   ['a trailer that ends with LF', '5\r\nhello\r\n0\r\nx: y\n\r\n'],
-  ['trailers that are too long', `0\r\n${`x: ${'y'.repeat(100)}\r\n`.repeat(100)}\r\n`],
+  ['trailers that are too long', `0\r\n${`x: ${'y'.repeat(100)}\r\n`.repeat(100)}\r\n`, 431],
 ];
 for (const [name, body, status = 400] of badChunks) {
   refused(`chunked: ${name}`, chunked('/text', body), status);
@@ -1044,8 +1044,14 @@ refused('a chunk that stalls', [chunked('/text', '5\r\nhel')], 408, { isVirtual:
 refused('a chunk size that stalls', [chunked('/thread-text', '5\r\nhello\r\n')], 408, { isVirtual: true });
 answers(
   'a body that drips',
-  [post('/text', 'abc').slice(0, -3), { wait: 40_000 }, 'a', { wait: 40_000 }, 'b', { wait: 40_000 }, 'c'],
+  [post('/text', 'abc').slice(0, -3), { wait: 15_000 }, 'a', { wait: 15_000 }, 'b', { wait: 15_000 }, 'c'],
   { status: 200, body: 'text:abc' },
+  { isVirtual: true },
+);
+refused(
+  'a body that drips for longer than its bytes are worth',
+  [post('/text', 'abc').slice(0, -3), { wait: 40_000 }, 'a', { wait: 40_000 }, 'b', { wait: 40_000 }, 'c'],
+  408,
   { isVirtual: true },
 );
 answers(

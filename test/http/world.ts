@@ -1,7 +1,7 @@
 // A simulated world with one server, for tests that look at more than what comes back.
 
 import assert from 'node:assert/strict';
-import { connect } from '#sluice/connection/connect.js';
+import { type ConnectOptions, connect } from '#sluice/connection/connect.js';
 import type { Connection } from '#sluice/connection/connection.js';
 import { Network } from '#sluice/connection/network.js';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
@@ -48,12 +48,12 @@ export class World {
     return this.network.scheduler.now;
   }
 
-  /** Starts a client: a thread with a connection. */
-  client<T>(task: (connection: Connection) => Task<T>): Promise<T> {
+  /** Starts a client: a thread with a connection. @param options of `connect` */
+  client<T>(task: (connection: Connection) => Task<T>, options: ConnectOptions = {}): Promise<T> {
     const { network, server } = this;
     const result = run(
       function* () {
-        return yield* task(yield* connect({ port: server.port ?? 0, network }));
+        return yield* task(yield* connect({ port: server.port ?? 0, network, ...options }));
       },
       { scheduler: network.scheduler },
     );

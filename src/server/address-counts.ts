@@ -1,0 +1,136 @@
+// How many connections each client address has. A row is five numbers in arrays, however many addresses there are: a server with
+// 100,000 clients at 100,000 addresses should not pay for a string and a map's entry for each of them.
+
+import { randomInt } from 'node:crypto';
+
+const smallest = 16;
+
+/** No row: also what `leave` takes for a connection that was not counted. */
+const none = 0;
+
+export class AddressCounts {
+  // A row is an address; row 0 is none. Rows that are free are linked through #next, from #free on.
+  #high = new Uint32Array(smallest);
+  #low = new Uint32Array(smallest);
+  #counts = new Uint32Array(smallest);
+  /** The next row of the same bucket. */
+  #next = new Uint32Array(smallest);
+  /** The first row of each bucket; as many as there are rows. */
+  #buckets = new Uint32Array(smallest);
+  #free: number = none;
+  #used = 1;
+  /** So that nobody can choose addresses that all fall into one bucket. */
+  readonly #seed = randomInt(2 ** 32);
+
+  /** Counts a connection. @param peer as `EventLayer.peer` gives it @returns the address's row, for `count` and `leave`; 0 if it has none */
+  enter(peer: string): number {
+    const key = keyOf(peer);
+    if (key === undefined) return none;
+    const [high, low] = key;
+    let row = this.#buckets[this.#bucketOf(high, low)];
+    while (row !== none && (this.#high[row] !== high || this.#low[row] !== low)) row = this.#next[row];
+    if (row === none) row = this.#add(high, low);
+    this.#counts[row]++;
+    return row;
+  }
+
+  /** How many connections the row's address has. */
+  count(row: number): number {
+    return this.#counts[row];
+  }
+
+  /** A connection that was counted in that row is gone. */
+  leave(row: number): void {
+    if (row === none || --this.#counts[row] > 0) return;
+    const bucket = this.#bucketOf(this.#high[row], this.#low[row]);
+    if (this.#buckets[bucket] === row) {
+      this.#buckets[bucket] = this.#next[row];
+    } else {
+      let before = this.#buckets[bucket];
+      while (this.#next[before] !== row) before = this.#next[before];
+      this.#next[before] = this.#next[row];
+    }
+    this.#next[row] = this.#free;
+    this.#free = row;
+  }
+
+  #add(high: number, low: number): number {
+    if (this.#free === none && this.#used === this.#next.length) this.#grow();
+    const row = this.#free === none ? this.#used++ : this.#free;
+    if (row === this.#free) this.#free = this.#next[row];
+    this.#high[row] = high;
+    this.#low[row] = low;
+    this.#counts[row] = 0;
+    this.#link(row);
+    return row;
+  }
+
+  #link(row: number): void {
+    const bucket = this.#bucketOf(this.#high[row], this.#low[row]);
+    this.#next[row] = this.#buckets[bucket];
+    this.#buckets[bucket] = row;
+  }
+
+  #bucketOf(high: number, low: number): number {
+    let hash = Math.imul(high ^ this.#seed, 0x85ebca6b) ^ low;
+    hash = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
+    return (hash ^ (hash >>> 16) ^ this.#seed) & (this.#buckets.length - 1);
+  }
+
+  /** Called when every row is taken. */
+  #grow(): void {
+    const rows = 2 * this.#next.length;
+    this.#high = extended(this.#high, rows);
+    this.#low = extended(this.#low, rows);
+    this.#counts = extended(this.#counts, rows);
+    this.#next = new Uint32Array(rows);
+    this.#buckets = new Uint32Array(rows);
+    for (let row = 1; row < this.#used; row++) this.#link(row);
+  }
+}
+
+/** @param rows at least as many as before */
+export function extended(old: Uint32Array, rows: number): Uint32Array<ArrayBuffer> {
+  const more = new Uint32Array(rows);
+  more.set(old);
+  return more;
+}
+
+/**
+ * What stands for a client address: of IPv4 all of it, of IPv6 the first 64 bits, since a client there has a network of its own and
+ * as many addresses as it likes (RFC 6177, RFC 7421).
+ * @param peer `127.0.0.1:5678` or `[::1]:5678` @returns 64 bits, or undefined if it is no such address
+ */
+export function keyOf(peer: string): [high: number, low: number] | undefined {
+  if (peer.charCodeAt(0) === 91) return keyOfIPv6(peer);
+  let low = 0;
+  let part = 0;
+  let parts = 1;
+  for (let at = 0; at < peer.length; at++) {
+    const character = peer.charCodeAt(at);
+    if (character === 58) return parts === 4 ? [0, ((low << 8) | part) >>> 0] : undefined;
+    if (character === 46) {
+      low = (low << 8) | part;
+      part = 0;
+      parts++;
+    } else part = part * 10 + character - 48;
+  }
+  return undefined;
+}
+
+function keyOfIPv6(peer: string): [high: number, low: number] | undefined {
+  const end = peer.indexOf(']');
+  if (end === -1) return undefined;
+  const [front, back] = peer.slice(1, end).split('::');
+  const groups = front === '' ? [] : front.split(':');
+  if (back !== undefined) {
+    // Of what stands behind `::` only a long one reaches into the first half. IPv4 at the end has the place of two groups.
+    const behind = back === '' ? [] : back.split(':');
+    const length = behind.length + (back.includes('.') ? 1 : 0);
+    while (groups.length + length < 8) groups.push('0');
+    groups.push(...behind);
+  }
+  if (groups.length < 4) return undefined;
+  const [a, b, c, d] = groups.map((group) => Number.parseInt(group, 16));
+  return [((a << 16) | b) >>> 0, ((c << 16) | d) >>> 0];
+}

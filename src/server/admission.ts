@@ -1,0 +1,109 @@
+// Whether a connection that has been accepted may stay: how many there may be in all, and of one client address.
+//
+// Nobody's address is looked at while that is not needed: as long as there are fewer connections in all than one address may have,
+// no address has too many. From half as many on, each connection that comes is counted by its address, and with it one of those
+// that are there already; so all are counted by the time that it matters. To ask the kernel for an address costs one to two
+// microseconds, and for thousands at once a pause that would be felt.
+
+import type { Slot } from '../event-layer/event-layer.js';
+import { AddressCounts, extended } from './address-counts.js';
+
+/** So many that are turned away may be told why at a time; others are reset. So those that may not stay are few, whoever they are. */
+const mostToldWhy = 64;
+
+/** The connections that there are. */
+export interface Population {
+  /** How many slots there are: all are below it. */
+  readonly slots: number;
+  /** Whether the slot is a connection of this server. */
+  has(slot: Slot): boolean;
+  /** See `EventLayer.peer`. */
+  peer(slot: Slot): string;
+}
+
+/** What becomes of a connection: it stays, is answered with a status and closed, or is reset. */
+export type Verdict = 'stays' | 429 | 503 | 'reset';
+
+export class Admission {
+  readonly #population: Population;
+  readonly #most: number;
+  readonly #mostPerAddress: number;
+  /** Connections that stay. */
+  #count = 0;
+  /** Connections that may not, until they are gone. */
+  readonly #turnedAway = new Set<Slot>();
+  #addresses: AddressCounts | undefined;
+  /** By slot, the row of its address; 0 is none. */
+  #rows = new Uint32Array(0);
+  /** Slots below this one have been counted. */
+  #counted = 0;
+
+  /** @param most connections in all @param mostPerAddress connections of one client address */
+  constructor(population: Population, most: number, mostPerAddress: number) {
+    this.#population = population;
+    this.#most = most;
+    this.#mostPerAddress = mostPerAddress;
+  }
+
+  /** A connection has been accepted. */
+  enter(slot: Slot): Verdict {
+    if (this.#count >= this.#most) return this.#turnAway(slot, 503);
+    if (this.#addresses === undefined && this.#count >= Math.floor(this.#mostPerAddress / 2)) {
+      this.#addresses = new AddressCounts();
+      this.#counted = 0;
+    }
+    const addresses = this.#addresses;
+    if (addresses !== undefined) {
+      const row = this.#countAddress(addresses, slot);
+      if (addresses.count(row) > this.#mostPerAddress) {
+        this.#forget(addresses, slot);
+        return this.#turnAway(slot, 429);
+      }
+      this.#countAnother(addresses);
+    }
+    this.#count++;
+    return 'stays';
+  }
+
+  /** A connection is gone. */
+  leave(slot: Slot): void {
+    if (this.#turnedAway.delete(slot)) return;
+    this.#count--;
+    const addresses = this.#addresses;
+    if (addresses === undefined) return;
+    this.#forget(addresses, slot);
+    if (this.#count >= Math.floor(this.#mostPerAddress / 4)) return;
+    this.#addresses = undefined;
+    this.#rows = new Uint32Array(0);
+  }
+
+  #turnAway(slot: Slot, status: 429 | 503): Verdict {
+    this.#turnedAway.add(slot);
+    return this.#turnedAway.size > mostToldWhy ? 'reset' : status;
+  }
+
+  #countAddress(addresses: AddressCounts, slot: Slot): number {
+    if (slot >= this.#rows.length) this.#rows = extended(this.#rows, Math.max(2 * this.#rows.length, slot + 1, 64));
+    const row = addresses.enter(this.#population.peer(slot));
+    this.#rows[slot] = row;
+    return row;
+  }
+
+  /** Counts one of those that were there before addresses were looked at. */
+  #countAnother(addresses: AddressCounts): void {
+    const population = this.#population;
+    while (this.#counted < population.slots) {
+      const slot = this.#counted++;
+      const isCounted = slot < this.#rows.length && this.#rows[slot] !== 0;
+      if (isCounted || !population.has(slot) || this.#turnedAway.has(slot)) continue;
+      this.#countAddress(addresses, slot);
+      return;
+    }
+  }
+
+  #forget(addresses: AddressCounts, slot: Slot): void {
+    if (slot >= this.#rows.length) return;
+    addresses.leave(this.#rows[slot]);
+    this.#rows[slot] = 0;
+  }
+}
