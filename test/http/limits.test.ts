@@ -9,6 +9,7 @@ import { pieceSize } from '#sluice/event-layer/event-layer.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
+import { sleep } from '#sluice/threads/sleep.js';
 import { field } from './client.js';
 import { get, post, received, World } from './world.js';
 
@@ -293,3 +294,140 @@ for (const maxQueuedBytes of [1, 1000, 15_000, 65_535, 65_536, 65_537, 1_000_000
     await world.close();
   });
 }
+
+/** A client that stays until it is told to go, and then says what it has got. */
+function staying(world: World, localAddress = '127.0.0.1') {
+  let leave = () => {};
+  const client = world.client(
+    function* (connection) {
+      leave = () => world.network.scheduler.armIn(0, { timerFired: () => connection.reset() }, 0);
+      return yield* received(connection);
+    },
+    { localAddress },
+  );
+  return { leave: () => leave(), statuses: async () => (await client).responses.map(({ status }) => status), client };
+}
+
+test('maxConnections: one more is told 503 and closed; when one has left, the next may stay', async () => {
+  const world = await World.open({ fetch: hello, maxConnections: 3 });
+  const clients = [staying(world), staying(world)];
+  await world.pass(10);
+  assert.equal(world.server.connections.idle, 2);
+  clients.push(staying(world));
+  await world.pass(10);
+  assert.equal(world.server.connections.idle, 3);
+  const fourth = world.exchange(last);
+  await world.pass(10);
+  const [answer] = (await fourth).responses;
+  assert.deepEqual([answer.status, field(answer, 'connection')], [503, 'close']);
+  assert.equal((await fourth).ending, 'FIN');
+  assert.deepEqual(
+    { ...world.server.connections, closing: 0 },
+    { idle: 3, reading: 0, handling: 0, writing: 0, closing: 0, total: 3 },
+  );
+  clients[0].leave();
+  await world.pass(10);
+  const fifth = world.exchange(last);
+  await world.pass(10);
+  assert.equal((await fifth).responses[0].status, 200);
+  await world.close();
+  assert.deepEqual(await clients[1].statuses(), []);
+});
+
+test('maxConnections: whoever may not stay is soon gone, however many come and whatever they do', async () => {
+  const world = await World.open({ fetch: hello, maxConnections: 10 });
+  const come = () =>
+    world
+      .client(function* (connection) {
+        yield* sleep(60_000);
+        return connection.reason?.code;
+      })
+      .catch((error) => error.code); // reset before it knew that it was there
+  const clients = Array.from({ length: 1000 }, come);
+  await world.pass(100);
+  const { idle, closing } = world.server.connections;
+  assert.deepEqual([idle, closing], [10, 64], 'those that stay, and those that were told why');
+  await world.pass(1200);
+  assert.equal(world.server.connections.total, 10);
+  await world.pass();
+  const codes = await Promise.all(clients);
+  assert.equal(codes.filter((code) => code === 'ECONNRESET').length, 1000 - 10 - 64);
+  await world.close();
+});
+
+test('maxConnectionsPerAddress: one more of an address is told 429 and closed; others may come', async () => {
+  const world = await World.open({ fetch: hello, maxConnectionsPerAddress: 3 });
+  const clients = Array.from({ length: 3 }, () => staying(world, '192.0.2.1'));
+  await world.pass(10);
+  const one = staying(world, '192.0.2.1');
+  const other = staying(world, '192.0.2.2');
+  await world.pass(2000);
+  assert.deepEqual(await one.statuses(), [429]);
+  assert.equal(world.server.connections.idle, 4);
+  clients[2].leave();
+  await world.pass(10);
+  const next = staying(world, '192.0.2.1');
+  await world.pass(10);
+  assert.equal(world.server.connections.idle, 4);
+  await world.close();
+  assert.deepEqual(await Promise.all([other.statuses(), next.statuses()]), [[], []]);
+});
+
+test('maxConnectionsPerAddress: a client of IPv6 is its network of 64 bits', async () => {
+  const world = await World.open({ fetch: hello, maxConnectionsPerAddress: 2 });
+  const clients = [1, 2, 3].map((host) => staying(world, `2001:db8::${host}`));
+  clients.push(staying(world, '2001:db8:0:1::1'));
+  await world.pass(2000);
+  assert.equal(world.server.connections.idle, 3);
+  await world.close();
+  assert.equal((await Promise.all(clients.map((client) => client.statuses()))).flat().join(), '429');
+});
+
+test('a Unix-domain socket has no client addresses, and only the limit in all', async () => {
+  const world = await World.open({
+    fetch: hello,
+    maxConnectionsPerAddress: 1,
+    path: '/run/a.sock',
+    port: undefined,
+    hostname: undefined,
+  });
+  const clients = [1, 2, 3].map(() =>
+    world.client((connection) => received(connection), { path: '/run/a.sock', port: undefined }),
+  );
+  await world.pass(10);
+  assert.equal(world.server.connections.idle, 3);
+  await world.close();
+  await Promise.all(clients);
+});
+
+test('every limit and every time is finite: Infinity is refused, and the message says what may be', async () => {
+  const names = [
+    ...['maxHeadSize', 'maxTargetSize', 'maxFields', 'maxBodySize', 'maxChunkExtensionSize', 'maxTrailerSize'],
+    ...['maxQueuedBytes', 'maxPipelined', 'maxRequests', 'maxConnections', 'maxConnectionsPerAddress'],
+    ...[
+      'idleTimeout',
+      'headTimeout',
+      'bodyTimeout',
+      'minBodyRate',
+      'writeTimeout',
+      'minWriteRate',
+      'leaveTimeout',
+      'lingerTimeout',
+    ],
+  ];
+  for (const name of names) {
+    for (const value of [Infinity, Number.NaN, -1]) {
+      const expected = new RegExp(
+        `^RangeError: serve: ${name} is ${value}; expected a (whole )?number from [0-9.]+ to [0-9]+$`,
+      );
+      await assert.rejects(World.open({ fetch: hello, [name]: value }), (error) => expected.test(String(error)));
+    }
+    await assert.rejects(World.open({ fetch: hello, [name]: '1' as never }), TypeError);
+  }
+  const world = await World.open({ fetch: hello });
+  assert.throws(
+    () => world.server.close({ deadline: Infinity }),
+    /close: deadline is Infinity; expected a number from 0 to 86400000/,
+  );
+  await world.close();
+});
