@@ -151,16 +151,18 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /**
-   * For a slot without a record, when its deadline has passed: whether the peer is still taking what was written before.
-   * True if there is output left, and less than when this was last asked, or when the slot was let go, by what is asked of the peer.
-   * @param milliseconds how long ago that was
+   * For a slot without a record, when its deadline has passed: for how much longer its peer is waited for, in milliseconds; 0 is not at
+   * all. It is if output is left, and some has been taken since this was last asked, or since the slot was let go: for as long as what was
+   * taken is worth.
+   * @param whole what it is worth where the owner asks for no rate
    */
-  takesOutput(slot: Slot, milliseconds: number): boolean {
-    const before = this.#queued[slot];
+  moreTime(slot: Slot, whole: number): number {
     const queued = this.layer.queued(slot);
+    const taken = this.#queued[slot] - queued;
     this.#queued[slot] = queued;
+    if (queued === 0 || taken <= 0) return 0;
     const rate = this.#owners[slot]?.writeRate ?? 0;
-    return queued > 0 && before - queued >= Math.max(1, (rate * milliseconds) / 1000);
+    return rate === 0 ? whole : (taken * 1000) / rate;
   }
 
   state(slot: Slot): SlotState {
@@ -206,7 +208,7 @@ export class Network implements EventSink, TimerTarget {
 
   /**
    * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Lets go of the connection when
-   * for so long the peer has neither ended nor taken of what was queued what is asked of it.
+   * the peer has not ended in so long, and takes nothing of what was queued, or too little.
    */
   linger(slot: Slot, milliseconds: number): void {
     if (this.#states[slot] === SlotState.closing) return;
@@ -307,8 +309,8 @@ export class Network implements EventSink, TimerTarget {
     this.#deadlines[slot] = Infinity;
     const connection = this.#connections[slot];
     if (this.#states[slot] === SlotState.closing) {
-      const linger = this.#lingers[slot];
-      if (this.takesOutput(slot, linger)) this.setDeadline(slot, this.scheduler.now + linger);
+      const more = this.moreTime(slot, this.#lingers[slot]);
+      if (more > 0) this.setDeadline(slot, this.scheduler.now + more);
       else this.drop(slot);
     } else if (connection !== undefined) connection.expire();
     else this.#owners[slot]?.expired(slot);

@@ -391,8 +391,8 @@ class HttpListener extends Listener implements HttpSettings, Population {
   expired(slot: Slot): void {
     if (this.#intake.expired(slot)) return;
     // A slow client that is still at its last response is not idle.
-    if (this.network.takesOutput(slot, this.idleTimeout))
-      this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
+    const more = this.network.moreTime(slot, this.idleTimeout);
+    if (more > 0) this.network.setDeadline(slot, this.network.scheduler.now + more);
     else this.network.linger(slot, this.lingerTimeout);
   }
 

@@ -7,6 +7,7 @@ import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
+import { run } from '#sluice/threads/thread.js';
 import { type Exchanged, get, post, received, World } from './world.js';
 
 const hello = () => new Response('hello');
@@ -370,3 +371,162 @@ test('close: a head that is larger than a piece, cut short by the deadline, is n
   assert.deepEqual(world.errors, []);
   await world.close();
 });
+
+// Least rates.
+
+/** Sends the body byte by byte, or in pieces, with a pause before each. */
+function upload(world: World, pieces: number, size: number, pause: number): Promise<Exchanged> {
+  return world.client(function* (connection) {
+    const body = 'b'.repeat(pieces * size);
+    yield* connection.writer.write(post('/', body, 'connection: close').slice(0, -body.length));
+    for (let i = 0; i < pieces && !connection.reader.finished && !connection.closed; i++) {
+      yield* sleep(pause);
+      yield* connection.writer.write('b'.repeat(size));
+    }
+    return yield* received(connection);
+  });
+}
+
+test('minBodyRate: a body that comes at that rate or faster is waited for, one that comes slower is refused when its time is up', async () => {
+  const fetch = async (request: Request) => new Response(await request.text());
+  const world = await World.open({ fetch, bodyTimeout: 1000, minBodyRate: 100 });
+  const [faster, asFast, slower] = [90, 100, 110].map((pause) => upload(world, 300, 10, pause));
+  await world.pass();
+  assert.equal((await faster).responses[0].body.length, 3000);
+  assert.equal((await asFast).responses[0].body.length, 3000);
+  assert.equal((await slower).responses[0].status, 408);
+  // Each piece is worth 100 ms and takes 110: after 90 of them, the 1000 ms that there are besides are not enough to wait for another.
+  assert.equal(about((await slower).at), 10_010);
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
+
+test('minBodyRate: only the time in which the client is waited for counts', async () => {
+  const world: World = await World.open({
+    bodyTimeout: 1000,
+    minBodyRate: 1_000_000,
+    fetch: async (request) => {
+      let length = 0;
+      if (request.body === null) return hello();
+      for await (const piece of request.body) {
+        length += piece.length;
+        await run(() => sleep(5000), { scheduler: world.network.scheduler });
+      }
+      return new Response(String(length));
+    },
+  });
+  const client = upload(world, 1, 300_000, 500);
+  await world.pass();
+  assert.equal((await client).responses[0].body, '300000');
+  assert.ok((await client).at > 20_000);
+  await world.close();
+});
+
+test('minBodyRate: what frames a body is worth nothing: chunk extensions and trailers cannot hold a thread', async () => {
+  for (const text of ['5;', '5;a="', '0\r\nx: ']) {
+    const fetch = async (request: Request) => new Response(await request.text());
+    const world = await World.open({ fetch, bodyTimeout: 1000 });
+    const client = world.client(function* (connection) {
+      yield* connection.writer.write(`POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n${text}`);
+      while (!connection.reader.finished && !connection.closed) {
+        yield* sleep(900);
+        if (!connection.closed) yield* connection.writer.write('y');
+      }
+      return yield* received(connection);
+    });
+    await world.pass();
+    assert.equal((await client).responses[0].status, 408);
+    assert.ok((await client).at < 3000);
+    await world.close();
+  }
+});
+
+/** A client that has its system take a little of the response at a time. @param pause between two times */
+function* sipping(connection: Connection, pause: number): Task<Exchanged> {
+  const { layer } = connection.network;
+  while (!connection.closed && !connection.reader.finished) {
+    layer.pauseReading(connection.slot);
+    yield* sleep(pause);
+    if (connection.closed) break;
+    layer.resumeReading(connection.slot);
+    yield* sleep(10);
+  }
+  return yield* received(connection);
+}
+
+test('minWriteRate: a parked write waits for writeTimeout, and a second more for every so many bytes that are taken', async () => {
+  for (const [minWriteRate, seconds] of [
+    [1024, 6],
+    [512, 7],
+    [256, 9],
+  ]) {
+    const world = await World.open(
+      { fetch: () => new Response('x'.repeat(200_000)), writeTimeout: 5000, minWriteRate },
+      { latency: 0.01, pieces: 'whole', capacity: 1024 },
+    );
+    const deaf = world.client(function* (connection) {
+      connection.network.layer.pauseReading(connection.slot);
+      yield* connection.writer.write(get('/'));
+      yield* sleep(60_000);
+      return connection.reason?.code;
+    });
+    await world.pass(seconds * 1000 - 20);
+    assert.equal(world.server.connections.writing, 1, 'the system has taken 1024 bytes');
+    await world.pass(40);
+    assert.equal(world.server.connections.total, 0);
+    await world.pass();
+    assert.equal(await deaf, 'ECONNRESET');
+    assert.deepEqual(world.errors, []);
+    await world.close();
+  }
+});
+
+test('minWriteRate: a client that takes a byte a minute is reset after a while, one that takes enough is not', async () => {
+  const fetch = () => new Response('x'.repeat(200_000));
+  const world = await World.open({ fetch }, { latency: 1, pieces: 1, capacity: 16 });
+  const miser = world.client(function* (connection) {
+    yield* connection.writer.write(get('/'));
+    return yield* sipping(connection, 60_000);
+  });
+  await world.pass(299_000);
+  assert.equal(world.server.connections.writing, 1);
+  await world.pass(62_000);
+  assert.equal(world.server.connections.total, 0);
+  await world.pass();
+  assert.equal((await miser).ending, 'reset');
+  assert.deepEqual(world.errors, []);
+  await world.close();
+
+  const fair = await World.open({ fetch }, { latency: 10, pieces: 'whole', capacity: 1024 });
+  const client = fair.client(function* (connection) {
+    yield* connection.writer.write(get('/', 'connection: close'));
+    return yield* sipping(connection, 4000);
+  });
+  await fair.pass();
+  assert.equal((await client).responses[0]?.body.length, 200_000);
+  await fair.close();
+});
+
+for (const [name, fields] of [
+  ['idle', []],
+  ['closing', ['connection: close']],
+] as const) {
+  test(`minWriteRate holds for what is left of a response when its thread is over (${name})`, async () => {
+    const options = { fetch: () => new Response('x'.repeat(60_000)), idleTimeout: 10_000, lingerTimeout: 10_000 };
+    for (const [minWriteRate, isServed] of [
+      [50, true],
+      [400, false],
+    ] as const) {
+      const world = await World.open({ ...options, minWriteRate }, { latency: 10, pieces: 'whole', capacity: 1024 });
+      const client = world.client(function* (connection) {
+        yield* connection.writer.write(get('/', ...fields));
+        return yield* sipping(connection, 8000);
+      });
+      await world.pass();
+      const { responses, ending } = await client;
+      assert.equal(responses.length, isServed ? 1 : 0);
+      assert.equal(ending, isServed ? 'FIN' : 'reset');
+      await world.close();
+    }
+  });
+}

@@ -143,6 +143,28 @@ test('a backslash may stand in a query, as browsers send it, and not in a path',
   assert.deepEqual([await ask('/?q=\\d+\\'), await ask('/a\\b'), await ask('/a\\b?c')], [200, 400, 400]);
 });
 
+for (const [name, limit, status] of [
+  ['maxConnections', { maxConnections: 1 }, 503],
+  ['maxConnectionsPerAddress', { maxConnectionsPerAddress: 1 }, 429],
+] as const) {
+  test(`${name}: over real sockets, one connection more is answered ${status} and closed, until there is room`, async () => {
+    await using server = await serve({ ...local, fetch: hello, ...limit });
+    const first = connect(server.port ?? 0, '127.0.0.1');
+    await once(first, 'connect');
+    while (server.connections.total < 1) await new Promise((resolve) => setImmediate(resolve));
+    const second = connect(server.port ?? 0, '127.0.0.1');
+    let text = '';
+    second.setEncoding('latin1').on('data', (data) => {
+      text += data;
+    });
+    await once(second, 'close');
+    assert.match(text, new RegExp(`^HTTP/1.1 ${status} .*\r\nconnection: close\r\n\r\n`, 's'));
+    first.destroy();
+    while (server.connections.total > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal((await fetch(server.url)).status, 200);
+  });
+}
+
 test('fetch is called as a method of the options', async () => {
   const options = {
     ...local,
