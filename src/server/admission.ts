@@ -2,8 +2,8 @@
 //
 // Nobody's address is looked at while that is not needed: as long as there are fewer connections in all than one address may have,
 // no address has too many. From half as many on, each connection that comes is counted by its address, and with it one of those
-// that are there already; so all are counted by the time that it matters. To ask the kernel for an address costs one to two
-// microseconds, and for thousands at once a pause that would be felt.
+// that are there already; so all are counted by the time that it matters. To ask for an address is a call to the
+// kernel or several; for thousands at once it would be a pause that is felt.
 
 import type { Slot } from '../event-layer/event-layer.js';
 import { AddressCounts, extended } from './address-counts.js';
