@@ -178,7 +178,6 @@ function* finishRequest(connection: HttpConnection, settings: HttpSettings): Tas
   if (!connection.keepAlive) return false;
   if (body !== null && !body.complete && (body.awaited || !(yield* body.discard(discardedBytes)))) return false;
 
-  // The next request: at once if it has come, in a later turn if this client has had its share of this one.
   if (reader.buffered === 0 && !reader.finished) {
     connection.resting = !settings.closing;
     return false;
