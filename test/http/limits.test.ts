@@ -295,6 +295,28 @@ for (const maxQueuedBytes of [1, 1000, 15_000, 65_535, 65_536, 65_537, 1_000_000
   });
 }
 
+test('maxQueuedBytes: requests that need no thread are answered as long as so much does not wait, and not longer', async () => {
+  const size = 1000;
+  for (const maxQueuedBytes of [1, 3000, 10_000]) {
+    const world = await World.open(
+      { maxQueuedBytes, maxPipelined: 100, fetch: () => new Response('x'.repeat(size)) },
+      { ...whole, capacity: 1024 },
+    );
+    let queued = 0;
+    const { endTurn } = world.network;
+    world.network.endTurn = function () {
+      endTurn.call(this);
+      for (let slot = 0; slot < world.network.slots; slot++)
+        if (world.network.owner(slot) instanceof Listener) queued = Math.max(queued, world.layer.queued(slot));
+    };
+    const client = world.exchange(get('/').repeat(50) + last);
+    await world.pass();
+    assert.equal((await client).responses.length, 51);
+    assert.ok(queued >= maxQueuedBytes && queued < maxQueuedBytes + size + 200, `${queued} bytes were queued`);
+    await world.close();
+  }
+});
+
 /** A client that stays until it is told to go, and then says what it has got. */
 function staying(world: World, localAddress = '127.0.0.1') {
   let leave = () => {};

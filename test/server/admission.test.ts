@@ -35,7 +35,7 @@ class Crowd implements Population {
 
 const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ comes: fc.nat({ max: 3 }) }) },
-  { weight: 2, arbitrary: fc.record({ goes: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ goes: fc.nat(), turnedAway: fc.boolean() }) },
 );
 
 test('whoever comes stays, unless there are as many in all, or of its address, as there may be', () => {
@@ -47,22 +47,21 @@ test('whoever comes stays, unless there are as many in all, or of its address, a
       const crowd = new Crowd();
       const admission = new Admission(crowd, most, mostPerAddress);
       const staying: number[] = [];
+      const turnedAway: number[] = [];
       for (const each of steps) {
         if ('comes' in each) {
-          const slot = crowd.come(`10.0.0.${each.comes}:${1000 + staying.length}`);
-          const ofAddress = staying.filter(
-            (other) => keyOf(crowd.peers[other] ?? '')?.[1] === keyOf(crowd.peers[slot] ?? '')?.[1],
-          );
-          const expected = staying.length >= most ? 503 : ofAddress.length >= mostPerAddress ? 429 : 'stays';
+          const peer = (port: number) => `10.0.0.${each.comes}:${port}`;
+          const isSame = (slot: number) => crowd.peers[slot]?.startsWith(peer(1)) === true;
+          const ofAddress = staying.filter(isSame).length;
+          const slot = crowd.come(peer(1000));
+          const status = staying.length >= most ? 503 : ofAddress >= mostPerAddress ? 429 : 'stays';
+          const expected = status !== 'stays' && turnedAway.length >= 64 ? 'reset' : status;
           assert.equal(admission.enter(slot), expected);
-          if (expected === 'stays') {
-            staying.push(slot);
-          } else {
-            admission.leave(slot);
-            crowd.peers[slot] = undefined;
-          }
-        } else if (staying.length > 0) {
-          const [slot] = staying.splice(each.goes % staying.length, 1);
+          (expected === 'stays' ? staying : turnedAway).push(slot);
+        } else {
+          const all = each.turnedAway ? turnedAway : staying;
+          if (all.length === 0) continue;
+          const [slot] = all.splice(each.goes % all.length, 1);
           crowd.peers[slot] = undefined; // the network forgets it first
           admission.leave(slot);
         }
