@@ -5,9 +5,10 @@ import { test } from 'node:test';
 import type { Connection } from '#sluice/connection/connection.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
+import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
-import { run } from '#sluice/threads/thread.js';
+import { currentThread, run } from '#sluice/threads/thread.js';
 import { type Exchanged, get, post, received, World } from './world.js';
 
 const hello = () => new Response('hello');
@@ -530,3 +531,126 @@ for (const [name, fields] of [
     }
   });
 }
+
+// Each time, shortly before it is over and shortly after.
+
+/** How each time comes out for somebody who takes so many milliseconds of it: what its client has got. */
+const inTime: Record<string, (limit: number, taken: number) => Promise<string>> = {
+  idleTimeout: (limit, taken) =>
+    outcome({ fetch: hello, idleTimeout: limit }, function* (connection) {
+      yield* sleep(taken);
+      if (!connection.reader.finished) yield* connection.writer.write(lastGet);
+    }),
+  headTimeout: (limit, taken) =>
+    outcome({ fetch: hello, headTimeout: limit }, function* (connection) {
+      yield* connection.writer.write(lastGet.slice(0, 1));
+      yield* sleep(taken);
+      if (!connection.reader.finished) yield* connection.writer.write(lastGet.slice(1));
+    }),
+  bodyTimeout: (limit, taken) =>
+    outcome(
+      { fetch: async (request) => new Response(await request.text()), bodyTimeout: limit },
+      function* (connection) {
+        yield* connection.writer.write(post('/', 'hello', 'connection: close').slice(0, -5));
+        yield* sleep(taken);
+        if (!connection.reader.finished) yield* connection.writer.write('hello');
+      },
+    ),
+  writeTimeout: (limit, taken) =>
+    outcome(
+      {
+        fetch: () => new Response('hello'.padEnd(100_000)),
+        writeTimeout: limit,
+        minWriteRate: 2 ** 30,
+      },
+      function* (connection) {
+        connection.network.layer.pauseReading(connection.slot);
+        yield* connection.writer.write(lastGet);
+        yield* sleep(taken);
+        if (!connection.closed) connection.network.layer.resumeReading(connection.slot);
+      },
+    ),
+  leaveTimeout: (limit, taken) =>
+    outcome(
+      {
+        fetch: async () => {
+          await run(() => sleep(taken), { scheduler: currentThread()?.scheduler });
+          return hello();
+        },
+        leaveTimeout: limit,
+      },
+      function* (connection) {
+        yield* connection.writer.write(lastGet);
+        yield* connection.writer.end();
+      },
+    ),
+  deadline: (limit, taken) =>
+    outcome(
+      {
+        *fetch() {
+          yield* sleep(taken);
+          return hello();
+        },
+      },
+      function* (connection) {
+        yield* connection.writer.write(lastGet);
+      },
+      limit,
+    ),
+};
+
+const lastGet = get('/', 'connection: close');
+
+/** @param deadline of a `close` that is called once the client is there */
+async function outcome(
+  options: ServeOptions,
+  task: (connection: Connection) => Task<void>,
+  deadline?: number,
+): Promise<string> {
+  const world = await World.open(options, { latency: 0.01, pieces: 'whole', capacity: 1024 });
+  const client = world.client(function* (connection) {
+    yield* task(connection);
+    return yield* received(connection);
+  });
+  if (deadline !== undefined) {
+    await world.pass(1);
+    const closing = world.server.close({ deadline });
+    await world.pass();
+    await closing;
+  }
+  await world.pass();
+  const { responses, ending } = await client;
+  await world.close();
+  return [...responses.map(({ status, body }) => `${status} ${body.trim()}`), ending].join(', ');
+}
+
+const late: Record<string, string> = {
+  idleTimeout: 'FIN',
+  headTimeout: '408 Request Timeout, FIN',
+  bodyTimeout: '408 Request Timeout, FIN',
+  writeTimeout: 'reset',
+  leaveTimeout: 'FIN',
+  deadline: '503 Service Unavailable, FIN',
+};
+
+for (const [name, attempt] of Object.entries(inTime)) {
+  test(`${name}: who is done shortly before it has passed is served, who is not is not`, async () => {
+    assert.equal(await attempt(5000, 4980), '200 hello, FIN');
+    assert.equal(await attempt(5000, 5020), late[name]);
+  });
+}
+
+test('lingerTimeout: a client that has not ended is let go of when it has passed, and not before', async () => {
+  const world = await World.open({ fetch: hello, lingerTimeout: 5000 });
+  world.client(function* (connection) {
+    yield* connection.writer.write(lastGet);
+    yield* received(connection);
+    yield* sleep(60_000);
+  });
+  await world.pass(4980);
+  assert.equal(world.server.connections.closing, 1);
+  await world.pass(40);
+  assert.equal(world.server.connections.total, 0);
+  await world.pass();
+  await world.close();
+});
