@@ -11,7 +11,10 @@ import { AddressCounts, extended } from './address-counts.js';
 /** So many that are turned away may be told why at a time; others are reset. So those that may not stay are few, whoever they are. */
 const mostToldWhy = 64;
 
-/** The connections that there are. */
+/** While more than this part of them is left, a server that was full counts as full: one that is full comes and goes by one all the time. */
+const stillFull = 0.9;
+
+/** The connections that there are, and who is to know when they are too many. */
 export interface Population {
   /** How many slots there are: all are below it. */
   readonly slots: number;
@@ -19,6 +22,8 @@ export interface Population {
   has(slot: Slot): boolean;
   /** See `EventLayer.peer`. */
   peer(slot: Slot): string;
+  /** There are as many as there may be in all, and one more has come. Told again only after some of them have left. */
+  full(): void;
 }
 
 /** What becomes of a connection: it stays, is answered with a status and closed, or is reset. */
@@ -30,6 +35,8 @@ export class Admission {
   readonly #mostPerAddress: number;
   /** Connections that stay. */
   #count = 0;
+  /** `full` has been told, and not enough have left since. */
+  #isFull = false;
   /** Connections that may not, until they are gone. */
   readonly #turnedAway = new Set<Slot>();
   #addresses: AddressCounts | undefined;
@@ -45,9 +52,18 @@ export class Admission {
     this.#mostPerAddress = mostPerAddress;
   }
 
+  /** How many stay. */
+  get connections(): number {
+    return this.#count;
+  }
+
   /** A connection has been accepted. */
   enter(slot: Slot): Verdict {
-    if (this.#count >= this.#most) return this.#turnAway(slot, 503);
+    if (this.#count >= this.#most) {
+      if (!this.#isFull) this.#population.full();
+      this.#isFull = true;
+      return this.#turnAway(slot, 503);
+    }
     if (this.#addresses === undefined && this.#count >= Math.floor(this.#mostPerAddress / 2)) {
       this.#addresses = new AddressCounts();
       this.#counted = 0;
@@ -69,6 +85,7 @@ export class Admission {
   leave(slot: Slot): void {
     if (this.#turnedAway.delete(slot)) return;
     this.#count--;
+    if (this.#count <= this.#most * stillFull) this.#isFull = false;
     const addresses = this.#addresses;
     if (addresses === undefined) return;
     this.#forget(addresses, slot);

@@ -6,7 +6,7 @@ import { type AddressOptions, addressOf, addressRules, printError, tell } from '
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { Network, SlotState } from '../connection/network.js';
 import { checkOptions, longestDelay, type OptionRules } from '../connection/options.js';
-import { type ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import { ClientLeftError } from '../http/exchange.js';
 import { installGlobals } from '../http/fetch/globals.js';
 import type { Request } from '../http/fetch/request.js';
@@ -44,8 +44,8 @@ export interface ServeOptions extends AddressOptions {
   /** Whether other sockets, most often of other processes, may listen on the same port, connections being shared out between them (SO_REUSEPORT). Default false. */
   reusePort?: boolean | undefined;
   /**
-   * Told of whatever a handler throws, of a response that cannot be sent, of threads that do not end, and of accepting that
-   * fails; once for each. The client has got a 500 or a closed connection. Default: printed to standard error.
+   * Told of whatever a handler throws, of a response that cannot be sent, of threads that do not end, of accepting that fails, and
+   * of more connections than `maxConnections`; once for each. The client has got a 500 or a closed connection. Default: printed to standard error.
    * @param request the request that it happened in, if any
    */
   onError?: ((error: unknown, request: Request | undefined) => void) | undefined;
@@ -358,6 +358,16 @@ class HttpListener extends Listener implements HttpSettings, Population {
 
   peer(slot: Slot): string {
     return this.network.layer.peer(slot);
+  }
+
+  full(): void {
+    const { connections } = this.#admission;
+    this.failed(
+      new ConnectionError(
+        'ERR_MAX_CONNECTIONS',
+        `serve: there are ${connections} connections, as many as maxConnections allows: more are answered with 503 until some have left`,
+      ),
+    );
   }
 
   countRequest(slot: Slot): boolean {

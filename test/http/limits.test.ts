@@ -352,6 +352,10 @@ test('maxConnections: one more is told 503 and closed; when one has left, the ne
   const fifth = world.exchange(last);
   await world.pass(10);
   assert.equal((await fifth).responses[0].status, 200);
+  assert.match(
+    String(world.errors),
+    /^ConnectionError: serve: there are 3 connections, as many as maxConnections allows: /,
+  );
   await world.close();
   assert.deepEqual(await clients[1].statuses(), []);
 });

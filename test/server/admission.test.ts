@@ -11,6 +11,8 @@ class Crowd implements Population {
   readonly peers: (string | undefined)[] = [];
   /** How often an address was asked for. */
   asked = 0;
+  /** How often it was told that it is full. */
+  told = 0;
 
   get slots(): number {
     return this.peers.length;
@@ -23,6 +25,10 @@ class Crowd implements Population {
   peer(slot: number): string {
     this.asked++;
     return this.peers[slot] ?? '';
+  }
+
+  full(): void {
+    this.told++;
   }
 
   come(peer: string): number {
@@ -97,6 +103,28 @@ test('of those that may not stay, 64 at a time are told why; the rest are reset'
   assert.deepEqual(verdicts.slice(62), [503, 503, 'reset', 'reset']);
   for (let slot = 1; slot <= 66; slot++) admission.leave(slot);
   assert.equal(admission.enter(1), 503);
+});
+
+test('that there are too many is told once, and again when a tenth has left meanwhile', () => {
+  const crowd = new Crowd();
+  const admission = new Admission(crowd, 20, 100);
+  for (let i = 0; i < 20; i++) admission.enter(crowd.come('10.0.0.1:1'));
+  assert.equal(crowd.told, 0);
+  const oneMore = () => {
+    const slot = crowd.come('10.0.0.1:1');
+    assert.equal(admission.enter(slot), 503);
+    admission.leave(slot);
+  };
+  oneMore();
+  oneMore();
+  admission.leave(0);
+  admission.enter(0);
+  oneMore();
+  assert.equal(crowd.told, 1);
+  for (const slot of [0, 1]) admission.leave(slot);
+  for (const slot of [0, 1]) admission.enter(slot);
+  oneMore();
+  assert.equal(crowd.told, 2);
 });
 
 test('addresses are counted apart, and forgotten when their last connection has gone', () => {

@@ -165,6 +165,12 @@ for (const [name, limit, status] of [
   });
 }
 
+test('maxQueuedBytes: over real sockets, a body goes out whole though little of it may wait', async () => {
+  const size = 2_000_000;
+  await using server = await serve({ ...local, maxQueuedBytes: 1000, fetch: () => new Response('x'.repeat(size)) });
+  assert.equal((await (await fetch(server.url)).text()).length, size);
+});
+
 test('fetch is called as a method of the options', async () => {
   const options = {
     ...local,
