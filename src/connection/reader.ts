@@ -6,6 +6,7 @@
 
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { type Task, Wait } from '../threads/task.js';
+import { Gathered } from './gathered.js';
 import { Side } from './side.js';
 
 /** This many unread bytes pause the reading from the socket until a thread asks for more. */
@@ -175,14 +176,12 @@ export class Reader extends Side {
    */
   *readAll(limit: number): Task<Uint8Array> {
     checkCount('readAll', 'limit', limit);
-    const parts: Uint8Array<ArrayBuffer>[] = [];
-    let length = 0;
+    const all = new Gathered();
     for (let view: Uint8Array | undefined; (view = yield* this.read()) !== undefined; ) {
-      length += view.length;
-      if (length > limit) throw overLimit('readAll', limit);
-      parts.push(copy(view));
+      if (all.length + view.length > limit) throw overLimit('readAll', limit);
+      all.add(view);
     }
-    return concat(parts, length);
+    return all.whole();
   }
 
   /**
@@ -306,18 +305,6 @@ export function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const own = new Uint8Array(bytes.length);
   own.set(bytes);
   return own;
-}
-
-/** Joins copies of chunks into one array. */
-export function concat(parts: readonly Uint8Array<ArrayBuffer>[], length: number): Uint8Array<ArrayBuffer> {
-  if (parts.length === 1) return parts[0];
-  const whole = new Uint8Array(length);
-  let filled = 0;
-  for (const part of parts) {
-    whole.set(part, filled);
-    filled += part.length;
-  }
-  return whole;
 }
 
 /** Where `mark` begins in `bytes[from … end-1]`, or -1. */

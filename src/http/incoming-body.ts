@@ -2,7 +2,8 @@
 // A thread reads it with `read`; promises and streams, for handlers that are ordinary code, come from child threads that do.
 
 import type { Connection } from '../connection/connection.js';
-import { concat, copy } from '../connection/reader.js';
+import { Gathered } from '../connection/gathered.js';
+import { copy } from '../connection/reader.js';
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { UnwoundError } from '../threads/errors.js';
 import type { Task } from '../threads/task.js';
@@ -144,13 +145,9 @@ export class RequestBody implements IncomingBody {
 
   /** The whole of the rest. @returns a copy. @throws as `read` */
   *readAll(): Task<Uint8Array<ArrayBuffer>> {
-    const parts: Uint8Array<ArrayBuffer>[] = [];
-    let length = 0;
-    for (let part: Uint8Array | undefined; (part = yield* this.read()) !== undefined; ) {
-      parts.push(copy(part));
-      length += part.length;
-    }
-    return concat(parts, length);
+    const all = new Gathered();
+    for (let part: Uint8Array | undefined; (part = yield* this.read()) !== undefined; ) all.add(part);
+    return all.whole();
   }
 
   /** Reads and drops the rest, if it is not more than `most` bytes. @returns whether the body has been read to its end */

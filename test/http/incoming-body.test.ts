@@ -228,3 +228,32 @@ test('reading a body whose client resets the connection rejects, and onError is 
   assert.deepEqual(world.errors, []);
   await world.close();
 });
+
+test('a body in chunks of one byte takes no more memory than others, while it is gathered', async () => {
+  const collect = globalThis.gc ?? (() => assert.fail('to be run with --expose-gc'));
+  const heap = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const world = await World.open(
+    { fetch: async (request) => new Response(String((await request.arrayBuffer()).byteLength)) },
+    { latency: 0.01, pieces: 'whole', capacity: 2 ** 20 },
+  );
+  const chunks = '1\r\nx\r\n'.repeat(1000);
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(toChunked.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'));
+    yield* sleep(1000);
+    for (let i = 0; i < 100; i++) yield* connection.writer.write(chunks);
+    yield* sleep(2000);
+    yield* connection.writer.write('0\r\n\r\n');
+    return yield* received(connection);
+  });
+  await world.pass(500);
+  const before = heap();
+  await world.pass(1500);
+  const grown = heap() - before;
+  assert.ok(grown < 2_000_000, `the heap has grown by ${grown} bytes for a body of 100,000`);
+  await world.pass();
+  assert.equal((await client).responses[0].body, '100000');
+  await world.close();
+});

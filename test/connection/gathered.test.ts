@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { Gathered } from '#sluice/connection/gathered.js';
+
+test('what was gathered is what was added, in order', () => {
+  const pieces = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 30 });
+  fc.assert(
+    fc.property(pieces, (list) => {
+      const all = new Gathered();
+      for (const piece of list) all.add(piece);
+      assert.equal(
+        all.length,
+        list.reduce((sum, piece) => sum + piece.length, 0),
+      );
+      assert.deepEqual(Buffer.from(all.whole()), Buffer.concat(list));
+    }),
+  );
+});
+
+test('it takes no more memory than twice what was added, however small the pieces', () => {
+  for (const size of [1, 2, 100, 65_536, 100_000]) {
+    const all = new Gathered();
+    const piece = new Uint8Array(size);
+    for (let i = 0; i < 300_000 / size; i++) {
+      all.add(piece);
+      assert.ok(all.held <= 2 * all.length, `${all.held} bytes are held of ${all.length}, added by ${size}`);
+    }
+  }
+});
+
+test('a single piece is copied once, and the copy is the whole', () => {
+  const all = new Gathered();
+  const piece = Uint8Array.of(1, 2, 3);
+  all.add(piece);
+  piece.fill(9);
+  assert.equal(all.held, 3);
+  assert.deepEqual([...all.whole()], [1, 2, 3]);
+  assert.equal(new Gathered().whole().length, 0);
+});
