@@ -654,3 +654,34 @@ test('lingerTimeout: a client that has not ended is let go of when it has passed
   await world.pass();
   await world.close();
 });
+
+/** A client that goes on sending, whatever it is told, until its connection is gone; and when that was. */
+function ceaseless(world: World, first: string, more: string): Promise<number> {
+  return world.client(function* ({ writer, network }) {
+    try {
+      for (yield* writer.write(first); ; yield* writer.write(more)) yield* sleep(100);
+    } catch {
+      return network.scheduler.now; // writing has failed: there is nobody at the other side
+    }
+  });
+}
+
+test('headTimeout: a client that sends nothing but empty lines is closed, too', async () => {
+  const world = await World.open({ fetch: hello, headTimeout: 5000, lingerTimeout: 1000, idleTimeout: 60_000 });
+  const client = ceaseless(world, '\r\n', '\r\n');
+  await world.pass(4980);
+  assert.equal(world.server.connections.reading, 1);
+  await world.pass();
+  assert.ok((await client) < 6300, `gone at ${await client}`);
+  await world.close();
+});
+
+test('lingerTimeout: a client that goes on sending does not put it off', async () => {
+  const world = await World.open({ fetch: hello, lingerTimeout: 5000 });
+  const client = ceaseless(world, lastGet, 'x'.repeat(1000));
+  await world.pass(4980);
+  assert.equal(world.server.connections.closing, 1);
+  await world.pass();
+  assert.ok((await client) < 5300, `gone at ${await client}`);
+  await world.close();
+});
