@@ -15,7 +15,7 @@ export interface ConnectOptions extends AddressOptions {
   localAddress?: string | undefined;
   /** How long connecting may take, in milliseconds. Default 30,000. */
   connectTimeout?: number | undefined;
-  /** How long a closed connection may take to go away before it is reset, in milliseconds. Default 10,000. */
+  /** How long a closed connection may take to go away before it is reset, in milliseconds; at most a day. Default 10,000. */
   lingerTimeout?: number | undefined;
   /** The network to connect on. Default: that of the running thread. */
   network?: Network | undefined;

@@ -448,7 +448,7 @@ test('every limit and every time is finite: Infinity is refused, and the message
       );
       await assert.rejects(World.open({ fetch: hello, [name]: value }), (error) => expected.test(String(error)));
     }
-    await assert.rejects(World.open({ fetch: hello, [name]: '1' as never }), TypeError);
+    await assert.rejects(World.open({ fetch: hello, [name]: '1' }), TypeError);
   }
   const world = await World.open({ fetch: hello });
   assert.throws(
