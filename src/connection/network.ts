@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { chooseEventLayer } from '../event-layer/choose.js';
 import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
+import { Numbered } from '../threads/numbered.js';
 import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
 import { currentThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
@@ -53,13 +54,25 @@ export interface OutputMemory extends Uint8Array {
   write(text: string, offset: number, encoding?: 'latin1' | 'utf8'): number;
 }
 
+interface ListenerEntry {
+  readonly owner: Owner;
+  /** The owner's. */
+  readonly number: number;
+  readonly acceptFailed: (error: Error) => void;
+}
+
 export class Network implements EventSink, TimerTarget {
   readonly layer: EventLayer;
   readonly scheduler: Scheduler;
 
-  // One row a slot. `#connections` is empty for idle slots.
-  readonly #owners: (Owner | undefined)[] = [];
-  readonly #connections: (Connection | undefined)[] = [];
+  // One row a slot. What is an object stands under its number, 0 being none: a listener is the owner of very many slots, and
+  // idle slots have no record.
+  readonly #owners = new Numbered<Owner>();
+  readonly #connections = new Numbered<Connection>();
+  /** Numbers of owners that a slot does not give back when it is closed: those of listeners, and 0. */
+  readonly #shared = new Set([0]);
+  #ownerOf = new Uint32Array(64);
+  #recordOf = new Uint32Array(64);
   #states = new Uint8Array(64);
   /** When something is to happen if nothing else does, in milliseconds of the scheduler; `Infinity` is never. */
   #deadlines = new Float64Array(64).fill(Infinity);
@@ -67,18 +80,19 @@ export class Network implements EventSink, TimerTarget {
   #timers = new Int32Array(64);
   /** Output queued when the slot was let go, or when its deadline last passed. */
   #queued = new Uint32Array(64);
-  /** How long a closing slot may make no progress, in milliseconds. */
-  #lingers = new Uint32Array(64);
+  /** How long a closing slot may make no progress, in milliseconds. Few slots are closing. */
+  readonly #lingers = new Map<Slot, number>();
   /** The layer's output when it was last looked at, and a Buffer over the same memory. */
   #output: Uint8Array | undefined;
   #outputBuffer: Buffer = Buffer.alloc(0);
-  readonly #listeners = new Map<ListenerId, { owner: Owner; acceptFailed: (error: Error) => void }>();
+  readonly #listeners = new Map<ListenerId, ListenerEntry>();
 
   /** @param scheduler Default: one of the network's own, which reports errors as uncaught exceptions */
   constructor(layer: EventLayer, scheduler?: Scheduler) {
     this.layer = layer;
     layer.start(this);
     this.scheduler = scheduler ?? new Scheduler(layer);
+    this.scheduler.timers.usual ??= this;
     networks.set(this.scheduler, this);
   }
 
@@ -105,18 +119,29 @@ export class Network implements EventSink, TimerTarget {
 
   /** Lets a listener of the layer belong to an owner. `acceptFailed` is told when accepting fails for the time being. */
   adoptListener(listener: ListenerId, owner: Owner, acceptFailed: (error: Error) => void): void {
-    this.#listeners.set(listener, { owner, acceptFailed });
+    const number = this.#owners.add(owner);
+    this.#shared.add(number);
+    this.#listeners.set(listener, { owner, number, acceptFailed });
   }
 
+  /** Its slots must be gone. */
   dropListener(listener: ListenerId): void {
+    const entry = this.#listeners.get(listener);
+    if (entry === undefined) return;
     this.#listeners.delete(listener);
+    this.#shared.delete(entry.number);
+    this.#owners.drop(entry.number);
   }
 
-  /** Gives a slot to an owner. */
+  /** Gives a slot to an owner of its own: what `connect` has asked for. */
   adopt(slot: Slot, owner: Owner, state: SlotState): void {
+    this.#adopt(slot, this.#owners.add(owner), state);
+  }
+
+  #adopt(slot: Slot, owner: number, state: SlotState): void {
     if (slot >= this.#states.length) this.#grow(slot);
-    this.#owners[slot] = owner;
-    this.#connections[slot] = undefined;
+    this.#ownerOf[slot] = owner;
+    this.#recordOf[slot] = 0;
     this.#states[slot] = state;
     this.#deadlines[slot] = Infinity;
   }
@@ -135,12 +160,12 @@ export class Network implements EventSink, TimerTarget {
 
   /** The slot's connection, if it is not idle. */
   connection(slot: Slot): Connection | undefined {
-    return this.#connections[slot];
+    return this.#connections.get(this.#recordOf[slot]);
   }
 
-  /** Makes the connection the slot's record, which is told of its events from now on. */
+  /** Makes the connection the record of a slot that has none; it is told of its events from now on. */
   attach(connection: Connection): void {
-    this.#connections[connection.slot] = connection;
+    this.#recordOf[connection.slot] = this.#connections.add(connection);
   }
 
   /** Lets the slot's record go: whatever comes next is told to the owner. */
@@ -161,7 +186,7 @@ export class Network implements EventSink, TimerTarget {
     const taken = this.#queued[slot] - queued;
     this.#queued[slot] = queued;
     if (queued === 0 || taken <= 0) return 0;
-    const rate = this.#owners[slot]?.writeRate ?? 0;
+    const rate = this.owner(slot)?.writeRate ?? 0;
     return rate === 0 ? whole : (taken * 1000) / rate;
   }
 
@@ -175,17 +200,17 @@ export class Network implements EventSink, TimerTarget {
 
   /** How many slots there are or have been: all are below it. */
   get slots(): number {
-    return this.#owners.length;
+    return this.#ownerOf.length;
   }
 
   /** Whom the slot belongs to; undefined if nobody has it. */
   owner(slot: Slot): Owner | undefined {
-    return this.#owners[slot];
+    return this.#owners.get(this.#ownerOf[slot]);
   }
 
   /** The slots of an owner. */
   *slotsOf(owner: Owner): Generator<Slot, void, void> {
-    for (let slot = 0; slot < this.#owners.length; slot++) if (this.#owners[slot] === owner) yield slot;
+    for (let slot = 0; slot < this.#ownerOf.length; slot++) if (this.owner(slot) === owner) yield slot;
   }
 
   /**
@@ -215,7 +240,7 @@ export class Network implements EventSink, TimerTarget {
     this.#detach(slot);
     this.#states[slot] = SlotState.closing;
     this.#queued[slot] = this.layer.queued(slot);
-    this.#lingers[slot] = Math.min(milliseconds, 2 ** 32 - 1);
+    this.#lingers.set(slot, milliseconds);
     this.layer.finish(slot);
     this.layer.resumeReading(slot);
     this.setDeadline(slot, this.scheduler.now + milliseconds);
@@ -240,22 +265,23 @@ export class Network implements EventSink, TimerTarget {
   accepted(slot: Slot, listener: ListenerId): void {
     const entry = this.#listeners.get(listener);
     if (entry === undefined) {
+      this.#adopt(slot, 0, SlotState.idle);
       this.layer.reset(slot); // it was under way when the listener was closed
       return;
     }
-    this.adopt(slot, entry.owner, SlotState.idle);
+    this.#adopt(slot, entry.number, SlotState.idle);
     entry.owner.opened(slot);
   }
 
   connected(slot: Slot): void {
-    this.#owners[slot]?.opened(slot);
+    this.owner(slot)?.opened(slot);
   }
 
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     if (this.#states[slot] === SlotState.closing) return;
-    const connection = this.#connections[slot];
+    const connection = this.connection(slot);
     if (connection === undefined) {
-      this.#owners[slot]?.received(slot, buffer, start, end);
+      this.owner(slot)?.received(slot, buffer, start, end);
       return;
     }
     connection.reader.lend(buffer, start, end);
@@ -265,30 +291,33 @@ export class Network implements EventSink, TimerTarget {
 
   ended(slot: Slot): void {
     if (this.#states[slot] === SlotState.closing) return; // the layer closes it by itself
-    const connection = this.#connections[slot];
+    const connection = this.connection(slot);
     connection?.reader.end();
-    this.#owners[slot]?.ended(slot, connection);
+    this.owner(slot)?.ended(slot, connection);
     connection?.reader.wake();
   }
 
   drained(slot: Slot): void {
-    this.#connections[slot]?.drained();
+    this.connection(slot)?.drained();
   }
 
   flushed(slot: Slot): void {
-    this.#connections[slot]?.flushed();
+    this.connection(slot)?.flushed();
   }
 
   closed(slot: Slot, reason: ConnectionError | undefined): void {
-    const connection = this.#connections[slot];
-    const owner = this.#owners[slot];
+    const connection = this.connection(slot);
+    const owner = this.owner(slot);
     const timer = this.#timers[slot];
     if (timer !== 0) this.scheduler.timers.cancel(timer);
     this.#timers[slot] = 0;
     this.#deadlines[slot] = Infinity;
+    if (this.#states[slot] === SlotState.closing) this.#lingers.delete(slot);
     this.#states[slot] = SlotState.free;
-    this.#connections[slot] = undefined;
-    this.#owners[slot] = undefined;
+    if (connection !== undefined) this.#forgetRecord(slot);
+    const number = this.#ownerOf[slot];
+    if (!this.#shared.has(number)) this.#owners.drop(number);
+    this.#ownerOf[slot] = 0;
     connection?.close(reason);
     owner?.closed(slot, connection, reason);
     connection?.wake();
@@ -307,37 +336,41 @@ export class Network implements EventSink, TimerTarget {
       return;
     }
     this.#deadlines[slot] = Infinity;
-    const connection = this.#connections[slot];
+    const connection = this.connection(slot);
     if (this.#states[slot] === SlotState.closing) {
-      const more = this.moreTime(slot, this.#lingers[slot]);
+      const patience = this.#lingers.get(slot) ?? 0; // every closing slot has one
+      const more = this.moreTime(slot, patience);
       if (more > 0) this.setDeadline(slot, this.scheduler.now + more);
       else this.drop(slot);
     } else if (connection !== undefined) connection.expire();
-    else this.#owners[slot]?.expired(slot);
+    else this.owner(slot)?.expired(slot);
   }
 
   /** Takes the slot's record away from it. Whoever still holds the record must not reach the slot, or its next tenant, through it. */
   #detach(slot: Slot): void {
-    this.#connections[slot]?.close(undefined);
-    this.#connections[slot] = undefined;
+    const connection = this.connection(slot);
+    if (connection === undefined) return;
+    this.#forgetRecord(slot);
+    connection.close(undefined);
+  }
+
+  #forgetRecord(slot: Slot): void {
+    this.#connections.drop(this.#recordOf[slot]);
+    this.#recordOf[slot] = 0;
   }
 
   #grow(slot: Slot): void {
     const length = Math.max(this.#states.length * 2, slot + 1);
-    const states = new Uint8Array(length);
-    const timers = new Int32Array(length);
-    const deadlines = new Float64Array(length).fill(Infinity);
-    const queued = new Uint32Array(length);
-    const lingers = new Uint32Array(length);
-    states.set(this.#states);
-    timers.set(this.#timers);
-    deadlines.set(this.#deadlines);
-    queued.set(this.#queued);
-    lingers.set(this.#lingers);
-    this.#states = states;
-    this.#timers = timers;
-    this.#deadlines = deadlines;
-    this.#queued = queued;
-    this.#lingers = lingers;
+    this.#ownerOf = extended(this.#ownerOf, new Uint32Array(length));
+    this.#recordOf = extended(this.#recordOf, new Uint32Array(length));
+    this.#states = extended(this.#states, new Uint8Array(length));
+    this.#deadlines = extended(this.#deadlines, new Float64Array(length).fill(Infinity));
+    this.#timers = extended(this.#timers, new Int32Array(length));
+    this.#queued = extended(this.#queued, new Uint32Array(length));
   }
+}
+
+function extended<T extends Uint8Array | Uint32Array | Int32Array | Float64Array>(old: T, larger: T): T {
+  larger.set(old);
+  return larger;
 }

@@ -6,6 +6,8 @@
 // of 32^l ticks; when time enters a bucket of level l > 0, its timers fall to lower levels. Ticks are kept modulo 2^32.
 // (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987, scheme 6.)
 
+import { Numbered } from './numbered.js';
+
 /** Told when a timer fires; `arg` is the integer given to `arm`. */
 export interface TimerTarget {
   timerFired(arg: number): void;
@@ -20,11 +22,17 @@ const horizon = 2 ** (bits * levels) - 1;
 const firing = levels * buckets;
 const heads = firing + 1;
 
-const nobody: TimerTarget = { timerFired() {} };
+/** Timers that are this many milliseconds away or more have their deadline in `#far`; 32 bits tell twice as many ticks apart, before and after now. */
+const farAway = 2 ** 30;
 
 export class TimerWheel {
   /** Timers armed now. */
   size = 0;
+  /**
+   * The target of most timers, whose arguments are not negative: of such a timer the row holds the argument and nothing else. Not to be
+   * changed once it is set.
+   */
+  usual: TimerTarget | undefined;
 
   /** The tick that has been reached: everything due at it or before has fired. */
   #tick: number;
@@ -34,9 +42,15 @@ export class TimerWheel {
   readonly #occupied = new Int32Array(levels);
   #next = new Int32Array(256);
   #previous = new Int32Array(256);
-  #deadline = new Float64Array(256);
-  #arg = new Int32Array(256);
-  readonly #target: TimerTarget[] = [];
+  /** The tick at which it is due. */
+  #due = new Uint32Array(256);
+  /** Deadlines that are too far away for `#due`, in milliseconds. */
+  readonly #far = new Map<number, number>();
+  /** The argument if the target is the usual one, else the number of another one, negated. */
+  #whom = new Int32Array(256);
+  readonly #others = new Numbered<TimerTarget>();
+  /** Arguments of the others, by number. */
+  readonly #args: number[] = [0];
   /** First of the free rows, which are linked through `#next`; 0 is none (row 0 is a head). */
   #free = 0;
   #rows = heads;
@@ -48,7 +62,6 @@ export class TimerWheel {
     for (let head = 0; head < heads; head++) {
       this.#next[head] = head;
       this.#previous[head] = head;
-      this.#target.push(nobody);
     }
   }
 
@@ -67,9 +80,9 @@ export class TimerWheel {
       id = this.#rows++;
       if (id >= this.#next.length) this.#grow();
     }
-    this.#deadline[id] = deadline;
-    this.#arg[id] = arg;
-    this.#target[id] = target;
+    this.#whom[id] = target === this.usual && arg >= 0 ? arg : -this.#number(target, arg);
+    if (deadline - this.#now < farAway) this.#due[id] = Math.ceil(Math.max(deadline, this.#now));
+    else this.#far.set(id, deadline);
     this.size++;
     this.#link(this.#bucketOf(id, 1), id);
     return id;
@@ -141,21 +154,41 @@ export class TimerWheel {
     }
     for (let id = this.#next[firing]; id !== firing; id = this.#next[firing]) {
       this.#unlink(id);
-      const target = this.#target[id];
-      const arg = this.#arg[id];
+      const whom = this.#whom[id];
+      const target = whom < 0 ? this.#others.get(-whom) : this.usual;
+      const arg = whom < 0 ? this.#args[-whom] : whom;
       this.#release(id);
-      target.timerFired(arg);
+      target?.timerFired(arg);
     }
   }
 
   /** Finds the bucket for a row, at least `least` ticks ahead. @returns the bucket's head */
   #bucketOf(id: number, least: number): number {
-    const ahead = Math.ceil(this.#deadline[id]) - Math.floor(this.#now);
-    const ticks = Math.min(Math.max(ahead, least), horizon);
+    const ticks = Math.min(Math.max(this.#ahead(id), least), horizon);
     const level = ticks < buckets ? 0 : Math.floor((31 - Math.clz32(ticks)) / bits);
     const bucket = ((this.#tick + ticks) >>> (level * bits)) & (buckets - 1);
     this.#occupied[level] |= 1 << bucket;
     return level * buckets + bucket;
+  }
+
+  #number(target: TimerTarget, arg: number): number {
+    const number = this.#others.add(target);
+    this.#args[number] = arg;
+    return number;
+  }
+
+  /** Ticks until a timer is due; negative if it should have fired already. */
+  #ahead(id: number): number {
+    if (this.#far.size > 0) {
+      const deadline = this.#far.get(id);
+      if (deadline !== undefined) {
+        const ahead = Math.ceil(deadline) - Math.floor(this.#now);
+        if (ahead >= farAway) return ahead;
+        this.#due[id] = Math.ceil(deadline);
+        this.#far.delete(id);
+      }
+    }
+    return (this.#due[id] - this.#tick) | 0; // modulo 2^32, as both are
   }
 
   /** Puts a row into a list, in front of another one; in front of the head is at the end. */
@@ -175,7 +208,8 @@ export class TimerWheel {
   }
 
   #release(id: number): void {
-    this.#target[id] = nobody;
+    if (this.#whom[id] < 0) this.#others.drop(-this.#whom[id]);
+    if (this.#far.size > 0) this.#far.delete(id);
     this.#next[id] = this.#free;
     this.#free = id;
     this.size--;
@@ -183,13 +217,13 @@ export class TimerWheel {
 
   #grow(): void {
     const length = this.#next.length * 2;
-    const copy = <A extends Int32Array | Float64Array>(from: A, to: A): A => {
+    const copy = <A extends Int32Array | Uint32Array>(from: A, to: A): A => {
       to.set(from);
       return to;
     };
     this.#next = copy(this.#next, new Int32Array(length));
     this.#previous = copy(this.#previous, new Int32Array(length));
-    this.#deadline = copy(this.#deadline, new Float64Array(length));
-    this.#arg = copy(this.#arg, new Int32Array(length));
+    this.#due = copy(this.#due, new Uint32Array(length));
+    this.#whom = copy(this.#whom, new Int32Array(length));
   }
 }

@@ -287,4 +287,45 @@ describe('the timing wheel', () => {
     assert.equal(wheel.size, 0);
     assert.ok(performance.now() - began < 5_000); // about 50 ms; a list that is searched would take minutes
   });
+
+  it('holds timers that are months away, or have been due for as long', () => {
+    const day = 24 * 3600 * 1000;
+    const keyed = new Keyed(40 * day);
+    const fired: number[] = [];
+    keyed.fired = (key) => fired.push(key);
+    for (const [key, days] of [-60, -30, 13, 24.9, 30, 49.8, 100].entries()) keyed.arm(key, (40 + days) * day);
+    keyed.arm(7, Infinity);
+    keyed.wheel.advance(40 * day + 1);
+    assert.deepEqual(fired, [0, 1]);
+    for (const [key, days] of [13, 24.9, 30, 49.8, 100].entries()) {
+      keyed.wheel.advance((40 + days) * day - 1);
+      assert.equal(fired.length, 2 + key);
+      keyed.wheel.advance((40 + days) * day + 1);
+      assert.equal(fired.length, 3 + key);
+    }
+    assert.equal(keyed.wheel.size, 1);
+    keyed.cancel(7);
+    assert.equal(keyed.wheel.nextWake(), Infinity);
+  });
+
+  it('tells its usual target, and others, with the arguments that they were armed with', () => {
+    const wheel = new TimerWheel(0);
+    const told: [string, number][] = [];
+    const usual: TimerTarget = { timerFired: (arg) => told.push(['usual', arg]) };
+    const other: TimerTarget = { timerFired: (arg) => told.push(['other', arg]) };
+    wheel.usual = usual;
+    wheel.cancel(wheel.arm(1, other, 9));
+    for (const arg of [0, 7, -3]) {
+      wheel.arm(1, usual, arg);
+      wheel.arm(1, other, arg);
+    }
+    wheel.advance(1);
+    assert.deepEqual(
+      told,
+      [0, 7, -3].flatMap((arg) => [
+        ['usual', arg],
+        ['other', arg],
+      ]),
+    );
+  });
 });

@@ -83,7 +83,7 @@ export class EpollLayer extends LinuxLayer {
     if (errno !== 0) throw failure('epoll_ctl', errno);
   }
 
-  protected wait(milliseconds: number): { some: boolean; host: boolean } {
+  protected wait(milliseconds: number): boolean {
     const { libc } = this;
     this.#readyCount = libc.epoll_wait(this.pollable, this.#events.address, eventCount, milliseconds);
     if (this.#readyCount < 0) {
@@ -91,9 +91,9 @@ export class EpollLayer extends LinuxLayer {
       this.#readyCount = 0;
       if (errno !== EINTR) throw new Error(`epoll_wait has failed with error ${errno}`);
     }
-    let host = false;
-    for (let i = 0; i < this.#readyCount; i++) if (this.#ready[i * eventWords + 1] === hostData) host = true;
-    return { some: this.#readyCount > (host ? 1 : 0), host };
+    this.hostReady = false;
+    for (let i = 0; i < this.#readyCount; i++) if (this.#ready[i * eventWords + 1] === hostData) this.hostReady = true;
+    return this.#readyCount > (this.hostReady ? 1 : 0);
   }
 
   protected collect(): void {

@@ -130,6 +130,11 @@ export abstract class LinuxLayer implements EventLayer, Guest {
   protected isClosed = false;
 
   // Of the turn.
+  /** Whether libuv had something to do when `wait` returned. */
+  protected hostReady = false;
+  /** The time at which the turn began, which is `now` while `#isBeginning`: the clock is read once for all who want to know then. */
+  #began = 0;
+  #isBeginning = false;
   #requested = false;
   #wake = Infinity;
   #dirty: Slot[] = [];
@@ -184,8 +189,8 @@ export abstract class LinuxLayer implements EventLayer, Guest {
   protected abstract release(slot: Slot, reset: boolean): void;
   /** The descriptor's peer. */
   protected abstract peerOf(slot: Slot): string;
-  /** Waits for something to happen. @param milliseconds 0 does not wait, -1 is without end @returns whether something has, and whether libuv has something to do */
-  protected abstract wait(milliseconds: number): { some: boolean; host: boolean };
+  /** Waits for something to happen, and sets `hostReady`. @param milliseconds 0 does not wait, -1 is without end @returns whether something has */
+  protected abstract wait(milliseconds: number): boolean;
   /** Tells what has happened. */
   protected abstract collect(): void;
   /** Lets go of everything. Called when no connection and no listener is left. */
@@ -199,7 +204,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
   }
 
   now(): number {
-    return performance.now();
+    return this.#isBeginning ? this.#began : performance.now();
   }
 
   date(): number {
@@ -397,18 +402,19 @@ export abstract class LinuxLayer implements EventLayer, Guest {
   }
 
   run(milliseconds: number): boolean {
-    const { some, host } = this.wait(milliseconds);
+    const some = this.wait(milliseconds);
     if (this.#underWay !== undefined) this.#conclude(this.#underWay);
     if (this.isClosed) return true;
-    const isDue = this.#wake !== Infinity && this.#wake <= this.now();
-    if (!some && !this.#requested && !isDue && this.patience() > 0) return host;
+    this.#began = performance.now();
+    const isDue = this.#wake <= this.#began;
+    if (!some && !this.#requested && !isDue && this.patience() > 0) return this.hostReady;
     if (isDue) this.#wake = Infinity;
     this.#requested = false;
-    this.#turn(some);
-    for (let round = 1; round < roundsPerTurn && this.#isTelling; round++) this.#turn(false);
+    this.#turn(some, true);
+    for (let round = 1; round < roundsPerTurn && this.#isTelling; round++) this.#turn(false, false);
     this.#updateHold();
     this.#closedIfNothingLeft();
-    return host;
+    return this.hostReady;
   }
 
   /** `close` has been called: whoever comes now is turned away. */
@@ -426,8 +432,14 @@ export abstract class LinuxLayer implements EventLayer, Guest {
     return this.#leaving.length > 0 || this.#settling.length > 0;
   }
 
-  #turn(some: boolean): void {
-    this.sink.beginTurn();
+  /** @param some whether there is something to collect @param isFirst whether `#began` was looked up just now */
+  #turn(some: boolean, isFirst: boolean): void {
+    this.#isBeginning = isFirst;
+    try {
+      this.sink.beginTurn();
+    } finally {
+      this.#isBeginning = false;
+    }
     this.#tellDue();
     if (some) this.collect();
     if (this.#leaving.length > 0) this.#tellDue();
@@ -583,6 +595,10 @@ export abstract class LinuxLayer implements EventLayer, Guest {
    *   has them done first
    */
   #flush(later: boolean): void {
+    if (this.#dirty.length === 0) {
+      this.submit();
+      return;
+    }
     const slots = this.#dirty;
     this.#dirty = [];
     let isPlain = true;
@@ -594,7 +610,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
       else isPlain = false;
       if ((flags & (finishing | flooded)) !== 0) isPlain = false;
     }
-    if (later && isPlain && slots.length > 0 && this.#flushes.size === 0) {
+    if (later && isPlain && this.#flushes.size === 0) {
       this.#underWay = slots;
       return;
     }
@@ -610,7 +626,7 @@ export abstract class LinuxLayer implements EventLayer, Guest {
       if (this.#to[slot] > this.#from[slot]) this.#sent(slot);
     }
     this.#filled = 0;
-    this.#flushOutboxes(slots);
+    if (this.#outboxes.size > 0) this.#flushOutboxes(slots);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i];
       if ((this.flags[slot] & dirty) === 0) continue;
@@ -654,7 +670,6 @@ export abstract class LinuxLayer implements EventLayer, Guest {
 
   /** Sends what has had to wait, a piece of each connection. */
   #flushOutboxes(slots: readonly Slot[]): void {
-    if (this.#outboxes.size === 0) return;
     const sizes = new Map<Slot, number>();
     const conclude = (): void => {
       this.submit();

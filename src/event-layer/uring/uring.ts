@@ -127,7 +127,8 @@ export class UringLayer extends LinuxLayer {
   #inFlight = 0;
   readonly #troubles = { noBuffers: 0, shortSends: 0, ordinary: 0 };
   #hostArmed = false;
-  #hostReady = false;
+  /** Libuv has had something to do since `wait` last returned. */
+  #hostSeen = false;
   #isAlone = true;
   #eventfd = -1;
   /** Slots that are not read from now: it is to be watched whether they hang up. */
@@ -166,15 +167,15 @@ export class UringLayer extends LinuxLayer {
     this.#isAlone = isAlone; // a poll of libuv's descriptor that is in flight tells once more, and does no harm
   }
 
-  protected wait(milliseconds: number): { some: boolean; host: boolean } {
+  protected wait(milliseconds: number): boolean {
     const ring = this.#ring;
     if (this.#eventfd !== -1) this.libc.read(this.#eventfd, scratch, scratch.length);
     if (this.#isAlone && !this.#hostArmed) this.#armHost();
     this.#watchResting();
     if (milliseconds !== 0 || ring.unsubmitted > 0 || ring.isPending) ring.enter(milliseconds);
-    const host = this.#hostReady;
-    this.#hostReady = false;
-    return { some: ring.waiting > 0, host };
+    this.hostReady = this.#hostSeen;
+    this.#hostSeen = false;
+    return ring.waiting > 0;
   }
 
   /** Sees each completion as soon as it is there. @returns whether that was all there is to it */
@@ -189,7 +190,7 @@ export class UringLayer extends LinuxLayer {
         return true;
       case host:
         this.#hostArmed = false;
-        this.#hostReady = true;
+        this.#hostSeen = true;
         this.#inFlight--;
         return true;
       default:

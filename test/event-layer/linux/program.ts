@@ -112,7 +112,13 @@ export async function run(
     const command = [process.execPath, ...(options.execArgv ?? []), file];
     const [program, ...args] =
       options.shell === undefined ? command : ['sh', '-c', `${options.shell}; exec "$@"`, 'sh', ...command];
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000, killSignal: 'SIGKILL' });
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // The program says itself which layer it wants.
+      env: { ...process.env, SLUICE_EVENT_LAYER: undefined },
+      timeout: 30_000,
+      killSignal: 'SIGKILL',
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
