@@ -1,21 +1,10 @@
 // Programs that run in a process of their own, on one of the layers: for what concerns a process as a whole. A program is text,
 // put behind `prelude`; what is at hand in it is described there.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { type Ending, type ProgramOptions, runProgram } from '../../program.js';
 
 export const layerNames = ['uring', 'epoll'] as const;
 export type LayerName = (typeof layerNames)[number];
-
-/** How a program has ended. */
-export interface Ending {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  stdout: string;
-  stderr: string;
-}
 
 const prelude = (layer: LayerName): string => `
   import child_process from 'node:child_process';
@@ -89,51 +78,7 @@ function specifier(file: string): string {
   return JSON.stringify(import.meta.resolve(`#sluice/event-layer/${file}`));
 }
 
-/**
- * Runs a program to its end.
- * @param options.signal sent to it when it has printed a line `ready`
- * @param options.onOutput told whenever there is more output
- * @param options.shell what a shell is to do before it becomes the program
- */
-export async function run(
-  layer: LayerName,
-  body: string,
-  options: {
-    signal?: NodeJS.Signals;
-    shell?: string;
-    execArgv?: string[];
-    onOutput?: (child: ChildProcess, output: () => string) => void;
-  } = {},
-): Promise<Ending> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'sluice-'));
-  try {
-    const file = path.join(folder, 'program.mjs');
-    writeFileSync(file, prelude(layer) + body);
-    const command = [process.execPath, ...(options.execArgv ?? []), file];
-    const [program, ...args] =
-      options.shell === undefined ? command : ['sh', '-c', `${options.shell}; exec "$@"`, 'sh', ...command];
-    const child = spawn(program, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // The program says itself which layer it wants.
-      env: { ...process.env, SLUICE_EVENT_LAYER: undefined },
-      timeout: 30_000,
-      killSignal: 'SIGKILL',
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-      if (options.signal !== undefined && text.includes('ready')) child.kill(options.signal);
-      options.onOutput?.(child, () => stdout);
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    return await new Promise((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
-    });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+/** Runs a program to its end, behind the prelude. */
+export function run(layer: LayerName, body: string, options: ProgramOptions = {}): Promise<Ending> {
+  return runProgram(prelude(layer) + body, options);
 }
