@@ -13,6 +13,7 @@
 // more to tell (a queue that is empty, a connection that is gone); that is told in one more round, at once, a few times over,
 // and after that in the next turn.
 
+import cluster from 'node:cluster';
 import { lookup } from 'node:dns/promises';
 import { unlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -236,7 +237,10 @@ export abstract class LinuxLayer implements EventLayer, Guest {
       listening = { id, descriptor, address: got, backlog, ...rest };
     } catch (error) {
       const { code, message } = asSystemError(error);
-      throw cannotListen(address, code, message, error);
+      // Servers of node:net share their primary's socket there, so whoever comes from those does not expect this.
+      const isShared = code === 'EADDRINUSE' && cluster.isWorker && !isPath(address);
+      const hint = isShared ? ' (workers of node:cluster share a port if all say reusePort)' : '';
+      throw cannotListen(address, code, `${message}${hint}`, error);
     }
     this.listeners.set(listening.id, listening);
     this.beginListening(listening);
