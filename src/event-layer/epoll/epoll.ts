@@ -4,18 +4,10 @@
 
 import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
 import { check, EAGAIN, ECONNABORTED, ECONNRESET, EINTR, failure } from '../linux/libc.js';
-import {
-  blocked,
-  connecting,
-  dropped,
-  ended,
-  extended,
-  LinuxLayer,
-  type Listening,
-  open,
-  paused,
-} from '../linux/linux-layer.js';
+import { LinuxLayer } from '../linux/linux-layer.js';
+import type { Listening } from '../linux/listening.js';
 import { map, type Region, unmap } from '../linux/memory.js';
+import { blocked, connecting, dropped, ended, extended, firstRows, open, paused } from '../linux/slots.js';
 import {
   lingerNot,
   peerName,
@@ -54,7 +46,7 @@ export class EpollLayer extends LinuxLayer {
   protected readonly submitsInWait = false;
   readonly pollable: number;
   /** The events that the kernel knows of each slot. */
-  #interests = new Uint8Array(64);
+  #interests = new Uint8Array(firstRows);
   /** Slots whose interest may have changed. */
   #changed: Slot[] = [];
   readonly #event = new Int32Array(eventWords);
@@ -102,7 +94,7 @@ export class EpollLayer extends LinuxLayer {
     for (let at = 0; at < count * eventWords; at += eventWords) {
       const data = this.#ready[at + 1];
       if (data >= 0) {
-        if (this.generations[data] === this.#ready[at + 2] >>> 0) this.#tell(data, this.#ready[at]);
+        if (this.slots.generations[data] === this.#ready[at + 2] >>> 0) this.#tell(data, this.#ready[at]);
       } else if (data !== hostData) {
         const listening = this.listeners.get(firstListenerData - data);
         if (listening !== undefined) this.#accept(listening);
@@ -111,19 +103,19 @@ export class EpollLayer extends LinuxLayer {
   }
 
   #tell(slot: Slot, events: number): void {
-    if ((this.flags[slot] & dropped) !== 0) return;
+    if ((this.slots.flags[slot] & dropped) !== 0) return;
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0 && (this.#interests[slot] & EPOLLOUT) !== 0) {
       this.becameWritable(slot);
       this.#update(slot);
-      if ((this.flags[slot] & (open | dropped)) !== open) return;
+      if ((this.slots.flags[slot] & (open | dropped)) !== open) return;
     }
-    if ((events & EPOLLIN) !== 0 && (this.flags[slot] & (paused | ended)) === 0) this.#receive(slot);
+    if ((events & EPOLLIN) !== 0 && (this.slots.flags[slot] & (paused | ended)) === 0) this.#receive(slot);
     else if ((events & (EPOLLERR | EPOLLHUP)) !== 0) this.#hungUp(slot);
   }
 
   #receive(slot: Slot): void {
     const { address, bytes } = this.#input;
-    const received = this.libc.recv(this.descriptors[slot], address, pieceSize, 0);
+    const received = this.libc.recv(this.slots.descriptors[slot], address, pieceSize, 0);
     if (received > 0) {
       this.sink.received(slot, bytes, 0, received);
     } else if (received === 0) {
@@ -137,9 +129,9 @@ export class EpollLayer extends LinuxLayer {
 
   /** Both directions are over, or the connection has broken, while nothing is read. */
   #hungUp(slot: Slot): void {
-    const errno = pendingError(this.libc, this.descriptors[slot]);
+    const errno = pendingError(this.libc, this.slots.descriptors[slot]);
     if (errno !== 0) this.broke(slot, errno);
-    else if ((this.flags[slot] & ended) !== 0) this.broke(slot, ECONNRESET);
+    else if ((this.slots.flags[slot] & ended) !== 0) this.broke(slot, ECONNRESET);
     else this.#receive(slot); // what is there is told although reading is paused: nothing will come after it
   }
 
@@ -158,19 +150,19 @@ export class EpollLayer extends LinuxLayer {
     }
   }
 
-  protected startAccepting({ descriptor, id }: Listening): void {
+  startAccepting({ descriptor, id }: Listening): void {
     this.#control(EPOLL_CTL_ADD, descriptor, EPOLLIN, listenerData(id), 0);
   }
 
-  protected pauseAccepting({ descriptor, id }: Listening): void {
+  pauseAccepting({ descriptor, id }: Listening): void {
     this.#control(EPOLL_CTL_DEL, descriptor, 0, listenerData(id), 0);
   }
 
-  protected async stopListening({ descriptor }: Listening): Promise<void> {
+  async stopListening({ descriptor }: Listening): Promise<void> {
     this.libc.close(descriptor);
   }
 
-  protected adoptConnecting(slot: Slot): void {
+  adoptConnecting(slot: Slot): void {
     this.#watch(slot, EPOLL_CTL_ADD, EPOLLOUT);
   }
 
@@ -182,43 +174,43 @@ export class EpollLayer extends LinuxLayer {
     this.#update(slot);
   }
 
-  protected awaitWritable(slot: Slot): void {
+  awaitWritable(slot: Slot): void {
     this.#update(slot);
   }
 
-  protected send(slot: Slot, address: number, bytes: number): void {
+  send(slot: Slot, address: number, bytes: number): void {
     const { libc } = this;
-    const sent = libc.send(this.descriptors[slot], address, bytes, MSG_NOSIGNAL);
+    const sent = libc.send(this.slots.descriptors[slot], address, bytes, MSG_NOSIGNAL);
     if (sent !== bytes) this.sentShort(slot, sent < 0 ? -libc.errno() : sent);
   }
 
   /** Sends have been done by now; what is left is to tell the kernel of changed interests, once for each slot. */
-  protected submit(): void {
+  submit(): void {
     if (this.#changed.length === 0) return;
     const slots = this.#changed;
     this.#changed = [];
     for (const slot of slots) {
-      if ((this.flags[slot] & dropped) !== 0 || this.descriptors[slot] === -1) continue;
+      if ((this.slots.flags[slot] & dropped) !== 0 || this.slots.descriptors[slot] === -1) continue;
       const wanted = this.#wanted(slot);
       if (wanted !== (this.#interests[slot] & ~changedBit)) this.#watch(slot, EPOLL_CTL_MOD, wanted);
       else this.#interests[slot] = wanted;
     }
   }
 
-  protected shutDown(slot: Slot): void {
-    this.libc.shutdown(this.descriptors[slot], SHUT_WR);
+  shutDown(slot: Slot): void {
+    this.libc.shutdown(this.slots.descriptors[slot], SHUT_WR);
   }
 
-  protected release(slot: Slot, reset: boolean): void {
+  release(slot: Slot, reset: boolean): void {
     const { libc } = this;
-    const descriptor = this.descriptors[slot];
+    const descriptor = this.slots.descriptors[slot];
     if (reset) libc.setsockopt(descriptor, SOL_SOCKET, SO_LINGER, lingerNot, lingerNot.length);
     libc.close(descriptor);
     this.#interests[slot] = 0;
   }
 
   protected peerOf(slot: Slot): string {
-    return peerName(this.libc, this.descriptors[slot]);
+    return peerName(this.libc, this.slots.descriptors[slot]);
   }
 
   protected destroy(): void {
@@ -233,20 +225,20 @@ export class EpollLayer extends LinuxLayer {
 
   /** The interest of a slot has changed, or may have: the kernel is told at the end of the turn. */
   #update(slot: Slot): void {
-    if ((this.#interests[slot] & changedBit) !== 0 || this.descriptors[slot] === -1) return;
+    if ((this.#interests[slot] & changedBit) !== 0 || this.slots.descriptors[slot] === -1) return;
     this.#interests[slot] |= changedBit;
     this.#changed.push(slot);
   }
 
   #wanted(slot: Slot): number {
-    const flags = this.flags[slot];
+    const flags = this.slots.flags[slot];
     if ((flags & connecting) !== 0) return EPOLLOUT;
     return ((flags & (paused | ended)) === 0 ? EPOLLIN : 0) | ((flags & blocked) !== 0 ? EPOLLOUT : 0);
   }
 
   #watch(slot: Slot, operation: number, interest: number): void {
     this.#interests[slot] = interest;
-    const errno = this.#control(operation, this.descriptors[slot], interest, slot, this.generations[slot]);
+    const errno = this.#control(operation, this.slots.descriptors[slot], interest, slot, this.slots.generations[slot]);
     if (errno !== 0) this.broke(slot, errno); // ENOSPC, ENOMEM: there are limits to what one may watch
   }
 

@@ -1,6 +1,7 @@
 // Socket addresses as the kernel wants them: sockaddr_in, sockaddr_in6 (ip(7), ipv6(7)), sockaddr_un (unix(7)).
 
-import net, { isIPv4, isIPv6 } from 'node:net';
+import { lookup } from 'node:dns/promises';
+import net, { isIP, isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { type Address, ConnectionError, formatAddress } from '../event-layer.js';
 import { checkPath } from '../reasons.js';
@@ -111,4 +112,16 @@ function interfaceOf(zone: string, described: string): number {
       `${described}: the zone is ${zone}; expected an interface's name or number`,
     );
   return index;
+}
+
+/** The addresses of a path or an IP address. */
+export function namesAtOnce(address: Address): SocketName[] {
+  return [isPath(address) ? unixName(address.path) : internetName(address.hostname, address.port)];
+}
+
+/** The addresses that an address stands for, in the order in which they are to be tried. */
+export async function namesOf(address: Address): Promise<SocketName[]> {
+  if (isPath(address) || isIP(address.hostname) !== 0) return namesAtOnce(address);
+  const found = await lookup(address.hostname, { all: true });
+  return found.map((each) => internetName(each.address, address.port));
 }

@@ -219,6 +219,13 @@ export function describeErrno(errno: number): { code: string; meaning: string } 
   return { code, meaning };
 }
 
+/** The code and the message of whatever was thrown. */
+export function asSystemError(error: unknown): { code: string; message: string } {
+  if (!(error instanceof Error)) return { code: 'ERR_SYSTEM', message: String(error) };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_SYSTEM';
+  return { code, message: error.message };
+}
+
 /** @returns the result of a call. @throws {ConnectionError} with the system's code if it is -1 */
 export function check(libc: Libc, call: string, result: number): number {
   if (result >= 0) return result;

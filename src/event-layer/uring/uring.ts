@@ -13,8 +13,10 @@
 
 import type { ListenerId, Slot } from '../event-layer.js';
 import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
-import { dropped, ended, extended, LinuxLayer, type Listening, open, paused } from '../linux/linux-layer.js';
+import { LinuxLayer } from '../linux/linux-layer.js';
+import type { Listening } from '../linux/listening.js';
 import { map, type Region, unmap } from '../linux/memory.js';
+import { dropped, ended, extended, firstRows, open, paused } from '../linux/slots.js';
 import { lingerNot, makeBlocking, peerName, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOL_SOCKET } from '../linux/sockets.js';
 import { Buffers, bufferGroup } from './buffers.js';
 import { Files } from './files.js';
@@ -122,7 +124,7 @@ export class UringLayer extends LinuxLayer {
   readonly #linger: Region;
   /** What the last `installing` has brought. */
   #installed = -1;
-  #operations = new Uint8Array(64);
+  #operations = new Uint8Array(firstRows);
   /** Operations that have a last completion to come. */
   #inFlight = 0;
   readonly #troubles = { noBuffers: 0, shortSends: 0, ordinary: 0 };
@@ -227,7 +229,7 @@ export class UringLayer extends LinuxLayer {
   }
 
   #isTenant(slot: Slot, generation: number): boolean {
-    return this.generations[slot] === generation >>> 0 && (this.flags[slot] & dropped) === 0;
+    return this.slots.generations[slot] === generation >>> 0 && (this.slots.flags[slot] & dropped) === 0;
   }
 
   #received(slot: Slot, generation: number, result: number, flags: number): void {
@@ -271,7 +273,7 @@ export class UringLayer extends LinuxLayer {
   }
 
   #end(slot: Slot): void {
-    const wasEnded = (this.flags[slot] & ended) !== 0;
+    const wasEnded = (this.slots.flags[slot] & ended) !== 0;
     this.#operations[slot] &= ~probing;
     if (wasEnded) {
       this.broke(slot, ECONNRESET); // it has hung up after its end
@@ -307,17 +309,17 @@ export class UringLayer extends LinuxLayer {
     else this.#stopped.get(id)?.();
   }
 
-  protected override beginListening(listening: Listening): void {
+  override beginListening(listening: Listening): void {
     this.#files.expect(listening.backlog + 1);
     super.beginListening(listening);
   }
 
   /** Ends all accepts. They are armed again when they have ended, as is right then. */
   #acceptAnew(): void {
-    for (const listening of this.listeners.values()) this.pauseAccepting(listening);
+    for (const listening of this.listeners.all()) this.pauseAccepting(listening);
   }
 
-  protected startAccepting({ descriptor, id }: Listening): void {
+  startAccepting({ descriptor, id }: Listening): void {
     if (this.#acceptArmed.has(id)) return;
     const isDirect = this.#files.hasRoom;
     const serial = 2 * ++this.#accepts + (isDirect ? 1 : 0);
@@ -330,12 +332,12 @@ export class UringLayer extends LinuxLayer {
     this.#inFlight++;
   }
 
-  protected pauseAccepting({ id }: Listening): void {
+  pauseAccepting({ id }: Listening): void {
     const serial = this.#acceptArmed.get(id);
     if (serial !== undefined) this.#cancel(accepting | (id << kindBits), serial);
   }
 
-  protected async stopListening(listening: Listening): Promise<void> {
+  async stopListening(listening: Listening): Promise<void> {
     const { id, descriptor, backlog } = listening;
     this.#files.expect(-backlog - 1);
     this.pauseAccepting(listening);
@@ -346,35 +348,36 @@ export class UringLayer extends LinuxLayer {
     this.#stopped.delete(id);
   }
 
-  protected adoptConnecting(slot: Slot): void {
+  adoptConnecting(slot: Slot): void {
     this.awaitWritable(slot);
   }
 
   protected adoptConnected(slot: Slot): void {
-    makeBlocking(this.libc, this.descriptors[slot]);
+    makeBlocking(this.libc, this.slots.descriptors[slot]);
     this.updateReading(slot);
   }
 
   protected updateReading(slot: Slot): void {
     const operations = this.#operations[slot];
-    const isWanted = (this.flags[slot] & (paused | ended)) === 0 || (operations & probing) !== 0;
+    const isWanted = (this.slots.flags[slot] & (paused | ended)) === 0 || (operations & probing) !== 0;
     if (isWanted === ((operations & receiveArmed) !== 0)) return;
     if (isWanted) {
       const low = receiving | (slot << kindBits);
       const how = IOSQE_BUFFER_SELECT | this.#fixed(slot);
-      const at = this.#ring.take(OP_RECV, how, this.descriptors[slot], low, this.generations[slot]);
+      const at = this.#ring.take(OP_RECV, how, this.slots.descriptors[slot], low, this.slots.generations[slot]);
       this.#ring.entries[at] |= RECV_MULTISHOT;
       this.#ring.entries[at + 10] = bufferGroup;
       this.#operations[slot] |= receiveArmed;
       this.#inFlight++;
     } else {
-      if ((operations & receiveCancelled) === 0) this.#cancel(receiving | (slot << kindBits), this.generations[slot]);
+      if ((operations & receiveCancelled) === 0)
+        this.#cancel(receiving | (slot << kindBits), this.slots.generations[slot]);
       this.#operations[slot] |= receiveCancelled;
       this.#watchSoon(slot);
     }
   }
 
-  protected awaitWritable(slot: Slot): void {
+  awaitWritable(slot: Slot): void {
     if ((this.#operations[slot] & writableArmed) !== 0) return;
     const at = this.#poll(slot, POLLOUT, writable);
     // Once the peer has sent FIN, a poll that is over when it has something to tell is over at once, each time. One that goes on
@@ -385,7 +388,13 @@ export class UringLayer extends LinuxLayer {
 
   #poll(slot: Slot, events: number, kind: number): number {
     const low = kind | (slot << kindBits);
-    const at = this.#ring.take(OP_POLL_ADD, this.#fixed(slot), this.descriptors[slot], low, this.generations[slot]);
+    const at = this.#ring.take(
+      OP_POLL_ADD,
+      this.#fixed(slot),
+      this.slots.descriptors[slot],
+      low,
+      this.slots.generations[slot],
+    );
     this.#ring.entries[at + 7] = events;
     this.#inFlight++;
     return at;
@@ -399,15 +408,15 @@ export class UringLayer extends LinuxLayer {
   }
 
   #probe(slot: Slot): void {
-    if ((this.flags[slot] & open) === 0 || (this.#operations[slot] & receiveArmed) !== 0) return;
+    if ((this.slots.flags[slot] & open) === 0 || (this.#operations[slot] & receiveArmed) !== 0) return;
     this.#operations[slot] |= probing;
     this.updateReading(slot);
   }
 
-  protected send(slot: Slot, address: number, bytes: number): void {
+  send(slot: Slot, address: number, bytes: number): void {
     const low = sending | (slot << kindBits);
     const how = this.#sendFlags | this.#fixed(slot);
-    const at = this.#ring.take(OP_SEND, how, this.descriptors[slot], low, this.generations[slot]);
+    const at = this.#ring.take(OP_SEND, how, this.slots.descriptors[slot], low, this.slots.generations[slot]);
     const { entries } = this.#ring;
     entries[at + 4] = address | 0;
     entries[at + 5] = (address / 0x100000000) | 0;
@@ -415,7 +424,7 @@ export class UringLayer extends LinuxLayer {
     entries[at + 7] = sendFlags;
   }
 
-  protected submit(): void {
+  submit(): void {
     this.#watchResting();
     if (this.#ring.unsubmitted > 0) this.#ring.enter(0);
   }
@@ -431,22 +440,28 @@ export class UringLayer extends LinuxLayer {
     if ((this.#operations[slot] & toWatch) === 0) return;
     this.#operations[slot] &= ~toWatch;
     const isIdle = (this.#operations[slot] & (hangUpArmed | probing)) === 0;
-    const flags = this.flags[slot];
+    const flags = this.slots.flags[slot];
     if (!isIdle || (flags & (open | dropped)) !== open || (flags & (paused | ended)) === 0) return;
     this.#operations[slot] |= hangUpArmed;
     const at = this.#poll(slot, 0, hangUp);
     this.#ring.entries[at + 6] = POLL_MULTISHOT;
   }
 
-  protected shutDown(slot: Slot): void {
+  shutDown(slot: Slot): void {
     if ((this.#operations[slot] & direct) === 0) {
-      this.libc.shutdown(this.descriptors[slot], SHUT_WR);
+      this.libc.shutdown(this.slots.descriptors[slot], SHUT_WR);
       return;
     }
     // The ring's own way to shut down goes by a thread of the kernel's: it is for when there is no descriptor to be had.
     const descriptor = this.#install(slot);
     if (descriptor < 0) {
-      const at = this.#ring.take(OP_SHUTDOWN, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, this.descriptors[slot], 0, 0);
+      const at = this.#ring.take(
+        OP_SHUTDOWN,
+        IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
+        this.slots.descriptors[slot],
+        0,
+        0,
+      );
       this.#ring.entries[at + 6] = SHUT_WR;
       return;
     }
@@ -454,8 +469,8 @@ export class UringLayer extends LinuxLayer {
     this.libc.close(descriptor);
   }
 
-  protected release(slot: Slot, reset: boolean): void {
-    const descriptor = this.descriptors[slot];
+  release(slot: Slot, reset: boolean): void {
+    const descriptor = this.slots.descriptors[slot];
     const operations = this.#operations[slot];
     const isDirect = (operations & direct) !== 0;
     this.#operations[slot] = 0;
@@ -472,7 +487,7 @@ export class UringLayer extends LinuxLayer {
   }
 
   protected peerOf(slot: Slot): string {
-    if ((this.#operations[slot] & direct) === 0) return peerName(this.libc, this.descriptors[slot]);
+    if ((this.#operations[slot] & direct) === 0) return peerName(this.libc, this.slots.descriptors[slot]);
     const descriptor = this.#install(slot);
     if (descriptor < 0) return '';
     const name = peerName(this.libc, descriptor);
@@ -486,7 +501,7 @@ export class UringLayer extends LinuxLayer {
 
   /** Makes an ordinary descriptor of one of the ring's, for what only those are good for. @returns it, or a negative error number */
   #install(slot: Slot): number {
-    this.#ring.take(OP_FIXED_FD_INSTALL, IOSQE_FIXED_FILE, this.descriptors[slot], installing, 0);
+    this.#ring.take(OP_FIXED_FD_INSTALL, IOSQE_FIXED_FILE, this.slots.descriptors[slot], installing, 0);
     this.#installed = -1;
     this.#ring.enter(0);
     return this.#installed;

@@ -1,0 +1,148 @@
+// Sockets that listen. When accepting fails for want of descriptors or memory it rests, until a connection has closed or some time
+// has passed: else every turn would fail anew.
+
+import cluster from 'node:cluster';
+import { unlinkSync } from 'node:fs';
+import { type Address, ConnectionError, type ListenerId, type ListenOptions } from '../event-layer.js';
+import { cannotListen, layerClosed } from '../reasons.js';
+import { isPath, namesOf } from './addresses.js';
+import { asSystemError, describeErrno, type Libc } from './libc.js';
+import { boundAddress, makeListener } from './sockets.js';
+
+/** After this many milliseconds accepting that has failed is tried again, if no connection has closed meanwhile. */
+const acceptRetry = 1000;
+
+/** A socket that listens. */
+export interface Listening {
+  readonly id: ListenerId;
+  readonly descriptor: number;
+  readonly address: Address;
+  readonly backlog: number;
+  /** Accepting goes on, or would but for `resting`. */
+  open: boolean;
+  /** Accepting has failed, and waits for a connection to close, or for time to pass. */
+  resting: boolean;
+  /** When it last failed; a spell of failures is told once. */
+  failedAt: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** What of a layer is needed here. */
+export interface ListeningLayer {
+  /** Whoever comes now is turned away. */
+  readonly isClosing: boolean;
+  /** A listener is there: begins to accept. */
+  beginListening(listening: Listening): void;
+  /** Accepts on a listener, or goes on after `pauseAccepting`. */
+  startAccepting(listening: Listening): void;
+  /** Nothing more is to be accepted for now. */
+  pauseAccepting(listening: Listening): void;
+  /** Stops accepting and closes the listener. Resolves when the address is free. */
+  stopListening(listening: Listening): Promise<void>;
+  /** A spell of failures has begun. */
+  tellAcceptFailed(listener: ListenerId, error: ConnectionError): void;
+  now(): number;
+  requestTurn(): void;
+}
+
+export class Listeners {
+  readonly #libc: Libc;
+  readonly #layer: ListeningLayer;
+  readonly #all = new Map<ListenerId, Listening>();
+  #last = 0;
+
+  constructor(libc: Libc, layer: ListeningLayer) {
+    this.#libc = libc;
+    this.#layer = layer;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  get(id: ListenerId): Listening | undefined {
+    return this.#all.get(id);
+  }
+
+  all(): Iterable<Listening> {
+    return this.#all.values();
+  }
+
+  async open(options: ListenOptions): Promise<Listening> {
+    const { address, backlog, reusePort = false } = options;
+    const layer = this.#layer;
+    if (layer.isClosing) throw layerClosed('listen');
+    let listening: Listening;
+    try {
+      const [name] = await namesOf(address);
+      if (layer.isClosing) throw layerClosed('listen');
+      const descriptor = makeListener(this.#libc, name, backlog, reusePort);
+      const got = boundAddress(this.#libc, descriptor, address);
+      const id = ++this.#last;
+      const rest = { open: true, resting: false, failedAt: -Infinity, timer: undefined };
+      listening = { id, descriptor, address: got, backlog, ...rest };
+    } catch (error) {
+      const { code, message } = asSystemError(error);
+      // Servers of node:net share their primary's socket there, so whoever comes from those does not expect this.
+      const isShared = code === 'EADDRINUSE' && cluster.isWorker && !isPath(address);
+      const hint = isShared ? ' (workers of node:cluster share a port if all say reusePort)' : '';
+      throw cannotListen(address, code, `${message}${hint}`, error);
+    }
+    this.#all.set(listening.id, listening);
+    layer.beginListening(listening);
+    layer.requestTurn();
+    return listening;
+  }
+
+  async close(id: ListenerId): Promise<void> {
+    const listening = this.#all.get(id);
+    if (listening === undefined || !listening.open) return;
+    listening.open = false;
+    clearTimeout(listening.timer);
+    if (isPath(listening.address)) removeSocketFile(listening.address.path);
+    await this.#layer.stopListening(listening);
+    this.#all.delete(id);
+  }
+
+  /** Accepting has failed: with EMFILE and the like it rests until a connection has closed. */
+  acceptFailed(listening: Listening, errno: number): void {
+    if (listening.resting || !listening.open) return;
+    const layer = this.#layer;
+    listening.resting = true;
+    layer.pauseAccepting(listening);
+    listening.timer = setTimeout(() => this.#acceptAgain(listening), acceptRetry);
+    const now = layer.now();
+    const isNew = now - listening.failedAt > 2 * acceptRetry;
+    listening.failedAt = now;
+    if (!isNew) return;
+    const { code, meaning } = describeErrno(errno);
+    const message = `accepting on ${describeListener(listening)} has failed: ${meaning}; it is tried again when a connection has closed`;
+    layer.tellAcceptFailed(listening.id, new ConnectionError(code, message));
+  }
+
+  /** A connection has closed: there may be room for another one. */
+  connectionClosed(): void {
+    for (const listening of this.#all.values()) if (listening.resting) this.#acceptAgain(listening);
+  }
+
+  #acceptAgain(listening: Listening): void {
+    clearTimeout(listening.timer);
+    if (!listening.resting || !listening.open) return;
+    listening.resting = false;
+    this.#layer.startAccepting(listening);
+    this.#layer.requestTurn();
+  }
+}
+
+function describeListener({ address }: Listening): string {
+  return isPath(address) ? address.path : `port ${address.port}`;
+}
+
+/** The file of a Unix-domain socket goes with its listener. */
+function removeSocketFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Somebody else has removed it.
+  }
+}

@@ -1,0 +1,386 @@
+// The way of output, from a turn's writes to the kernel:
+//
+//   reserve, commit ──► slab (shared) ──────────────┬─ end of turn: one send each ──► all taken: the slab is empty again
+//                  └──► outbox (own copy), if some  │
+//                       is waiting already          └► not all taken: the rest to the outbox, until the socket is writable
+//
+// The kernel reads from the slab during `submit` and at no other time, so nothing of it is ever kept for the kernel.
+
+import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
+import { Outbox } from '../outbox.js';
+import { EAGAIN, type Libc } from './libc.js';
+import { map, type Region, unmap } from './memory.js';
+import {
+  blocked,
+  dirty,
+  dropped,
+  ended,
+  extended,
+  finished,
+  finishing,
+  firstRows,
+  flooded,
+  open,
+  type Slots,
+  settling,
+} from './slots.js';
+
+/** Output of one turn; more goes out in between. */
+const slabBytes = 1024 * 1024;
+
+/** What of a layer is needed here. */
+export interface OutputLayer {
+  /** Sends bytes of the slab, now or in `submit`. What is not taken whole is told by `sentShort` before `submit` returns. */
+  send(slot: Slot, address: number, bytes: number): void;
+  /** Hands to the kernel what has been collected for it. When it returns, it has looked at all that `send` was given. */
+  submit(): void;
+  /** `becameWritable` is to be called when the socket takes output. */
+  awaitWritable(slot: Slot): void;
+  /** Sends FIN. */
+  shutDown(slot: Slot): void;
+  /** The connection has broken. */
+  broke(slot: Slot, errno: number): void;
+  /** Lets go of a connection; `closed` is told in this turn or the next. */
+  depart(slot: Slot, reset: boolean): void;
+  /** There may be something to do now, or no longer. */
+  updateHold(): void;
+}
+
+export class Output {
+  readonly #libc: Libc;
+  readonly #slots: Slots;
+  readonly #layer: OutputLayer;
+  /** Bytes committed and not taken by the kernel: in the slab, from … to, or else in the outbox. */
+  #pending = new Uint32Array(firstRows);
+  #from = new Uint32Array(firstRows);
+  #to = new Uint32Array(firstRows);
+  readonly #outboxes = new Map<Slot, Outbox>();
+  /** Calls of `notifyFlushed` that are not answered. */
+  readonly #flushes = new Map<Slot, number>();
+  /** Slots of which there is something to hand over at the end of the turn. */
+  #dirty: Slot[] = [];
+  /** Sends that are left to the next `wait`; see `flush`. */
+  #underWay: Slot[] | undefined;
+  /** Slots of which sending has changed something that is to be told. */
+  #settling: Slot[] = [];
+  /** What became of the sends of a `submit` that were not taken whole: bytes, or a negative error number. */
+  readonly #short = new Map<Slot, number>();
+  readonly #slab: Region;
+  #filled = 0;
+
+  constructor(libc: Libc, slots: Slots, layer: OutputLayer) {
+    this.#libc = libc;
+    this.#slots = slots;
+    this.#layer = layer;
+    this.#slab = map(libc, slabBytes);
+  }
+
+  /** Where output is written into. */
+  get memory(): Uint8Array {
+    return this.#slab.bytes;
+  }
+
+  /** Outboxes that there are. */
+  get waiting(): number {
+    return this.#outboxes.size;
+  }
+
+  /** There is something to hand over, or to tell. */
+  get isPending(): boolean {
+    return this.#dirty.length > 0 || this.#settling.length > 0;
+  }
+
+  /** There is something to tell. */
+  get isSettling(): boolean {
+    return this.#settling.length > 0;
+  }
+
+  /** Sends have been left to `wait`. */
+  get isUnderWay(): boolean {
+    return this.#underWay !== undefined;
+  }
+
+  grow(rows: number): void {
+    this.#pending = extended(this.#pending, new Uint32Array(rows));
+    this.#from = extended(this.#from, new Uint32Array(rows));
+    this.#to = extended(this.#to, new Uint32Array(rows));
+  }
+
+  close(): void {
+    unmap(this.#libc, this.#slab);
+  }
+
+  /** As the contract has it, for whatever slot. */
+  reserve(bytes: number): number {
+    if (bytes > pieceSize)
+      throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
+    if (this.#filled + bytes > slabBytes) this.flush(false);
+    return this.#filled;
+  }
+
+  commit(slot: Slot, end: number): void {
+    const start = this.#filled;
+    if (end <= start) return;
+    const bytes = end - start;
+    const flags = this.#slots.flags[slot];
+    if ((flags & (dropped | finishing)) !== 0) {
+      if ((flags & dropped) === 0) throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
+      this.#pending[slot] += bytes;
+      return;
+    }
+    const pending = this.#pending[slot];
+    if (pending === 0) {
+      this.#from[slot] = start;
+      this.#to[slot] = end;
+      this.#filled = end;
+    } else if (this.#to[slot] === start && this.#from[slot] < start) {
+      this.#to[slot] = end;
+      this.#filled = end;
+    } else {
+      this.#outboxOf(slot).add(this.#slab.bytes.subarray(start, end));
+    }
+    this.#pending[slot] = pending + bytes;
+    if (pending + bytes >= highWaterMark) this.#slots.flags[slot] |= flooded;
+    if ((flags & dirty) === 0) this.#markDirty(slot);
+  }
+
+  queued(slot: Slot): number {
+    return this.#pending[slot];
+  }
+
+  notifyFlushed(slot: Slot): void {
+    this.#flushes.set(slot, (this.#flushes.get(slot) ?? 0) + 1);
+    if (this.#pending[slot] === 0) this.#settleSoon(slot);
+  }
+
+  finish(slot: Slot): void {
+    if ((this.#slots.flags[slot] & (finishing | dropped)) !== 0) return;
+    this.#slots.flags[slot] |= finishing;
+    this.#markDirty(slot);
+  }
+
+  /** Has what was left to `wait` done now. */
+  settle(): void {
+    if (this.#underWay === undefined) return;
+    this.#layer.submit();
+    this.#conclude(this.#underWay);
+  }
+
+  /** `wait` has done what was left to it. */
+  waited(): void {
+    if (this.#underWay !== undefined) this.#conclude(this.#underWay);
+  }
+
+  /** Tells what sending has brought about. */
+  tellSettled(sink: EventSink): void {
+    if (this.#settling.length === 0) return;
+    const slots = this.#settling;
+    this.#settling = [];
+    for (const slot of slots) this.#tell(slot, sink);
+  }
+
+  #tell(slot: Slot, sink: EventSink): void {
+    if ((this.#slots.flags[slot] & settling) === 0) return;
+    this.#slots.flags[slot] &= ~settling;
+    if (this.#pending[slot] === 0 && this.#slots.isTold(slot)) {
+      const calls = this.#flushes.get(slot) ?? 0;
+      this.#flushes.delete(slot);
+      for (let i = 0; i < calls && this.#slots.isTold(slot); i++) sink.flushed(slot);
+    }
+    if ((this.#slots.flags[slot] & flooded) !== 0 && this.#pending[slot] <= lowWaterMark && this.#slots.isTold(slot)) {
+      this.#slots.flags[slot] &= ~flooded;
+      sink.drained(slot);
+    }
+  }
+
+  /** A send has not been taken whole. @param result bytes that were taken, or a negative error number */
+  sentShort(slot: Slot, result: number): void {
+    this.#short.set(slot, result);
+  }
+
+  /** The connection is there: what was written before goes out. */
+  connected(slot: Slot): void {
+    this.#markDirty(slot);
+    if (this.#flushes.has(slot)) this.#settleSoon(slot);
+  }
+
+  /** The socket takes output again. */
+  becameWritable(slot: Slot): void {
+    this.#slots.flags[slot] &= ~blocked;
+    this.#markDirty(slot);
+  }
+
+  /** The slot is to have another tenant. */
+  vacate(slot: Slot): void {
+    this.forget(slot);
+    if (this.#flushes.size > 0) this.#flushes.delete(slot);
+  }
+
+  #markDirty(slot: Slot): void {
+    if ((this.#slots.flags[slot] & dirty) !== 0) return;
+    this.#slots.flags[slot] |= dirty;
+    this.#dirty.push(slot);
+    this.#layer.updateHold();
+  }
+
+  #outboxOf(slot: Slot): Outbox {
+    let outbox = this.#outboxes.get(slot);
+    if (outbox === undefined) {
+      outbox = new Outbox();
+      this.#outboxes.set(slot, outbox);
+      this.#moveToOutbox(slot, outbox);
+    }
+    return outbox;
+  }
+
+  /** What stands in the slab must not stay there. */
+  #moveToOutbox(slot: Slot, outbox: Outbox): void {
+    if (this.#to[slot] > this.#from[slot]) outbox.add(this.#slab.bytes.subarray(this.#from[slot], this.#to[slot]));
+    this.#from[slot] = 0;
+    this.#to[slot] = 0;
+  }
+
+  /**
+   * Hands all output to the kernel, one send for each connection, and then the FINs. Empties the slab.
+   * @param later whether the sends may be left to the system call that waits. They are if that is all there is to do; until then every command
+   *   has them done first
+   */
+  flush(later: boolean): void {
+    if (this.#dirty.length === 0) {
+      this.#layer.submit();
+      return;
+    }
+    const slots = this.#dirty;
+    this.#dirty = [];
+    let isPlain = true;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i];
+      const flags = this.#slots.flags[slot];
+      if ((flags & (dirty | open | dropped | blocked)) === (dirty | open) && this.#to[slot] > this.#from[slot])
+        this.#layer.send(slot, this.#slab.address + this.#from[slot], this.#to[slot] - this.#from[slot]);
+      else isPlain = false;
+      if ((flags & (finishing | flooded)) !== 0) isPlain = false;
+    }
+    if (later && isPlain && this.#flushes.size === 0) {
+      this.#underWay = slots;
+      return;
+    }
+    this.#layer.submit();
+    this.#conclude(slots);
+  }
+
+  /** The kernel has looked at what the slots have sent from the slab. */
+  #conclude(slots: readonly Slot[]): void {
+    this.#underWay = undefined;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i];
+      if (this.#to[slot] > this.#from[slot]) this.#sent(slot);
+    }
+    this.#filled = 0;
+    if (this.#outboxes.size > 0) this.#flushOutboxes(slots);
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i];
+      if ((this.#slots.flags[slot] & dirty) === 0) continue;
+      this.#slots.flags[slot] &= ~dirty;
+      if ((this.#slots.flags[slot] & finishing) !== 0) this.#finishIfFlushed(slot);
+    }
+  }
+
+  /** What became of a send from the slab. */
+  #sent(slot: Slot): void {
+    const bytes = this.#to[slot] - this.#from[slot];
+    if ((this.#slots.flags[slot] & (open | dropped)) !== open) {
+      // Not sent: there is no connection yet, or no longer.
+      if ((this.#slots.flags[slot] & dropped) === 0) this.#outboxOf(slot);
+      return;
+    }
+    const result = this.#short.size === 0 ? bytes : this.#takeResult(slot, bytes);
+    if (result < 0) return;
+    this.#pending[slot] -= result;
+    this.#from[slot] += result;
+    if (result < bytes) {
+      this.#outboxOf(slot);
+      this.#block(slot);
+    } else {
+      this.#from[slot] = 0;
+      this.#to[slot] = 0;
+    }
+    if ((this.#slots.flags[slot] & flooded) !== 0 || this.#flushes.size > 0) this.#settleSoon(slot);
+  }
+
+  /** @returns bytes that were taken, or -1 if the connection has broken */
+  #takeResult(slot: Slot, bytes: number): number {
+    const result = this.#short.get(slot);
+    if (result === undefined) return bytes;
+    this.#short.delete(slot);
+    if (result >= 0) return result;
+    if (result === -EAGAIN) return 0;
+    this.#layer.broke(slot, -result);
+    return -1;
+  }
+
+  /** Sends what has had to wait, a piece of each connection. */
+  #flushOutboxes(slots: readonly Slot[]): void {
+    const sizes = new Map<Slot, number>();
+    const conclude = (): void => {
+      this.#layer.submit();
+      for (const [slot, bytes] of sizes) this.#sentFromOutbox(slot, bytes);
+      sizes.clear();
+      this.#filled = 0;
+    };
+    for (const slot of slots) {
+      const outbox = this.#outboxes.get(slot);
+      if (outbox === undefined || (this.#slots.flags[slot] & (open | dropped | blocked)) !== open) continue;
+      if (this.#filled + pieceSize > slabBytes) conclude();
+      const at = this.#filled;
+      const bytes = outbox.copyTo(this.#slab.bytes.subarray(0, at + pieceSize), at);
+      this.#filled = at + bytes;
+      sizes.set(slot, bytes);
+      this.#layer.send(slot, this.#slab.address + at, bytes);
+    }
+    if (sizes.size > 0) conclude();
+  }
+
+  #sentFromOutbox(slot: Slot, bytes: number): void {
+    const outbox = this.#outboxes.get(slot);
+    const result = this.#takeResult(slot, bytes);
+    if (outbox === undefined || result < 0) return;
+    outbox.drop(result);
+    this.#pending[slot] -= result;
+    if (outbox.length === 0) this.#outboxes.delete(slot);
+    else this.#block(slot);
+    this.#settleSoon(slot);
+  }
+
+  #block(slot: Slot): void {
+    if ((this.#slots.flags[slot] & (blocked | dropped)) !== 0) return;
+    this.#slots.flags[slot] |= blocked;
+    this.#layer.awaitWritable(slot);
+  }
+
+  #finishIfFlushed(slot: Slot): void {
+    if ((this.#slots.flags[slot] & (open | dropped | finished)) !== open || this.#pending[slot] > 0) return;
+    this.#slots.flags[slot] |= finished;
+    // Closing sends the FIN as well.
+    if ((this.#slots.flags[slot] & ended) !== 0) this.#layer.depart(slot, false);
+    else this.#layer.shutDown(slot);
+  }
+
+  #settleSoon(slot: Slot): void {
+    if ((this.#slots.flags[slot] & settling) === 0) {
+      this.#slots.flags[slot] |= settling;
+      this.#settling.push(slot);
+    }
+    // A queue that has more to send goes on when the socket is writable; this one may have been finished meanwhile.
+    if ((this.#slots.flags[slot] & finishing) !== 0) this.#markDirty(slot);
+    this.#layer.updateHold();
+  }
+
+  forget(slot: Slot): void {
+    this.#pending[slot] = 0;
+    this.#from[slot] = 0;
+    this.#to[slot] = 0;
+    this.#outboxes.delete(slot);
+    this.#short.delete(slot);
+  }
+}
