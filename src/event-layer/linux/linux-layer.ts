@@ -241,8 +241,13 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   // Turns
 
   patience(): number {
-    if (this.#requested || this.#leaving.length > 0 || this.#output.isPending) return 0;
+    if (this.#isBusy) return 0;
     return this.#wake === Infinity ? Infinity : Math.max(this.#wake - this.now(), 0);
+  }
+
+  /** There is something to do that nothing has to happen for. */
+  get #isBusy(): boolean {
+    return this.#requested || this.#leaving.length > 0 || this.#output.isPending;
   }
 
   run(milliseconds: number): boolean {
@@ -251,7 +256,8 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     if (this.isClosed) return true;
     this.#began = performance.now();
     const isDue = this.#wake <= this.#began;
-    if (!some && !this.#requested && !isDue && this.patience() > 0) return this.hostReady;
+    // Not by looking at the clock again: a turn before the time that was asked for would be one too many.
+    if (!some && !isDue && !this.#isBusy) return this.hostReady;
     if (isDue) this.#wake = Infinity;
     this.#requested = false;
     this.#turn(some, true);
