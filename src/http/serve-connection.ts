@@ -175,7 +175,8 @@ function* finishRequest(connection: HttpConnection, settings: HttpSettings): Tas
   if (thread !== undefined && thread.children.size > 0)
     yield* thread.closeChildren(exchange?.aborted ?? answeredReason);
   connection.endExchange();
-  if (!connection.keepAlive) return false;
+  // A thread that is to be unwound, and has not parked since, must not begin what it would be unwound in.
+  if (!connection.keepAlive || thread?.unwound) return false;
   if (body !== null && !body.complete && (body.awaited || !(yield* body.discard(discardedBytes)))) return false;
 
   if (reader.buffered === 0 && !reader.finished) {
