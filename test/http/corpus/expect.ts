@@ -1,0 +1,72 @@
+// Expect: 100-continue.
+
+import { chunked, closing, crlf, post, Room, staying } from './room.js';
+
+const room = new Room('RFC 9110 §10.1.1');
+export const { cases } = room;
+const { answers, refused } = room;
+
+const expecting = (target: string, length: number, version = '1.1') =>
+  crlf(`POST ${target} HTTP/${version}`, 'host: a', 'expect: 100-Continue', `content-length: ${length}`, '');
+for (const path of ['text', 'thread-text']) {
+  answers(`expectation, ${path}`, [expecting(`/${path}`, 3), { interims: 1 }, 'abc'], {
+    status: 200,
+    body: `${path}:abc`,
+    interims: 1,
+    fields: staying,
+  });
+}
+answers('expectation, streamed', [expecting('/body', 3), { interims: 1 }, 'abc'], {
+  status: 200,
+  body: 'body:3',
+  interims: 1,
+});
+answers(
+  'expectation, chunked',
+  [chunked('/text', '', 'expect: 100-continue'), { interims: 1 }, '3\r\nabc\r\n0\r\n\r\n'],
+  { status: 200, body: 'text:abc', interims: 1 },
+);
+answers('expectation, and the body with it', `${expecting('/text', 3)}abc`, {
+  status: 200,
+  body: 'text:abc',
+  interims: 'any',
+});
+answers('expectation, an empty body', expecting('/text', 0), { status: 200, body: 'text:' });
+answers(
+  'expectation of HTTP/1.0',
+  `${expecting('/text', 3, '1.0')}abc`,
+  { status: 200, body: 'text:abc' },
+  { ending: 'closes' },
+);
+answers(
+  'expectation, not read',
+  expecting('/plain', 3),
+  { status: 200, body: 'plain POST /plain', fields: closing },
+  { ending: 'closes' },
+);
+answers(
+  'expectation, and a streamed response, which might be made of the body',
+  [expecting('/stream', 3), { interims: 1 }, 'abc'],
+  { status: 200, body: 'stream POST /stream', interims: 1 },
+);
+answers('expectation, echoed: the invitation comes before the head', [expecting('/echo', 3), { interims: 1 }, 'abc'], {
+  status: 200,
+  body: 'abc',
+  interims: 1,
+});
+answers(
+  'expectation, read behind the answer: the invitation comes before the head',
+  [expecting('/read-behind', 3), { interims: 1 }, 'abc'],
+  { status: 200, body: 'answered first', interims: 1 },
+);
+refused('expectation, and the body is too large', [expecting('/text', 11)], 413, { server: 'small' });
+answers(
+  'two expectations',
+  [expecting('/text', 1), { interims: 1 }, 'a', { responses: 1 }, expecting('/text', 1), { interims: 2 }, 'b'],
+  [
+    { status: 200, body: 'text:a', interims: 1 },
+    { status: 200, body: 'text:b', interims: 1 },
+  ],
+);
+for (const expectation of ['200-ok', '100-continue, x', '100-continuee', ''])
+  refused(`expectation ${JSON.stringify(expectation)}`, post('/text', 'abc', `expect: ${expectation}`), 417);
