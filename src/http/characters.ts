@@ -4,12 +4,16 @@
 export const TOKEN = 1;
 /**
  * What may stand in a request target: the visible characters of US-ASCII but for `"`, `<`, `>`, `\` and `#`. A URI may have none of
- * `{`, `}`, `|`, `^` and the backquote either (RFC 3986 §2), but browsers send them in queries, and nobody reads them in two ways.
+ * `{`, `}`, `|`, `^` and the backquote either (RFC 3986 §2), and brackets only around a host, but browsers send them as they are, and
+ * nobody reads them in two ways.
  */
 export const TARGET = 2;
 /** What may stand in a field value: visible characters, space, tab, and obs-text (RFC 9110 §5.5). */
 export const VALUE = 4;
-/** What may stand in a Host field: reg-name, IPv4, the brackets and colons of IPv6, and the colon before a port (RFC 3986 §3.2.2). */
+/**
+ * What may stand in a Host field: reg-name, IPv4, the brackets and colons of IPv6, and the colon before a port (RFC 3986 §3.2.2). No
+ * comma, though a reg-name may have it: two Host fields that somebody has combined must not pass for one (RFC 9112 §3.2).
+ */
 export const HOST = 8;
 /** Decimal digits. */
 export const DIGIT = 16;
@@ -27,7 +31,7 @@ const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 mark(DIGIT | HEXDIG, digits);
 mark(HEXDIG, 'abcdefABCDEF');
 mark(TOKEN, `${digits}${letters}!#$%&'*+-.^_\`|~`);
-mark(HOST, `${digits}${letters}-._~%!$&'()*+,;=[]:`);
+mark(HOST, `${digits}${letters}-._~%!$&'()*+;=[]:`);
 for (let byte = 0x21; byte < 0x7f; byte++) classes[byte] |= TARGET | VALUE;
 for (const never of '"<>\\#') classes[never.charCodeAt(0)] &= ~TARGET;
 mark(VALUE, ' \t');

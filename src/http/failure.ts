@@ -16,7 +16,7 @@ export function answerFailure(connection: HttpConnection, settings: HttpSettings
   if (connection.headSent || (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')) {
     connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
   } else if (error instanceof Refusal) {
-    answerWithStatus(connection, settings, error.status);
+    answerWithStatus(connection, settings, error.status, error.headOnly);
   } else if (!clients) {
     answerWithStatus(connection, settings, 500);
   } else if (error === fault) {
@@ -48,8 +48,9 @@ export function answerUnwound(connection: HttpConnection, settings: HttpSettings
   }
 }
 
-function answerWithStatus(connection: HttpConnection, settings: HttpSettings, status: number): void {
-  if (!connection.finished) answerStatus(connection, settings, status, connection.exchange?.method === 'HEAD');
+function answerWithStatus(connection: HttpConnection, settings: HttpSettings, status: number, headOnly = false): void {
+  if (!connection.finished)
+    answerStatus(connection, settings, status, headOnly || connection.exchange?.method === 'HEAD');
 }
 
 /** The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last. */

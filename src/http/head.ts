@@ -20,6 +20,8 @@ export interface HeadLimits {
 
 /** Longer methods are nobody's (RFC 9112 §3: 501). */
 const longestMethod = 32;
+/** What begins with a word that is longer than this is no request line. */
+const longestWord = 256;
 
 const SP = 32;
 const HTAB = 9;
@@ -71,6 +73,10 @@ export class Head {
   hostEnd = 0;
   /** Minor version: 1, or 0 for HTTP/1.0. A higher one counts as 1 (RFC 9110 §2.5). */
   minor: 0 | 1 = 1;
+  /** The method is HEAD. */
+  headOnly = false;
+  /** The target is `*`: the request is about the server, and not about anything on it. */
+  asterisk = false;
   /** From Content-Length; -1 if there is none. */
   contentLength = -1;
   /** Transfer-Encoding: chunked. */
@@ -103,6 +109,8 @@ export class Head {
     this.hostStart = 0;
     this.hostEnd = 0;
     this.minor = 1;
+    this.headOnly = false;
+    this.asterisk = false;
     this.contentLength = -1;
     this.chunked = false;
     this.close = false;
@@ -129,6 +137,15 @@ export class Head {
    * @throws {Refusal}
    */
   parse(bytes: Uint8Array, start: number, limit: number, limits: HeadLimits): boolean {
+    try {
+      return this.#parse(bytes, start, limit, limits);
+    } catch (error) {
+      if (error instanceof Refusal) error.headOnly = this.headOnly;
+      throw error;
+    }
+  }
+
+  #parse(bytes: Uint8Array, start: number, limit: number, limits: HeadLimits): boolean {
     const most = start + limits.headSize;
     const end = Math.min(limit, most);
     let at = start + this.#at;
@@ -152,16 +169,17 @@ export class Head {
 
         case Expect.method: {
           const from = start + this.methodStart;
-          const stop = Math.min(end, from + longestMethod + 1);
+          const stop = Math.min(end, from + longestWord + 1);
           while (at < stop && (classes[bytes[at]] & TOKEN) !== 0) at++;
           if (at === stop) {
-            if (at > from + longestMethod)
-              throw new Refusal(501, `RFC 9112 §3: a method of more than ${longestMethod} characters`);
+            if (at > from + longestWord)
+              throw new Refusal(400, `RFC 9112 §3: no method within ${longestWord} characters`);
             break;
           }
           if (bytes[at] !== SP || at === from)
             throw new Refusal(400, 'RFC 9112 §3.1: the method is no token followed by one space');
           this.methodEnd = at - start;
+          this.#checkMethod(bytes, from, at);
           this.targetStart = this.methodEnd + 1;
           this.#expect = Expect.target;
           at++;
@@ -297,13 +315,24 @@ export class Head {
     return this.#inQuery;
   }
 
-  /** The four forms of RFC 9112 §3.2. */
+  /** What is no handler's, whatever it is asked for. */
+  #checkMethod(bytes: Uint8Array, from: number, to: number): void {
+    if (to - from > longestMethod)
+      throw new Refusal(501, `RFC 9112 §3: a method of more than ${longestMethod} characters`);
+    this.headOnly = equals(bytes, from, to, 'HEAD');
+    if (equals(bytes, from, to, 'CONNECT')) throw new Refusal(501, 'RFC 9110 §9.3.6: CONNECT is for proxies');
+    // It would show what proxies have put in, and the fetch standard has no request for it.
+    if (equals(bytes, from, to, 'TRACE')) throw new Refusal(501, 'RFC 9110 §9.3.8: TRACE is not answered');
+  }
+
+  /** The forms of RFC 9112 §3.2, but for authority-form, which is CONNECT's. */
   #checkTargetForm(bytes: Uint8Array, start: number): void {
     const first = bytes[start + this.targetStart];
     if (first === SLASH) return;
-    const isMethod = (method: string) => equals(bytes, start + this.methodStart, start + this.methodEnd, method);
-    if (isMethod('CONNECT')) return; // authority-form; refused with 501 by whoever answers, since CONNECT is for proxies
-    if (first === ASTERISK && this.targetEnd - this.targetStart === 1 && isMethod('OPTIONS')) return;
+    if (first === ASTERISK && this.targetEnd - this.targetStart === 1) {
+      this.asterisk = equals(bytes, start + this.methodStart, start + this.methodEnd, 'OPTIONS');
+      if (this.asterisk) return;
+    }
     const from = start + this.targetStart;
     const scheme = startsWith(bytes, from, 'http://') ? 7 : startsWith(bytes, from, 'https://') ? 8 : 0;
     const end = start + this.targetEnd;
@@ -313,7 +342,7 @@ export class Head {
       checkAuthority(bytes, from + scheme, authorityEnd);
       return;
     }
-    throw new Refusal(400, 'RFC 9112 §3.2: the request target has none of the four forms for this method');
+    throw new Refusal(400, 'RFC 9112 §3.2: the request target has none of the forms for this method');
   }
 
   /** Takes in a field that decides about framing or about the connection. */
@@ -340,20 +369,13 @@ export class Head {
         if (from === to || Number.isNaN(length))
           throw new Refusal(400, 'RFC 9110 §8.6: Content-Length is not made of digits alone');
         if (length > Number.MAX_SAFE_INTEGER)
-          throw new Refusal(413, 'RFC 9110 §15.5.14: Content-Length is beyond what can be counted');
+          throw new Refusal(400, 'RFC 9110 §8.6: Content-Length is beyond what can be counted');
         this.contentLength = length;
         break;
       }
       case Field.transferEncoding:
         if (this.chunked) throw new Refusal(400, 'RFC 9112 §6.1: more than one Transfer-Encoding field');
-        if (!equals(bytes, from, to, 'chunked')) {
-          const lastIsChunked =
-            to - from > 7 && equals(bytes, to - 7, to, 'chunked') && (classes[bytes[to - 8]] & TOKEN) === 0;
-          if (lastIsChunked && listOf(bytes, from, to - 7).every((coding) => coding !== 'chunked')) {
-            throw new Refusal(501, 'RFC 9112 §6.1: a transfer coding other than chunked');
-          }
-          throw new Refusal(400, 'RFC 9112 §6.3: chunked is not the last transfer coding, or stands there twice');
-        }
+        if (!equals(bytes, from, to, 'chunked')) throw badCodings(stringOf(bytes, from, to));
         this.chunked = true;
         break;
       case Field.connection:
@@ -363,9 +385,11 @@ export class Head {
         }
         break;
       case Field.expect:
-        if (!equals(bytes, from, to, '100-continue'))
-          throw new Refusal(417, 'RFC 9110 §10.1.1: an expectation other than 100-continue');
-        this.expectsContinue = true;
+        for (const expectation of listOf(bytes, from, to)) {
+          if (expectation !== '100-continue')
+            throw new Refusal(417, 'RFC 9110 §10.1.1: an expectation other than 100-continue');
+          this.expectsContinue = true;
+        }
         break;
     }
   }
@@ -401,15 +425,16 @@ function isLastHost(bytes: Uint8Array, from: number, to: number): boolean {
   return true;
 }
 
-/** Refuses what is no host and port (RFC 9110 §7.2, RFC 3986 §3.2): the URL of the request is made of it. An empty one is allowed. */
+/** Refuses what is no host and port (RFC 9110 §7.2, RFC 3986 §3.2), or empty (RFC 9110 §4.2.1): the URL of the request is made of it. */
 function checkAuthority(bytes: Uint8Array, from: number, to: number): void {
   if (isLastHost(bytes, from, to)) return;
+  if (from === to) throw badHost();
   let host = '';
   for (let at = from; at < to; at++) {
     if ((classes[bytes[at]] & HOST) === 0) throw badHost();
     host += String.fromCharCode(bytes[at]);
   }
-  if (host !== '' && !knownHosts.has(host)) checkHost(host);
+  if (!knownHosts.has(host)) checkHost(host);
   lastHost = Uint8Array.from(bytes.subarray(from, to));
 }
 
@@ -443,13 +468,40 @@ function startsWith(bytes: Uint8Array, from: number, text: string): boolean {
   return true;
 }
 
-/** The elements of a comma-separated list, in lower case (RFC 9110 §5.6.1). */
-function listOf(bytes: Uint8Array, from: number, to: number): string[] {
+function stringOf(bytes: Uint8Array, from: number, to: number): string {
   let text = '';
   for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at]);
-  return text
+  return text;
+}
+
+/** The elements of a comma-separated list, in lower case; empty ones do not count (RFC 9110 §5.6.1). */
+function listOf(bytes: Uint8Array, from: number, to: number): string[] {
+  return elementsOf(stringOf(bytes, from, to)).filter((element) => element !== '');
+}
+
+function elementsOf(list: string): string[] {
+  return list
     .toLowerCase()
     .split(',')
-    .map((element) => element.replace(/^[ \t]+|[ \t]+$/g, ''))
-    .filter((element) => element !== '');
+    .map((element) => element.replace(/^[ \t]+|[ \t]+$/g, ''));
+}
+
+const transferCoding =
+  /^[!#$%&'*+\-.^_`|~0-9a-z]+([ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9a-z]+[ \t]*=[ \t]*([!#$%&'*+\-.^_`|~0-9a-z]+|"([^"\\]|\\.)*"))*$/;
+
+/**
+ * Why a Transfer-Encoding that is not `chunked` alone is refused. Elements that are empty are refused, too, though a list may have
+ * them: a proxy might take `, chunked` for something else, and the body for the next request.
+ */
+function badCodings(list: string): Refusal {
+  const codings = elementsOf(list);
+  if (!codings.every((coding) => transferCoding.test(coding)))
+    return new Refusal(400, 'RFC 9112 §7: Transfer-Encoding is no list of transfer codings');
+  const isChunked = (coding: string) => /^chunked(?![^ \t;])/.test(coding);
+  if (codings.at(-1) !== 'chunked' || codings.slice(0, -1).some(isChunked))
+    return new Refusal(
+      400,
+      'RFC 9112 §6.3: chunked is not the last transfer coding, or stands there twice, or has parameters',
+    );
+  return new Refusal(501, 'RFC 9112 §6.1: a transfer coding other than chunked');
 }

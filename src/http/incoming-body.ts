@@ -244,7 +244,8 @@ export class RequestBody implements IncomingBody {
     while (at < line.length && (classes[line.charCodeAt(at)] & HEXDIG) !== 0) {
       size = size * 16 + Number.parseInt(line.charAt(at), 16);
       at++;
-      if (size > Number.MAX_SAFE_INTEGER) throw overLimit(bodySize);
+      if (size > Number.MAX_SAFE_INTEGER)
+        throw new Refusal(400, 'RFC 9112 §7.1: a chunk size is beyond what can be counted');
     }
     if (at === 0) throw new Refusal(400, 'RFC 9112 §7.1: a chunk size is no hexadecimal number');
     checkExtensions(line, at);

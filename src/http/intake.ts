@@ -74,7 +74,7 @@ export class Intake implements PlainCall, Origin {
   ended(slot: Slot): void {
     const partial = this.#drop(slot);
     if (partial?.head.begun === true)
-      this.#refuse(slot, new Refusal(400, 'RFC 9112 §8: the input ends within a request head'));
+      this.#refuse(slot, new Refusal(400, 'RFC 9112 §8: the input ends within a request head', partial.head.headOnly));
     else this.#network.linger(slot, this.#settings.lingerTimeout);
   }
 
@@ -82,7 +82,8 @@ export class Intake implements PlainCall, Origin {
   expired(slot: Slot): boolean {
     const partial = this.#drop(slot);
     if (partial === undefined) return false;
-    if (partial.head.begun) this.#refuse(slot, new Refusal(408, 'RFC 9110 §15.5.9: the head has not come in time'));
+    const { begun, headOnly } = partial.head;
+    if (begun) this.#refuse(slot, new Refusal(408, 'RFC 9110 §15.5.9: the head has not come in time', headOnly));
     else this.#network.linger(slot, this.#settings.lingerTimeout);
     return true;
   }
@@ -142,8 +143,7 @@ export class Intake implements PlainCall, Origin {
         return;
       }
       const { length } = head;
-      const isPlain =
-        !head.chunked && head.contentLength < 0 && this.#answered < settings.pipelined && !isConnect(head, bytes, at);
+      const isPlain = !head.chunked && head.contentLength < 0 && this.#answered < settings.pipelined && !head.asterisk;
       if (!isPlain || !this.#answer(slot, head, bytes, at, end)) {
         if (!isPlain) this.#handOver(slot, undefined, bytes, at, end);
         partial?.free();
@@ -179,7 +179,7 @@ export class Intake implements PlainCall, Origin {
     const settings = this.#settings;
     network.setState(slot, SlotState.handling);
     const exchange = new Exchange(this, head, bytes, at, null, settings.defaultHost);
-    framingOf(head, exchange, settings.countRequest(slot) || settings.closing, this.#framing);
+    framingOf(head, settings.countRequest(slot) || settings.closing, this.#framing);
     this.#slot = slot;
     this.#exchange = exchange;
     this.#request = requestFrom(exchange);
@@ -276,7 +276,8 @@ export class Intake implements PlainCall, Origin {
     const settings = this.#settings;
     if (!(error instanceof Refusal)) settings.report(error, undefined);
     this.#output.slot = slot;
-    answerStatus(this.#output, settings, error instanceof Refusal ? error.status : 500, false);
+    const { status, headOnly } = error instanceof Refusal ? error : { status: 500, headOnly: false };
+    answerStatus(this.#output, settings, status, headOnly);
     this.#network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
   }
 
@@ -287,11 +288,6 @@ export class Intake implements PlainCall, Origin {
     partial.free();
     return partial;
   }
-}
-
-/** CONNECT is refused with more ceremony than there is here (RFC 9110 §9.3.6). */
-function isConnect(head: Head, bytes: Uint8Array, at: number): boolean {
-  return head.methodEnd - head.methodStart === 7 && bytes[at + head.methodStart] === 67;
 }
 
 /** The output of a slot that has no connection record. */

@@ -7,11 +7,14 @@ export class Refusal extends Error {
   readonly code: string;
   /** The status to answer with (RFC 9110 §15). */
   readonly status: number;
+  /** The method is known to be HEAD: the answer has no body (RFC 9110 §9.3.2). */
+  headOnly: boolean;
 
   /** @param message what was expected or found, with the section of the RFC */
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, headOnly = false) {
     super(message);
     this.status = status;
+    this.headOnly = headOnly;
     this.code = `ERR_HTTP_${status}`;
   }
 }

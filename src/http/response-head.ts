@@ -1,7 +1,6 @@
 // The head of a response: how its body is delimited, and the fields that are the server's to say (RFC 9112 §6, RFC 9110 §6.4 and §8.6).
 
 import { isAll, VALUE } from './characters.js';
-import type { Exchange } from './exchange.js';
 import type { Content } from './fetch/body.js';
 import type { Head } from './head.js';
 import { reasonPhrases } from './refusal.js';
@@ -30,9 +29,8 @@ export interface Framing {
 }
 
 /** What the head of a request says about its response (RFC 9112 §9.3 for the connection, RFC 9110 §9.3.2 for HEAD). @param closing the server is */
-export function framingOf(head: Head, exchange: Exchange, closing: boolean, framing: Framing): void {
-  const headOnly = head.methodEnd - head.methodStart === 4 && exchange.method === 'HEAD';
-  framing.headOnly = headOnly;
+export function framingOf(head: Head, closing: boolean, framing: Framing): void {
+  framing.headOnly = head.headOnly;
   framing.chunked = head.minor === 1;
   framing.keepAlive = !head.close && (head.minor === 1 || head.keepAlive) && !closing;
   framing.sayKeepAlive = head.minor === 0;
@@ -128,6 +126,7 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
     throw new ResponseError(`statusText is ${JSON.stringify(phrase)}; expected visible characters, spaces and tabs`);
   let head = `HTTP/1.1 ${status} ${phrase}\r\n`;
   let hasDate = false;
+  let upgrades = false;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i];
     const value = fields[i + 1];
@@ -138,12 +137,20 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
       case 'transfer-encoding': // hop-by-hop: those of a response that is passed on belong to the connection it came from
       case 'keep-alive':
       case 'proxy-connection':
-      case 'upgrade':
         continue;
+      case 'upgrade': // likewise; only a 426 has to say what to upgrade to (RFC 9110 §15.5.22)
+        if (status !== 426) continue;
+        upgrades = true;
+        break;
       case 'content-length':
         continue;
       case 'date':
         hasDate = true;
+    }
+    // The fetch standard lets more control characters pass (RFC 9110 §5.5).
+    if (!isAll(value, VALUE)) {
+      const expected = 'visible characters, spaces and tabs';
+      throw new ResponseError(`the field ${name} is ${JSON.stringify(value)}; expected ${expected}`);
     }
     head += `${name}: ${value}\r\n`;
   }
@@ -168,7 +175,9 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
         framing.keepAlive = false;
     }
   }
-  if (!framing.keepAlive) head += 'connection: close\r\n';
-  else if (framing.sayKeepAlive) head += 'connection: keep-alive\r\n';
+  const option = framing.keepAlive ? (framing.sayKeepAlive ? 'keep-alive' : '') : 'close';
+  // RFC 9110 §7.8: who sends Upgrade says so in Connection.
+  if (upgrades) head += `connection: ${option === '' ? '' : `${option}, `}upgrade\r\n`;
+  else if (option !== '') head += `connection: ${option}\r\n`;
   return `${head}\r\n`;
 }

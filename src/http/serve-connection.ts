@@ -11,6 +11,7 @@ import { ClientLeftError, Exchange } from './exchange.js';
 import { answerFailure, answerUnwound, isClients } from './failure.js';
 import { ThreadBody } from './fetch/body.js';
 import { type Request, requestFrom } from './fetch/request.js';
+import { Response } from './fetch/response.js';
 import { Head } from './head.js';
 import type { HttpConnection } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
@@ -214,7 +215,8 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
   connection.untilClose = false;
   const head = new Head();
   if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
-    if (reader.finished && head.begun) throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head');
+    if (reader.finished && head.begun)
+      throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head', head.headOnly);
     return undefined;
   }
   network.setState(slot, SlotState.handling);
@@ -222,17 +224,16 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
   const exchange = new Exchange(connection, head, reader.bytes, reader.start, body, settings.defaultHost);
   connection.exchange = exchange;
   body?.checkLength();
-  if (head.methodEnd - head.methodStart === 7 && exchange.method === 'CONNECT')
-    throw new Refusal(501, 'RFC 9110 §9.3.6: CONNECT is for proxies');
   const framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
-  framingOf(head, exchange, settings.countRequest(slot) || settings.closing, framing);
+  framingOf(head, settings.countRequest(slot) || settings.closing, framing);
   connection.answered++;
   if (reader.finished) connection.clientEnded();
   const request = requestFrom(exchange);
   connection.request = request;
   const begun: Begun = { exchange, request, framing, body, result: undefined, failed: false, out: undefined };
   try {
-    begun.result = settings.fetch(begun.request, exchange);
+    // RFC 9110 §9.3.7: asked of the server as a whole, to see whether it is there. No URL says that, so it is none of the handler's.
+    begun.result = head.asterisk ? new Response(null, { status: 204 }) : settings.fetch(begun.request, exchange);
   } catch (error) {
     begun.failed = true;
     begun.result = error;

@@ -93,8 +93,10 @@ export function checkResponse(name: string, response: ReceivedResponse, expected
   } else if (body !== undefined) {
     assert.match(response.body, body, `${name}: body`);
   }
-  for (const [field_, value] of Object.entries(expected.fields ?? {}))
-    assert.equal(field(response, field_), value, `${name}: field ${field_}`);
+  for (const [field_, value] of Object.entries(expected.fields ?? {})) {
+    if (value instanceof RegExp) assert.match(field(response, field_) ?? '', value, `${name}: field ${field_}`);
+    else assert.equal(field(response, field_), value, `${name}: field ${field_}`);
+  }
   if (interims !== 'any') {
     assert.deepEqual(response.interim, new Array(interims).fill(100), `${name}: interim responses`);
   } else {

@@ -22,6 +22,10 @@ export function field(response: ReceivedResponse, name: string): string | undefi
   return fieldValues(response, name)[0];
 }
 
+/** RFC 9110 §5.6.7: the one form that is sent. */
+const imfFixdate =
+  /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$/;
+
 const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 
 export class ResponseParser {
@@ -124,6 +128,7 @@ export class ResponseParser {
     if (lengths.length > 0 && !/^(0|[1-9][0-9]*)$/.test(lengths[0])) throw new Error(`content-length is ${lengths[0]}`);
     if (codings.length > 0 && codings.join() !== 'chunked') throw new Error(`transfer-encoding is ${codings}`);
     if (values('date').length !== 1) throw new Error(`a ${status} response has ${values('date').length} dates`);
+    if (!imfFixdate.test(values('date')[0])) throw new Error(`the date is ${values('date')}`);
     if (values('connection').length > 1) throw new Error('more than one connection field');
     const current: ReceivedResponse = { status, reason, fields, body: '', framing: 'none', interim: this.#interim };
     this.#interim = [];

@@ -155,6 +155,8 @@ export const routes: Readonly<Record<string, Route>> = {
         upgrade: 'h2c',
       },
     }),
+  upgrade: () => new Response('TLS, please', { status: 426, headers: { upgrade: 'TLS/1.0' } }),
+  'high-field': () => new Response('x', { headers: { 'x-high': '\xe4\t\xff' } }),
   date: () => new Response('dated', { headers: { date: 'Thu, 01 Jan 1970 00:00:00 GMT' } }),
   reason: () => new Response('', { status: 299, statusText: 'Very Well' }),
   cookies: () => {
@@ -276,6 +278,8 @@ export const routes: Readonly<Record<string, Route>> = {
   'bad-length': () => new Response('four', { headers: { 'content-length': '4, 4' } }),
   'bad-length-stream': (_, ledger) => new Response(ledger.readable(['x']), { headers: { 'content-length': '-1' } }),
   'bad-field': () => new Response('x', { headers: { 'x-bad': 'a\r\nx-injected: 1' } }),
+  'control-field': () => new Response('x', { headers: { 'x-control': 'a\x01b' } }),
+  'del-field': () => new PlatformResponse('x', { headers: { 'x-del': 'a\x7fb' } }),
   'bad-status-text': () => new Response('x', { statusText: 'a\r\nx-injected: 1' }),
 
   // What goes wrong after the head has gone.

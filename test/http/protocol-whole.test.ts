@@ -1,7 +1,8 @@
-// The protocol suite in the two extremes of how bytes may come: all that a client sends at once, and byte by byte.
+// The protocol suite in the two extremes of how bytes may come: all that a client sends at once, and byte by byte; over a simulated
+// network, and over sockets on every event layer that there is.
 
 import { test } from 'node:test';
-import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
+import { chooseEventLayer, examineEventLayers } from '#sluice/event-layer/choose.js';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { cases, isBulky } from './cases.js';
 import { simulate } from './simulation.js';
@@ -10,7 +11,9 @@ import { type Cut, overSockets } from './sockets.js';
 const whole: SimulatedOptions = { pieces: 'whole', capacity: 2 ** 20 };
 const bytes: SimulatedOptions = { pieces: 1, latency: 0.01 };
 /** Byte by byte, for those that have very many. */
-const crumbs: SimulatedOptions = { pieces: 61, latency: 0.01 };
+const crumbs: SimulatedOptions = { pieces: 251, latency: 0.01 };
+const layers = await examineEventLayers();
+const timeless = cases.filter((c) => !c.isVirtual);
 const names: Record<Cut, string> = { whole: 'in one piece', bytes: 'byte by byte' };
 
 for (const cut of ['whole', 'bytes'] as const) {
@@ -21,8 +24,9 @@ for (const cut of ['whole', 'bytes'] as const) {
     }
   });
 
-  const timeless = cases.filter((c) => !c.isVirtual);
-  test(`${timeless.length} cases over sockets, ${names[cut]}`, async () => {
-    await overSockets(new PortableLayer(), timeless, cut);
-  });
+  for (const { name, reason } of layers) {
+    test(`${timeless.length} cases over sockets, ${name}, ${names[cut]}`, { skip: reason }, async () => {
+      await overSockets(chooseEventLayer(name), timeless, cut);
+    });
+  }
 }

@@ -69,7 +69,10 @@ async function exchange(port: number, c: Case, cut: Cut): Promise<Outcome> {
   /** Called when something has come. */
   let news = () => {};
   const over = new Promise<void>((resolve) => {
-    socket.once('close', () => resolve());
+    socket.once('close', () => {
+      resolve();
+      news();
+    });
   });
   socket.on('data', (bytes) => {
     outcome.push(bytes);
@@ -90,7 +93,6 @@ async function exchange(port: number, c: Case, cut: Cut): Promise<Outcome> {
     while (!come() && outcome.ending === 'open' && !socket.destroyed) {
       await new Promise<void>((resolve) => {
         news = resolve;
-        socket.once('close', () => resolve());
       });
     }
   };

@@ -17,8 +17,8 @@ export interface Expected {
   status: number;
   /** Default: not looked at. */
   body?: string | RegExp;
-  /** Fields that there must be, with these values, or, where it is undefined, must not be. */
-  fields?: Readonly<Record<string, string | undefined>>;
+  /** Fields that there must be, with these values or of this form, or, where it is undefined, must not be. */
+  fields?: Readonly<Record<string, string | RegExp | undefined>>;
   /** How many `100 Continue` come before it. Default 0. */
   interims?: number | 'any';
   /** Of the request; tells the client what to expect. Default GET. */

@@ -1,10 +1,10 @@
 // Whether the connection stays.
 
-import { closing, crlf, get, old, Room, staying } from './room.js';
+import { by, chunked, closing, crlf, get, old, post, Room, smuggled, staying } from './room.js';
 
 const room = new Room('RFC 9112 §9.3');
 export const { cases } = room;
-const { answers, answersAndCloses } = room;
+const { answers, answersAndCloses, answersAndGoesOn } = room;
 
 answers('HTTP/1.0', old('/plain'), { status: 200, body: 'plain GET /plain', fields: closing }, { ending: 'closes' });
 answers('HTTP/1.0 with keep-alive', old('/plain', 'connection: keep-alive'), {
@@ -73,4 +73,144 @@ answers('a handler says what is not its to say', get('/hop-by-hop'), {
 answers('connection: upgrade is not taken up', get('/plain', 'connection: upgrade', 'upgrade: websocket'), {
   status: 200,
   fields: staying,
+});
+
+const plain = { status: 200, body: 'plain GET /plain' };
+for (const option of [
+  'close',
+  'CLOSE',
+  ' \tclose\t',
+  ',close',
+  'close,',
+  ', ,close',
+  'keep-alive, close',
+  'close, keep-alive',
+  'x, close, y',
+])
+  answersAndCloses(`connection: ${JSON.stringify(option)}`, get('/plain', `connection: ${option}`), {
+    ...plain,
+    fields: closing,
+  });
+for (const option of [
+  '',
+  'keep-alive',
+  'x',
+  'closed',
+  'xclose',
+  'close-x',
+  '"close"',
+  'x;close',
+  'close;x',
+  'close x',
+  ',',
+  'host',
+  'te, x-y',
+])
+  answersAndGoesOn(
+    `connection: ${JSON.stringify(option)}, which does not close`,
+    get('/plain', `connection: ${option}`),
+    {
+      ...plain,
+      fields: staying,
+    },
+  );
+answersAndCloses('connection: close, and the body of a request behind it', post('/text', 'abc', 'connection: close'), {
+  status: 200,
+  body: 'text:abc',
+  fields: closing,
+});
+answersAndCloses('connection: close, in chunks', chunked('/text', '1\r\na\r\n0\r\n\r\n', 'connection: close'), {
+  status: 200,
+  body: 'text:a',
+  fields: closing,
+});
+for (const option of ['', 'x', 'keep-alives', '"keep-alive"', 'close', 'close, keep-alive'])
+  answersAndCloses(`HTTP/1.0 with connection: ${JSON.stringify(option)}`, old('/plain', `connection: ${option}`), {
+    ...plain,
+    fields: closing,
+  });
+answersAndCloses(
+  'HTTP/1.0 with keep-alive on one line and close on another',
+  old('/plain', 'connection: keep-alive', 'connection: close'),
+  {
+    ...plain,
+    fields: closing,
+  },
+);
+answersAndCloses(
+  'HTTP/1.0 with the fields keep-alive and proxy-connection',
+  old('/plain', 'keep-alive: 5', 'proxy-connection: keep-alive'),
+  {
+    ...plain,
+    fields: closing,
+  },
+);
+answers(
+  'HTTP/1.0 with keep-alive, pipelined',
+  old('/plain', 'connection: keep-alive').repeat(2) + old('/plain') + smuggled,
+  [
+    { ...plain, fields: { connection: 'keep-alive' } },
+    { ...plain, fields: { connection: 'keep-alive' } },
+    { ...plain, fields: closing },
+  ],
+  { ending: 'closes' },
+);
+answersAndGoesOn('proxy-connection: close says nothing', get('/plain', 'proxy-connection: close'), {
+  ...plain,
+  fields: staying,
+});
+answersAndGoesOn('the field keep-alive says nothing', get('/plain', 'keep-alive: timeout=0, max=1'), {
+  ...plain,
+  fields: staying,
+});
+
+// What an intermediary would have to take away is still read here: the message ends where its fields say.
+
+room.section('RFC 9110 §7.6.1');
+
+answersAndGoesOn('connection: content-length', post('/text', 'hello', 'connection: content-length'), {
+  status: 200,
+  body: 'text:hello',
+});
+answersAndGoesOn(
+  'connection: transfer-encoding',
+  chunked('/text', '1\r\na\r\n0\r\n\r\n', 'connection: transfer-encoding'),
+  {
+    status: 200,
+    body: 'text:a',
+  },
+);
+answersAndGoesOn('connection: host', get('/url', 'connection: host'), { status: 200, body: 'http://a/url' });
+
+room.section('RFC 9110 §7.8');
+
+const webSocket = ['upgrade: websocket', 'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version: 13'];
+for (const upgrade of ['websocket', 'h2c', 'HTTP/2.0', 'TLS/1.0', 'totally-made-up/1.0', '', 'a, b'])
+  answersAndGoesOn(`upgrade: ${JSON.stringify(upgrade)}`, get('/plain', 'connection: upgrade', `upgrade: ${upgrade}`), {
+    ...plain,
+    fields: { ...staying, upgrade: undefined },
+  });
+answersAndGoesOn('the upgrade of a web socket', get('/plain', 'connection: Upgrade', ...webSocket), plain);
+answersAndGoesOn(
+  'the upgrade of a web socket, of another version',
+  get('/plain', 'connection: Upgrade', ...webSocket, 'sec-websocket-version: 99'),
+  plain,
+);
+answersAndGoesOn('the upgrade of a web socket by POST', by('POST', '/plain', 'connection: Upgrade', ...webSocket), {
+  status: 200,
+  body: 'plain POST /plain',
+});
+answersAndGoesOn('upgrade without the connection option', get('/plain', ...webSocket), plain);
+answersAndGoesOn(
+  'the upgrade to HTTP/2',
+  get('/plain', 'connection: Upgrade, HTTP2-Settings', 'upgrade: h2c', 'http2-settings: AAMAAABkAAQ'),
+  plain,
+);
+answersAndCloses('upgrade in HTTP/1.0', old('/plain', 'connection: upgrade', ...webSocket), {
+  ...plain,
+  fields: closing,
+});
+answersAndGoesOn('upgrade with a body', post('/text', 'hello', 'connection: upgrade', 'upgrade: x'), {
+  status: 200,
+  body: 'text:hello',
 });

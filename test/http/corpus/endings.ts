@@ -105,3 +105,47 @@ answers(
   [{ status: 200, body: 'abc' }, { status: 200 }],
   { isVirtual: true },
 );
+
+// A head that comes in two pieces, with time between them, is waited for.
+
+room.section('RFC 9112 §2.2');
+
+const head = 'GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n';
+for (const fragment of [
+  ...[
+    'G',
+    'GET',
+    'GET ',
+    'GET /pla',
+    'GET /plain',
+    'GET /plain ',
+    'GET /plain HTTP',
+    'GET /plain HTTP/1.1',
+    'GET /plain HTTP/1.1\r',
+  ],
+  ...[
+    'GET /plain HTTP/1.1\r\n',
+    'GET /plain HTTP/1.1\r\nHos',
+    'GET /plain HTTP/1.1\r\nHost',
+    'GET /plain HTTP/1.1\r\nHost:',
+  ],
+  ...[
+    'GET /plain HTTP/1.1\r\nHost: ',
+    'GET /plain HTTP/1.1\r\nHost: localhost',
+    'GET /plain HTTP/1.1\r\nHost: localhost\r',
+  ],
+  ...['GET /plain HTTP/1.1\r\nHost: localhost\r\n', 'GET /plain HTTP/1.1\r\nHost: localhost\r\n\r'],
+]) {
+  answers(
+    `the head goes on after ${JSON.stringify(fragment)}`,
+    [fragment, { wait: 500 }, head.slice(fragment.length)],
+    { status: 200, body: 'plain GET /plain' },
+    { isVirtual: true },
+  );
+}
+refused('a body that is shorter than its length, and stalls', [post('/text', '0123456789').slice(0, -5)], 408, {
+  isVirtual: true,
+});
+refused('chunks without a last one, that stall', [chunked('/text', '5\r\nhello\r\n')], 408, { isVirtual: true });
+refused('trailers that stall', [chunked('/text', '5\r\nhello\r\n0\r\nx: y\r\n')], 408, { isVirtual: true });
+refused('a request of HTTP/0.9 that stalls before its line has ended', ['GET /plain'], 408, { isVirtual: true });

@@ -1,10 +1,10 @@
 // Expect: 100-continue.
 
-import { chunked, closing, crlf, post, Room, staying } from './room.js';
+import { by, chunked, closing, crlf, get, old, post, Room, smuggled, staying } from './room.js';
 
 const room = new Room('RFC 9110 §10.1.1');
 export const { cases } = room;
-const { answers, refused } = room;
+const { answers, answersAndCloses, answersAndGoesOn, refused } = room;
 
 const expecting = (target: string, length: number, version = '1.1') =>
   crlf(`POST ${target} HTTP/${version}`, 'host: a', 'expect: 100-Continue', `content-length: ${length}`, '');
@@ -68,5 +68,87 @@ answers(
     { status: 200, body: 'text:b', interims: 1 },
   ],
 );
-for (const expectation of ['200-ok', '100-continue, x', '100-continuee', ''])
+for (const expectation of [
+  ...[
+    '200-ok',
+    '100-continue, x',
+    'x, 100-continue',
+    '100-continuee',
+    '100',
+    '101-continue',
+    '100 continue',
+    '100-continue;a',
+  ],
+  ...['"100-continue"', '100-continue=1', 'a=b', '100_continue'],
+])
   refused(`expectation ${JSON.stringify(expectation)}`, post('/text', 'abc', `expect: ${expectation}`), 417);
+for (const expectation of ['', ' \t ', ',', ' , ,'])
+  answersAndGoesOn(
+    `expectation ${JSON.stringify(expectation)}, which is none`,
+    post('/text', 'abc', `expect: ${expectation}`),
+    {
+      status: 200,
+      body: 'text:abc',
+    },
+  );
+for (const expectation of ['100-CONTINUE', ' \t100-continue \t', ',100-continue,', '100-continue, 100-continue'])
+  answers(
+    `expectation ${JSON.stringify(expectation)}`,
+    [by('POST', '/text', `Expect:${expectation}`, 'content-length: 3'), { interims: 1 }, 'abc'],
+    { status: 200, body: 'text:abc', interims: 1 },
+  );
+answers(
+  'the same expectation on two lines',
+  [by('POST', '/text', 'expect: 100-continue', 'content-length: 3', 'expect: 100-continue'), { interims: 1 }, 'abc'],
+  { status: 200, body: 'text:abc', interims: 1 },
+);
+refused(
+  'an expectation, and another one on a second line',
+  post('/text', 'abc', 'expect: 100-continue', 'expect: x'),
+  417,
+);
+refused('an unknown expectation of GET', get('/plain', 'expect: 200-ok'), 417);
+refused('an unknown expectation in HTTP/1.0', old('/plain', 'expect: 200-ok'), 417);
+answersAndGoesOn('expectation of GET without a body', get('/plain', 'expect: 100-continue'), {
+  status: 200,
+  body: 'plain GET /plain',
+  fields: staying,
+});
+answersAndGoesOn('expectation of POST without a body', by('POST', '/text', 'expect: 100-continue'), {
+  status: 200,
+  body: 'text:',
+});
+answersAndGoesOn(
+  'expectation, an empty body in chunks, with it',
+  chunked('/text', '0\r\n\r\n', 'expect: 100-continue'),
+  {
+    status: 200,
+    body: 'text:',
+    interims: 'any',
+  },
+);
+answersAndGoesOn('expectation, the body with it, and another request', `${expecting('/text', 5)}hello`, {
+  status: 200,
+  body: 'text:hello',
+  interims: 'any',
+});
+answersAndCloses('expectation of HTTP/1.0, not read', expecting('/plain', 0, '1.0'), {
+  status: 200,
+  body: 'plain POST /plain',
+  fields: closing,
+});
+answers(
+  'expectation of HTTP/1.0, the body later',
+  [expecting('/text', 3, '1.0'), { wait: 100 }, 'abc'],
+  {
+    status: 200,
+    body: 'text:abc',
+  },
+  { ending: 'closes', isVirtual: true },
+);
+answers(
+  'expectation, not read: what is sent in spite of that is no request',
+  [expecting('/plain', smuggled.length), { responses: 1 }, smuggled],
+  { status: 200, body: 'plain POST /plain', fields: closing },
+  { ending: 'closes' },
+);

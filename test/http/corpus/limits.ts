@@ -1,6 +1,6 @@
 // Limits on what a client may send: at the limit, and beyond it.
 
-import { get, post, Room } from './room.js';
+import { crlf, get, post, Room } from './room.js';
 
 const room = new Room('RFC 9112 §3');
 export const { cases } = room;
@@ -40,3 +40,15 @@ refused('a head without end', [get('/plain').slice(0, -2) + 'x: '.padEnd(300, 'y
 refused('empty lines without end', ['\r\n'.repeat(200)], 431, { server: 'small' });
 answers('a head of 16,384 bytes', filled(16_384), { status: 200 });
 refused('a head of 16,385 bytes', filled(16_385), 431);
+
+room.section('RFC 9110 §5.4');
+
+refused('a field name of 100,000 characters', get('/plain', `${'A'.repeat(100_000)}: val`), 431);
+refused('a field value of 100,000 characters', get('/plain', `x-big: ${'B'.repeat(100_000)}`), 431);
+refused('10,000 fields', get('/plain', ...Array.from({ length: 10_000 }, (_, i) => `x-h-${i}: value`)), 431);
+refused('a host of 20,000 characters', crlf('GET /plain HTTP/1.1', `host: ${'a'.repeat(20_000)}`, ''), 431);
+
+room.section('RFC 9112 §3');
+
+answers('a target of 8,000 bytes, as every server should take', get(`/plain?${'q'.repeat(7993)}`), { status: 200 });
+refused('a target of 100,000 bytes', get(`/${'A'.repeat(100_000)}`), 414);

@@ -1,10 +1,10 @@
 // Responses: how they are framed, and the fields that are the server's to say.
 
-import { closing, crlf, get, Room, staying } from './room.js';
+import { by, closing, crlf, get, kinds, old, post, Room, staying } from './room.js';
 
 const room = new Room('RFC 9112 §6.3');
 export const { cases } = room;
-const { answers, answersAndCloses } = room;
+const { answers, answersAndCloses, answersAndGoesOn, refused } = room;
 
 for (const status of [204, 304]) {
   answers(`status ${status}`, get(`/status/${status}`) + get('/plain'), [
@@ -97,3 +97,88 @@ answers(
   { status: 413, body: '', method: 'HEAD', fields: closing },
   { server: 'small', ending: 'closes' },
 );
+
+room.section('RFC 9110 §6.6.1');
+
+// The client that the cases are sent with looks at the form of every date.
+
+for (const path of [...kinds.map((kind) => `/${kind}`), '/status/204', '/status/304', '/status/404', '/status/503'])
+  answersAndGoesOn(`the date of ${path}`, get(path), {
+    status: path.startsWith('/status/') ? Number(path.slice(8)) : 200,
+    fields: { date: / GMT$/ },
+  });
+answers(
+  'the date of a refusal',
+  get('/plain', 'x : y'),
+  { status: 400, fields: { date: / GMT$/ } },
+  { ending: 'closes' },
+);
+answers(
+  'the date of a handler that throws',
+  get('/throw-plain'),
+  { status: 500, fields: { date: / GMT$/ } },
+  { ending: 'closes', errors: 1 },
+);
+
+room.section('RFC 9110 §9.3.2');
+
+for (const kind of kinds)
+  answersAndGoesOn(`HEAD of ${kind}, and what is behind it`, by('HEAD', `/${kind}`), {
+    status: 200,
+    body: '',
+    method: 'HEAD',
+  });
+for (const status of [200, 204, 205, 304, 404, 500])
+  answersAndGoesOn(`HEAD of status ${status}`, by('HEAD', `/status/${status}`), { status, body: '', method: 'HEAD' });
+answersAndGoesOn('HEAD of a large response', by('HEAD', '/large/200000'), {
+  status: 200,
+  body: '',
+  method: 'HEAD',
+  fields: { 'content-length': '200000' },
+});
+
+room.section('RFC 9112 §6.1');
+
+for (const kind of ['stream', 'readable', 'platform-stream'])
+  answersAndCloses(`no transfer-encoding for HTTP/1.0, ${kind}`, old(`/${kind}`), {
+    status: kind === 'platform-stream' ? 203 : 200,
+    fields: { ...closing, 'transfer-encoding': undefined, 'content-length': undefined },
+  });
+
+room.section('RFC 9110 §14.2');
+
+answersAndGoesOn('a range is the business of the handler', get('/plain', 'range: bytes=0-1'), {
+  status: 200,
+  body: 'plain GET /plain',
+});
+answersAndGoesOn('a range of POST', post('/text', 'hello', 'range: bytes=0-10'), { status: 200, body: 'text:hello' });
+answersAndGoesOn('a range that is none', get('/plain', 'range: bytes=abc-xyz'), {
+  status: 200,
+  body: 'plain GET /plain',
+});
+
+room.section('RFC 9110 §5.5');
+
+refused('a response with a control character in a field', get('/control-field'), 500, { errors: 1 });
+refused('a response with DEL in a field', get('/del-field'), 500, { errors: 1 });
+answersAndGoesOn('a response with high bytes and a tab in a field', get('/high-field'), {
+  status: 200,
+  fields: { 'x-high': '\xe4\t\xff' },
+});
+
+room.section('RFC 9110 §15.5.22');
+
+const upgrade = { status: 426, body: 'TLS, please', fields: { upgrade: 'TLS/1.0', connection: 'upgrade' } };
+answersAndGoesOn('a status of 426 says what to upgrade to', get('/upgrade'), upgrade);
+answersAndCloses('a status of 426, then closed', get('/upgrade', 'connection: close'), {
+  ...upgrade,
+  fields: { upgrade: 'TLS/1.0', connection: 'close, upgrade' },
+});
+answersAndCloses('a status of 426 in HTTP/1.0', old('/upgrade'), {
+  ...upgrade,
+  fields: { upgrade: 'TLS/1.0', connection: 'close, upgrade' },
+});
+answers('a status of 426 in HTTP/1.0 with keep-alive', old('/upgrade', 'connection: keep-alive') + get('/plain'), [
+  { ...upgrade, fields: { upgrade: 'TLS/1.0', connection: 'keep-alive, upgrade' } },
+  { status: 200 },
+]);

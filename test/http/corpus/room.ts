@@ -92,6 +92,11 @@ export class Room {
     this.answers(`${name}: ${status}`, steps, refusal(status), { ending: 'closes', ...details });
   };
 
+  /** The response comes, and then that of a request which stands right behind. */
+  readonly answersAndGoesOn = (name: string, sent: string, response: Expected, details: Details = {}): void => {
+    this.answers(name, sent + get('/plain?next'), [response, { status: 200, body: 'plain GET /plain?next' }], details);
+  };
+
   /** The response comes, and then the connection is closed, whatever follows. */
   readonly answersAndCloses = (name: string, sent: string, response: Expected, details: Details = {}): void => {
     this.answers(name, sent + smuggled, response, { ending: 'closes', ...details });
