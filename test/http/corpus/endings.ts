@@ -143,6 +143,9 @@ for (const fragment of [
     { isVirtual: true },
   );
 }
+
+room.section('RFC 9110 §15.5.9');
+
 refused('a body that is shorter than its length, and stalls', [post('/text', '0123456789').slice(0, -5)], 408, {
   isVirtual: true,
 });

@@ -21,6 +21,11 @@ answers(
     ]),
   },
 );
+const sectionOf = (name: string): string => {
+  if (name.includes('fold')) return 'RFC 9112 §5.2';
+  if (/name|colon|request line/.test(name)) return 'RFC 9112 §5.1';
+  return /CR|LF|line of/.test(name) ? 'RFC 9112 §2.2' : 'RFC 9110 §5.5';
+};
 const badFields: [name: string, line: string][] = [
   ['a fold', 'x: a\r\n b'],
   ['a fold with a tab', 'x: a\r\n\tb'],
@@ -79,7 +84,13 @@ const badFields: [name: string, line: string][] = [
   ['CR LF CR in a value', 'x: a\r\n\rb'],
   ['LF CR behind a value', 'x: a\n\r'],
 ];
-for (const [name, line] of badFields) refused(name, get('/plain', line), 400);
+for (const [name, line] of badFields) {
+  room.section(sectionOf(name));
+  refused(name, get('/plain', line), 400);
+}
+
+room.section('RFC 9112 §2.2');
+
 refused('white space before the first field', crlf('GET /plain HTTP/1.1', ' host: a', ''), 400);
 refused('LF after the request line', 'GET /plain HTTP/1.1\nhost: a\r\n\r\n', 400);
 refused('CR after the request line', 'GET /plain HTTP/1.1\rhost: a\r\n\r\n', 400);
@@ -93,8 +104,13 @@ refused(
   400,
 );
 refused('a tab before the first field', crlf('GET /plain HTTP/1.1', '\thost: a', ''), 400);
-refused('a fold of the last field', crlf('GET /plain HTTP/1.1', 'host: a', ' b', ''), 400);
 refused('CR at the end of the head, and a field behind it', `${get('/plain').slice(0, -2)}\rx: y\r\n\r\n`, 400);
+
+room.section('RFC 9112 §5.2');
+
+refused('a fold of the last field', crlf('GET /plain HTTP/1.1', 'host: a', ' b', ''), 400);
+
+room.section('RFC 9110 §5.5');
 
 const all = (from: number, to: number) =>
   String.fromCharCode(...Array.from({ length: to - from + 1 }, (_, i) => from + i));

@@ -2,7 +2,7 @@
 
 import { by, chunked, closing, crlf, get, post, Room, refusal, smuggled, staying } from './room.js';
 
-const room = new Room('RFC 9110 §9');
+const room = new Room('RFC 9110 §9.1');
 export const { cases } = room;
 const { answers, answersAndGoesOn, refused } = room;
 
@@ -54,21 +54,18 @@ answers('DELETE with a body', crlf('DELETE /text HTTP/1.1', 'host: a', 'content-
   status: 200,
   body: 'text:abc',
 });
+answers('every character of a token in a method', by("!#$%&'*+-.^_`|~aZ09", '/plain'), {
+  status: 200,
+  body: "plain !#$%&'*+-.^_`|~aZ09 /plain",
+});
+
+room.section('RFC 9112 §3');
+
 answers('a method of 32 characters', crlf(`${'M'.repeat(32)} /plain HTTP/1.1`, 'host: a', ''), {
   status: 200,
   body: `plain ${'M'.repeat(32)} /plain`,
 });
 refused('a method of 33 characters', crlf(`${'M'.repeat(33)} /plain HTTP/1.1`, 'host: a', ''), 501);
-refused('CONNECT with an authority', crlf('CONNECT a:80 HTTP/1.1', 'host: a', ''), 501);
-refused('CONNECT with a path', crlf('CONNECT /plain HTTP/1.1', 'host: a', ''), 501);
-
-refused('CONNECT with a host alone', by('CONNECT', 'a'), 501);
-refused('CONNECT with a body', by('CONNECT', 'a:80', 'content-length: 44') + smuggled.slice(0, 44), 501);
-refused('CONNECT in HTTP/1.0', crlf('CONNECT a:80 HTTP/1.0', ''), 501);
-answers('every character of a token in a method', by("!#$%&'*+-.^_`|~aZ09", '/plain'), {
-  status: 200,
-  body: "plain !#$%&'*+-.^_`|~aZ09 /plain",
-});
 refused('a method of 256 characters', by('M'.repeat(256), '/plain'), 501);
 refused('a method of 257 characters, which is none', by('M'.repeat(257), '/plain'), 400);
 refused('a method without end', 'M'.repeat(2000), 400);
@@ -129,6 +126,15 @@ answers(
   { ...bare, status: 408 },
   { ending: 'closes', isVirtual: true },
 );
+
+room.section('RFC 9110 §9.3.6');
+
+refused('CONNECT with an authority', crlf('CONNECT a:80 HTTP/1.1', 'host: a', ''), 501);
+refused('CONNECT with a path', crlf('CONNECT /plain HTTP/1.1', 'host: a', ''), 501);
+
+refused('CONNECT with a host alone', by('CONNECT', 'a'), 501);
+refused('CONNECT with a body', by('CONNECT', 'a:80', 'content-length: 44') + smuggled.slice(0, 44), 501);
+refused('CONNECT in HTTP/1.0', crlf('CONNECT a:80 HTTP/1.0', ''), 501);
 
 room.section('RFC 9110 §9.3.7');
 

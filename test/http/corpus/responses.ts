@@ -98,6 +98,10 @@ answers(
   { server: 'small', ending: 'closes' },
 );
 
+room.section('RFC 9112 §4');
+
+answersAndGoesOn('a status without a reason phrase', get('/status/299'), { status: 299, body: '' });
+
 room.section('RFC 9110 §6.6.1');
 
 // The client that the cases are sent with looks at the form of every date.
