@@ -45,3 +45,19 @@ export function isAll(text: string, bit: number): boolean {
   }
   return true;
 }
+
+/**
+ * A part of a text without the white space around it (RFC 9110 §5.5). By hand, since a pattern for white space at the end costs time
+ * quadratic in the white space within.
+ */
+export function trim(text: string, from = 0, to = text.length): string {
+  let start = from;
+  let end = to;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(unit: number): boolean {
+  return unit === 32 || unit === 9;
+}

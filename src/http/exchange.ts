@@ -4,6 +4,7 @@
 
 import { Buffer } from 'node:buffer';
 import { ThreadError } from '../threads/errors.js';
+import { trim } from './characters.js';
 import type { RequestSource } from './fetch/request.js';
 import type { Head } from './head.js';
 import type { RequestBody } from './incoming-body.js';
@@ -174,17 +175,4 @@ interface Sliceable {
 function latin1(bytes: Uint8Array, from: number, to: number): string {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   return 'latin1Slice' in buffer ? (buffer as Sliceable).latin1Slice(from, to) : buffer.toString('latin1', from, to);
-}
-
-/** Without the optional white space around a field value (RFC 9110 §5.5). */
-function trim(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && isSpace(text.charCodeAt(start))) start++;
-  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isSpace(unit: number): boolean {
-  return unit === 32 || unit === 9;
 }

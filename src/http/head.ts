@@ -5,7 +5,7 @@
 //
 // Strict throughout: what a lenient recipient could read in two ways is refused, since a proxy in front may read it in the other.
 
-import { classes, DIGIT, HOST, TARGET, TOKEN, VALUE } from './characters.js';
+import { classes, DIGIT, HOST, TARGET, TOKEN, trim, VALUE } from './characters.js';
 import { Refusal } from './refusal.js';
 
 /** Limits on a head. */
@@ -483,7 +483,7 @@ function elementsOf(list: string): string[] {
   return list
     .toLowerCase()
     .split(',')
-    .map((element) => element.replace(/^[ \t]+|[ \t]+$/g, ''));
+    .map((element) => trim(element));
 }
 
 const transferCoding =

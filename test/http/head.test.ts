@@ -138,6 +138,19 @@ test('hosts are judged alike, however many others have been seen', () => {
   }
 });
 
+test('a head costs time linear in its length, whatever a list in it is filled with', () => {
+  // Of the processor, and many times what they need; one that is quadratic in any of them takes seconds.
+  const before = process.cpuUsage();
+  for (const name of ['connection', 'expect', 'transfer-encoding', 'content-length', 'host', 'x'])
+    for (const filling of [' ', '\t', ',', ' ,', ';', '"', '\\', ';a=', '; a=b', '-', '.', 'a.', '%41', 'a'])
+      for (let i = 0; i < 10; i++) {
+        const text = `a${filling.repeat(16_000 / filling.length)}b`;
+        parse(`GET / HTTP/1.1\r\nhost: a\r\n${name}: ${text}\r\n\r\n`);
+      }
+  const { user, system } = process.cpuUsage(before);
+  assert.ok(user + system < 3_000_000, `${(user + system) / 1000} ms`);
+});
+
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const digits = '0123456789';
 /** RFC 9110 §5.6.2. */
