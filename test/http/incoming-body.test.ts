@@ -57,6 +57,56 @@ function decode(text: string): { data: string; rest: string } | undefined {
   }
 }
 
+/** Bodies with one byte in every place where something is expected of it. */
+const places: [place: string, body: (byte: string) => string][] = [
+  ['before a size', (byte) => `${byte}2\r\nab\r\n0\r\n\r\n`],
+  ['behind a size', (byte) => `2${byte}\r\nab\r\n0\r\n\r\n`],
+  ['instead of CR behind a size', (byte) => `2${byte}\nab\r\n0\r\n\r\n`],
+  ['instead of LF behind a size', (byte) => `2\r${byte}ab\r\n0\r\n\r\n`],
+  ['as the name of an extension', (byte) => `2;${byte}\r\nab\r\n0\r\n\r\n`],
+  ['behind the name of an extension', (byte) => `2;a${byte}b\r\nab\r\n0\r\n\r\n`],
+  ['as the value of an extension', (byte) => `2;a=${byte}\r\nab\r\n0\r\n\r\n`],
+  ['in quotes', (byte) => `2;a="${byte}"\r\nab\r\n0\r\n\r\n`],
+  ['behind a backslash', (byte) => `2;a="\\${byte}"\r\nab\r\n0\r\n\r\n`],
+  ['behind quotes', (byte) => `2;a="b"${byte}\r\nab\r\n0\r\n\r\n`],
+  ['in data', (byte) => `2\r\n${byte}b\r\n0\r\n\r\n`],
+  ['behind data', (byte) => `2\r\nab${byte}\r\n0\r\n\r\n`],
+  ['instead of CR behind data', (byte) => `2\r\nab${byte}\n0\r\n\r\n`],
+  ['instead of LF behind data', (byte) => `2\r\nab\r${byte}0\r\n\r\n`],
+  ['before the last chunk', (byte) => `2\r\nab\r\n${byte}0\r\n\r\n`],
+  ['behind the last chunk', (byte) => `2\r\nab\r\n0${byte}\r\n\r\n`],
+  ['before the name of a trailer', (byte) => `2\r\nab\r\n0\r\n${byte}x: y\r\n\r\n`],
+  ['in the name of a trailer', (byte) => `2\r\nab\r\n0\r\nx${byte}y: z\r\n\r\n`],
+  ['in the value of a trailer', (byte) => `2\r\nab\r\n0\r\nx: ${byte}z\r\n\r\n`],
+  ['before the end', (byte) => `2\r\nab\r\n0\r\n${byte}\r\n`],
+  ['instead of the last LF', (byte) => `2\r\nab\r\n0\r\n\r${byte}`],
+];
+for (const [place, body] of places) {
+  test(`every byte ${place} is taken or refused as the grammar says`, async () => {
+    const world = await World.open({
+      fetch: async (request) => new Response(new Uint8Array(await request.arrayBuffer())),
+      allowHalfOpen: true,
+    });
+    const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
+    const clients = bytes.map((byte) =>
+      world.client(function* (connection) {
+        yield* connection.writer.write(Buffer.from(toChunked + body(byte), 'latin1'));
+        yield* connection.writer.end();
+        return yield* received(connection);
+      }),
+    );
+    await world.pass();
+    await world.close();
+    const decoded = bytes.map((byte) => decode(body(byte)));
+    for (const [byte, client] of clients.entries()) {
+      const [first] = (await client).responses;
+      const { data } = decoded[byte] ?? {};
+      assert.equal(first.status, data === undefined ? 400 : 200, `${byte}`);
+      if (data !== undefined) assert.equal(first.body, data, `${byte}`);
+    }
+  });
+}
+
 const token = fc.stringMatching(/^[a-z0-9!~]{1,5}$/);
 const data = fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
 const extensions = fc
