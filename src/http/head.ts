@@ -20,6 +20,11 @@ export interface HeadLimits {
 
 /** Longer methods are nobody's (RFC 9112 §3: 501). */
 const longestMethod = 32;
+/**
+ * CONNECT is for proxies (RFC 9110 §9.3.6), TRACE would show what they have put in (§9.3.8), and TRACK is another name of that. In any
+ * letters, since a Request by them cannot be made, nor cloned (https://fetch.spec.whatwg.org/#forbidden-method).
+ */
+const forbiddenMethods = ['connect', 'trace', 'track'];
 /** What begins with a word that is longer than this is no request line. */
 const longestWord = 256;
 
@@ -320,9 +325,9 @@ export class Head {
     if (to - from > longestMethod)
       throw new Refusal(501, `RFC 9112 §3: a method of more than ${longestMethod} characters`);
     this.headOnly = equals(bytes, from, to, 'HEAD');
-    if (equals(bytes, from, to, 'CONNECT')) throw new Refusal(501, 'RFC 9110 §9.3.6: CONNECT is for proxies');
-    // It would show what proxies have put in, and the fetch standard has no request for it.
-    if (equals(bytes, from, to, 'TRACE')) throw new Refusal(501, 'RFC 9110 §9.3.8: TRACE is not answered');
+    for (const method of forbiddenMethods)
+      if (equals(bytes, from, to, method))
+        throw new Refusal(501, `RFC 9110 §9.1: the fetch standard has no request by ${method.toUpperCase()}`);
   }
 
   /** The forms of RFC 9112 §3.2, but for authority-form, which is CONNECT's. */

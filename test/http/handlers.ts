@@ -136,6 +136,8 @@ export const routes: Readonly<Record<string, Route>> = {
   'platform-stream': (_, ledger) =>
     new PlatformResponse(ledger.readable(['plat', 'form']) as unknown as string, { status: 203 }),
   'platform-empty': () => new PlatformResponse(null, { status: 204 }),
+  clone: (request, ledger) =>
+    ledger.async(async () => new Response(`${request.method} ${await request.clone().text()}`)),
   bytes: () => new Response(new Uint8Array([0, 255, 13, 10])),
   large: (_, __, size) => new Response('x'.repeat(Number(size))),
   'large-stream': (_, ledger, size) => ledger.streamed(['y'.repeat(Number(size)), 'z']),

@@ -40,7 +40,7 @@ for (const kind of ['stream', 'readable']) {
     fields: { 'transfer-encoding': 'chunked' },
   });
 }
-for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'get', 'head', 'options', 'connect', 'trace', 'X']) {
+for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'get', 'head', 'options', 'X']) {
   answers(`method ${method}`, crlf(`${method} /plain HTTP/1.1`, 'host: a', ''), {
     status: 200,
     body: `plain ${method} /plain`,
@@ -136,6 +136,11 @@ refused('CONNECT with a host alone', by('CONNECT', 'a'), 501);
 refused('CONNECT with a body', by('CONNECT', 'a:80', 'content-length: 44') + smuggled.slice(0, 44), 501);
 refused('CONNECT in HTTP/1.0', crlf('CONNECT a:80 HTTP/1.0', ''), 501);
 
+// The fetch standard has no request by these, in whatever letters: a handler that clones it would fail.
+
+for (const method of ['connect', 'Trace', 'TRACK', 'track'])
+  refused(`method ${method}, for which there is no Request`, by(method, '/plain'), 501);
+
 room.section('RFC 9110 §9.3.7');
 
 const asterisk = { status: 204, body: '', fields: { ...staying, 'content-length': undefined } };
@@ -177,3 +182,11 @@ answers(
   [{ status: 200, body: 'async GET /async' }, refusal(501)],
   { ending: 'closes' },
 );
+
+room.section('RFC 9110 §9.1');
+
+for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'BREW', 'post', 'propfind', "!#$%&'*+-.^_`|~"])
+  answersAndGoesOn(`a clone of a request by ${method}`, `${by(method, '/clone', 'content-length: 2')}ab`, {
+    status: 200,
+    body: `${method} ab`,
+  });
