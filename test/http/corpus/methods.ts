@@ -190,3 +190,24 @@ for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'BREW', 'post
     status: 200,
     body: `${method} ab`,
   });
+answersAndGoesOn(
+  'a clone of a request with fields that belong to the connection',
+  chunked(
+    '/clone',
+    '2\r\nab\r\n0\r\n\r\n',
+    'connection: te, x',
+    'te: trailers',
+    'keep-alive: 5',
+    'upgrade: x',
+    'expect: ',
+    'cookie: a',
+    'x: \xe4',
+    'date: x',
+    'via: x',
+  ),
+  { status: 200, body: 'POST ab' },
+);
+answersAndGoesOn('a clone of GET with a body', post('/clone', 'ab').replace('POST', 'GET'), {
+  status: 200,
+  body: 'GET ',
+});
