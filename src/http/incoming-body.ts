@@ -17,7 +17,7 @@ import { Refusal } from './refusal.js';
 export interface BodyLimits {
   /** The most bytes of content; more is refused with 413. */
   readonly bodySize: number;
-  /** The most bytes of all chunk extensions of a body together; more is refused with 413. */
+  /** The most bytes of all chunk extensions of a body together; more is refused with 431. */
   readonly extensionSize: number;
   /** The most bytes of all trailer lines of a body, their ends included; more is refused with 431. */
   readonly trailerSize: number;
@@ -235,7 +235,7 @@ export class RequestBody implements IncomingBody {
     const { bodySize, extensionSize } = this.#limits;
     const tooLong = () =>
       new Refusal(
-        413,
+        431,
         `RFC 9112 §7.1.1: a chunk size of more than ${sizeDigits} digits, or extensions of more than ${extensionSize} bytes`,
       );
     const line = yield* this.#line(sizeDigits + extensionSize - this.#extensions, tooLong);

@@ -62,7 +62,7 @@ export interface ServeOptions extends AddressOptions {
   maxFields?: number | undefined;
   /** The most bytes of a request body; more is answered with 413. Default 16 MiB. */
   maxBodySize?: number | undefined;
-  /** The most bytes of all chunk extensions of a request body together; more is answered with 413. Default 16,384. */
+  /** The most bytes of all chunk extensions of a request body together; more is answered with 431. Default 16,384. */
   maxChunkExtensionSize?: number | undefined;
   /** The most bytes of the trailers of a request body; more is answered with 431. Default 8,192. */
   maxTrailerSize?: number | undefined;

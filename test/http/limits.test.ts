@@ -84,14 +84,14 @@ const sizeLimits: Record<string, SizeLimit> = {
     options: { maxChunkExtensionSize: 50 },
     limit: 50,
     request: (size) => chunked(`5;${'e'.repeat(size - 1)}\r\nhello\r\n0\r\n\r\n`),
-    status: 413,
+    status: 431,
     endless: [chunked('5;'), 'e'],
   },
   'maxChunkExtensionSize, of all chunks together': {
     options: { maxChunkExtensionSize: 50 },
     limit: 50,
     request: (size) => chunked(`5;${'e'.repeat(38)}\r\nhello\r\n000;${'e'.repeat(size - 40)}\r\n\r\n`),
-    status: 413,
+    status: 431,
     endless: [chunked(''), '1;e\r\nb\r\n'],
   },
   maxTrailerSize: {
