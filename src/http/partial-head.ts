@@ -15,6 +15,8 @@ let shared = new Uint8Array(sharedBytes);
 let sharedUsed = 0;
 
 export class PartialHead {
+  /** Bytes of memory that all of them hold together. */
+  static held = 0;
   readonly head: Head;
   /** What has come stands in `bytes[start … end-1]`. */
   bytes: Uint8Array = shared;
@@ -36,6 +38,7 @@ export class PartialHead {
   /** Gives the memory back. The bytes may not be looked at any more. */
   free(): void {
     giveBlock(this.#size, this.bytes, this.start);
+    PartialHead.held -= this.#size;
     this.#size = 0;
   }
 
@@ -53,6 +56,7 @@ export class PartialHead {
     }
     this.bytes.set(old, this.start);
     this.end = this.start + old.length;
+    PartialHead.held += size - oldSize;
     this.#size = size;
     giveBlock(oldSize, bytes, start);
   }

@@ -44,8 +44,17 @@ export interface SimulatedOptions {
     reset?: number;
     /** For each transfer: the process at the sending end vanishes. What it had sent arrives, then FIN; what is sent to it is answered with RST. */
     vanish?: number;
+    /** For each transfer: the machine at the sending end is cut off, as by `unplug`. */
+    silence?: number;
+    /** For each connect: descriptors have run out. The client waits for up to a second until accepting goes on. */
+    accept?: number;
+    /** For each turn: the process gets no processor for up to four seconds. All that was due meanwhile happens in one turn. */
+    stall?: number;
   };
 }
+
+/** How long a kernel sends again what nobody acknowledges, in milliseconds, before it gives up: tcp_retries2 of 15 (tcp(7)). */
+const retransmission = 924_600;
 
 /** One end of a connection. Everything that may still happen to it refers to this object and not to its slot, which may have a new tenant. */
 interface End {
@@ -75,6 +84,10 @@ interface End {
   ended: boolean;
   /** `closed` has been told, or is on the agenda: nothing else is told any more, and commands do nothing. */
   gone: boolean;
+  /** Its machine is cut off: nothing reaches it, nothing comes from it, and nobody is told. */
+  silent: boolean;
+  /** The kernel at this end sends again what a silent peer does not acknowledge. */
+  retransmitting: boolean;
   transferring: boolean;
   delivering: boolean;
 }
@@ -91,6 +104,11 @@ export class SimulatedLayer implements EventLayer {
   readonly #refuse: number;
   readonly #reset: number;
   readonly #vanish: number;
+  readonly #silence: number;
+  readonly #acceptFails: number;
+  readonly #stall: number;
+  /** Until when accepting fails. */
+  #acceptFailsUntil = 0;
   #agenda = new Agenda();
   readonly #ends: (End | undefined)[] = [];
   readonly #freeSlots: Slot[] = [];
@@ -121,6 +139,9 @@ export class SimulatedLayer implements EventLayer {
     this.#refuse = options.faults?.refuse ?? 0;
     this.#reset = options.faults?.reset ?? 0;
     this.#vanish = options.faults?.vanish ?? 0;
+    this.#silence = options.faults?.silence ?? 0;
+    this.#acceptFails = options.faults?.accept ?? 0;
+    this.#stall = options.faults?.stall ?? 0;
   }
 
   start(sink: EventSink): void {
@@ -159,7 +180,9 @@ export class SimulatedLayer implements EventLayer {
       await new Promise<void>((resolve) => setImmediate(resolve));
       const next = this.#requested ? this.#time : Math.min(this.#agenda.next, this.#wake);
       if (next > time || next === Infinity) break;
-      this.#turn(next);
+      // Half of the stalls are short, a few are long.
+      const stall = this.#random.chance(this.#stall) ? 2 ** (this.#random.next() * 12) : 0;
+      this.#turn(next + stall);
     }
     if (time !== Infinity) this.#time = Math.max(this.#time, time);
   }
@@ -190,9 +213,13 @@ export class SimulatedLayer implements EventLayer {
       this.#end(client, new ConnectionError('ERR_CLOSED', 'cannot connect: the layer is closed'), 0);
       return client.slot;
     }
-    this.#later(() => {
+    const arrive = (): void => {
       if (client.gone) return;
       const listener = this.#listeners.get(key);
+      if (listener !== undefined && this.#acceptFailsNow(listener)) {
+        this.#later(arrive, this.#acceptFailsUntil - this.#time);
+        return;
+      }
       if (listener === undefined || this.#random.chance(this.#refuse)) {
         this.#end(
           client,
@@ -213,8 +240,17 @@ export class SimulatedLayer implements EventLayer {
         this.#transferSoon(client);
         this.#deliverSoon(server);
       });
-    });
+    };
+    this.#later(arrive);
     return client.slot;
+  }
+
+  #acceptFailsNow(listener: ListenerId): boolean {
+    if (this.#time < this.#acceptFailsUntil) return true;
+    if (!this.#random.chance(this.#acceptFails)) return false;
+    this.#acceptFailsUntil = this.#time + this.#random.next() * 1000;
+    this.#sink?.acceptFailed(listener, new ConnectionError('EMFILE', 'accept: too many open files (EMFILE)'));
+    return true;
   }
 
   get output(): Uint8Array {
@@ -297,6 +333,23 @@ export class SimulatedLayer implements EventLayer {
     this.#deliverSoon(end);
   }
 
+  /**
+   * Cuts off the machine at this end, as if its cable were pulled: `closed` is told here alone. The other end is told nothing; if it
+   * sends, its kernel gives up after a quarter of an hour.
+   */
+  unplug(slot: Slot): void {
+    const end = this.#tenant(slot);
+    if (end.gone) return;
+    end.silent = true;
+    end.wire = []; // what was under way is lost
+    end.wired = 0;
+    this.#end(end, undefined, 0);
+    const { other } = end;
+    if (other === undefined) return;
+    this.#transferSoon(other);
+    if (other.wired > 0) this.#retransmit(other);
+  }
+
   peer(slot: Slot): string {
     return this.#tenant(slot).other?.address ?? '';
   }
@@ -358,6 +411,8 @@ export class SimulatedLayer implements EventLayer {
       fin: 'none',
       ended: false,
       gone: false,
+      silent: false,
+      retransmitting: false,
       transferring: false,
       delivering: false,
     };
@@ -428,6 +483,10 @@ export class SimulatedLayer implements EventLayer {
         this.#deliverSoon(to);
         return;
       }
+      if (this.#random.chance(this.#silence)) {
+        this.unplug(from.slot);
+        return;
+      }
     }
     const room = from.capacity - from.wired;
     const ready = Math.min(from.queued - from.fresh, room);
@@ -453,8 +512,22 @@ export class SimulatedLayer implements EventLayer {
     }
   }
 
+  /** What was sent to a machine that is cut off is sent again and again, until the kernel has had enough. */
+  #retransmit(from: End): void {
+    if (from.retransmitting || from.gone) return;
+    from.retransmitting = true;
+    this.#later(() => {
+      if (!from.gone) this.#end(from, new ConnectionError('ETIMEDOUT', 'the peer does not answer (ETIMEDOUT)'), 0);
+    }, retransmission);
+  }
+
   #deliverSoon(from: End): void {
     const { other } = from;
+    if (from.silent) return;
+    if (other?.silent) {
+      if (from.wired > 0 || from.fin === 'wired') this.#retransmit(from);
+      return;
+    }
     if (from.delivering || other === undefined || ((other.paused || !other.told) && !other.gone)) return;
     if (from.wired === 0 && from.fin !== 'wired') return;
     from.delivering = true;
@@ -465,6 +538,11 @@ export class SimulatedLayer implements EventLayer {
   }
 
   #deliver(from: End, to: End): void {
+    if (from.silent) return;
+    if (to.silent) {
+      this.#deliverSoon(from);
+      return;
+    }
     if (to.gone) {
       // Nobody is there: the system at that end answers with RST.
       if (!from.gone && from.wired > 0) this.#end(from, resetByPeer(), this.#delay());
