@@ -9,7 +9,7 @@ import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
-import { spawn } from '#sluice/threads/thread.js';
+import { run, spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
 import { get, post, received, World } from './world.js';
 
@@ -321,6 +321,26 @@ test('FIN: what plain and async handlers answer is sent all the same', async () 
     (await slow).responses.map(({ body }) => body),
     ['async, aborted'],
   );
+  await world.close();
+});
+
+test('FIN: a request behind one whose thread was to be unwound is not begun, though that one never parked', async () => {
+  const begun: string[] = [];
+  const world = await World.open({
+    fetch(request) {
+      const { pathname } = new URL(request.url);
+      begun.push(`${request.method} ${pathname}`);
+      if (pathname === '/stream') return stream(() => sleep(0));
+      if (pathname === '/text') return request.text().then((text) => new Response(text));
+      return run(() => sleep(200), { scheduler: world.network.scheduler }).then(() => new Response('waited for'));
+    },
+  });
+  const head = get('/stream').replace('GET', 'HEAD');
+  const client = leave(world, 'FIN', get('/async') + head + post('/text', 'some'));
+  await world.pass();
+  assert.deepEqual(begun, ['GET /async', 'HEAD /stream']);
+  assert.equal((await client).ending, 'FIN');
+  assert.deepEqual(world.errors, []);
   await world.close();
 });
 
