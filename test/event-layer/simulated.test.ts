@@ -60,7 +60,7 @@ async function play(options: SimulatedOptions, clients = 20, bytes = 30_000): Pr
       reasons.push(reason);
       servers.delete(slot);
     },
-    acceptFailed() {},
+    acceptFailed: (listener) => log(`acceptFailed ${listener}`),
     endTurn() {},
   };
   layer.start(sink);
@@ -72,7 +72,7 @@ async function play(options: SimulatedOptions, clients = 20, bytes = 30_000): Pr
 
 describe('a simulated run', () => {
   it('is the same to the byte for the same seed, with faults too', async () => {
-    for (const faults of [{}, { refuse: 0.1, reset: 0.02, vanish: 0.02 }]) {
+    for (const faults of [{}, { refuse: 0.1, reset: 0.02, vanish: 0.02, silence: 0.01, accept: 0.1, stall: 0.1 }]) {
       const first = await play({ seed: 7, faults });
       const second = await play({ seed: 7, faults });
       assert.ok(first.transcript.length > 100);
@@ -108,6 +108,66 @@ describe('a simulated run', () => {
     const resets = await play({ seed: 1, faults: { reset: 1 } });
     assert.ok(resets.reasons.every((reason) => reason?.code === 'ECONNRESET'));
     assert.equal(resets.reasons.length, 40);
+  });
+
+  it('keeps clients waiting while accepting fails, and says so once for each spell', async () => {
+    const { transcript, reasons } = await play({ seed: 1, faults: { accept: 0.5 } });
+    const times = (event: string) => {
+      const lines = transcript.map((line) => line.split(' ')).filter(([, other]) => other === event);
+      return lines.map(([time]) => time);
+    };
+    const spells = times('acceptFailed');
+    assert.ok(spells.length > 0);
+    assert.equal(new Set(spells).size, spells.length, 'one at a time');
+    assert.equal(times('accepted').length, 20);
+    assert.deepEqual(new Set(reasons), new Set([undefined]));
+  });
+
+  it('stalls: what was due meanwhile happens in one turn', async () => {
+    const busiest = async (stall: number): Promise<number> => {
+      const { transcript, layer } = await play({ seed: 1, faults: { stall } });
+      assert.equal(layer.open, 0);
+      let most = 0;
+      let events = 0;
+      for (const line of transcript) {
+        events = line.endsWith(' turn') ? 0 : events + 1;
+        most = Math.max(most, events);
+      }
+      return most;
+    };
+    assert.ok((await busiest(0.2)) > (await busiest(0)));
+  });
+
+  it('cut off: the other end is told nothing until its kernel gives up what it has sent', async () => {
+    const { reasons, layer } = await play({ seed: 1, faults: { silence: 1 } });
+    assert.equal(layer.open, 20, 'servers that have nothing to send wait for ever');
+    assert.deepEqual(new Set(reasons), new Set([undefined]));
+    await layer.close();
+
+    const told: string[] = [];
+    const world = new SimulatedLayer({ latency: 1, capacity: 100 });
+    const tell = (what: string) => told.push(`${what} at ${Math.floor(world.now() / 10) * 10}`);
+    let client: Slot = -1;
+    world.start({
+      beginTurn() {},
+      accepted(slot) {
+        send(world, slot, new Uint8Array(1_000));
+        world.unplug(client);
+      },
+      connected: () => tell('connected'),
+      received: () => tell('received'),
+      ended: () => tell('ended'),
+      drained() {},
+      flushed() {},
+      closed: (slot, reason) => tell(`${slot === client ? 'client' : 'server'} closed ${reason?.code}`),
+      acceptFailed() {},
+      endTurn() {},
+    });
+    await world.listen({ address, backlog: 10 });
+    client = world.connect(address);
+    await world.run();
+    assert.deepEqual(told, ['client closed undefined at 0', 'server closed ETIMEDOUT at 924600']);
+    assert.equal(world.open, 0);
   });
 
   it('cuts what is sent as it was asked to', async () => {

@@ -50,7 +50,7 @@ export function planOf(seed: number): WorldPlan {
     maxHeadSize: width < 64 ? draw.pick([512, 1024]) : draw.pick([512, 2048, width < 1024 ? 2048 : 16_384]),
     maxTargetSize: draw.pick([80, 300]),
     maxFields: draw.pick([5, 100]),
-    maxBodySize: width < 64 ? draw.pick([500, 1500]) : draw.pick([1000, 40_000, 150_000]),
+    maxBodySize: width < 64 ? draw.pick([500, 1500]) : draw.pick([1000, 40_000, 150_000, 300_000]),
     headTimeout: draw.pick([5_000, 60_000]),
     bodyTimeout: draw.pick([5_000, 60_000]),
     idleTimeout: draw.pick([10_000, 120_000]),
@@ -65,7 +65,7 @@ export function planOf(seed: number): WorldPlan {
     !isSound && draw.chance(0.5)
       ? { at: draw.whole(0, span + 5_000), deadline: draw.pick([0, 100, 2_000, 10_000]) }
       : undefined;
-  const volume = width < 64 ? 500 : width < 1024 ? 4_000 : isHour ? 30_000 : 150_000;
+  const volume = width < 64 ? 500 : width < 1024 ? 4_000 : isHour ? 30_000 : draw.pick([2_000, 150_000, 300_000]);
   const clients = Array.from({ length: isHour ? draw.whole(20, 40) : draw.whole(1, 7) }, (_, id) =>
     clientOf(draw, { id, span, volume, latency, width, options, isSound }),
   );
@@ -85,9 +85,13 @@ interface ClientSettings {
 function clientOf(draw: Draw, settings: ClientSettings): Plan {
   const { id, span, volume, options, isSound } = settings;
   const messages: Message[] = [];
-  for (let index = 0, most = draw.chance(0.1) ? 80 : draw.whole(1, 5); index < most; index++) {
-    const isSmall = most > 5;
-    const message = messageOf(draw, id, index, isSmall ? Math.min(volume, 300) : volume, options);
+  // Many small ones, of which most can be answered at once, or a few of all kinds.
+  const isBurst = draw.chance(0.03);
+  for (let index = 0, most = isBurst ? 120 : draw.whole(1, 5); index < most; index++) {
+    const message =
+      isBurst && draw.chance(0.99)
+        ? small(draw, id, index)
+        : messageOf(draw, id, index, isBurst ? Math.min(volume, 300) : volume, options);
     messages.push(message);
     if (message.ending !== 'stays') break;
   }
@@ -112,7 +116,7 @@ function clientOf(draw: Draw, settings: ClientSettings): Plan {
       };
   const reading = draw.chance(0.7) ? 'fast' : draw.chance(isPolite && isSound ? 1 : 0.7) ? 'slow' : 'never';
   const isHalfOpen = isPolite && draw.chance(0.2);
-  const piece = draw.chance(0.5) ? 16_384 : draw.whole(1, 200);
+  const piece = draw.chance(0.5) ? 16_384 : Math.max(draw.whole(1, 200), Math.ceil(total / 3_000));
   const longest = Math.max(...messages.map(({ headSize }) => headSize));
   // In time, unless it is meant to be late.
   const isLate = !isPolite && draw.chance(0.3);
@@ -124,7 +128,7 @@ function clientOf(draw: Draw, settings: ClientSettings): Plan {
   return {
     ...{ id, messages, piece, pause, reading, isHalfOpen, fate },
     arrives: draw.chance(0.3) ? 0 : draw.next() * span,
-    isPipelined: draw.chance(0.4),
+    isPipelined: draw.chance(isBurst ? 0.8 : 0.4),
     think: draw.chance(0.5) ? 0 : draw.whole(1, 3_000),
     // What the kernels hold of a response is on its way for longer than a short idleTimeout if it is taken slowly.
     isExact:
@@ -221,6 +225,13 @@ function stays(draw: Draw, id: number, index: number, volume: number, limits: Li
   return { ...message(name, bytes), expected: { status, body, method } };
 }
 
+/** A request that is answered at once. */
+function small(draw: Draw, id: number, index: number): Message {
+  const length = draw.whole(0, 20);
+  const bytes = request('GET', targetOf('plain', id, index, length, 0));
+  return { ...message('plain', bytes), expected: { status: 200, body: pattern(id, index, length) } };
+}
+
 /** A request with a body, read in every way. */
 function reads(draw: Draw, id: number, index: number, most: number, limits: Limits): Message {
   const name = draw.pick([
@@ -237,11 +248,12 @@ function reads(draw: Draw, id: number, index: number, most: number, limits: Limi
     'async',
   ]);
   const isAtLimit = most === limits.maxBodySize && draw.chance(0.1);
-  const size = isAtLimit ? limits.maxBodySize : draw.size(most);
+  // More than a reader takes in unasked, often enough.
+  const size = isAtLimit ? limits.maxBodySize : draw.chance(0.3) ? draw.whole(most >> 1, most) : draw.size(most);
   const body = pattern(id, index, size);
   const isUnread = name === 'plain' || name === 'async';
   const answer = draw.size(Math.min(most, 2_000));
-  const target = targetOf(name, id, index, answer, draw.whole(0, name === 'sip' ? 20 : 200));
+  const target = targetOf(name, id, index, answer, draw.whole(0, name === 'sip' ? 50 : 500));
   const isChunked = draw.chance(0.5);
   const waits = draw.chance(0.2) && size > 0;
   const { head, encoded } = withBody(draw, target, Buffer.from(body), isChunked, waits);

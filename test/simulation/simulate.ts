@@ -22,10 +22,17 @@ export interface Lived {
   exact: unknown[];
 }
 
-/** @param pieces how the network cuts, in place of what the seed says @throws with the seed, and what happened last */
-export async function live(seed: number, pieces?: SimulatedOptions['pieces']): Promise<Lived> {
+interface Changes {
+  /** How the network cuts, in place of what the seed says. */
+  pieces?: SimulatedOptions['pieces'];
+  /** What the world is made of. */
+  world?: typeof World;
+}
+
+/** @throws with the seed, and what happened last */
+export async function live(seed: number, { pieces, world: Making = World }: Changes = {}): Promise<Lived> {
   const plan = planOf(seed);
-  const world = new World({ ...plan.network, ...(pieces === undefined ? {} : { pieces }) }, plan.options);
+  const world = new Making({ ...plan.network, ...(pieces === undefined ? {} : { pieces }) }, plan.options);
   try {
     await world.open();
     const clients = plan.clients.map((client) => new Client(world, client, seed));
@@ -66,7 +73,7 @@ export async function trial(seed: number): Promise<Lived> {
     assert.equal(digest, lived.digest, `seed ${seed}: another run of it is another`);
   }
   if (seed % otherwise === 0 && lived.isSound) {
-    const { exact } = await live(seed, seed % (2 * otherwise) === 0 ? 'whole' : 'random');
+    const { exact } = await live(seed, { pieces: seed % (2 * otherwise) === 0 ? 'whole' : 'random' });
     assert.deepEqual(exact, lived.exact, `seed ${seed}: cut otherwise, clients get something else`);
   }
   return lived;

@@ -96,6 +96,7 @@ export class World implements EventLayer, EventSink {
   #objection: string | undefined;
   readonly #escaped: unknown[] = [];
   #closing: Promise<void> | undefined;
+  #isClosed = false;
   #closedBy = Infinity;
   #overdueAt = Infinity;
 
@@ -167,7 +168,9 @@ export class World implements EventLayer, EventSink {
     this.#overdueAt = this.layer.now() + deadline;
     // Threads have their limit to be unwound, and their connections a moment; then everything is reset.
     this.#closedBy = Math.max(now, this.layer.now()) + deadline + this.network.scheduler.unwindLimit + 1_000;
-    this.#closing = this.server.close({ deadline });
+    this.#closing = this.server.close({ deadline }).then(() => {
+      this.#isClosed = true;
+    });
   }
 
   // For the ledger.
@@ -495,9 +498,9 @@ export class World implements EventLayer, EventSink {
     const held = PartialHead.held - this.#heldBefore;
     if (held > heads) throw new Error(`${held} bytes are held for beginnings of heads; ${heads} are enough`);
 
-    // At most the deadline and the wait for an async handler for each connection; what it sleeps on and its bound for each thread; and
-    // those of close().
-    const timers = 2 * (this.#rows.size + this.#live.size) + 2;
+    // At most one deadline for each connection; what it sleeps on and its bound for each thread, and, while one works for a
+    // connection, the wait for an async handler; and the deadlines of close().
+    const timers = this.#rows.size + roots.size + 2 * this.#live.size + (this.#closing === undefined ? 0 : 2);
     if (scheduler.timers.size > timers)
       throw new Error(`${scheduler.timers.size} timers are armed; ${timers} are enough`);
 
@@ -564,6 +567,7 @@ export class World implements EventLayer, EventSink {
     await this.layer.run();
     this.closeServer(10_000);
     await this.layer.run();
+    if (!this.#isClosed) throw new Error('nothing happens any more, and the server is not closed');
     await this.#closing;
     const { scheduler } = this.network;
     if (this.#objection !== undefined) throw new Error(this.#objection);
