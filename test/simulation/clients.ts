@@ -40,6 +40,8 @@ export interface Plan {
   id: number;
   /** When it connects. */
   arrives: number;
+  /** How long after that it sends its first byte; it may never. */
+  begins: number;
   messages: readonly Message[];
   /** Sends all requests without waiting for answers. */
   isPipelined: boolean;
@@ -138,7 +140,12 @@ export class Client implements Peer {
     if (reading === 'never') this.#world.layer.pauseReading(this.#slot);
     if ('milliseconds' in fate.after) this.#world.later(fate.after.milliseconds, () => this.#leave(fate.how));
     this.#world.later(patience, () => this.#leave('RST'));
-    this.#write();
+    if (this.plan.begins === 0) {
+      this.#write();
+    } else {
+      this.#waiting = true;
+      if (this.plan.begins !== Infinity) this.#world.later(this.plan.begins, () => this.#goOn());
+    }
   }
 
   received(bytes: Uint8Array): void {
@@ -216,13 +223,15 @@ export class Client implements Peer {
       }
       if (plan.pause > 0) {
         this.#waiting = true;
-        this.#world.later(plan.pause, () => {
-          this.#waiting = false;
-          this.#write();
-        });
+        this.#world.later(plan.pause, () => this.#goOn());
       }
     }
     if (plan.isHalfOpen && this.#sent === this.#bytes.length) this.#finish();
+  }
+
+  #goOn(): void {
+    this.#waiting = false;
+    this.#write();
   }
 
   /** @returns how far the client may send */

@@ -13,8 +13,8 @@ export interface WorldPlan {
   network: SimulatedOptions;
   options: Partial<ServeOptions> & Limits;
   clients: Plan[];
-  /** When the server is told to close, if it is before all is done, and how long what is in flight may take. */
-  close: { at: number; deadline: number } | undefined;
+  /** When the server is told to close, before all is done, and how long what is in flight may take. */
+  closes: { at: number; deadline: number }[];
   /** Nothing breaks and nothing is closed: whoever behaves gets exactly what is expected, however the bytes are cut. */
   isSound: boolean;
 }
@@ -61,15 +61,15 @@ export function planOf(seed: number): WorldPlan {
   };
 
   const span = isHour ? hour : draw.pick([0, 100, 2_000, 30_000]);
-  const close =
-    !isSound && draw.chance(0.5)
-      ? { at: draw.whole(0, span + 5_000), deadline: draw.pick([0, 100, 2_000, 10_000]) }
-      : undefined;
+  const closes = Array.from({ length: isSound || draw.chance(0.5) ? 0 : draw.whole(1, 2) }, () => ({
+    at: draw.whole(0, span + 5_000),
+    deadline: draw.pick([0, 100, 2_000, 10_000]),
+  }));
   const volume = width < 64 ? 500 : width < 1024 ? 4_000 : isHour ? 30_000 : draw.pick([2_000, 150_000, 300_000]);
   const clients = Array.from({ length: isHour ? draw.whole(20, 40) : draw.whole(1, 7) }, (_, id) =>
     clientOf(draw, { id, span, volume, latency, width, options, isSound }),
   );
-  return { seed, network, options, clients, close, isSound };
+  return { seed, network, options, clients, closes, isSound };
 }
 
 interface ClientSettings {
@@ -128,6 +128,7 @@ function clientOf(draw: Draw, settings: ClientSettings): Plan {
   return {
     ...{ id, messages, piece, pause, reading, isHalfOpen, fate },
     arrives: draw.chance(0.3) ? 0 : draw.next() * span,
+    begins: draw.chance(0.8) ? 0 : isPolite || draw.chance(0.5) ? draw.whole(1, 5_000) : Infinity,
     isPipelined: draw.chance(isBurst ? 0.8 : 0.4),
     think: draw.chance(0.5) ? 0 : draw.whole(1, 3_000),
     // What the kernels hold of a response is on its way for longer than a short idleTimeout if it is taken slowly.

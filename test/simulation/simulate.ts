@@ -36,8 +36,7 @@ export async function live(seed: number, { pieces, world: Making = World }: Chan
   try {
     await world.open();
     const clients = plan.clients.map((client) => new Client(world, client, seed));
-    const { close } = plan;
-    if (close !== undefined) world.later(close.at, () => world.closeServer(close.deadline));
+    for (const { at, deadline } of plan.closes) world.later(at, () => world.closeServer(deadline));
     await world.runToEnd();
     for (const client of clients) client.check();
     return {
@@ -52,7 +51,7 @@ export async function live(seed: number, { pieces, world: Making = World }: Chan
     };
   } catch (error) {
     const what = inspect(error);
-    const manner = inspect({ network: plan.network, options: plan.options, close: plan.close }, { breakLength: 140 });
+    const manner = inspect({ network: plan.network, options: plan.options, closes: plan.closes }, { breakLength: 140 });
     throw new Error(
       `seed ${seed}; to run it alone: npm run simulate -- --seed ${seed}\n${what}\nin a world of\n${manner}\nafter\n${world.trace.last()}`,
     );

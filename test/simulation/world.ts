@@ -97,6 +97,7 @@ export class World implements EventLayer, EventSink {
   readonly #escaped: unknown[] = [];
   #closing: Promise<void> | undefined;
   #isClosed = false;
+  #closes = 0;
   #closedBy = Infinity;
   #overdueAt = Infinity;
 
@@ -161,13 +162,14 @@ export class World implements EventLayer, EventSink {
     this.layer.commit(slot, at + bytes.length);
   }
 
+  /** Again, the shorter deadline counts. */
   closeServer(deadline: number): void {
-    if (this.#closing !== undefined) return;
-    const { now } = this.network.scheduler;
-    this.trace.note(this.layer.now(), 'the server is to close', -1, deadline);
-    this.#overdueAt = this.layer.now() + deadline;
+    const now = this.layer.now();
+    this.trace.note(now, 'the server is to close', -1, deadline);
+    this.#overdueAt = Math.min(this.#overdueAt, now + deadline);
     // Threads have their limit to be unwound, and their connections a moment; then everything is reset.
-    this.#closedBy = Math.max(now, this.layer.now()) + deadline + this.network.scheduler.unwindLimit + 1_000;
+    this.#closedBy = this.#overdueAt + this.network.scheduler.unwindLimit + 1_000;
+    this.#closes++;
     this.#closing = this.server.close({ deadline }).then(() => {
       this.#isClosed = true;
     });
@@ -500,11 +502,20 @@ export class World implements EventLayer, EventSink {
 
     // At most one deadline for each connection; what it sleeps on and its bound for each thread, and, while one works for a
     // connection, the wait for an async handler; and the deadlines of close().
-    const timers = this.#rows.size + roots.size + 2 * this.#live.size + (this.#closing === undefined ? 0 : 2);
+    const timers = this.#rows.size + roots.size + 2 * this.#live.size + 2 * this.#closes;
     if (scheduler.timers.size > timers)
       throw new Error(`${scheduler.timers.size} timers are armed; ${timers} are enough`);
 
-    const { total } = this.server.connections;
+    const { total, ...counts } = this.server.connections;
+    const sum = Object.values(counts).reduce((all, count) => all + count, 0);
+    if (sum !== total) throw new Error(`of ${total} connections ${sum} are in a state`);
+    let atWork = 0;
+    for (const { thread, wait } of this.server.active()) {
+      atWork++;
+      if (wait === undefined && thread?.state !== 'closing') throw new Error(`${thread} runs on between two turns`);
+    }
+    const quiet = counts.idle + counts.closing;
+    if (atWork !== total - quiet) throw new Error(`${atWork} of ${total} connections are listed, ${quiet} are quiet`);
     if (total !== this.#rows.size)
       throw new Error(`the server counts ${total} connections; there are ${this.#rows.size}`);
     if (total > 0 && scheduler.now > this.#closedBy && !this.#stalls)
@@ -565,7 +576,7 @@ export class World implements EventLayer, EventSink {
   /** Lets the world run until nothing happens any more, closes the server if it is not closed, and looks at what is left. */
   async runToEnd(): Promise<void> {
     await this.layer.run();
-    this.closeServer(10_000);
+    if (this.#closing === undefined) this.closeServer(10_000);
     await this.layer.run();
     if (!this.#isClosed) throw new Error('nothing happens any more, and the server is not closed');
     await this.#closing;
