@@ -82,6 +82,8 @@ export class World implements EventLayer, EventSink {
   #server: Server | undefined;
   readonly #options: Partial<ServeOptions>;
   readonly #stalls: boolean;
+  /** Who asks a connection for its reader has it made. Half of the worlds do without, so as not to hide what that changes. */
+  readonly #looksAtReaders: boolean;
   #sink: EventSink | undefined;
   readonly #rows = new Map<Slot, Row>();
   readonly #peers = new Map<Slot, Peer>();
@@ -115,6 +117,7 @@ export class World implements EventLayer, EventSink {
   constructor(simulated: SimulatedOptions, options: Partial<ServeOptions>) {
     this.layer = new SimulatedLayer(simulated);
     this.#stalls = (simulated.faults?.stall ?? 0) > 0;
+    this.#looksAtReaders = (simulated.seed ?? 0) % 2 === 0;
     this.#options = options;
     this.network = new Network(this);
     this.network.scheduler.report = (error) => this.#escaped.push(error);
@@ -561,15 +564,17 @@ export class World implements EventLayer, EventSink {
       throw new Error(`${name}: the slot has a record in state ${state}`);
     if (record.slot !== slot || !(record instanceof HttpConnection)) throw new Error(`${name}: another's record`);
     if (record.closed) throw new Error(`${name}: its record is of a connection that is closed`);
-    const { reader, thread } = record;
+    const { thread } = record;
     if (thread === undefined || thread.state === 'over') throw new Error(`${name}: has a record, and no thread`);
-    if (reader.bytes.length > mostBuffered) throw new Error(`${name}: its reader holds ${reader.bytes.length} bytes`);
     const waits = [thread, ...thread.children].map((one) => one.wait);
+    if ((waits.includes('dry') || waits.includes('flooded')) && deadline === Infinity)
+      throw new Error(`${name}: its thread waits for the client, and no deadline is set`);
+    if (!this.#looksAtReaders) return 0;
+    const { reader } = record;
+    if (reader.bytes.length > mostBuffered) throw new Error(`${name}: its reader holds ${reader.bytes.length} bytes`);
     if (reader.buffered >= readAhead && !row.paused && !waits.includes('dry'))
       throw new Error(`${name}: ${reader.buffered} bytes are unread, and reading goes on`);
     if (row.paused && reader.buffered === 0) throw new Error(`${name}: everything is read, and reading is paused`);
-    if ((waits.includes('dry') || waits.includes('flooded')) && deadline === Infinity)
-      throw new Error(`${name}: its thread waits for the client, and no deadline is set`);
     return 0;
   }
 
