@@ -26,11 +26,14 @@ function whole(name, least) {
 const from = values.seed === undefined ? whole('from', 0) : whole('seed', 0);
 const to = from + (values.seed === undefined ? whole('seeds', 1) : 1);
 const processes = Math.min(whole('processes', 1), to - from);
+/** A world that takes so many milliseconds hangs. */
+const patience = 120_000;
 /** More failures than these tell nothing more. */
 const shown = 5;
 
 const sums = { worlds: 0, turns: 0, clients: 0, requests: 0, answers: 0, time: 0 };
 const failures = [];
+const children = [];
 const started = performance.now();
 
 function runChild(first) {
@@ -38,7 +41,17 @@ function runChild(first) {
     const child = fork(fileURLToPath(new URL('../build/test/simulation/simulate.js', import.meta.url)), [
       ...[from + first, to, processes].map(String),
     ]);
+    children.push(child);
+    let next = from + first;
+    const hangs = () => {
+      child.kill('SIGKILL');
+      reject(new Error(`seed ${next} hangs; to run it alone: npm run simulate -- --seed ${next}`));
+    };
+    let watch = setTimeout(hangs, patience);
     child.on('message', ({ seed, failure, ...lived }) => {
+      next = seed + processes;
+      clearTimeout(watch);
+      watch = setTimeout(hangs, patience);
       sums.worlds++;
       for (const [name, value] of Object.entries(lived)) sums[name] += value;
       if (failure !== undefined) {
@@ -52,13 +65,20 @@ function runChild(first) {
     });
     child.once('error', reject);
     child.once('close', (code, signal) => {
+      clearTimeout(watch);
       if (code === 0) resolve();
       else reject(new Error(`a process of the simulation has ended with ${signal ?? code}`));
     });
   });
 }
 
-await Promise.all(Array.from({ length: processes }, (_, first) => runChild(first)));
+try {
+  await Promise.all(Array.from({ length: processes }, (_, first) => runChild(first)));
+} catch (error) {
+  console.error(error.message);
+  for (const child of children) child.kill('SIGKILL');
+  process.exit(1);
+}
 const seconds = ((performance.now() - started) / 1000).toFixed(1);
 const hours = (sums.time / 3_600_000).toFixed(1);
 console.log(

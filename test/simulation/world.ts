@@ -264,7 +264,10 @@ export class World implements EventLayer, EventSink {
     this.layer.commit(slot, end);
     const queued = this.layer.queued(slot);
     this.trace.note(this.layer.now(), 'server writes, client and queued', peer.id, queued);
-    if (queued >= highWaterMark + pieceSize) this.object(`${queued} bytes are queued for client ${peer.id}`);
+    if (queued < highWaterMark + pieceSize) return;
+    this.object(`${queued} bytes are queued for client ${peer.id}`);
+    // Whoever does not park would write for ever, and the turn would have no end.
+    if (queued >= 4 * (highWaterMark + pieceSize)) throw new Error(`${queued} bytes are queued for client ${peer.id}`);
   }
 
   queued(slot: Slot): number {
@@ -482,12 +485,14 @@ export class World implements EventLayer, EventSink {
       const thread = network.connection(row.slot)?.thread;
       if (thread !== undefined) roots.add(thread);
     }
+    let connections = 0;
     for (const thread of this.#live) {
       if (thread.state === 'over') {
         this.#live.delete(thread);
         this.#unwinding.delete(thread);
         continue;
       }
+      if (thread.parent === undefined) connections++;
       let root = thread;
       while (root.parent !== undefined) root = root.parent;
       if (!roots.has(root) && !root.unwound) throw new Error(`${thread} belongs to no connection`);
@@ -503,9 +508,9 @@ export class World implements EventLayer, EventSink {
     const held = PartialHead.held - this.#heldBefore;
     if (held > heads) throw new Error(`${held} bytes are held for beginnings of heads; ${heads} are enough`);
 
-    // At most one deadline for each connection; what it sleeps on and its bound for each thread, and, while one works for a
-    // connection, the wait for an async handler; and the deadlines of close().
-    const timers = this.#rows.size + roots.size + 2 * this.#live.size + 2 * this.#closes;
+    // At most one deadline for each connection; what it sleeps on, its bound, and, if it is a connection's, the wait for an async
+    // handler for each thread; and the deadlines of close().
+    const timers = this.#rows.size + 2 * this.#live.size + connections + 2 * this.#closes;
     if (scheduler.timers.size > timers)
       throw new Error(`${scheduler.timers.size} timers are armed; ${timers} are enough`);
 
