@@ -39,6 +39,8 @@ export interface Call {
   told: number;
   /** It does not end when it is told to, which is reported. */
   stubborn: boolean;
+  /** Threads that it has spawned, and that are not over. */
+  children: number;
 }
 
 /** What the world gives to its handlers. */
@@ -65,8 +67,12 @@ export class Ledger {
   begin(kind: string, client: number, index: number, request: Request): Call {
     const call: Call = {
       ...{ client, index, kind, request },
-      ...{ unwinds: false, left: 0, over: false, mistake: undefined, told: 0, stubborn: false },
+      ...{ unwinds: false, left: 0, over: false, mistake: undefined, told: 0, stubborn: false, children: 0 },
     };
+    // Whatever a request has spawned is unwound before the connection's next one begins.
+    const last = this.calls.findLast((other) => other.client === client);
+    if (last !== undefined && last.children > 0)
+      this.world.object(`a thread of /${last.kind}/${client}/${last.index} goes on behind its request`);
     this.calls.push(call);
     this.active.add(call);
     this.world.called(call);
@@ -122,6 +128,7 @@ export class Ledger {
       const name = `/${call.kind}/${call.client}/${call.index}`;
       assert.ok(call.over, `${name} is still at work`);
       assert.ok(call.left <= 1, `${name} was left ${call.left} times`);
+      assert.equal(call.children, 0, `${name}: threads that it has spawned`);
       if (call.mistake !== undefined) assert.equal(call.told, 1, `${name}: calls of onError`);
     }
   }
@@ -257,6 +264,19 @@ export const routes: Readonly<Record<string, Route>> = {
   // What does well. `a` is a length and `b` a time, unless it says otherwise.
   plain: plain(({ text, a }) => new Response(text(a))),
   bytes: plain(({ text, a }) => new Response(Buffer.from(text(a)))),
+  // Asks for its thread, and leaves a child behind that would go on for long.
+  spawning: plain(({ call, text, a, b }) => {
+    spawn(function* () {
+      call.children++;
+      try {
+        yield* sleep(100_000);
+      } finally {
+        yield* sleep(Math.min(b, 1_000));
+        call.children--;
+      }
+    });
+    return new Response(text(a));
+  }),
   status: plain(({ a }) => new Response(null, { status: a })),
   async: async_(async ({ ledger, text, a, b }) => {
     await ledger.world.after(b);

@@ -197,7 +197,21 @@ function messageOf(draw: Draw, id: number, index: number, volume: number, limits
 
 function stays(draw: Draw, id: number, index: number, volume: number, limits: Limits): Message {
   const name = draw.pick([
-    ...['plain', 'plain', 'plain', 'plain', 'bytes', 'status', 'async', 'async', 'thread', 'thread', 'tidy', 'stream'],
+    ...[
+      'plain',
+      'plain',
+      'plain',
+      'plain',
+      'bytes',
+      'status',
+      'async',
+      'async',
+      'thread',
+      'thread',
+      'tidy',
+      'stream',
+      'spawning',
+    ],
     ...['stream', 'events', 'sized', 'readable', 'abortable', 'stubborn', 'bad-finally'],
   ]);
   const ms = draw.chance(0.8) ? draw.whole(0, 300) : draw.whole(0, 8_000);
