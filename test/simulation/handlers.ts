@@ -106,6 +106,7 @@ export class Ledger {
   /** For `onError`. */
   readonly report = (error: unknown, request: Request | undefined): void => {
     if (error instanceof ConnectionError && error.code === 'EMFILE') return; // accepting has failed, and goes on by itself
+    if (request === undefined && error instanceof Error && /maxConnections allows/.test(error.message)) return;
     const call = this.#byMistake.get(error) ?? this.#callOf(error, request);
     if (call === undefined) {
       this.world.object(`onError was told of what is no mistake of a handler: ${String(error)}`);

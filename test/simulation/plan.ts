@@ -19,11 +19,15 @@ export interface WorldPlan {
   isSound: boolean;
 }
 
-interface Limits {
+export interface Limits {
   maxHeadSize: number;
   maxTargetSize: number;
   maxFields: number;
   maxBodySize: number;
+  maxConnections: number;
+  maxRequests: number;
+  maxPipelined: number;
+  maxQueuedBytes: number;
   headTimeout: number;
 }
 
@@ -58,6 +62,13 @@ export function planOf(seed: number): WorldPlan {
     leaveTimeout: draw.pick([500, 30_000]),
     lingerTimeout: draw.pick([4_000, 10_000]),
     allowHalfOpen: draw.chance(0.3),
+    maxPipelined: draw.pick([1, 4, 32]),
+    maxQueuedBytes: draw.pick([2_000, 65_536, 65_536, 100_000]),
+    // What these do depends on the time, and on who comes first.
+    minBodyRate: isSound ? 0.001 : draw.pick([0.001, 240, 10_000]),
+    minWriteRate: isSound ? 0.001 : draw.pick([0.001, 240, 10_000]),
+    maxConnections: isSound || draw.chance(0.7) ? 1_000 : draw.whole(1, 5),
+    maxRequests: isSound || draw.chance(0.7) ? 1_000 : draw.whole(1, 5),
   };
 
   const span = isHour ? hour : draw.pick([0, 100, 2_000, 30_000]);

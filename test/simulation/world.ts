@@ -10,7 +10,6 @@ import {
   type ConnectionError,
   type EventLayer,
   type EventSink,
-  highWaterMark,
   type ListenerId,
   type ListenOptions,
   pieceSize,
@@ -20,10 +19,10 @@ import { Agenda } from '#sluice/event-layer/simulated/agenda.js';
 import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { HttpConnection } from '#sluice/http/http-connection.js';
 import { PartialHead } from '#sluice/http/partial-head.js';
-import { requestsPerTurn } from '#sluice/http/serve-connection.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
 import { Thread } from '#sluice/threads/thread.js';
 import { type Call, fetchFor, Ledger } from './handlers.js';
+import type { Limits } from './plan.js';
 import { Trace } from './trace.js';
 
 /** Who is at the other end of a connection, told what the layer tells of its slot. */
@@ -80,7 +79,7 @@ export class World implements EventLayer, EventSink {
   /** Turns that the server took part in. */
   turns = 0;
   #server: Server | undefined;
-  readonly #options: Partial<ServeOptions>;
+  readonly #options: Partial<ServeOptions> & Limits;
   readonly #stalls: boolean;
   /** Who asks a connection for its reader has it made. Half of the worlds do without, so as not to hide what that changes. */
   readonly #looksAtReaders: boolean;
@@ -114,7 +113,7 @@ export class World implements EventLayer, EventSink {
   /** Of this turn: connections whose client has left, with the calls that were at work for it and the thread of each. */
   readonly #left: { row: Row; how: 'ended' | 'closed'; calls: Call[]; thread: Thread<unknown> | undefined }[] = [];
 
-  constructor(simulated: SimulatedOptions, options: Partial<ServeOptions>) {
+  constructor(simulated: SimulatedOptions, options: Partial<ServeOptions> & Limits) {
     this.layer = new SimulatedLayer(simulated);
     this.#stalls = (simulated.faults?.stall ?? 0) > 0;
     this.#looksAtReaders = (simulated.seed ?? 0) % 2 === 0;
@@ -194,6 +193,7 @@ export class World implements EventLayer, EventSink {
     if (call.index >= row.peer.mostCalls)
       this.object(`request ${call.index} of client ${call.client} was not to be executed`);
     row.calls++;
+    if (row.calls > this.#options.maxRequests) this.object(`client ${call.client} has had ${row.calls} requests`);
     row.callsInTurn++;
     if (this.#closing !== undefined && ++row.callsSinceClose > 1)
       this.object(`client ${call.client} is served on after the server was told to close`);
@@ -264,10 +264,11 @@ export class World implements EventLayer, EventSink {
     this.layer.commit(slot, end);
     const queued = this.layer.queued(slot);
     this.trace.note(this.layer.now(), 'server writes, client and queued', peer.id, queued);
-    if (queued < highWaterMark + pieceSize) return;
+    const most = this.#options.maxQueuedBytes + pieceSize;
+    if (queued < most) return;
     this.object(`${queued} bytes are queued for client ${peer.id}`);
     // Whoever does not park would write for ever, and the turn would have no end.
-    if (queued >= 4 * (highWaterMark + pieceSize)) throw new Error(`${queued} bytes are queued for client ${peer.id}`);
+    if (queued >= 4 * most) throw new Error(`${queued} bytes are queued for client ${peer.id}`);
   }
 
   queued(slot: Slot): number {
@@ -503,6 +504,9 @@ export class World implements EventLayer, EventSink {
         throw new Error(`${thread} has been unwinding since ${since}`);
     }
 
+    let open = 0;
+    for (const row of this.#rows.values()) if (!row.finished && !row.gone) open++;
+    if (open > this.#options.maxConnections) throw new Error(`${open} connections are open`);
     let heads = 0;
     for (const row of this.#rows.values()) heads += this.#checkRow(row);
     const held = PartialHead.held - this.#heldBefore;
@@ -534,14 +538,16 @@ export class World implements EventLayer, EventSink {
   #checkRow(row: Row): number {
     const { network, layer } = this;
     const { slot, peer } = row;
+    const { maxPipelined, maxQueuedBytes } = this.#options;
     const name = `client ${peer.id}`;
     const record = network.connection(slot);
     const state = network.state(slot);
-    if (row.callsInTurn > 2 * requestsPerTurn) throw new Error(`${name}: ${row.callsInTurn} requests in one turn`);
+    if (row.callsInTurn > maxPipelined && !this.#stalls)
+      throw new Error(`${name}: ${row.callsInTurn} requests in one turn`);
     row.callsInTurn = 0;
     if (row.gone) return 0;
     const queued = layer.queued(slot);
-    if (queued >= highWaterMark + pieceSize) throw new Error(`${name}: ${queued} bytes are queued`);
+    if (queued >= maxQueuedBytes + pieceSize) throw new Error(`${name}: ${queued} bytes are queued`);
     if (row.received > peer.mostReceived + readAhead + pieceSize && !row.finished)
       throw new Error(`${name}: ${row.received} bytes were taken in; ${peer.mostReceived} are allowed`);
     const deadline = network.deadline(slot);
@@ -560,10 +566,7 @@ export class World implements EventLayer, EventSink {
       if (state !== SlotState.reading) return 0;
       if (!peer.isWithinHead(row.received)) throw new Error(`${name}: after ${row.received} bytes no head has begun`);
       // A power of two, at least 64; the whole of what one call may lend, and what came before it.
-      return (
-        2 **
-        Math.ceil(Math.log2(Math.max(64, Math.min(row.received, (this.#options.maxHeadSize ?? 16_384) + pieceSize))))
-      );
+      return 2 ** Math.ceil(Math.log2(Math.max(64, Math.min(row.received, this.#options.maxHeadSize + pieceSize))));
     }
     if (state !== SlotState.reading && state !== SlotState.handling && state !== SlotState.writing)
       throw new Error(`${name}: the slot has a record in state ${state}`);
