@@ -58,6 +58,8 @@ export abstract class Listener implements Owner {
   #address: Address = { path: '' };
   #open = 0;
   #closed: Promise<void> | undefined;
+  /** What `close` waits for has come. */
+  #isOver = false;
   #allGone: (() => void) | undefined;
 
   constructor(network: Network) {
@@ -136,7 +138,7 @@ export abstract class Listener implements Owner {
   close(options: CloseOptions = {}): Promise<void> {
     checkOptions('close', options, { deadline: { number: [0, longestDelay] } });
     const { deadline = 10_000 } = options;
-    this.#armDeadline(deadline);
+    if (!this.#isOver) this.#armDeadline(deadline);
     this.#closed ??= this.#close();
     return this.#closed;
   }
@@ -158,6 +160,7 @@ export abstract class Listener implements Owner {
     }
     await unlistened;
     if (id !== undefined) network.dropListener(id);
+    this.#isOver = true;
     for (const timer of this.#deadlineTimers) network.scheduler.cancel(timer);
     this.#deadlineTimers.clear();
   }

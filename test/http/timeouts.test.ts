@@ -334,6 +334,19 @@ test('close: what has not finished at the deadline is unwound; its client gets 5
   await world.close();
 });
 
+test('close: again, when everything is closed, nothing is armed that would hold the process open', async () => {
+  const world = await World.open({ fetch: hello });
+  const client = world.exchange(get('/'));
+  await world.pass(1000);
+  const closing = world.server.close();
+  await world.pass();
+  await closing;
+  assert.equal(world.server.close({ deadline: 60_000 }), closing);
+  assert.equal(world.network.scheduler.timers.size, 0);
+  assert.equal((await client).responses.length, 1);
+  await world.close();
+});
+
 test('close: an async handler that never answers does not hold it up beyond the deadline', async () => {
   const world = await World.open({ fetch: () => new Promise(() => {}) });
   const client = world.exchange(get('/'));

@@ -63,6 +63,9 @@ const patience = 2_000_000;
 /** Statuses that whoever is not exact may get in place of the answer: was too slow, has ended within a message, was cut off by `close`. */
 const excuses = [400, 408, 503];
 
+/** Handlers that read the whole body at once. */
+const reading = ['text', 'buffer', 'count', 'sip'];
+
 export class Client implements Peer {
   readonly plan: Plan;
   readonly outcome: Outcome;
@@ -83,6 +86,8 @@ export class Client implements Peer {
   #waiting = false;
   /** Messages whose body may go although they wait for `100 Continue`. */
   #continued = -1;
+  /** It was not told to go on with a body that a handler wanted. */
+  #waitedInVain = false;
   /** The message that it waits with, and has set itself a time for. */
   #waitsFor = -1;
   #allowed = 1;
@@ -136,8 +141,8 @@ export class Client implements Peer {
 
   connected(): void {
     this.#isConnected = true;
-    const { fate, reading } = this.plan;
-    if (reading === 'never') this.#world.layer.pauseReading(this.#slot);
+    const { fate } = this.plan;
+    if (this.plan.reading === 'never') this.#world.layer.pauseReading(this.#slot);
     if ('milliseconds' in fate.after) this.#world.later(fate.after.milliseconds, () => this.#leave(fate.how));
     this.#world.later(patience, () => this.#leave('RST'));
     if (this.plan.begins === 0) {
@@ -250,7 +255,8 @@ export class Client implements Peer {
           this.#waitsFor = i;
           // It does not wait for ever (RFC 9110 §10.1.1).
           const at = i;
-          this.#world.later(1_000, () => {
+          this.#world.later(4_000, () => {
+            if (this.#continued < at && !isPipelined && reading.includes(messages[at].kind)) this.#waitedInVain = true;
             this.#continued = Math.max(this.#continued, at);
             this.#write();
           });
@@ -299,6 +305,7 @@ export class Client implements Peer {
       return;
     }
     const last = plan.messages.at(-1)?.ending;
+    assert.ok(!this.#waitedInVain, `client ${plan.id}, ${this.#state()}: was not told to go on`);
     assert.equal(this.#left, undefined, `client ${plan.id}, ${this.#state()}: has lost patience`);
     if (last === 'stays' || last === 'closes') {
       check(this.#case, outcome);

@@ -174,6 +174,10 @@ export class World implements EventLayer, EventSink {
     this.#closes++;
     this.#closing = this.server.close({ deadline }).then(() => {
       this.#isClosed = true;
+      const { timers } = this.network.scheduler;
+      if (timers.size > 0) this.object(`${timers.size} timers are armed, and the server says that it is closed`);
+      if (this.#rows.size > 0)
+        this.object(`${this.#rows.size} connections are left of a server that says it is closed`);
     });
   }
 
@@ -496,7 +500,8 @@ export class World implements EventLayer, EventSink {
       if (thread.parent === undefined) connections++;
       let root = thread;
       while (root.parent !== undefined) root = root.parent;
-      if (!roots.has(root) && !root.unwound) throw new Error(`${thread} belongs to no connection`);
+      // One that is done waits for its children to be unwound.
+      if (!roots.has(root) && !root.unwound && root.state !== 'closing') throw new Error(`${thread} belongs to no connection`);
       if (!thread.unwound) continue;
       const since = this.#unwinding.get(thread);
       if (since === undefined) this.#unwinding.set(thread, scheduler.now);
