@@ -57,6 +57,8 @@ export abstract class Listener implements Owner {
   #id: ListenerId | undefined;
   #address: Address = { path: '' };
   #open = 0;
+  /** Threads whose connection is gone, and whose `finally` blocks still run. */
+  #unwinding = 0;
   #closed: Promise<void> | undefined;
   /** What `close` waits for has come. */
   #isOver = false;
@@ -127,8 +129,22 @@ export abstract class Listener implements Owner {
 
   closed(_slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
     this.#open--;
-    if (connection !== undefined) this.lost(connection, reason);
-    if (this.#open === 0) this.#allGone?.();
+    if (connection !== undefined) {
+      this.lost(connection, reason);
+      const { thread } = connection;
+      if (thread !== undefined && thread.state !== 'over') {
+        this.#unwinding++;
+        thread.whenOver(() => {
+          this.#unwinding--;
+          this.#endIfGone();
+        });
+      }
+    }
+    this.#endIfGone();
+  }
+
+  #endIfGone(): void {
+    if (this.#open === 0 && this.#unwinding === 0) this.#allGone?.();
   }
 
   /**
@@ -153,7 +169,7 @@ export abstract class Listener implements Owner {
     const id = this.#id;
     const unlistened = id === undefined ? undefined : network.layer.unlisten(id);
     for (const slot of network.slotsOf(this)) this.retire(slot);
-    if (this.#open > 0) {
+    if (this.#open > 0 || this.#unwinding > 0) {
       await new Promise<void>((resolve) => {
         this.#allGone = resolve;
       });

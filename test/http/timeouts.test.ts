@@ -347,6 +347,37 @@ test('close: again, when everything is closed, nothing is armed that would hold 
   await world.close();
 });
 
+test('close: what a handler tidies up in finally is waited for, also when its client is gone', async () => {
+  let tidied = 0;
+  const world = await World.open({
+    *fetch() {
+      try {
+        yield* sleep(60_000);
+      } finally {
+        yield* sleep(3000);
+        tidied = world.now;
+      }
+      return hello();
+    },
+  });
+  world.client(function* (connection) {
+    yield* connection.writer.write(get('/'));
+    yield* sleep(100);
+    connection.reset();
+  });
+  await world.pass(1000);
+  assert.equal(world.server.connections.total, 0);
+  let closedAt = 0;
+  const closing = world.server.close().then(() => {
+    closedAt = world.now;
+  });
+  await world.pass();
+  await closing;
+  assert.equal(about(tidied), 3100);
+  assert.equal(about(closedAt), 3100);
+  await world.close();
+});
+
 test('close: an async handler that never answers does not hold it up beyond the deadline', async () => {
   const world = await World.open({ fetch: () => new Promise(() => {}) });
   const client = world.exchange(get('/'));

@@ -174,8 +174,13 @@ export class World implements EventLayer, EventSink {
     this.#closes++;
     this.#closing = this.server.close({ deadline }).then(() => {
       this.#isClosed = true;
+      // Children of a handler that has answered may still be tidying up.
+      const alive = [...this.#live].filter((thread) => thread.state !== 'over');
+      const rest = alive.find((thread) => thread.parent === undefined && thread.state !== 'closing');
       const { timers } = this.network.scheduler;
-      if (timers.size > 0) this.object(`${timers.size} timers are armed, and the server says that it is closed`);
+      if (rest !== undefined) this.object(`${rest} is not over, and the server says that it is closed`);
+      if (alive.length === 0 && timers.size > 0)
+        this.object(`${timers.size} timers are armed, and the server says that it is closed`);
       if (this.#rows.size > 0)
         this.object(`${this.#rows.size} connections are left of a server that says it is closed`);
     });
@@ -501,7 +506,8 @@ export class World implements EventLayer, EventSink {
       let root = thread;
       while (root.parent !== undefined) root = root.parent;
       // One that is done waits for its children to be unwound.
-      if (!roots.has(root) && !root.unwound && root.state !== 'closing') throw new Error(`${thread} belongs to no connection`);
+      if (!roots.has(root) && !root.unwound && root.state !== 'closing')
+        throw new Error(`${thread} belongs to no connection`);
       if (!thread.unwound) continue;
       const since = this.#unwinding.get(thread);
       if (since === undefined) this.#unwinding.set(thread, scheduler.now);
