@@ -36,7 +36,7 @@ const broken: Record<string, typeof World> = {
 
 for (const [name, world] of Object.entries(broken)) {
   test(`the simulation finds ${name}, and says how to repeat it`, async () => {
-    for (let seed = 0; seed < 40; seed++) {
+    for (let seed = 0; seed < 200; seed++) {
       const failure = await live(seed, { world }).then(
         () => undefined,
         (error: Error) => error.message,
