@@ -108,7 +108,8 @@ export class Client implements Peer {
     const last = plan.messages.at(-1)?.ending;
     const ending = last === 'resets' || last === 'endless' ? 'resets' : 'closes';
     this.#case = {
-      ...{ name: `client ${plan.id}`, server: 'usual', steps: [], responses, ending, errors: 0, isVirtual: true },
+      ...{ name: `client ${plan.id}`, section: 'RFC 9112', server: 'usual' },
+      ...{ steps: [], responses, ending, errors: 0, isVirtual: true },
     };
     this.outcome = new Outcome(this.#case);
     world.later(plan.arrives, () => this.#arrive());
