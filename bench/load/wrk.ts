@@ -87,9 +87,9 @@ async function runWrk(
 
 /** How a server is warmed up, in seconds: windows of so long, for at most so long altogether. */
 const warmUpWindow = 0.2;
-const warmUpPatience = 3.6;
+const warmUpPatience = 2.4;
 /** It is warm when so many windows in a row have each been hardly better than the best before. */
-const warmWindows = 5;
+const warmWindows = 3;
 const hardlyBetter = 0.05;
 
 /**
