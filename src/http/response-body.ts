@@ -35,14 +35,16 @@ export class ChunkedBody implements ResponseBody {
     const bytes = typeof data === 'string' && data.length > chunkBytes / 3 ? Buffer.from(data) : data;
     if (typeof bytes === 'string') {
       if (bytes === '') return;
-      yield* this.#room();
+      if (connection.flooded) yield* connection.writer.drain();
+      this.#checkOpen();
       const at = connection.reserve(bytes.length * 3 + 8);
       const written = connection.output.write(bytes, at + 6);
       putChunkFrame(connection, at, written);
       return;
     }
     for (let start = 0; start < bytes.length; start += chunkBytes) {
-      yield* this.#room();
+      if (connection.flooded) yield* connection.writer.drain();
+      this.#checkOpen();
       const piece = bytes.subarray(start, start + chunkBytes);
       const at = connection.reserve(piece.length + 8);
       connection.output.set(piece, at + 6);
@@ -54,9 +56,8 @@ export class ChunkedBody implements ResponseBody {
     yield* this.#connection.writer.flush();
   }
 
-  /** Parks while the client is flooded. The body may be over by then, if it is another thread that has come to write. */
-  *#room(): Task<void> {
-    if (this.#connection.flooded) yield* this.#connection.writer.drain();
+  /** The body may be over by now, if it is another thread that has come to write. */
+  #checkOpen(): void {
     if (this.over) throw bodyOver();
   }
 
