@@ -5,7 +5,7 @@
 // appended. A reader that has nothing unread holds no buffer.
 
 import { ConnectionError } from '../event-layer/event-layer.js';
-import { type Task, Wait } from '../threads/task.js';
+import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { Gathered } from './gathered.js';
 import { Side } from './side.js';
 
@@ -62,8 +62,12 @@ export class Reader extends Side {
    * @returns a view that is valid until the thread next parks or reads, whichever comes first: copy what is to be kept. `undefined` at the end of input
    * @throws {ConnectionError} if the connection is closed (`ECONNRESET`, …) or nothing came in time (`ERR_READ_TIMEOUT`)
    */
-  *read(): Task<Uint8Array | undefined> {
-    while (this.start === this.limit) if (!(yield* this.more())) return undefined;
+  read(): Task<Uint8Array | undefined> {
+    return new Reading(this);
+  }
+
+  /** @internal What `read` returns when there is something. */
+  take(): Uint8Array {
     const view = this.#view();
     this.consume(view.length);
     return view;
@@ -188,24 +192,28 @@ export class Reader extends Side {
    * @internal Parks until there are more unread bytes than now.
    * @returns false if the input has ended instead
    */
-  *more(): Task<boolean> {
+  more(): Task<boolean> {
+    return new More(this);
+  }
+
+  /** @internal Readies everything for the running thread to park here. @throws {ConnectionError} if it cannot, or the connection is closed */
+  beginWaiting(): void {
     const connection = this.connection;
-    const before = this.buffered;
     const thread = this.enter('reading from');
-    while (this.buffered === before) {
-      if (this.#ended) return false;
-      if (connection.closed) throw connection.closedError();
-      this.keep(); // the thread that lets the lent bytes go may be another than the one they were lent to
-      if (this.#paused) this.#resumeReading();
-      this.park(thread, Math.min(this.deadline, thread.scheduler.now + this.timeout));
-      try {
-        yield Wait.dry;
-      } finally {
-        this.leave();
-      }
-      if (this.late) throw connection.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
-    }
-    return true;
+    if (connection.closed) throw connection.closedError();
+    this.keep(); // the thread that lets the lent bytes go may be another than the one they were lent to
+    if (this.#paused) this.#resumeReading();
+    this.park(thread, Math.min(this.deadline, thread.scheduler.now + this.timeout));
+  }
+
+  /** @internal The thread is parked here no more. */
+  endWaiting(): void {
+    this.leave();
+  }
+
+  /** @internal @throws {ConnectionError} if the thread was parked for too long */
+  checkInTime(): void {
+    if (this.late) throw this.connection.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
   }
 
   /** @internal Marks unread bytes as read. */
@@ -297,6 +305,69 @@ export class Reader extends Side {
     }
     this.start = 0;
     this.limit = unread;
+  }
+}
+
+/** Parks, dry, until what is asked for is there, or the input has ended. */
+abstract class Dry<T> extends WaitingTask<T> {
+  protected readonly reader: Reader;
+  #isParked = false;
+
+  constructor(reader: Reader) {
+    super();
+    this.reader = reader;
+  }
+
+  protected abstract readonly isThere: boolean;
+  /** What the task returns. @param isThere else the input has ended */
+  protected abstract result(isThere: boolean): T;
+
+  next(): IteratorResult<Wait, T> {
+    const { reader } = this;
+    if (this.#isParked) {
+      this.#isParked = false;
+      reader.endWaiting();
+      reader.checkInTime();
+    }
+    const { isThere } = this;
+    if (isThere || reader.finished) return { done: true, value: this.result(isThere) };
+    reader.beginWaiting();
+    this.#isParked = true;
+    return parked.dry;
+  }
+
+  protected leave(): void {
+    if (this.#isParked) this.reader.endWaiting();
+    this.#isParked = false;
+  }
+}
+
+/** `read` */
+class Reading extends Dry<Uint8Array | undefined> {
+  protected get isThere(): boolean {
+    return this.reader.buffered > 0;
+  }
+
+  protected result(isThere: boolean): Uint8Array | undefined {
+    return isThere ? this.reader.take() : undefined;
+  }
+}
+
+/** `more` */
+class More extends Dry<boolean> {
+  readonly #before: number;
+
+  constructor(reader: Reader) {
+    super(reader);
+    this.#before = reader.buffered;
+  }
+
+  protected get isThere(): boolean {
+    return this.reader.buffered !== this.#before;
+  }
+
+  protected result(isThere: boolean): boolean {
+    return isThere;
   }
 }
 

@@ -49,6 +49,13 @@ const known: readonly { name: string; is: (text: string, seen: Seen | undefined,
     is: (text, _, error) => error === 'nothing' && /^upgrade:/im.test(text) && /^connection:.*upgrade/im.test(text),
   },
   {
+    // RFC 9110 §5.6.3: a tab behind `chunked` is optional white space. In a request with Upgrade node:http does not refuse it, but
+    // takes the message to have no body.
+    name: 'a tab behind chunked, beside Upgrade',
+    is: (text, _, error) =>
+      error === 'another body' && /^transfer-encoding:.*\t[ \t]*\r\n/im.test(text) && /^upgrade:/im.test(text),
+  },
+  {
     // RFC 9110 §6.5.1: a field that may not stand in a trailer is ignored there. node:http looks at these as if they stood in the head.
     name: 'a trailer',
     is: (text, _, error) =>
@@ -101,7 +108,10 @@ export function differ(text: string, ours: Outcome, theirs: NodeOutcome): string
       );
       return `node refuses: ${reason.name}`;
     }
-    assert.equal(seen.body, other.body, `body of request ${i + 1}`);
+    if (seen.body === other.body) continue;
+    const reason = known.find(({ is }) => is(text, seen, 'another body'));
+    assert.ok(reason !== undefined, `body of request ${i + 1}: ${JSON.stringify([seen.body, other.body])}`);
+    return `node differs: ${reason.name}`;
   }
   const last = ours.responses.at(-1);
   if (last !== undefined && isRefusal(last))

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { differ } from './differential.js';
+import { readByNode } from './node.js';
 import { Tally, tryScenario } from './properties.js';
 import { scenarioOf } from './scenario.js';
 import { exchange } from './server.js';
@@ -22,4 +24,15 @@ test('a client that has left is answered no further request once that unwinds, t
     [200, 200],
   );
   await tryScenario(scenarioOf(text, { ending: 'leaves' }), new Tally());
+});
+
+test('a tab behind chunked is white space, also beside Upgrade, with which node:http takes the message to have no body', async () => {
+  const text = `POST /text HTTP/1.1\r\nconnection: Upgrade\r\ntransfer-encoding: chunked\t\r\nupgrade: x\r\n${host}1\r\na\r\n0\r\n\r\n`;
+  const { outcomes } = await exchange([[{ text, pause: 1 }]], { ending: 'patient', readAll: true });
+  const [ours] = outcomes;
+  assert.deepEqual(
+    ours.requests.map(({ body }) => body),
+    ['a'],
+  );
+  assert.equal(differ(text, ours, await readByNode(text)), 'node differs: a tab behind chunked, beside Upgrade');
 });
