@@ -68,7 +68,7 @@ function optionsOf(file: string, exported: unknown): ServeOptions {
   if (typeof fetch !== 'function') {
     throw new CommandError(`${file}: fetch of its default export is ${typeof fetch}; expected a function`);
   }
-  const options = { fetch: (request: unknown) => fetch.call(exported, request) };
+  const options = { fetch: (...args: unknown[]) => fetch.apply(exported, args) };
   // An application of a framework (Hono, Elysia, …) has members of its own under these names, which are no options.
   const prototype = Object.getPrototypeOf(exported);
   if (prototype === Object.prototype || prototype === null) {

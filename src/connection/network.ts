@@ -187,7 +187,7 @@ export class Network implements EventSink, TimerTarget {
     this.#queued[slot] = queued;
     if (queued === 0 || taken <= 0) return 0;
     const rate = this.owner(slot)?.writeRate ?? 0;
-    return rate === 0 ? whole : (taken * 1000) / rate;
+    return rate === 0 ? whole : Math.min(whole, (taken * 1000) / rate);
   }
 
   state(slot: Slot): SlotState {

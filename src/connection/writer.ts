@@ -11,7 +11,11 @@ const pieceBytes = 16 * 1024;
 /** Strings up to this length are encoded straight into the output: UTF-8 takes at most 3 bytes for each UTF-16 unit. */
 const shortString = Math.floor(pieceBytes / 3);
 
-const encoder = new TextEncoder();
+/** Where a piece of a string ends that begins at `start`: not between the two halves of a character. */
+function endOfPiece(text: string, start: number): number {
+  const end = Math.min(start + shortString, text.length);
+  return end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end - 1 : end;
+}
 
 /** For callers that no compiler has looked at: what is neither would be sent as nothing. @throws {TypeError} */
 export function checkData(data: unknown): void {
@@ -27,8 +31,10 @@ export class Writer extends Side {
    */
   timeout = Infinity;
   #flushing = false;
-  /** Bytes queued when the thread was parked, or, if nothing is asked of the peer but to take something, when its deadline was last put off. */
+  /** Bytes queued when the thread was parked. */
   #queuedThen = 0;
+  /** Bytes queued when its deadline was set, or last put off. */
+  #queuedLast = 0;
 
   /** True when writing would park. */
   get flooded(): boolean {
@@ -55,10 +61,11 @@ export class Writer extends Side {
       this.put(data);
       return;
     }
-    const bytes = typeof data === 'string' ? encoder.encode(data) : data;
-    for (let start = 0; start < bytes.length; start += pieceBytes) {
+    // Piece by piece, a string too: encoded as a whole it would be in memory for as long as the peer takes.
+    for (let start = 0, end = 0; start < data.length; start = end) {
+      end = typeof data === 'string' ? endOfPiece(data, start) : start + pieceBytes;
       if (this.flooded) yield* this.drain();
-      this.put(bytes.subarray(start, start + pieceBytes));
+      this.put(typeof data === 'string' ? data.slice(start, end) : data.subarray(start, end));
     }
   }
 
@@ -119,16 +126,13 @@ export class Writer extends Side {
     const { network, slot, writeRate } = this.connection;
     const { now } = network.scheduler;
     const queued = network.layer.queued(slot);
-    if (queued >= this.#queuedThen) return true;
-    if (writeRate > 0) {
-      const until = this.parkedSince + this.timeout + ((this.#queuedThen - queued) * 1000) / writeRate;
-      if (until <= now) return true;
-      this.parkedUntil = until;
-    } else {
-      this.#queuedThen = queued;
-      this.parkedUntil = now + this.timeout;
-    }
-    return false;
+    if (queued >= this.#queuedLast) return true;
+    this.#queuedLast = queued;
+    // What the peer has taken is worth time; but at any rate it is to take something in each period of the timeout.
+    const worth = writeRate > 0 ? ((this.#queuedThen - queued) * 1000) / writeRate : Infinity;
+    const until = this.parkedSince + this.timeout + worth;
+    this.parkedUntil = Math.min(until, now + this.timeout);
+    return until <= now;
   }
 
   *#parkWhile(waiting: () => boolean): Task<void> {
@@ -136,6 +140,7 @@ export class Writer extends Side {
     const thread = this.enter('writing to');
     while (!connection.closed && waiting()) {
       this.#queuedThen = connection.network.layer.queued(connection.slot);
+      this.#queuedLast = this.#queuedThen;
       this.park(thread, thread.scheduler.now + this.timeout);
       try {
         yield Wait.flooded;

@@ -157,9 +157,8 @@ export function* respond(
   report: (error: unknown) => void,
 ): Task<void> {
   const { content } = out;
-  const whole =
-    typeof content === 'string' ? Buffer.from(content) : content instanceof Uint8Array ? content : undefined;
-  if (whole !== undefined) out.length = whole.length;
+  const whole = typeof content === 'string' || content instanceof Uint8Array ? content : undefined;
+  if (whole !== undefined) out.length = Buffer.byteLength(whole);
   const stream = content instanceof ReadableStream ? content : undefined;
   let body: ResponseBody | undefined;
   try {

@@ -122,12 +122,12 @@ describe('the sluice command serves', () => {
     assert.deepEqual(await run.ended, { code: 0, signal: null });
   });
 
-  test('a fetch that is a method of its object, with the object as `this`', async () => {
+  test('a fetch that is a method of its object, with the object as `this`, and what is known of the request', async () => {
     const source = `class App { name = 'app'; onError() { throw new Error('not to be called'); }
-      fetch() { return new Response(this.name); } }
+      fetch(request, info) { return new Response(this.name + ' for ' + info.peer); } }
       export default new App();`;
     const run = new Run([...local, app('instance.mjs', source)]);
-    assert.equal(await (await fetch(await run.url())).text(), 'app');
+    assert.match(await (await fetch(await run.url())).text(), /^app for 127\.0\.0\.1:\d+$/);
     run.child.kill('SIGTERM');
     await run.ended;
     assert.equal(run.err, '');

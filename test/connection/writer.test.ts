@@ -213,3 +213,29 @@ test('a client whose server vanishes gets an error with the system’s code', as
     yield* until(server.close());
   });
 });
+
+test('a long string arrives as it is in UTF-8, wherever it is cut', async () => {
+  // Characters of one to four bytes, and halves of characters, so that each falls on the end of a piece.
+  for (const [unit, before] of [
+    ['a', 0],
+    ['é', 0],
+    ['€', 0],
+    ['😀', 0],
+    ['😀', 1],
+    ['\ud83d', 0],
+    ['\ud83d😀', 0],
+    ['\ude00', 1],
+  ] as const) {
+    const text = 'b'.repeat(before) + unit.repeat(20_000);
+    await inWorld({}, function* (world) {
+      const server = yield* until(
+        listen({ port: 0, network: world.network }, function* ({ writer }) {
+          yield* writer.write(text);
+        }),
+      );
+      const { reader } = yield* connect({ port: server.port });
+      assert.deepEqual(Buffer.from(yield* reader.readAll(1_000_000)), Buffer.from(text));
+      yield* until(server.close());
+    });
+  }
+});

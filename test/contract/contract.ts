@@ -709,6 +709,7 @@ function timing(scenario: Scenario): void {
     const { layer } = world;
     for (let i = 0; i < 3; i++) layer.requestTurn();
     assert.equal(world.turns, 0);
+    await world.until(() => world.turns > 0, 'a turn');
     await world.pass(10);
     assert.equal(world.turns, 1);
     let more = 2;
@@ -716,6 +717,7 @@ function timing(scenario: Scenario): void {
       if (more-- > 0) layer.requestTurn();
     };
     layer.requestTurn();
+    await world.until(() => world.turns === 4, 'three more turns');
     await world.pass(10);
     assert.equal(world.turns, 4);
   });

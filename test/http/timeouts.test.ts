@@ -526,6 +526,26 @@ test('minWriteRate: a parked write waits for writeTimeout, and a second more for
   }
 });
 
+test('writeTimeout: what the system takes at first is worth no more time than that, however low minWriteRate is', async () => {
+  const world = await World.open(
+    { fetch: () => new Response('x'.repeat(200_000)), writeTimeout: 5000, minWriteRate: 1 },
+    { latency: 0.01, pieces: 'whole', capacity: 1024 },
+  );
+  const deaf = world.client(function* (connection) {
+    connection.network.layer.pauseReading(connection.slot);
+    yield* connection.writer.write(get('/'));
+    yield* sleep(60_000);
+    return connection.reason?.code;
+  });
+  await world.pass(9_980);
+  assert.equal(world.server.connections.writing, 1, 'in the first five seconds the system has taken 1024 bytes');
+  await world.pass(40);
+  assert.equal(world.server.connections.total, 0, 'in the next five nobody has taken any');
+  await world.pass();
+  assert.equal(await deaf, 'ECONNRESET');
+  await world.close();
+});
+
 test('minWriteRate: a client that takes a byte a minute is reset after a while, one that takes enough is not', async () => {
   const fetch = () => new Response('x'.repeat(200_000));
   const world = await World.open({ fetch }, { latency: 1, pieces: 1, capacity: 16 });
