@@ -499,6 +499,16 @@ function* sipping(connection: Connection, pause: number): Task<Exchanged> {
   return yield* received(connection);
 }
 
+/** A client that asks, and takes nothing but what its system has room for. @returns why its connection has closed */
+function deafClient(world: World): Promise<string | undefined> {
+  return world.client(function* (connection) {
+    connection.network.layer.pauseReading(connection.slot);
+    yield* connection.writer.write(get('/'));
+    yield* sleep(60_000);
+    return connection.reason?.code;
+  });
+}
+
 test('minWriteRate: a parked write waits for writeTimeout, and a second more for every so many bytes that are taken', async () => {
   for (const [minWriteRate, seconds] of [
     [1024, 6],
@@ -509,12 +519,7 @@ test('minWriteRate: a parked write waits for writeTimeout, and a second more for
       { fetch: () => new Response('x'.repeat(200_000)), writeTimeout: 5000, minWriteRate },
       { latency: 0.01, pieces: 'whole', capacity: 1024 },
     );
-    const deaf = world.client(function* (connection) {
-      connection.network.layer.pauseReading(connection.slot);
-      yield* connection.writer.write(get('/'));
-      yield* sleep(60_000);
-      return connection.reason?.code;
-    });
+    const deaf = deafClient(world);
     await world.pass(seconds * 1000 - 20);
     assert.equal(world.server.connections.writing, 1, 'the system has taken 1024 bytes');
     await world.pass(40);
@@ -531,12 +536,7 @@ test('writeTimeout: what the system takes at first is worth no more time than th
     { fetch: () => new Response('x'.repeat(200_000)), writeTimeout: 5000, minWriteRate: 1 },
     { latency: 0.01, pieces: 'whole', capacity: 1024 },
   );
-  const deaf = world.client(function* (connection) {
-    connection.network.layer.pauseReading(connection.slot);
-    yield* connection.writer.write(get('/'));
-    yield* sleep(60_000);
-    return connection.reason?.code;
-  });
+  const deaf = deafClient(world);
   await world.pass(9_980);
   assert.equal(world.server.connections.writing, 1, 'in the first five seconds the system has taken 1024 bytes');
   await world.pass(40);
