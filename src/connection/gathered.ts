@@ -1,5 +1,5 @@
 // Bytes that come in pieces and are wanted as a whole. Small pieces are put together as they come: an array for each byte of a body
-// that comes in chunks of one byte would take a hundred times the memory of the body.
+// that comes in chunks of one byte would take many times the memory of the body.
 
 const largest = 64 * 1024;
 

@@ -179,7 +179,7 @@ export class Network implements EventSink, TimerTarget {
    * For a slot without a record, when its deadline has passed: for how much longer its peer is waited for, in milliseconds; 0 is not at
    * all. It is if output is left, and some has been taken since this was last asked, or since the slot was let go: for as long as what was
    * taken is worth.
-   * @param whole what it is worth where the owner asks for no rate
+   * @param whole the most that it is worth, and what it is worth where the owner asks for no rate
    */
   moreTime(slot: Slot, whole: number): number {
     const queued = this.layer.queued(slot);

@@ -57,7 +57,7 @@ export function isTask(value: unknown): value is Task<unknown> {
 }
 
 /**
- * A task that parks on one thing, written by hand: it takes a fifth of the memory of a generator, and threads wait by the hundred
+ * A task that parks on one thing, written by hand: it takes much less memory than a generator, and threads wait by the hundred
  * thousand.
  */
 export abstract class WaitingTask<T> implements Task<T>, Iterator<Wait, T, void> {
