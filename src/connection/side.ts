@@ -25,9 +25,12 @@ export abstract class Side {
     return this.#parked !== undefined;
   }
 
-  /** Since when a thread is parked here, in milliseconds of the scheduler. */
+  /**
+   * Since when a thread is parked here, in milliseconds of the scheduler. The fraction, which the thread has not kept, counts as a
+   * whole one, so that no deadline that counts from here is early.
+   */
   protected get parkedSince(): number {
-    return this.#parked?.waitingSince ?? Infinity;
+    return this.#parked === undefined ? Infinity : this.#parked.waitingSince + 1;
   }
 
   /** The running thread is about to park here. @param doing for the error: `reading from` @throws {ConnectionError} `ERR_BUSY` if another one is parked here */

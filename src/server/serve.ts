@@ -108,7 +108,7 @@ export interface ActiveConnection {
   thread: Thread<unknown> | undefined;
   /** What it is parked on, `dry` if the rest of a head is waited for; undefined while its thread runs. */
   wait: WaitKind | undefined;
-  /** Since when, in milliseconds of the scheduler; meaningful while `wait` is set. For the beginning of a head, when its first bytes came. */
+  /** Since when, in whole milliseconds of the scheduler; meaningful while `wait` is set. For the beginning of a head, when its first bytes came. */
   waitingSince: number;
   /** The client's address. */
   peer: string;
@@ -324,7 +324,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
         const request = exchange && { method: exchange.method, url: exchange.url };
         yield { thread, wait, waitingSince, peer, request };
       } else if (this.network.state(slot) === SlotState.reading) {
-        const waitingSince = this.network.deadline(slot) - this.headTimeout;
+        const waitingSince = Math.floor(this.network.deadline(slot) - this.headTimeout);
         yield { thread: undefined, wait: 'dry', waitingSince, peer: this.network.layer.peer(slot), request: undefined };
       }
     }

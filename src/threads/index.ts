@@ -3,16 +3,15 @@
 export { Channel, Semaphore } from './channel.js';
 export { ThreadError, TimeoutError, tasksOf, UnwoundError } from './errors.js';
 export { all, race, timeout } from './group.js';
+export type { Outcome, ThreadState } from './life.js';
 export { sleep } from './sleep.js';
 export type { Task, WaitKind } from './task.js';
 export {
   currentThread,
-  type Outcome,
   run,
   type SpawnOptions,
   spawn,
   type TaskSource,
   Thread,
-  type ThreadState,
 } from './thread.js';
 export { until } from './until.js';

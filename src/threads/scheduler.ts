@@ -4,6 +4,7 @@
 // Threads run inside turns only. A turn is: `beginTurn`, whatever the host tells (each resumes threads), `endTurn`, in
 // which due timers fire and the threads made ready meanwhile run. One thread runs at a time and never inside another.
 
+import { Queued } from './life.js';
 import { makeCall, type PlainCall, type Thread } from './thread.js';
 import { type TimerTarget, TimerWheel } from './timers.js';
 
@@ -32,6 +33,8 @@ const resumptionsPerTurn = 10_000;
 export class Scheduler {
   /** Time at which the current turn began, in milliseconds of the clock. */
   now: number;
+  /** The same without its fraction: what a parked thread keeps of it. */
+  millisecond: number;
   /** Deadlines of sleeping threads and of connections. */
   readonly timers: TimerWheel;
   /** How long the `finally` blocks of an unwound thread may park, in milliseconds, before it is reported and abandoned. */
@@ -54,6 +57,7 @@ export class Scheduler {
   constructor(clock: Clock, report: Report = uncaught) {
     this.#clock = clock;
     this.now = clock.now();
+    this.millisecond = Math.floor(this.now);
     this.timers = new TimerWheel(this.now);
     this.report = report;
   }
@@ -71,10 +75,11 @@ export class Scheduler {
   beginTurn(): void {
     this.#inTurn = true;
     this.now = this.#clock.now();
+    this.millisecond = Math.floor(this.now);
     if (this.#next.length > 0) {
       for (const thread of this.#next) {
-        if (thread.queued !== 'next') continue; // it has been resumed since
-        thread.queued = 'now';
+        if (thread.queued !== Queued.next) continue; // it has been resumed since
+        thread.queued = Queued.now;
         this.#ready.push(thread);
       }
       this.#next.length = 0;
@@ -95,20 +100,20 @@ export class Scheduler {
    * running parks, else in a turn asked for now.
    */
   resume(thread: Thread<unknown>): void {
-    if (thread.queued === 'now') return; // it will run in this turn anyway
+    if (thread.queued === Queued.now) return; // it will run in this turn anyway
     if (this.#inTurn && !this.#running) {
       this.#run(thread);
       return;
     }
-    thread.queued = 'now';
+    thread.queued = Queued.now;
     this.#ready.push(thread);
     if (!this.#inTurn) this.#clock.requestTurn();
   }
 
   /** Lets a thread go on in the next turn, after the event layer has been looked at. */
   resumeNextTurn(thread: Thread<unknown>): void {
-    if (thread.queued !== 'no') return;
-    thread.queued = 'next';
+    if (thread.queued !== Queued.no) return;
+    thread.queued = Queued.next;
     this.#next.push(thread);
     if (!this.#inTurn) this.#clock.requestTurn();
   }
@@ -145,7 +150,6 @@ export class Scheduler {
 
   #run(thread: Thread<unknown>): void {
     this.#running = true;
-    thread.queued = 'no';
     try {
       thread.step();
     } finally {
@@ -157,7 +161,7 @@ export class Scheduler {
     let left = resumptionsPerTurn;
     while (this.#head < this.#ready.length && left-- > 0) {
       const thread = this.#ready[this.#head++];
-      if (thread.queued === 'now') this.#run(thread);
+      if (thread.queued === Queued.now) this.#run(thread);
     }
     if (this.#head === this.#ready.length) this.#ready.length = 0;
     else this.#ready.splice(0, this.#head);

@@ -10,9 +10,18 @@ export type WaitKind = 'dry' | 'flooded' | 'timer' | 'promise' | 'channel' | 'jo
  */
 export class Wait {
   readonly kind: WaitKind;
+  /** Stands for the kind, from 1 on: what a parked thread keeps of it. */
+  readonly number: number;
+  static readonly #kinds: (WaitKind | undefined)[] = [undefined];
 
   private constructor(kind: WaitKind) {
     this.kind = kind;
+    this.number = Wait.#kinds.push(kind) - 1;
+  }
+
+  /** @returns the kind that the number stands for; `undefined` for 0 */
+  static kindOf(number: number): WaitKind | undefined {
+    return Wait.#kinds[number];
   }
 
   /** Waiting for bytes from the peer. */

@@ -12,16 +12,12 @@
 // for fails the parent, which is unwound; at the root of the tree it is reported.
 
 import { addSuspendedTasks, addTask, describe, ThreadError, UnwoundError } from './errors.js';
+import { Ending, Life, Queued, State, Unwinding } from './life.js';
 import { Returning } from './returning.js';
 import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
-import { type Task, Wait, type WaitKind } from './task.js';
+import { type Task, Wait } from './task.js';
+import { type Joiner, Ties } from './ties.js';
 import type { TimerTarget } from './timers.js';
-
-/** What a thread is doing. */
-export type ThreadState = 'ready' | 'running' | 'parked' | 'closing' | 'over';
-
-/** How a thread ended. */
-export type Outcome = 'returned' | 'failed' | 'unwound';
 
 export interface SpawnOptions {
   /** What the thread is called in errors and listings. Default: the name of the generator function, else `task`. */
@@ -37,11 +33,6 @@ export interface SpawnOptions {
 
 /** A task, or the generator function that makes it (which also gives the thread its name). */
 export type TaskSource<T> = Task<T> | (() => Task<T>);
-
-/** Told when a thread is over: by what `join`, `all`, `race` and `run` wait. */
-export interface Joiner {
-  threadOver(thread: Thread<unknown>): void;
-}
 
 /** How often a thread that is past its unwinding limit is told to return before it is abandoned. */
 const forcedReturns = 100;
@@ -92,40 +83,23 @@ export function runningThread(primitive: string): Thread<unknown> {
   return thread;
 }
 
-export class Thread<out T> implements TimerTarget, Joiner {
+export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** Unique in the process. */
   readonly id: number = ++lastId;
   readonly name: string;
   readonly parent: Thread<unknown> | undefined;
   readonly scheduler: Scheduler;
-  /** Set by the scheduler: the thread is to run in this turn, or in the next. Taken back when what it was woken for is left. */
-  queued: 'no' | 'now' | 'next' = 'no';
   /** Set by sleep.ts: the timer that the thread sleeps on; 0 is none. */
   sleepTimer = 0;
 
   readonly #report: Report;
   /** What makes the generator, until the thread first runs; undefined once the generator has returned or thrown. */
   #iterator: Iterator<Wait, unknown, void> | (() => Task<T>) | undefined;
-  #state: ThreadState = 'ready';
-  /** How the thread will have ended; final when it is over. */
-  #outcome: Outcome = 'returned';
   /** What was returned or thrown, or the reason for unwinding. */
   #value: unknown;
-  #wait: Wait | undefined;
   #waitingSince = 0;
-  /**
-   * `asked`: the generator is to be told to return as soon as the thread's children are over.
-   * `begun`: it has been told. `forced`: the time for it is up; whatever the thread waits for is not waited for.
-   */
-  #unwinding: 'no' | 'asked' | 'begun' | 'forced' = 'no';
-  /** The timer that bounds the unwinding; 0 is none. */
-  #limit = 0;
-  /** Most threads have one or none: only more are worth a set. */
-  #joiners: Joiner | Set<Joiner> | undefined;
-  #children: Set<Thread<unknown>> | undefined;
-  #whenOver: (() => void)[] | undefined;
-  /** Parked in `closeChildren`. */
-  #awaitsChildren = false;
+  /** Made when it is first needed. */
+  #ties: Ties | undefined;
 
   /** Use `spawn` or `run`, which also start the thread. */
   constructor(
@@ -135,36 +109,26 @@ export class Thread<out T> implements TimerTarget, Joiner {
     scheduler: Scheduler,
     report: Report = parent === undefined ? scheduler.report : parent.#report,
   ) {
+    super();
     this.#iterator = typeof source === 'function' ? source : iteratorOf(source, 'a thread was to run');
     this.name = name;
     this.parent = parent;
     this.scheduler = scheduler;
     this.#report = report;
-    if (parent !== undefined) parent.#adopt(this);
+    if (parent !== undefined) parent.#tie().adopt(this);
   }
 
-  get state(): ThreadState {
-    return this.#state;
-  }
-
-  /** What the thread is parked on, or `undefined` when it is not parked. */
-  get wait(): WaitKind | undefined {
-    return this.#wait?.kind;
-  }
-
-  /** When it parked, in milliseconds of its scheduler's clock; meaningful while `wait` is set. */
+  /**
+   * When it parked, in milliseconds of its scheduler's clock, without their fraction; meaningful while `wait` is set. (Without a fraction
+   * it takes no memory besides its field, for the first 24 days of the clock.)
+   */
   get waitingSince(): number {
     return this.#waitingSince;
   }
 
-  /** How it ended, or `undefined` while it is not over. */
-  get outcome(): Outcome | undefined {
-    return this.#state === 'over' ? this.#outcome : undefined;
-  }
-
   /** What it threw, if it has failed. */
   get failure(): unknown {
-    return this.outcome === 'failed' ? this.#value : undefined;
+    return this.isIn(State.over) && this.ending === Ending.failed ? this.#value : undefined;
   }
 
   /**
@@ -172,21 +136,21 @@ export class Thread<out T> implements TimerTarget, Joiner {
    * False again if the thread has ended by itself before it could be unwound.
    */
   get unwound(): boolean {
-    return this.#unwinding !== 'no';
+    return this.unwinding !== Unwinding.no;
   }
 
   /** The reason given to `unwind`, or what the child threw; `undefined` if there is none, or if the unwinding itself has failed. */
   get reason(): unknown {
-    const given = this.#outcome === 'unwound' || this.#iterator !== undefined;
+    const given = this.ending === Ending.unwound || this.#iterator !== undefined;
     return this.unwound && given ? this.#value : undefined;
   }
 
   /** Threads that were spawned by this one and are not over. */
   get children(): ReadonlySet<Thread<unknown>> {
-    return this.#children ?? none;
+    return this.#ties?.children ?? none;
   }
 
-  toString(): string {
+  override toString(): string {
     return `thread ${this.id} (${this.name})`;
   }
 
@@ -198,10 +162,10 @@ export class Thread<out T> implements TimerTarget, Joiner {
    */
   unwind(reason?: unknown): void {
     if (this.unwound || this.#iterator === undefined) return; // what has returned has nothing left to unwind
-    this.#unwinding = 'asked';
-    this.#outcome = 'unwound';
+    this.unwinding = Unwinding.asked;
+    this.ending = Ending.unwound;
     this.#value = reason;
-    if (this.#state !== 'running') this.scheduler.resume(this);
+    if (!this.isIn(State.running)) this.scheduler.resume(this);
   }
 
   /**
@@ -210,13 +174,13 @@ export class Thread<out T> implements TimerTarget, Joiner {
    * @throws what it threw, or {@link UnwoundError}
    */
   *join(): Task<T> {
-    if (this.#state !== 'over') {
+    if (!this.isIn(State.over)) {
       const joiner = runningThread('join');
       if (joiner === this) throw new ThreadError('ERR_JOIN', `${this} cannot join itself`);
       this.addJoiner(joiner);
       let received = false;
       try {
-        while (this.state !== 'over') yield Wait.join;
+        while (!this.isIn(State.over)) yield Wait.join;
         received = true;
       } finally {
         this.removeJoiner(joiner);
@@ -229,19 +193,19 @@ export class Thread<out T> implements TimerTarget, Joiner {
   /** Unwinds the threads that this one has spawned, and parks until they are over. To be called by the thread itself. */
   *closeChildren(reason: unknown): Task<void> {
     for (const child of this.children) child.unwind(reason);
-    this.#awaitsChildren = true;
+    this.awaitsChildren = true;
     try {
       while (this.children.size > 0) yield Wait.join;
     } finally {
-      this.#awaitsChildren = false;
+      this.awaitsChildren = false;
     }
   }
 
   /** What the thread returned. @throws what it threw, {@link UnwoundError}, or `ERR_NOT_OVER` */
   result(): T {
-    if (this.#state !== 'over') throw new ThreadError('ERR_NOT_OVER', `${this} is not over`);
-    if (this.#outcome === 'unwound') throw new UnwoundError(this.toString(), this.#value);
-    if (this.#outcome === 'failed') {
+    if (!this.isIn(State.over)) throw new ThreadError('ERR_NOT_OVER', `${this} is not over`);
+    if (this.ending === Ending.unwound) throw new UnwoundError(this.toString(), this.#value);
+    if (this.ending === Ending.failed) {
       if (current !== undefined) addSuspendedTasks(this.#value, this.result);
       throw this.#value;
     }
@@ -250,20 +214,17 @@ export class Thread<out T> implements TimerTarget, Joiner {
 
   /** Registers who is to be told when this thread is over. While anyone is, a failure is theirs and not the parent's. */
   addJoiner(joiner: Joiner): void {
-    if (this.#joiners === undefined) this.#joiners = joiner;
-    else if (this.#joiners instanceof Set) this.#joiners.add(joiner);
-    else this.#joiners = new Set([this.#joiners, joiner]);
+    this.#tie().addJoiner(joiner);
   }
 
   removeJoiner(joiner: Joiner): void {
-    if (this.#joiners === joiner) this.#joiners = undefined;
-    else if (this.#joiners instanceof Set) this.#joiners.delete(joiner);
+    this.#ties?.removeJoiner(joiner);
   }
 
   /** Has something done when the thread is over, however it ends; at once if it is. `action` must not throw. */
   whenOver(action: () => void): void {
-    if (this.#state === 'over') action();
-    else (this.#whenOver ??= []).push(action);
+    if (this.isIn(State.over)) action();
+    else this.#tie().whenOver(action);
   }
 
   /** A thread that this one joined is over. */
@@ -283,8 +244,8 @@ export class Thread<out T> implements TimerTarget, Joiner {
   /** One of this thread's two timers has fired: the one it sleeps on, or the bound of its unwinding. */
   timerFired(arg: number): void {
     if (arg === limitTimer) {
-      this.#limit = 0;
-      this.#unwinding = 'forced';
+      this.#tie().limit = 0;
+      this.unwinding = Unwinding.forced;
     } else {
       this.sleepTimer = 0;
     }
@@ -293,24 +254,27 @@ export class Thread<out T> implements TimerTarget, Joiner {
 
   /** Called by the scheduler alone: runs the thread until it parks or is over. */
   step(): void {
-    if (this.#state === 'over') return;
-    if (this.#state === 'closing') {
+    if (this.goesOn) {
+      this.#advance(false);
+      return;
+    }
+    this.queued = Queued.no;
+    if (this.isIn(State.over)) return;
+    if (this.isIn(State.closing)) {
       // A wake-up that was under way when the thread was unwound finds its children still there.
-      if (this.#childrenOver) this.#closed();
-    } else if (this.#unwinding === 'forced') {
+      if (!this.#hasChildren) this.#closed();
+    } else if (this.unwinding === Unwinding.forced) {
       this.#force();
-    } else if (this.#unwinding === 'asked') {
+    } else if (this.unwinding === Unwinding.asked) {
       this.#beginUnwinding();
     } else {
-      this.#advance(false);
+      this.#advance(false); // on with a `finally` block
     }
   }
 
   /** Runs the generator to its next park. @param returning makes it return from where it stands */
   #advance(returning: boolean): void {
-    this.queued = 'no'; // a wake-up that is still under way was for the wait that is left here
-    this.#state = 'running';
-    this.#wait = undefined;
+    this.enterRunning();
     let result: IteratorResult<Wait, unknown> | undefined;
     let thrown: unknown;
     const outer = current; // a host that runs turns from within a thread of another scheduler, as a test may
@@ -325,16 +289,17 @@ export class Thread<out T> implements TimerTarget, Joiner {
     if (result === undefined) {
       this.#fail(thrown);
     } else if (result.done) {
-      if (this.#unwinding === 'begun' || this.#unwinding === 'forced') this.#settle(this.#outcome, this.#value);
-      else this.#settle('returned', result.value);
+      if (this.unwinding >= Unwinding.begun) this.#settle(this.ending, this.#value);
+      else this.#settle(Ending.returned, result.value);
     } else if (!(result.value instanceof Wait)) {
       this.#refuse(result.value);
     } else {
-      this.#park(result.value, 'parked');
-      if (this.#unwinding === 'asked') {
+      this.#park(result.value, State.parked);
+      if (this.goesOn) return;
+      if (this.unwinding === Unwinding.asked) {
         this.#beginUnwinding(); // it was unwound while it ran, and does not get to park
-      } else if (this.#unwinding === 'begun' && this.#limit === 0) {
-        this.#limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
+      } else if (this.unwinding === Unwinding.begun && this.#tie().limit === 0) {
+        this.#tie().limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
       }
     }
   }
@@ -357,10 +322,9 @@ export class Thread<out T> implements TimerTarget, Joiner {
     return iterator?.next() ?? { done: true, value: undefined };
   }
 
-  #park(wait: Wait, state: ThreadState): void {
-    this.#wait = wait;
-    this.#waitingSince = this.scheduler.now;
-    this.#state = state;
+  #park(wait: Wait, state: State): void {
+    this.enterWait(wait, state);
+    this.#waitingSince = this.scheduler.millisecond;
   }
 
   #beginUnwinding(): void {
@@ -368,38 +332,38 @@ export class Thread<out T> implements TimerTarget, Joiner {
   }
 
   #unwindSelf(): void {
-    this.#unwinding = 'begun';
+    this.unwinding = Unwinding.begun;
     this.#advance(true);
   }
 
   /** Reports a thread whose time for unwinding is up, and abandons it. */
   #force(): void {
     const { unwindLimit } = this.scheduler;
-    const message = `${this} was still parked (${this.#wait?.kind}) ${unwindLimit} ms after it was unwound`;
+    const message = `${this} was still parked (${this.wait}) ${unwindLimit} ms after it was unwound`;
     this.report(new ThreadError('ERR_UNWIND_LIMIT', message));
     this.#abandon();
   }
 
   /** Makes the generator return from whatever it parks on, a bounded number of times, and lets go of it. */
   #abandon(): void {
-    this.#unwinding = 'forced';
+    this.unwinding = Unwinding.forced;
     for (let i = 0; i < forcedReturns && this.#iterator !== undefined; i++) this.#advance(true);
-    if (this.#iterator !== undefined) this.#settle(this.#outcome, this.#value);
+    if (this.#iterator !== undefined) this.#settle(this.ending, this.#value);
   }
 
   /** The generator yielded something that is no wait: most often `yield` was written for `yield*`. The thread fails, and is unwound. */
   #refuse(value: unknown): void {
-    if (this.#unwinding === 'forced') return; // it will be told to return again
+    if (this.unwinding === Unwinding.forced) return; // it will be told to return again
     const error = new ThreadError(
       'ERR_NOT_A_WAIT',
       `${this} yielded ${describe(value)}, which is nothing to wait for: write yield* where it says yield`,
     );
-    if (this.#unwinding === 'begun') {
+    if (this.unwinding === Unwinding.begun) {
       this.report(error);
       this.#abandon();
     } else {
-      this.#unwinding = 'asked';
-      this.#outcome = 'failed';
+      this.unwinding = Unwinding.asked;
+      this.ending = Ending.failed;
       this.#value = error;
       this.#beginUnwinding();
     }
@@ -407,29 +371,29 @@ export class Thread<out T> implements TimerTarget, Joiner {
 
   /** The generator threw. */
   #fail(error: unknown): void {
-    if (this.#outcome === 'failed') {
+    if (this.ending === Ending.failed) {
       this.report(error); // by a `finally` block, after a child's failure, which is the first cause and stays the outcome
-      this.#settle('failed', this.#value);
+      this.#settle(Ending.failed, this.#value);
     } else {
-      this.#settle('failed', error);
+      this.#settle(Ending.failed, error);
     }
   }
 
   /** The generator is done; the thread is over when its children are. */
-  #settle(outcome: Outcome, value: unknown): void {
+  #settle(ending: Ending, value: unknown): void {
     this.#iterator = undefined;
-    if (this.#unwinding === 'asked') this.#unwinding = 'no'; // it ended by itself before it could be unwound
-    if (outcome === 'failed') addTask(value, `${this.name} (thread ${this.id})`);
-    this.#outcome = outcome;
+    if (this.unwinding === Unwinding.asked) this.unwinding = Unwinding.no; // it ended by itself before it could be unwound
+    if (ending === Ending.failed) addTask(value, `${this.name} (thread ${this.id})`);
+    this.ending = ending;
     this.#value = value;
-    this.#limit = this.#cancel(this.#limit);
+    if (this.#ties !== undefined) this.#ties.limit = this.#cancel(this.#ties.limit);
     this.sleepTimer = this.#cancel(this.sleepTimer); // an abandoned thread may be asleep
-    if (this.#childrenOver) {
-      this.#over();
-    } else {
+    if (this.#hasChildren) {
       this.#unwindChildren(
-        outcome === 'unwound' ? value : new ThreadError('ERR_PARENT_OVER', `${this}, its parent, is over`),
+        ending === Ending.unwound ? value : new ThreadError('ERR_PARENT_OVER', `${this}, its parent, is over`),
       );
+    } else {
+      this.#over();
     }
   }
 
@@ -440,62 +404,53 @@ export class Thread<out T> implements TimerTarget, Joiner {
   }
 
   #over(): void {
-    this.#state = 'over';
-    this.#wait = undefined;
-    const whenOver = this.#whenOver;
-    const joiners = this.#joiners instanceof Set ? [...this.#joiners] : this.#joiners;
-    // Whoever keeps the thread for its result must not keep alive with it what only the living need.
-    this.#whenOver = undefined;
-    this.#joiners = undefined;
-    this.#children = undefined;
-    if (whenOver !== undefined) for (const action of whenOver) action();
-    const joined = Array.isArray(joiners) ? joiners.length > 0 : joiners !== undefined;
-    if (Array.isArray(joiners)) for (const joiner of joiners) joiner.threadOver(this);
-    else joiners?.threadOver(this);
+    this.enterOver();
+    const ties = this.#ties;
+    this.#ties = undefined;
+    ties?.tellOver(this);
     const { parent } = this;
-    if (this.#outcome === 'failed' && !joined) {
+    if (this.ending === Ending.failed && !ties?.joined) {
       if (parent === undefined) this.report(this.#value);
       else parent.#childFailed(this.#value);
     }
     if (parent !== undefined) parent.#childOver(this);
   }
 
-  #adopt(child: Thread<unknown>): void {
-    this.#children ??= new Set();
-    this.#children.add(child);
+  #tie(): Ties {
+    this.#ties ??= new Ties();
+    return this.#ties;
   }
 
-  get #childrenOver(): boolean {
-    return this.#children === undefined || this.#children.size === 0;
+  get #hasChildren(): boolean {
+    return this.#ties?.hasChildren ?? false;
   }
 
   /** Unwinds the children, for whom this thread now waits. @returns whether there are any */
   #unwindChildren(reason: unknown): boolean {
-    const children = this.#children;
-    if (children === undefined || children.size === 0) return false;
-    this.#park(Wait.join, 'closing');
-    for (const child of children) child.unwind(reason);
+    if (!this.#hasChildren) return false;
+    this.#park(Wait.join, State.closing);
+    for (const child of this.children) child.unwind(reason);
     return true;
   }
 
   /** A child that nobody had joined has failed: this thread cannot be right without it. */
   #childFailed(error: unknown): void {
-    if (this.#iterator === undefined && this.#outcome === 'returned') {
-      this.#outcome = 'failed';
+    if (this.#iterator === undefined && this.ending === Ending.returned) {
+      this.ending = Ending.failed;
       this.#value = error;
       addTask(error, `${this.name} (thread ${this.id})`);
     } else if (this.#iterator === undefined || this.unwound) {
       this.report(error); // this thread has another end already, and there is nobody else to tell
     } else {
       this.unwind(error);
-      this.#outcome = 'failed';
+      this.ending = Ending.failed;
     }
   }
 
   /** The last child to be over lets this thread go on, by way of the queue: a tree may be deeper than the stack. */
   #childOver(child: Thread<unknown>): void {
-    this.#children?.delete(child);
-    if ((this.#state === 'closing' || this.#awaitsChildren) && this.#childrenOver) this.scheduler.resume(this);
+    this.#ties?.children?.delete(child);
+    if ((this.isIn(State.closing) || this.awaitsChildren) && !this.#hasChildren) this.scheduler.resume(this);
   }
 
   /** The children it waited for are over. */

@@ -448,6 +448,21 @@ describe('unwinding', () => {
     });
   }
 
+  it('says since when a thread is parked, in whole milliseconds, on a clock that has run for however long', () => {
+    for (const [now, since] of [
+      [7.75, 7],
+      [2 ** 31 - 0.5, 2 ** 31 - 1],
+      [2 ** 40 + 0.25, 2 ** 40],
+    ]) {
+      const clock = new ManualClock(now);
+      const thread = clock.start(forever);
+      assert.equal(thread.waitingSince, since);
+      clock.advance(0.5);
+      clock.turn(() => clock.scheduler.resume(thread));
+      assert.equal(thread.waitingSince, Math.floor(now + 0.5));
+    }
+  });
+
   it('runs nothing of a thread that has not started', () => {
     const clock = new ManualClock();
     const thread = clock.spawn(function* () {

@@ -1,0 +1,128 @@
+// Where a thread stands in its life: six small things that change as it runs and parks. They share one field as bits, because
+// threads are parked by the hundred thousand, and a field of its own for each would cost every one of them 40 bytes more.
+
+import { Wait, type WaitKind } from './task.js';
+
+const states = ['ready', 'running', 'parked', 'closing', 'over'] as const;
+const outcomes = ['returned', 'failed', 'unwound'] as const;
+
+/** What a thread is doing. */
+export type ThreadState = (typeof states)[number];
+
+/** How a thread ended. */
+export type Outcome = (typeof outcomes)[number];
+
+/** The numbers of the states. */
+export const State = { ready: 0, running: 1, parked: 2, closing: 3, over: 4 } as const satisfies Record<
+  ThreadState,
+  number
+>;
+export type State = (typeof State)[ThreadState];
+
+/** The numbers of the outcomes. */
+export const Ending = { returned: 0, failed: 1, unwound: 2 } as const satisfies Record<Outcome, number>;
+export type Ending = (typeof Ending)[Outcome];
+
+/** How far the unwinding has come. */
+export const Unwinding = {
+  no: 0,
+  /** The generator is to be told to return as soon as the thread's children are over. */
+  asked: 1,
+  /** It has been told. */
+  begun: 2,
+  /** The time for it is up; whatever the thread waits for is not waited for. */
+  forced: 3,
+} as const;
+type Unwinding = (typeof Unwinding)[keyof typeof Unwinding];
+
+/** Whether the scheduler is to run the thread: not at all, in this turn, or in the next. */
+export const Queued = { no: 0, now: 1, next: 2 } as const;
+type Queued = (typeof Queued)[keyof typeof Queued];
+
+// The bits, from the lowest: where each thing begins, and which bits are its own.
+const stateMask = 0b111;
+const endingAt = 3;
+const endingMask = 0b11 << endingAt;
+const unwindingAt = 5;
+const unwindingMask = 0b11 << unwindingAt;
+const queuedAt = 7;
+const queuedMask = 0b11 << queuedAt;
+const waitAt = 9;
+const waitMask = 0b111 << waitAt;
+const awaitsChildrenBit = 1 << 12;
+
+export abstract class Life {
+  /** A new thread has none set: it is ready, not queued, parked on nothing and not being unwound. */
+  #bits = 0;
+
+  get state(): ThreadState {
+    return states[this.#bits & stateMask];
+  }
+
+  /** What the thread is parked on, or `undefined` when it is not parked. */
+  get wait(): WaitKind | undefined {
+    return Wait.kindOf((this.#bits & waitMask) >> waitAt);
+  }
+
+  /** @internal Set by the scheduler. Taken back when what the thread was woken for is left. */
+  get queued(): Queued {
+    return ((this.#bits & queuedMask) >> queuedAt) as Queued; // only `set queued` writes these bits
+  }
+
+  set queued(queued: Queued) {
+    this.#bits = (this.#bits & ~queuedMask) | (queued << queuedAt);
+  }
+
+  /** Whether the thread simply goes on when it is resumed: it is neither being unwound nor at its end. One comparison, as most often it does. */
+  protected get goesOn(): boolean {
+    return (this.#bits & (unwindingMask | stateMask)) <= State.parked; // the bits of unwinding are higher than those of the state
+  }
+
+  protected isIn(state: State): boolean {
+    return (this.#bits & stateMask) === state;
+  }
+
+  /** The thread runs, and is not parked any more. A wake-up that is still under way was for the wait that is left here. */
+  protected enterRunning(): void {
+    this.#bits = (this.#bits & ~(stateMask | waitMask | queuedMask)) | State.running;
+  }
+
+  protected enterWait(wait: Wait, state: State): void {
+    this.#bits = (this.#bits & ~(stateMask | waitMask)) | state | (wait.number << waitAt);
+  }
+
+  protected enterOver(): void {
+    this.#bits = (this.#bits & ~(stateMask | waitMask)) | State.over;
+  }
+
+  /** How the thread will have ended; final when it is over. */
+  protected get ending(): Ending {
+    return ((this.#bits & endingMask) >> endingAt) as Ending; // only `set ending` writes these bits
+  }
+
+  protected set ending(ending: Ending) {
+    this.#bits = (this.#bits & ~endingMask) | (ending << endingAt);
+  }
+
+  protected get unwinding(): Unwinding {
+    return ((this.#bits & unwindingMask) >> unwindingAt) as Unwinding; // only `set unwinding` writes these bits
+  }
+
+  protected set unwinding(unwinding: Unwinding) {
+    this.#bits = (this.#bits & ~unwindingMask) | (unwinding << unwindingAt);
+  }
+
+  /** Parked in `closeChildren`. */
+  protected get awaitsChildren(): boolean {
+    return (this.#bits & awaitsChildrenBit) !== 0;
+  }
+
+  protected set awaitsChildren(awaits: boolean) {
+    this.#bits = awaits ? this.#bits | awaitsChildrenBit : this.#bits & ~awaitsChildrenBit;
+  }
+
+  /** How it ended, or `undefined` while it is not over. */
+  get outcome(): Outcome | undefined {
+    return this.isIn(State.over) ? outcomes[this.ending] : undefined;
+  }
+}
