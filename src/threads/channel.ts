@@ -19,13 +19,13 @@ const fewPlaces = 32;
 export class Channel<T extends NonNullable<unknown> | null> {
   /** How many values it holds at most. */
   readonly capacity: number;
-  /** Its values, from `#head` on; the places before have been emptied. (`shift` moves every value of a long array.) */
-  readonly #values: (T | undefined)[] = [];
-  #head = 0;
+  /** The value that it holds, if it is one; a queue as long as it holds more, and until that is empty. */
+  #held: T | Queue<T> | undefined;
   #closed = false;
-  // Made when they are first asked for: most channels are received from by threads, and sent to by trySend.
-  #senders: Line | undefined;
-  #receivers: Line | undefined;
+  /** @internal The first of those who are parked in `send`. */
+  firstSender: Place<unknown> | undefined;
+  /** @internal The first of those who are parked in `receive`. */
+  firstReceiver: Place<unknown> | undefined;
 
   /** @throws {ThreadError} `ERR_RANGE` if the capacity is no whole number of 1 or more */
   constructor(capacity: number) {
@@ -37,7 +37,8 @@ export class Channel<T extends NonNullable<unknown> | null> {
 
   /** Values waiting to be received. */
   get length(): number {
-    return this.#values.length - this.#head;
+    if (this.#held instanceof Queue) return this.#held.length;
+    return this.#held === undefined ? 0 : 1;
   }
 
   get closed(): boolean {
@@ -49,8 +50,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
    * @throws {ThreadError} `ERR_CHANNEL_CLOSED`, also if it is closed while the thread is parked; `ERR_VALUE` for `undefined`
    */
   send(value: T): Task<void> {
-    this.#senders ??= new Line();
-    return new Sending(this, this.#senders, value);
+    return new Sending(this, value);
   }
 
   /**
@@ -61,16 +61,23 @@ export class Channel<T extends NonNullable<unknown> | null> {
    */
   trySend(value: T): boolean {
     this.check(value);
-    if (this.length >= this.capacity) return false;
-    this.#values.push(value);
-    this.#receivers?.advance();
+    const held = this.#held;
+    if (held === undefined) {
+      this.#held = value;
+    } else if (held instanceof Queue) {
+      if (held.length >= this.capacity) return false;
+      held.push(value);
+    } else {
+      if (this.capacity === 1) return false;
+      this.#held = new Queue(held, value);
+    }
+    this.firstReceiver?.advance();
     return true;
   }
 
   /** Parks while the channel is empty. @returns the oldest value, or `undefined` when the channel is closed and empty */
   receive(): Task<T | undefined> {
-    this.#receivers ??= new Line();
-    return new Receiving(this, this.#receivers);
+    return new Receiving(this);
   }
 
   /**
@@ -78,14 +85,16 @@ export class Channel<T extends NonNullable<unknown> | null> {
    * @returns it, or `undefined` when there is none
    */
   tryReceive(): T | undefined {
-    if (this.length === 0) return undefined;
-    const value = this.#values[this.#head];
-    this.#values[this.#head++] = undefined;
-    if (this.#head === this.#values.length || (this.#head >= fewPlaces && this.#head * 2 >= this.#values.length)) {
-      this.#values.splice(0, this.#head);
-      this.#head = 0;
+    const held = this.#held;
+    if (held === undefined) return undefined;
+    if (!(held instanceof Queue)) {
+      this.#held = undefined;
+      this.firstSender?.advance();
+      return held;
     }
-    this.#senders?.advance();
+    const value = held.shift();
+    if (held.length === 0) this.#held = undefined;
+    this.firstSender?.advance();
     return value;
   }
 
@@ -96,14 +105,14 @@ export class Channel<T extends NonNullable<unknown> | null> {
 
   /** @internal Whether a receiver may go: also when the channel is closed, to be told so. */
   get mayBeReceivedFrom(): boolean {
-    return this.#closed || this.length > 0;
+    return this.#closed || this.#held !== undefined;
   }
 
   /** Nothing can be sent from now on; what is in the channel can still be received. Parked senders get `ERR_CHANNEL_CLOSED`. */
   close(): void {
     this.#closed = true;
-    this.#senders?.advance();
-    this.#receivers?.advance();
+    this.firstSender?.advance();
+    this.firstReceiver?.advance();
   }
 
   /** @internal @throws {ThreadError} if that cannot be sent */
@@ -129,7 +138,8 @@ export class Channel<T extends NonNullable<unknown> | null> {
 export class Semaphore {
   readonly #permits: number;
   #available: number;
-  readonly #waiting: Line = new Line();
+  /** @internal The first of those who are parked in `acquire`. */
+  firstWaiting: Place<unknown> | undefined;
 
   /** @throws {ThreadError} `ERR_RANGE` if the number of permits is no whole number of 1 or more */
   constructor(permits: number) {
@@ -147,7 +157,7 @@ export class Semaphore {
 
   /** Parks until a permit is free, and takes it. Whoever took it must `release` it. */
   acquire(): Task<void> {
-    return new Acquiring(this, this.#waiting);
+    return new Acquiring(this);
   }
 
   /** @internal Takes a permit that is free. */
@@ -161,7 +171,7 @@ export class Semaphore {
       throw new ThreadError('ERR_RANGE', `Semaphore: release was called with all ${this.#permits} permits given back`);
     }
     this.#available++;
-    this.#waiting.advance();
+    this.firstWaiting?.advance();
   }
 
   /** Runs a task while holding a permit. */
@@ -175,115 +185,139 @@ export class Semaphore {
   }
 }
 
-/**
- * Threads parked for the same thing, in the order in which they came. Only the first may go, and whoever has gone calls
- * `advance` for the next: so nobody is overtaken, one event wakes one thread, and a wake-up cannot be lost with the thread
- * that got it.
- */
-class Line {
-  #first: Place<unknown> | undefined;
-  #last: Place<unknown> | undefined;
+/** Values of a channel, the oldest first. */
+class Queue<T> {
+  /** The values, from `#head` on; the places before have been emptied. (`shift` moves every value of a long array.) */
+  readonly #values: (T | undefined)[];
+  #head = 0;
 
-  /** Whether whoever comes now may go at once, if there is something for it: nobody waits. */
-  get isEmpty(): boolean {
-    this.#dropLeaving();
-    return this.#first === undefined;
+  constructor(first: T, second: T) {
+    this.#values = [first, second];
   }
 
-  isFirst(place: Place<unknown>): boolean {
-    return this.#first === place;
+  get length(): number {
+    return this.#values.length - this.#head;
   }
 
-  join(place: Place<unknown>): void {
-    place.before = this.#last;
-    if (this.#last === undefined) this.#first = place;
-    else this.#last.behind = place;
-    this.#last = place;
-    place.inLine = true;
+  push(value: T): void {
+    this.#values.push(value);
   }
 
-  /** Wakes the first if there is something for it. */
-  advance(): void {
-    if (this.#first === undefined || !this.#first.mayGo) return;
-    this.#dropLeaving();
-    const thread = this.#first?.thread;
-    thread?.scheduler.resume(thread);
-  }
-
-  leave(place: Place<unknown>): void {
-    if (!place.inLine) return;
-    place.inLine = false;
-    if (place.before === undefined) this.#first = place.behind;
-    else place.before.behind = place.behind;
-    if (place.behind === undefined) this.#last = place.before;
-    else place.behind.before = place.before;
-    place.before = undefined;
-    place.behind = undefined;
-  }
-
-  /** Takes those from the front who are being unwound and will not come back from here: their children come first, which may take a while. */
-  #dropLeaving(): void {
-    for (let place = this.#first; place !== undefined; place = this.#first) {
-      const state = place.thread?.state;
-      if (state !== 'closing' && state !== 'over') return;
-      this.leave(place);
+  shift(): T | undefined {
+    const value = this.#values[this.#head];
+    this.#values[this.#head++] = undefined;
+    if (this.#head >= fewPlaces && this.#head * 2 >= this.#values.length) {
+      this.#values.splice(0, this.#head);
+      this.#head = 0;
     }
+    return value;
   }
 }
 
-/** A thread's place in a line, and the task that waits there. */
+/**
+ * A thread's place in a line, and the task that waits there.
+ *
+ * A line is threads parked for the same thing, in the order in which they came. Only the first may go, and whoever has gone calls
+ * `advance` for the next: so nobody is overtaken, one event wakes one thread, and a wake-up cannot be lost with the thread
+ * that got it. A channel or semaphore holds the first place of its line, and places hold one another, in a ring: so a line in
+ * which nobody waits takes no memory.
+ */
 abstract class Place<T> extends WaitingTask<T> {
-  /** Who waits, once somebody does. */
-  thread: Thread<unknown> | undefined;
-  inLine = false;
-  before: Place<unknown> | undefined;
-  behind: Place<unknown> | undefined;
-  readonly #line: Line;
-  #isOver = false;
-
-  constructor(line: Line) {
-    super();
-    this.#line = line;
-  }
+  /** Undefined until somebody waits. */
+  #who: Thread<unknown> | 'over' | undefined;
+  /** The place before, and for the first the last; undefined outside the line. */
+  #before: Place<unknown> | undefined;
+  /** The place behind, and for the last the first; undefined outside the line. */
+  #behind: Place<unknown> | undefined;
 
   /** For the error of who calls it outside threads. */
   protected abstract readonly primitive: string;
+  /** The first place of the line that this one belongs to. */
+  protected abstract get first(): Place<unknown> | undefined;
+  protected abstract set first(place: Place<unknown> | undefined);
   /** Whether there is something for this one. */
-  abstract readonly mayGo: boolean;
+  protected abstract readonly mayGo: boolean;
   /** Takes it. */
   protected abstract go(): T;
   /** Before anything else: whether what is asked for can be had at all. @throws if it cannot */
   protected check(): void {}
 
+  /** Who waits here, if somebody does. */
+  protected get thread(): Thread<unknown> | undefined {
+    return this.#who === 'over' ? undefined : this.#who;
+  }
+
   next(): IteratorResult<Wait, T> {
-    const line = this.#line;
-    if (this.#isOver) return { done: true, value: undefined as T }; // nobody looks at it twice
-    if (this.thread === undefined) {
+    if (this.#who === 'over') return { done: true, value: undefined as T }; // nobody looks at it twice
+    if (this.#who === undefined) {
       this.check();
-      if (!line.isEmpty || !this.mayGo) {
-        this.thread = runningThread(this.primitive);
-        line.join(this);
+      this.dropLeaving();
+      if (this.first !== undefined || !this.mayGo) {
+        this.#who = runningThread(this.primitive);
+        this.enterLine();
         return parked.channel;
       }
     } else {
-      if (!line.isFirst(this) || !this.mayGo) return parked.channel;
-      line.leave(this);
+      if (this.first !== this || !this.mayGo) return parked.channel;
+      this.leaveLine();
     }
-    this.#isOver = true;
+    this.#who = 'over';
     try {
       return { done: true, value: this.go() };
     } finally {
-      line.advance();
+      this.first?.advance();
     }
   }
 
   /** What it may have been woken for is for the next. */
   protected leave(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    if (this.thread === undefined) return;
-    this.#line.leave(this);
-    this.#line.advance();
+    if (this.#who === 'over') return;
+    const hasWaited = this.#who !== undefined;
+    this.#who = 'over';
+    if (!hasWaited) return;
+    this.leaveLine();
+    this.first?.advance();
+  }
+
+  /** To be called of the first of a line: wakes it if there is something for it. */
+  advance(): void {
+    if (!this.mayGo) return;
+    this.dropLeaving();
+    const thread = this.first?.thread;
+    thread?.scheduler.resume(thread);
+  }
+
+  /**
+   * Takes those from the front of the line who are being unwound and will not come back from here: their children come first, which
+   * may take a while.
+   */
+  protected dropLeaving(): void {
+    for (let place = this.first; place !== undefined; place = this.first) {
+      const state = place.thread?.state;
+      if (state !== 'closing' && state !== 'over') return;
+      place.leaveLine();
+    }
+  }
+
+  protected enterLine(): void {
+    const first = this.first ?? this;
+    const last = first.#before ?? this;
+    this.#before = last;
+    this.#behind = first;
+    last.#behind = this;
+    first.#before = this;
+    this.first = first;
+  }
+
+  protected leaveLine(): void {
+    const before = this.#before;
+    const behind = this.#behind;
+    if (before === undefined || behind === undefined) return;
+    if (this.first === this) this.first = behind === this ? undefined : behind;
+    before.#behind = behind;
+    behind.#before = before;
+    this.#before = undefined;
+    this.#behind = undefined;
   }
 }
 
@@ -291,8 +325,8 @@ class Sending<T extends NonNullable<unknown> | null> extends Place<void> {
   readonly #channel: Channel<T>;
   readonly #value: T;
 
-  constructor(channel: Channel<T>, line: Line, value: T) {
-    super(line);
+  constructor(channel: Channel<T>, value: T) {
+    super();
     this.#channel = channel;
     this.#value = value;
   }
@@ -301,7 +335,15 @@ class Sending<T extends NonNullable<unknown> | null> extends Place<void> {
     return 'Channel.send';
   }
 
-  get mayGo(): boolean {
+  protected get first(): Place<unknown> | undefined {
+    return this.#channel.firstSender;
+  }
+
+  protected set first(place: Place<unknown> | undefined) {
+    this.#channel.firstSender = place;
+  }
+
+  protected get mayGo(): boolean {
     return this.#channel.mayBeSentTo;
   }
 
@@ -317,8 +359,8 @@ class Sending<T extends NonNullable<unknown> | null> extends Place<void> {
 class Receiving<T extends NonNullable<unknown> | null> extends Place<T | undefined> {
   readonly #channel: Channel<T>;
 
-  constructor(channel: Channel<T>, line: Line) {
-    super(line);
+  constructor(channel: Channel<T>) {
+    super();
     this.#channel = channel;
   }
 
@@ -326,7 +368,15 @@ class Receiving<T extends NonNullable<unknown> | null> extends Place<T | undefin
     return 'Channel.receive';
   }
 
-  get mayGo(): boolean {
+  protected get first(): Place<unknown> | undefined {
+    return this.#channel.firstReceiver;
+  }
+
+  protected set first(place: Place<unknown> | undefined) {
+    this.#channel.firstReceiver = place;
+  }
+
+  protected get mayGo(): boolean {
     return this.#channel.mayBeReceivedFrom;
   }
 
@@ -338,8 +388,8 @@ class Receiving<T extends NonNullable<unknown> | null> extends Place<T | undefin
 class Acquiring extends Place<void> {
   readonly #semaphore: Semaphore;
 
-  constructor(semaphore: Semaphore, line: Line) {
-    super(line);
+  constructor(semaphore: Semaphore) {
+    super();
     this.#semaphore = semaphore;
   }
 
@@ -347,7 +397,15 @@ class Acquiring extends Place<void> {
     return 'Semaphore.acquire';
   }
 
-  get mayGo(): boolean {
+  protected get first(): Place<unknown> | undefined {
+    return this.#semaphore.firstWaiting;
+  }
+
+  protected set first(place: Place<unknown> | undefined) {
+    this.#semaphore.firstWaiting = place;
+  }
+
+  protected get mayGo(): boolean {
     return this.#semaphore.available > 0;
   }
 

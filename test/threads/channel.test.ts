@@ -208,6 +208,112 @@ describe('a channel', () => {
     assert.equal(first.state, 'over');
   });
 
+  it('keeps the order of those who wait when others leave from the front, the middle and the end of the line', () => {
+    const clock = new ManualClock();
+    const channel = new Channel<number>(4);
+    for (const leaving of [
+      [0],
+      [9],
+      [0, 9],
+      [4, 5],
+      [5, 4],
+      [9, 8, 7],
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+      [1, 3, 9, 7, 5],
+    ]) {
+      const got: string[] = [];
+      const threads = Array.from({ length: 10 }, (_, i) =>
+        clock.start(function* () {
+          got.push(`${i} ${yield* channel.receive()}`);
+        }),
+      );
+      for (const i of leaving) threads[i]?.unwind();
+      clock.settle();
+      const staying = threads.flatMap((_, i) => (leaving.includes(i) ? [] : [i]));
+      for (let i = 0; i < staying.length; i++) {
+        channel.trySend(i);
+        if (i % 3 === 2) clock.settle();
+      }
+      clock.settle();
+      assert.deepEqual(
+        got,
+        staying.map((who, i) => `${who} ${i}`),
+        `${leaving} left`,
+      );
+      assert.ok(channel.trySend(99), 'nobody waits any more');
+      assert.equal(channel.tryReceive(), 99);
+    }
+  });
+
+  it('lets a sender wait while a receiver that was woken still stands in its own line', () => {
+    const clock = new ManualClock();
+    const channel = new Channel<string>(1);
+    const order: string[] = [];
+    for (const name of ['first', 'second', 'third']) {
+      clock.start(function* () {
+        order.push(`${name} got ${yield* channel.receive()}`);
+      });
+    }
+    clock.start(function* () {
+      for (const value of ['a', 'b', 'c']) {
+        yield* channel.send(value);
+        order.push(`sent ${value}`);
+      }
+    });
+    assert.deepEqual(order.toSorted(), ['first got a', 'second got b', 'sent a', 'sent b', 'sent c', 'third got c']);
+    assert.equal(channel.length, 0);
+  });
+
+  it('when it is closed, tells all of many senders and receivers, in the order in which they came', () => {
+    const clock = new ManualClock();
+    const full = new Channel<number>(1);
+    full.trySend(0);
+    const empty = new Channel<number>(1);
+    const told: string[] = [];
+    for (let i = 0; i < 50; i++) {
+      clock.start(function* () {
+        try {
+          yield* full.send(i);
+        } catch {
+          told.push(`sender ${i}`);
+        }
+      });
+      clock.start(function* () {
+        yield* empty.receive();
+        told.push(`receiver ${i}`);
+      });
+    }
+    for (const [channel, who] of [
+      [full, 'sender'],
+      [empty, 'receiver'],
+    ] as const) {
+      channel.close();
+      clock.settle();
+      assert.deepEqual(
+        told.splice(0),
+        Array.from({ length: 50 }, (_, i) => `${who} ${i}`),
+      );
+    }
+  });
+
+  it('gives out whatever it holds, be it one value or many', () => {
+    const values = [null, Number.NaN, 0, '', false, [1, 2], {}];
+    const channel = new Channel<NonNullable<unknown> | null>(values.length);
+    for (const value of values) {
+      assert.ok(channel.trySend(value));
+      assert.equal(channel.length, 1);
+      assert.ok(Object.is(channel.tryReceive(), value));
+      assert.equal(channel.length, 0);
+      assert.equal(channel.tryReceive(), undefined);
+    }
+    for (const value of values) assert.ok(channel.trySend(value));
+    assert.equal(channel.trySend('more'), false);
+    assert.equal(channel.tryReceive(), null);
+    assert.ok(channel.trySend('more'));
+    for (const value of [...values.slice(1), 'more']) assert.ok(Object.is(channel.tryReceive(), value));
+    assert.equal(channel.tryReceive(), undefined);
+  });
+
   it('can be long: taking a value costs the same however many are behind it', () => {
     const channel = new Channel<number>(300_000);
     for (let i = 0; i < 300_000; i++) channel.trySend(i);
