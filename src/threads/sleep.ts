@@ -2,7 +2,7 @@
 
 import { ThreadError } from './errors.js';
 import { parked, type Task, type Wait, WaitingTask } from './task.js';
-import { runningThread, sleepTimer, type Thread } from './thread.js';
+import { currentThread, runningThread, sleepTimer } from './thread.js';
 
 /**
  * Parks the thread for a time.
@@ -13,44 +13,37 @@ export function sleep(ms: number): Task<void> {
   return new Sleep(ms);
 }
 
+/** It does not keep the thread that sleeps: whenever it is called, that thread is the one that runs. */
 class Sleep extends WaitingTask<void> {
-  readonly #ms: number;
-  /** The thread that sleeps, once it does. */
-  #thread: Thread<unknown> | undefined;
-  #isOver = false;
+  /** How long, until it has begun; then how it stands. One field for both, as the time is not asked for again. */
+  #stage: number | 'asleep' | 'for ever' | 'over';
 
   constructor(ms: number) {
     super();
-    this.#ms = ms;
+    this.#stage = ms;
   }
 
   next(): IteratorResult<Wait, void> {
-    if (this.#isOver) return { done: true, value: undefined };
-    const thread = this.#thread;
-    if (thread === undefined) {
-      this.#fallAsleep();
-    } else if (thread.sleepTimer === 0 && this.#ms !== Infinity) {
-      this.#isOver = true;
-      return { done: true, value: undefined };
-    }
-    return parked.timer;
+    if (typeof this.#stage === 'number') this.#stage = fallAsleep(this.#stage);
+    else if (this.#stage === 'asleep' && runningThread('sleep').sleepTimer === 0) this.#stage = 'over';
+    return this.#stage === 'over' ? { done: true, value: undefined } : parked.timer;
   }
 
   protected leave(): void {
-    const thread = this.#thread;
-    if (!this.#isOver && thread !== undefined && thread.sleepTimer !== 0) {
+    const thread = this.#stage === 'asleep' ? currentThread() : undefined;
+    if (thread !== undefined && thread.sleepTimer !== 0) {
       thread.scheduler.timers.cancel(thread.sleepTimer);
       thread.sleepTimer = 0;
     }
-    this.#isOver = true;
+    this.#stage = 'over';
   }
+}
 
-  #fallAsleep(): void {
-    const ms = this.#ms;
-    if (!(ms >= 0)) throw new ThreadError('ERR_RANGE', `sleep: ms is ${ms}; expected a number from 0 to Infinity`);
-    const thread = runningThread('sleep');
-    this.#thread = thread;
-    if (ms === 0) thread.scheduler.resumeNextTurn(thread);
-    else if (ms !== Infinity) thread.sleepTimer = thread.scheduler.armIn(ms, thread, sleepTimer);
-  }
+function fallAsleep(ms: number): 'asleep' | 'for ever' {
+  if (!(ms >= 0)) throw new ThreadError('ERR_RANGE', `sleep: ms is ${ms}; expected a number from 0 to Infinity`);
+  const thread = runningThread('sleep');
+  if (ms === Infinity) return 'for ever';
+  if (ms === 0) thread.scheduler.resumeNextTurn(thread);
+  else thread.sleepTimer = thread.scheduler.armIn(ms, thread, sleepTimer);
+  return 'asleep';
 }
