@@ -81,7 +81,7 @@ export function addSuspendedTasks(error: unknown, below: (...args: never[]) => u
   if (typeof here.stack !== 'string') return; // an `Error.prepareStackTrace` of the application's makes something else of it
   for (const line of here.stack.split('\n').slice(1)) {
     const frame = line.trim().replace(/^at /, '');
-    if (frame.includes('#drive ')) return; // the bottom of this thread (thread.ts): below it is the scheduler
+    if (frame.startsWith('Thread.drive ')) return; // the bottom of this thread (thread.ts): below it is the scheduler
     if (frame.includes('<anonymous>')) continue; // the engine's own `next` between two generators
     addTask(error, frame);
   }

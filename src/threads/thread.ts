@@ -83,6 +83,7 @@ export function runningThread(primitive: string): Thread<unknown> {
   return thread;
 }
 
+// Its methods are `private` and not `#`: by one #method, the engine gives every object of the class one more field.
 export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** Unique in the process. */
   readonly id: number = ++lastId;
@@ -115,7 +116,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     this.parent = parent;
     this.scheduler = scheduler;
     this.#report = report;
-    if (parent !== undefined) parent.#tie().adopt(this);
+    if (parent !== undefined) parent.tie().adopt(this);
   }
 
   /**
@@ -214,7 +215,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   /** Registers who is to be told when this thread is over. While anyone is, a failure is theirs and not the parent's. */
   addJoiner(joiner: Joiner): void {
-    this.#tie().addJoiner(joiner);
+    this.tie().addJoiner(joiner);
   }
 
   removeJoiner(joiner: Joiner): void {
@@ -224,7 +225,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** Has something done when the thread is over, however it ends; at once if it is. `action` must not throw. */
   whenOver(action: () => void): void {
     if (this.isIn(State.over)) action();
-    else this.#tie().whenOver(action);
+    else this.tie().whenOver(action);
   }
 
   /** A thread that this one joined is over. */
@@ -244,7 +245,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** One of this thread's two timers has fired: the one it sleeps on, or the bound of its unwinding. */
   timerFired(arg: number): void {
     if (arg === limitTimer) {
-      this.#tie().limit = 0;
+      this.tie().limit = 0;
       this.unwinding = Unwinding.forced;
     } else {
       this.sleepTimer = 0;
@@ -255,57 +256,57 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** Called by the scheduler alone: runs the thread until it parks or is over. */
   step(): void {
     if (this.goesOn) {
-      this.#advance(false);
+      this.advance(false);
       return;
     }
     this.queued = Queued.no;
     if (this.isIn(State.over)) return;
     if (this.isIn(State.closing)) {
       // A wake-up that was under way when the thread was unwound finds its children still there.
-      if (!this.#hasChildren) this.#closed();
+      if (!this.hasChildren) this.closed();
     } else if (this.unwinding === Unwinding.forced) {
-      this.#force();
+      this.force();
     } else if (this.unwinding === Unwinding.asked) {
-      this.#beginUnwinding();
+      this.beginUnwinding();
     } else {
-      this.#advance(false); // on with a `finally` block
+      this.advance(false); // on with a `finally` block
     }
   }
 
   /** Runs the generator to its next park. @param returning makes it return from where it stands */
-  #advance(returning: boolean): void {
+  private advance(returning: boolean): void {
     this.enterRunning();
     let result: IteratorResult<Wait, unknown> | undefined;
     let thrown: unknown;
     const outer = current; // a host that runs turns from within a thread of another scheduler, as a test may
     current = this;
     try {
-      result = this.#drive(returning);
+      result = this.drive(returning);
     } catch (error) {
       thrown = error;
     } finally {
       current = outer;
     }
     if (result === undefined) {
-      this.#fail(thrown);
+      this.fail(thrown);
     } else if (result.done) {
-      if (this.unwinding >= Unwinding.begun) this.#settle(this.ending, this.#value);
-      else this.#settle(Ending.returned, result.value);
+      if (this.unwinding >= Unwinding.begun) this.settle(this.ending, this.#value);
+      else this.settle(Ending.returned, result.value);
     } else if (!(result.value instanceof Wait)) {
-      this.#refuse(result.value);
+      this.refuse(result.value);
     } else {
-      this.#park(result.value, State.parked);
+      this.park(result.value, State.parked);
       if (this.goesOn) return;
       if (this.unwinding === Unwinding.asked) {
-        this.#beginUnwinding(); // it was unwound while it ran, and does not get to park
-      } else if (this.unwinding === Unwinding.begun && this.#tie().limit === 0) {
-        this.#tie().limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
+        this.beginUnwinding(); // it was unwound while it ran, and does not get to park
+      } else if (this.unwinding === Unwinding.begun && this.tie().limit === 0) {
+        this.tie().limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
       }
     }
   }
 
   /** The bottom of the thread's stack: errors.ts knows it by this name. */
-  #drive(returning: boolean): IteratorResult<Wait, unknown> {
+  private drive(returning: boolean): IteratorResult<Wait, unknown> {
     let iterator = this.#iterator;
     if (returning) {
       // One that has not started has no `finally` blocks to run.
@@ -322,37 +323,37 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     return iterator?.next() ?? { done: true, value: undefined };
   }
 
-  #park(wait: Wait, state: State): void {
+  private park(wait: Wait, state: State): void {
     this.enterWait(wait, state);
     this.#waitingSince = this.scheduler.millisecond;
   }
 
-  #beginUnwinding(): void {
-    if (!this.#unwindChildren(this.#value)) this.#unwindSelf();
+  private beginUnwinding(): void {
+    if (!this.unwindChildren(this.#value)) this.unwindSelf();
   }
 
-  #unwindSelf(): void {
+  private unwindSelf(): void {
     this.unwinding = Unwinding.begun;
-    this.#advance(true);
+    this.advance(true);
   }
 
   /** Reports a thread whose time for unwinding is up, and abandons it. */
-  #force(): void {
+  private force(): void {
     const { unwindLimit } = this.scheduler;
     const message = `${this} was still parked (${this.wait}) ${unwindLimit} ms after it was unwound`;
     this.report(new ThreadError('ERR_UNWIND_LIMIT', message));
-    this.#abandon();
+    this.abandon();
   }
 
   /** Makes the generator return from whatever it parks on, a bounded number of times, and lets go of it. */
-  #abandon(): void {
+  private abandon(): void {
     this.unwinding = Unwinding.forced;
-    for (let i = 0; i < forcedReturns && this.#iterator !== undefined; i++) this.#advance(true);
-    if (this.#iterator !== undefined) this.#settle(this.ending, this.#value);
+    for (let i = 0; i < forcedReturns && this.#iterator !== undefined; i++) this.advance(true);
+    if (this.#iterator !== undefined) this.settle(this.ending, this.#value);
   }
 
   /** The generator yielded something that is no wait: most often `yield` was written for `yield*`. The thread fails, and is unwound. */
-  #refuse(value: unknown): void {
+  private refuse(value: unknown): void {
     if (this.unwinding === Unwinding.forced) return; // it will be told to return again
     const error = new ThreadError(
       'ERR_NOT_A_WAIT',
@@ -360,50 +361,50 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     );
     if (this.unwinding === Unwinding.begun) {
       this.report(error);
-      this.#abandon();
+      this.abandon();
     } else {
       this.unwinding = Unwinding.asked;
       this.ending = Ending.failed;
       this.#value = error;
-      this.#beginUnwinding();
+      this.beginUnwinding();
     }
   }
 
   /** The generator threw. */
-  #fail(error: unknown): void {
+  private fail(error: unknown): void {
     if (this.ending === Ending.failed) {
       this.report(error); // by a `finally` block, after a child's failure, which is the first cause and stays the outcome
-      this.#settle(Ending.failed, this.#value);
+      this.settle(Ending.failed, this.#value);
     } else {
-      this.#settle(Ending.failed, error);
+      this.settle(Ending.failed, error);
     }
   }
 
   /** The generator is done; the thread is over when its children are. */
-  #settle(ending: Ending, value: unknown): void {
+  private settle(ending: Ending, value: unknown): void {
     this.#iterator = undefined;
     if (this.unwinding === Unwinding.asked) this.unwinding = Unwinding.no; // it ended by itself before it could be unwound
     if (ending === Ending.failed) addTask(value, `${this.name} (thread ${this.id})`);
     this.ending = ending;
     this.#value = value;
-    if (this.#ties !== undefined) this.#ties.limit = this.#cancel(this.#ties.limit);
-    this.sleepTimer = this.#cancel(this.sleepTimer); // an abandoned thread may be asleep
-    if (this.#hasChildren) {
-      this.#unwindChildren(
+    if (this.#ties !== undefined) this.#ties.limit = this.cancel(this.#ties.limit);
+    this.sleepTimer = this.cancel(this.sleepTimer); // an abandoned thread may be asleep
+    if (this.hasChildren) {
+      this.unwindChildren(
         ending === Ending.unwound ? value : new ThreadError('ERR_PARENT_OVER', `${this}, its parent, is over`),
       );
     } else {
-      this.#over();
+      this.over();
     }
   }
 
   /** @returns 0, the timer that is none */
-  #cancel(timer: number): number {
+  private cancel(timer: number): number {
     if (timer !== 0) this.scheduler.timers.cancel(timer);
     return 0;
   }
 
-  #over(): void {
+  private over(): void {
     this.enterOver();
     const ties = this.#ties;
     this.#ties = undefined;
@@ -411,30 +412,30 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     const { parent } = this;
     if (this.ending === Ending.failed && !ties?.joined) {
       if (parent === undefined) this.report(this.#value);
-      else parent.#childFailed(this.#value);
+      else parent.childFailed(this.#value);
     }
-    if (parent !== undefined) parent.#childOver(this);
+    if (parent !== undefined) parent.childOver(this);
   }
 
-  #tie(): Ties {
+  private tie(): Ties {
     this.#ties ??= new Ties();
     return this.#ties;
   }
 
-  get #hasChildren(): boolean {
+  private get hasChildren(): boolean {
     return this.#ties?.hasChildren ?? false;
   }
 
   /** Unwinds the children, for whom this thread now waits. @returns whether there are any */
-  #unwindChildren(reason: unknown): boolean {
-    if (!this.#hasChildren) return false;
-    this.#park(Wait.join, State.closing);
+  private unwindChildren(reason: unknown): boolean {
+    if (!this.hasChildren) return false;
+    this.park(Wait.join, State.closing);
     for (const child of this.children) child.unwind(reason);
     return true;
   }
 
   /** A child that nobody had joined has failed: this thread cannot be right without it. */
-  #childFailed(error: unknown): void {
+  private childFailed(error: unknown): void {
     if (this.#iterator === undefined && this.ending === Ending.returned) {
       this.ending = Ending.failed;
       this.#value = error;
@@ -448,15 +449,15 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   }
 
   /** The last child to be over lets this thread go on, by way of the queue: a tree may be deeper than the stack. */
-  #childOver(child: Thread<unknown>): void {
+  private childOver(child: Thread<unknown>): void {
     this.#ties?.children?.delete(child);
-    if ((this.isIn(State.closing) || this.awaitsChildren) && !this.#hasChildren) this.scheduler.resume(this);
+    if ((this.isIn(State.closing) || this.awaitsChildren) && !this.hasChildren) this.scheduler.resume(this);
   }
 
   /** The children it waited for are over. */
-  #closed(): void {
-    if (this.#iterator === undefined) this.#over();
-    else this.#unwindSelf();
+  private closed(): void {
+    if (this.#iterator === undefined) this.over();
+    else this.unwindSelf();
   }
 }
 
