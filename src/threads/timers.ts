@@ -49,8 +49,8 @@ export class TimerWheel {
   /** The argument if the target is the usual one, else the number of another one, negated. */
   #whom = new Int32Array(256);
   readonly #others = new Numbered<TimerTarget>();
-  /** Arguments of the others, by number. */
-  readonly #args: number[] = [0];
+  /** Arguments of the others, by number, of those that are not 0: most have but one timer, and no use for an argument. */
+  readonly #args = new Map<number, number>();
   /** First of the free rows, which are linked through `#next`; 0 is none (row 0 is a head). */
   #free = 0;
   #rows = heads;
@@ -156,7 +156,7 @@ export class TimerWheel {
       this.#unlink(id);
       const whom = this.#whom[id];
       const target = whom < 0 ? this.#others.get(-whom) : this.usual;
-      const arg = whom < 0 ? this.#args[-whom] : whom;
+      const arg = whom < 0 ? this.#argOf(-whom) : whom;
       this.#release(id);
       target?.timerFired(arg);
     }
@@ -173,8 +173,12 @@ export class TimerWheel {
 
   #number(target: TimerTarget, arg: number): number {
     const number = this.#others.add(target);
-    this.#args[number] = arg;
+    if (arg !== 0) this.#args.set(number, arg);
     return number;
+  }
+
+  #argOf(number: number): number {
+    return (this.#args.size > 0 ? this.#args.get(number) : undefined) ?? 0;
   }
 
   /** Ticks until a timer is due; negative if it should have fired already. */
@@ -208,7 +212,10 @@ export class TimerWheel {
   }
 
   #release(id: number): void {
-    if (this.#whom[id] < 0) this.#others.drop(-this.#whom[id]);
+    if (this.#whom[id] < 0) {
+      this.#others.drop(-this.#whom[id]);
+      if (this.#args.size > 0) this.#args.delete(-this.#whom[id]);
+    }
     if (this.#far.size > 0) this.#far.delete(id);
     this.#next[id] = this.#free;
     this.#free = id;
