@@ -1,6 +1,6 @@
 // One request and its response, while they are in progress: what a light `Request` is made over. Everything a handler may ask
-// for is computed when it asks. The head is read in place until `detach`, which makes one string of it: what the handler, or
-// whatever it has given the request to, asks for later comes from there.
+// for is computed when it asks, from the head as one string: so the handler, or whatever it has given the request to, may keep it
+// for as long as it likes.
 
 import { Buffer } from 'node:buffer';
 import { ThreadError } from '../threads/errors.js';
@@ -23,25 +23,23 @@ const plainTarget = /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]|\/(?!\.)|\.)*$/;
 /** Hosts likewise: lower case, no default port, and no number at the end, which would be read as an address. */
 const plainHost = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::(?!0|80$)[1-9][0-9]{0,4})?$/;
 
-/** Who has sent a request. */
+/** What stands in a request line behind the target. */
+const versionLength = ' HTTP/1.1\r\n'.length;
+
+/** What a request in progress belongs to. */
 export interface Origin {
+  /** The client's address. */
   readonly peer: string;
 }
 
 export class Exchange implements RequestSource {
+  /** The head as Latin-1, from the request line on. */
+  readonly text: string;
   readonly body: RequestBody | null;
   #origin: Origin | undefined;
-  /** Where the head stands, until it is detached. */
-  #bytes: Uint8Array | undefined;
-  readonly #start: number;
-  #text: string | undefined;
-  // Where things stand in the head. The head itself may be at its next request by the time that somebody asks.
-  readonly #length: number;
-  readonly #methodStart: number;
-  readonly #methodEnd: number;
+  // Where things stand in the text that the head knows already. The rest is soon found.
   readonly #targetStart: number;
   readonly #targetEnd: number;
-  readonly #fieldsStart: number;
   readonly #hostStart: number;
   readonly #hostEnd: number;
   readonly #defaultHost: string;
@@ -50,7 +48,7 @@ export class Exchange implements RequestSource {
   #reason: unknown;
 
   /**
-   * @param bytes where the head stands, from `start` on; to be left alone until `detach`
+   * @param head has been parsed from `bytes`, from `start` on
    * @param defaultHost host and port for the URL of a request that names none
    */
   constructor(
@@ -61,23 +59,19 @@ export class Exchange implements RequestSource {
     body: RequestBody | null,
     defaultHost: string,
   ) {
-    this.#origin = origin;
-    this.#bytes = bytes;
-    this.#start = start;
-    this.#length = head.length;
-    this.#methodStart = head.methodStart;
-    this.#methodEnd = head.methodEnd;
-    this.#targetStart = head.targetStart;
-    this.#targetEnd = head.targetEnd;
-    this.#fieldsStart = head.fieldsStart;
-    this.#hostStart = head.hostStart;
-    this.#hostEnd = head.hostEnd;
+    const { methodStart } = head;
+    this.text = latin1(bytes, start + methodStart, start + head.length);
     this.body = body;
+    this.#origin = origin;
+    this.#targetStart = head.targetStart - methodStart;
+    this.#targetEnd = head.targetEnd - methodStart;
+    this.#hostStart = head.hostStart - methodStart;
+    this.#hostEnd = head.hostEnd - methodStart;
     this.#defaultHost = defaultHost;
   }
 
   get method(): string {
-    return this.#part(this.#methodStart, this.#methodEnd);
+    return this.text.slice(0, this.#targetStart - 1);
   }
 
   /** The client's address, as long as the request is in progress. */
@@ -85,32 +79,42 @@ export class Exchange implements RequestSource {
     return this.#origin?.peer ?? '';
   }
 
-  /** Says who has sent it from now on; undefined when the request is over. */
+  /** Says what it belongs to from now on; undefined when the request is over. */
   set origin(origin: Origin | undefined) {
     this.#origin = origin;
   }
 
   /** The request target as it was sent. */
   get target(): string {
-    return this.#part(this.#targetStart, this.#targetEnd);
+    return this.text.slice(this.#targetStart, this.#targetEnd);
   }
 
   /** RFC 9110 §7.1: the target URI. */
   get url(): string {
-    this.#url ??= this.#makeUrl();
+    if (this.#url === undefined) {
+      const isNamed = this.#hostEnd > this.#hostStart;
+      const host = isNamed ? this.text.slice(this.#hostStart, this.#hostEnd) : this.#defaultHost;
+      this.#url = urlOf(this.target, host);
+    }
     return this.#url;
   }
 
   get fields(): string[] {
-    const text = this.detach();
+    const { text, target } = this;
     const fields: string[] = [];
-    for (let at = this.#fieldsStart; ; ) {
+    for (let at = this.#targetEnd + versionLength; ; ) {
       const end = text.indexOf('\r\n', at);
-      if (end === at) return this.#withTargetHost(fields);
+      if (end === at) break;
       const colon = text.indexOf(':', at);
       fields.push(text.slice(at, colon).toLowerCase(), trim(text, colon + 1, end));
       at = end + 2;
     }
+    if (!target.startsWith('/') && target !== '*') {
+      // RFC 9112 §3.2.2: where the target names a host, that replaces what the Host field says.
+      const { host } = new URL(target);
+      for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'host') fields[i + 1] = host;
+    }
+    return fields;
   }
 
   get signal(): AbortSignal {
@@ -133,37 +137,13 @@ export class Exchange implements RequestSource {
     this.body?.abort(reason);
     this.#controller?.abort(reason);
   }
+}
 
-  /** Makes the request independent of the buffer that its head stands in. @returns the head as Latin-1 */
-  detach(): string {
-    if (this.#text === undefined) {
-      const bytes = this.#bytes as Uint8Array; // set until the text is made
-      this.#text = latin1(bytes, this.#start, this.#start + this.#length);
-      this.#bytes = undefined;
-    }
-    return this.#text;
-  }
-
-  #part(from: number, to: number): string {
-    return this.detach().slice(from, to);
-  }
-
-  /** RFC 9112 §3.2.2: where the target names a host, that replaces what the Host field says. */
-  #withTargetHost(fields: string[]): string[] {
-    if (this.target.startsWith('/') || this.target === '*') return fields;
-    const { host } = new URL(this.target);
-    for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'host') fields[i + 1] = host;
-    return fields;
-  }
-
-  #makeUrl(): string {
-    const { target } = this;
-    if (!target.startsWith('/') && target !== '*') return new URL(target).href;
-    const host = this.#hostEnd > this.#hostStart ? this.#part(this.#hostStart, this.#hostEnd) : this.#defaultHost;
-    const path = target === '*' ? '/*' : target;
-    const url = `http://${host}${path}`;
-    return plainTarget.test(path) && plainHost.test(host) ? url : new URL(url).href;
-  }
+function urlOf(target: string, host: string): string {
+  if (!target.startsWith('/') && target !== '*') return new URL(target).href;
+  const path = target === '*' ? '/*' : target;
+  const url = `http://${host}${path}`;
+  return plainTarget.test(path) && plainHost.test(host) ? url : new URL(url).href;
 }
 
 /** What `toString('latin1')` of a Buffer calls in Node, and in some others; it has been there from the first, and is in no types. */

@@ -185,7 +185,6 @@ export class Intake implements PlainCall, Origin {
     this.#request = requestFrom(exchange);
     const { length } = head;
     const thread = network.scheduler.call(this);
-    exchange.detach();
     if (thread === undefined && this.#sendAtOnce(slot, exchange)) {
       if (this.#framing.keepAlive) return true;
       network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);

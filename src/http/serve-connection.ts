@@ -238,7 +238,6 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
     begun.failed = true;
     begun.result = error;
   }
-  exchange.detach();
   reader.consume(head.length);
   return begun;
 }

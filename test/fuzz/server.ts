@@ -252,7 +252,7 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
     const reads = (kind === 'text' || readers.includes(kind)) && method !== 'GET' && method !== 'HEAD';
     const seen: Seen = { method, target: info.target, url, fields: info.fields, body: undefined, broken: false, reads };
     requests.push(seen);
-    checkHead(info.detach());
+    checkHead(info.text);
     assert.equal(info.method, method);
     assert.ok([...request.headers].length <= seen.fields.length / 2);
     return answer(kind, request, seen, `${requests.length - 1}`, ledger);
