@@ -10,6 +10,14 @@ import { Writer } from './writer.js';
 /** How long what is left of a connection may take to go away after it was closed, in milliseconds, unless an option says otherwise. */
 export const defaultLinger = 10_000;
 
+/** @internal What may be so of a connection, a bit each: as fields of their own they would take 8 bytes apiece, of every connection at work. */
+export const Fact = {
+  /** Nothing can be received or sent any more. */
+  closed: 1 << 0,
+  /** Our side has ended: nothing can be written any more. */
+  finished: 1 << 1,
+} as const;
+
 /**
  * A connection to a peer: a TCP or Unix-domain socket, as a pair of a {@link Reader} and a {@link Writer}.
  * It belongs to the thread that it was made for, and is closed when that thread is over.
@@ -24,19 +32,28 @@ export class Connection {
 
   /** @internal The last error that reading or writing has thrown because of the peer: tells it from one of another connection. */
   fault: ConnectionError | undefined;
-  /** @internal Our side has ended: nothing can be written any more. */
-  finished = false;
 
   // Made when they are first asked for: a connection that only waits has neither.
   #reader: Reader | undefined;
   #writer: Writer | undefined;
-  #closed = false;
+  #facts = 0;
   #reason: ConnectionError | undefined;
 
   /** @internal */
   constructor(network: Network, slot: Slot) {
     this.network = network;
     this.slot = slot;
+  }
+
+  /** @internal Whether something is so. @param fact of `Fact`, or of those that a subclass adds */
+  is(fact: number): boolean {
+    return (this.#facts & fact) !== 0;
+  }
+
+  /** @internal From now on something is so, or is not. */
+  note(fact: number, isSo = true): void {
+    if (isSo) this.#facts |= fact;
+    else this.#facts &= ~fact;
   }
 
   /** Reads what the peer sends. */
@@ -53,7 +70,7 @@ export class Connection {
 
   /** The peer's address, `127.0.0.1:5678` or `[::1]:5678`; the empty string for a Unix-domain socket, and after the connection has closed. */
   get peer(): string {
-    return this.#closed ? '' : this.network.layer.peer(this.slot);
+    return this.closed ? '' : this.network.layer.peer(this.slot);
   }
 
   /** @internal From so many bytes of queued output on, a write parks. */
@@ -68,7 +85,16 @@ export class Connection {
 
   /** True when nothing can be received or sent any more. */
   get closed(): boolean {
-    return this.#closed;
+    return this.is(Fact.closed);
+  }
+
+  /** @internal Our side has ended. */
+  get finished(): boolean {
+    return this.is(Fact.finished);
+  }
+
+  set finished(isSo: boolean) {
+    this.note(Fact.finished, isSo);
   }
 
   /** Why the connection closed: undefined while it has not, and when both sides had ended. */
@@ -78,12 +104,12 @@ export class Connection {
 
   /** Ends the connection at once with RST; what is still queued for the peer is dropped. */
   reset(): void {
-    if (!this.#closed) this.network.layer.reset(this.slot);
+    if (!this.closed) this.network.layer.reset(this.slot);
   }
 
   /** @internal Writing would have to wait. */
   get flooded(): boolean {
-    return !this.#closed && this.network.layer.queued(this.slot) >= this.queuedBytes;
+    return !this.closed && this.network.layer.queued(this.slot) >= this.queuedBytes;
   }
 
   /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */
@@ -93,7 +119,7 @@ export class Connection {
 
   /** @internal See `EventLayer.reserve`. @throws as `Writer.write` */
   reserve(bytes: number): number {
-    if (this.#closed) throw this.closedError();
+    if (this.closed) throw this.closedError();
     if (this.finished) throw new ConnectionError('ERR_ENDED', 'write after end: FIN has been sent');
     return this.network.layer.reserve(this.slot, bytes);
   }
@@ -124,7 +150,7 @@ export class Connection {
 
   /** @internal The layer says that it is gone. */
   close(reason: ConnectionError | undefined): void {
-    this.#closed = true;
+    this.note(Fact.closed);
     this.#reason = reason;
   }
 
@@ -153,7 +179,7 @@ export class Connection {
 
   /** @internal Tells the network which of the two deadlines comes first. */
   updateDeadline(): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     const { parkedUntil: readUntil = Infinity } = this.#reader ?? {};
     const { parkedUntil: writeUntil = Infinity } = this.#writer ?? {};
     this.network.setDeadline(this.slot, Math.min(readUntil, writeUntil));

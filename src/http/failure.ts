@@ -2,6 +2,7 @@
 // thrown, or because the thread is being unwound. Called by the serving loop, once for a connection, at its end.
 
 import type { Exchange } from './exchange.js';
+import { HttpFact } from './facts.js';
 import type { HttpConnection } from './http-connection.js';
 import { Refusal, reasonPhrases } from './refusal.js';
 import type { Output } from './respond.js';
@@ -12,8 +13,11 @@ export function answerFailure(connection: HttpConnection, settings: HttpSettings
   const { exchange, fault } = connection;
   const clients = isClients(error, connection, exchange);
   if (!clients) settings.report(error, connection.request);
-  if (connection.closed || connection.wholeSent) return;
-  if (connection.headSent || (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')) {
+  if (connection.closed || connection.is(HttpFact.wholeSent)) return;
+  if (
+    connection.is(HttpFact.headSent) ||
+    (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')
+  ) {
     connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
   } else if (error instanceof Refusal) {
     answerWithStatus(connection, settings, error.status, error.headOnly);
@@ -38,11 +42,11 @@ export function isClients(error: unknown, connection: HttpConnection, exchange: 
 
 /** The thread is being unwound before its response was complete, and the client may still be there. */
 export function answerUnwound(connection: HttpConnection, settings: HttpSettings): void {
-  if (connection.closed || connection.wholeSent) return;
+  if (connection.closed || connection.is(HttpFact.wholeSent)) return;
   const left = connection.exchange?.aborted !== undefined;
-  if (!connection.headSent) {
+  if (!connection.is(HttpFact.headSent)) {
     if (!left) answerWithStatus(connection, settings, settings.overdue ? 503 : 500);
-  } else if (connection.untilClose || !(left || settings.overdue)) {
+  } else if (connection.is(HttpFact.untilClose) || !(left || settings.overdue)) {
     // As for an error. Where the framing shows that the rest is missing, who has left or has had its time gets a FIN.
     connection.reset();
   }

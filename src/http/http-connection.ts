@@ -10,15 +10,15 @@ import type { Writer } from '../connection/writer.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import type { Task, Wait } from '../threads/task.js';
 import { ClientLeftError, type Exchange } from './exchange.js';
+import { HttpFact } from './facts.js';
 import type { Request } from './fetch/request.js';
-import type { Sent } from './respond.js';
 import type { ResponseBody } from './response-body.js';
 import { type Begun, conclude, continueConnection, type InPlace, serveConnection } from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
 
 const over: IteratorResult<Wait, void> = { done: true, value: undefined };
 
-export class HttpConnection extends Connection implements Sent, Task<void>, Iterator<Wait, void, void> {
+export class HttpConnection extends Connection implements Task<void>, Iterator<Wait, void, void> {
   /** The request that is being handled. */
   exchange: Exchange | undefined;
   /** The same as the handler has got it. */
@@ -27,25 +27,13 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
   begun: Begun | undefined;
   /** The response's body is written by a task of the user's. */
   streaming: ResponseBody | undefined;
-  // How far the response at hand has gone: what fails before its head gets an answer, what fails before its end a reset.
-  headSent = false;
-  wholeSent = false;
-  untilClose = false;
-  /** After the response at hand the next request is waited for. */
-  keepAlive = false;
-  /** All requests have been answered, and the connection stays open. */
-  resting = false;
   /** Requests answered, or begun, since others have had their turn. */
   answered = 0;
-  /** The client's leaving by FIN unwinds the thread: a thread handler is at work, or a streamed body is being sent. */
-  unwindOnLeave = false;
   readonly #settings: HttpSettings;
   /** The timer that ends the wait for an async handler whose client has left; 0 is none. */
   #leaveTimer = 0;
   /** What runs: the serving loop, or what it has left its place to. */
   #running: Iterator<Wait, unknown, void>;
-  #inPlace = false;
-  #returning = false;
 
   /** @param begun the first request, if its handler has been called already */
   constructor(network: Network, slot: Slot, settings: HttpSettings, begun: Begun | undefined) {
@@ -84,7 +72,7 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
     if (this.#settings.allowHalfOpen || this.exchange === undefined || this.#leaveTimer !== 0) return;
     const reason = new ClientLeftError('the client has closed its side of the connection');
     this.exchange.abort(reason);
-    if (this.unwindOnLeave) {
+    if (this.is(HttpFact.unwindOnLeave)) {
       this.thread?.unwind(reason);
       return;
     }
@@ -99,7 +87,7 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
 
   /** From here on the client's leaving unwinds the thread; if it has left already, that happens where the thread next parks. */
   unwindWhenLeft(): void {
-    this.unwindOnLeave = true;
+    this.note(HttpFact.unwindOnLeave);
     if (this.exchange?.aborted !== undefined) this.thread?.unwind(this.exchange.aborted);
   }
 
@@ -113,7 +101,7 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
   endExchange(): void {
     this.exchange = undefined;
     this.request = undefined;
-    this.unwindOnLeave = false;
+    this.note(HttpFact.unwindOnLeave, false);
     if (this.#leaveTimer !== 0) this.network.scheduler.timers.cancel(this.#leaveTimer);
     this.#leaveTimer = 0;
   }
@@ -125,34 +113,35 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
   }
 
   next(): IteratorResult<Wait, void> {
-    return this.#advance((running) => running.next());
+    return this.advance((running) => running.next());
   }
 
   return(): IteratorResult<Wait, void> {
-    this.#returning = true;
-    return this.#advance((running) => running.return?.() ?? over);
+    this.note(HttpFact.returning);
+    return this.advance((running) => running.return?.() ?? over);
   }
 
   throw(error: unknown): IteratorResult<Wait, void> {
-    return this.#advance((running) => {
+    return this.advance((running) => {
       if (running.throw === undefined) throw error;
       return running.throw(error);
     });
   }
 
-  #advance(
+  // Not with `#`: methods that are private so take 8 bytes of each object.
+  private advance(
     move: (running: Iterator<Wait, unknown, void>) => IteratorResult<Wait, unknown>,
   ): IteratorResult<Wait, void> {
     try {
       let step = move(this.#running);
       while (step.done) {
-        const next = this.#returning ? undefined : this.#follow(step.value);
+        const next = this.is(HttpFact.returning) ? undefined : this.follow(step.value);
         if (next === undefined) {
           conclude(this, this.#settings);
           return over;
         }
         this.#running = next[Symbol.iterator]();
-        this.#inPlace = !this.#inPlace;
+        this.note(HttpFact.inPlace, !this.is(HttpFact.inPlace));
         step = this.#running.next();
       }
       return step;
@@ -163,8 +152,8 @@ export class HttpConnection extends Connection implements Sent, Task<void>, Iter
   }
 
   /** What is to run next. @param value what that has returned which ran until now */
-  #follow(value: unknown): Task<unknown> | undefined {
-    if (this.#inPlace) return continueConnection(this, this.#settings, value);
+  private follow(value: unknown): Task<unknown> | undefined {
+    if (this.is(HttpFact.inPlace)) return continueConnection(this, this.#settings, value);
     return value as InPlace | undefined; // it was the loop
   }
 }

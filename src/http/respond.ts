@@ -1,10 +1,10 @@
 // Sending a response of whatever class a handler has returned, at once where it is small and complete, else at the client's pace.
 
 import { Buffer } from 'node:buffer';
-import type { Connection } from '../connection/connection.js';
 import type { OutputMemory } from '../connection/network.js';
 import { pieceSize } from '../event-layer/event-layer.js';
 import type { Task } from '../threads/task.js';
+import { HttpFact } from './facts.js';
 import type { PlatformResponse } from './fetch/platform.js';
 import {
   isLightResponse,
@@ -14,6 +14,7 @@ import {
   responseFields,
   takeContent,
 } from './fetch/response.js';
+import type { HttpConnection } from './http-connection.js';
 import { ChunkedBody, cancel, chunkBytes, PlainBody, pump, type ResponseBody } from './response-body.js';
 import {
   declaredLength,
@@ -35,16 +36,6 @@ export interface Output {
   reserve(bytes: number): number;
   /** See `EventLayer.commit`. */
   commit(end: number): void;
-}
-
-/** How far a response has gone. */
-export interface Sent {
-  /** Its head has gone out, in part at least. */
-  headSent: boolean;
-  /** All of it has. */
-  wholeSent: boolean;
-  /** Its body ends with the connection: nothing else shows whether it is complete. */
-  untilClose: boolean;
 }
 
 /** Content up to this many bytes, or UTF-16 units, goes into the output together with its head. */
@@ -118,25 +109,24 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
 
 /**
  * Sends the head of any response, and readies its body, parking while the client is flooded.
- * @param sent kept up to date as far as the body; who calls says when the response is whole
+ * Notes on the connection how far it has gone, as far as the body; who calls notes when the response is whole.
  * @returns what the body is to be written to; undefined if there is none to be written
  */
 export function* beginBody(
-  connection: Connection,
+  connection: HttpConnection,
   out: Outgoing,
   framing: Framing,
   date: string,
-  sent: Sent,
 ): Task<ResponseBody | undefined> {
   const { content } = out;
   const length = content === null ? 0 : out.length;
   const head = responseHead(out, framing, date, length);
   if (connection.flooded) yield* connection.writer.drain();
-  sent.headSent = true;
+  connection.note(HttpFact.headSent);
   yield* putHead(connection, head);
   if (isBodiless(out.status) || framing.headOnly || content === null) return undefined;
   const delimiter = delimiterOf(out, framing, length);
-  sent.untilClose = delimiter === 'close';
+  connection.note(HttpFact.untilClose, delimiter === 'close');
   return delimiter === 'chunked'
     ? new ChunkedBody(connection)
     : new PlainBody(connection, delimiter === 'length' ? declaredLength(out, length) : undefined);
@@ -145,15 +135,13 @@ export function* beginBody(
 /**
  * Sends any response but that of a thread, parking while the client is flooded.
  * @param report told of an error in cancelling a stream
- * @param sent as for `beginBody`
- * @throws what the body throws; the head may have been sent by then, in which case `sent.headSent` is true
+ * @throws what the body throws; the head may have been sent by then, in which case the connection has that noted
  */
 export function* respond(
-  connection: Connection,
+  connection: HttpConnection,
   out: Outgoing,
   framing: Framing,
   date: string,
-  sent: Sent,
   report: (error: unknown) => void,
 ): Task<void> {
   const { content } = out;
@@ -162,10 +150,12 @@ export function* respond(
   const stream = content instanceof ReadableStream ? content : undefined;
   let body: ResponseBody | undefined;
   try {
-    body = yield* beginBody(connection, out, framing, date, sent);
+    body = yield* beginBody(connection, out, framing, date);
   } finally {
     if (body === undefined && stream !== undefined) {
-      const why = sent.headSent ? 'the response to this request has no body' : 'the response was not sent';
+      const why = connection.is(HttpFact.headSent)
+        ? 'the response to this request has no body'
+        : 'the response was not sent';
       cancel(stream, new ResponseError(why), report);
     }
   }
@@ -194,7 +184,7 @@ export function discardResponse(promised: PromiseLike<unknown>, report: (error: 
 }
 
 /** Heads larger than a piece go out in several. */
-function* putHead(connection: Connection, head: string): Task<void> {
+function* putHead(connection: HttpConnection, head: string): Task<void> {
   for (let from = 0; from < head.length; from += chunkBytes) {
     if (from > 0 && connection.flooded) yield* connection.writer.drain();
     const part = head.slice(from, from + chunkBytes);

@@ -8,6 +8,7 @@ import { sleep } from '../threads/sleep.js';
 import { isTask, type Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { ClientLeftError, Exchange } from './exchange.js';
+import { HttpFact } from './facts.js';
 import { answerFailure, answerUnwound, isClients } from './failure.js';
 import { ThreadBody } from './fetch/body.js';
 import { type Request, requestFrom } from './fetch/request.js';
@@ -63,7 +64,7 @@ export function* serveConnection(
     }
     begun ??= beginNext(connection, settings);
     if (begun === undefined) {
-      connection.resting = !connection.reader.finished; // else the client has ended between two requests
+      connection.note(HttpFact.resting, !connection.reader.finished); // else the client has ended between two requests
       return undefined;
     }
     const { result } = begun;
@@ -97,7 +98,7 @@ export function* continueConnection(
   } else if (streaming !== undefined) {
     yield* streaming.end();
     connection.endStreaming();
-    connection.wholeSent = true;
+    connection.note(HttpFact.wholeSent);
   }
   if (!(yield* finishRequest(connection, settings))) return undefined;
   return yield* serveConnection(connection, settings, undefined);
@@ -145,22 +146,21 @@ function* answer(
   if (!respondAtOnce(connection, out, framing, settings.date())) {
     if (streamed) connection.unwindWhenLeft();
     if (content instanceof ThreadBody) {
-      const to = yield* beginBody(connection, out, framing, settings.date(), connection);
+      const to = yield* beginBody(connection, out, framing, settings.date());
       if (to !== undefined) {
-        connection.keepAlive = framing.keepAlive;
+        connection.note(HttpFact.keepAlive, framing.keepAlive);
         connection.streaming = to;
         if (body === null || body.complete) connection.dropSides(); // it may be long before either is used again
         return startBody(content.start, to);
       }
     } else {
-      yield* respond(connection, out, framing, settings.date(), connection, (error) => {
+      yield* respond(connection, out, framing, settings.date(), (error) => {
         if (!isClients(error, connection, exchange)) settings.report(error, request);
       });
     }
   }
-  connection.headSent = true;
-  connection.wholeSent = true;
-  connection.keepAlive = framing.keepAlive; // a body that ends with the connection has changed it
+  connection.note(HttpFact.headSent | HttpFact.wholeSent);
+  connection.note(HttpFact.keepAlive, framing.keepAlive); // a body that ends with the connection has changed it
   return undefined;
 }
 
@@ -177,11 +177,11 @@ function* finishRequest(connection: HttpConnection, settings: HttpSettings): Tas
     yield* thread.closeChildren(exchange?.aborted ?? answeredReason);
   connection.endExchange();
   // A thread that is to be unwound, and has not parked since, must not begin what it would be unwound in.
-  if (!connection.keepAlive || thread?.unwound) return false;
+  if (!connection.is(HttpFact.keepAlive) || thread?.unwound) return false;
   if (body !== null && !body.complete && (body.awaited || !(yield* body.discard(discardedBytes)))) return false;
 
   if (reader.buffered === 0 && !reader.finished) {
-    connection.resting = !settings.closing;
+    connection.note(HttpFact.resting, !settings.closing);
     return false;
   }
   return true;
@@ -198,7 +198,7 @@ export function conclude(connection: HttpConnection, settings: HttpSettings, fai
   else if (thread?.unwound && connection.request !== undefined) answerUnwound(connection, settings);
   connection.exchange?.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
   connection.endExchange();
-  if (connection.resting) settings.release(connection);
+  if (connection.is(HttpFact.resting)) settings.release(connection);
   else if (!connection.closed) network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
 }
 
@@ -210,9 +210,7 @@ export function conclude(connection: HttpConnection, settings: HttpSettings, fai
 function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | undefined {
   const { network, slot, reader } = connection;
   network.setState(slot, SlotState.reading);
-  connection.headSent = false;
-  connection.wholeSent = false;
-  connection.untilClose = false;
+  connection.note(HttpFact.headSent | HttpFact.wholeSent | HttpFact.untilClose, false);
   const head = new Head();
   if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
     if (reader.finished && head.begun)
