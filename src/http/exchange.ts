@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
 import { ThreadError } from '../threads/errors.js';
 import { trim } from './characters.js';
 import type { RequestSource } from './fetch/request.js';
-import type { Head } from './head.js';
+import { Head, type HeadLimits } from './head.js';
 import type { RequestBody } from './incoming-body.js';
 
 /** The reason of `request.signal`, and of the unwinding of a thread, when the client has left. */
@@ -30,6 +30,8 @@ const versionLength = ' HTTP/1.1\r\n'.length;
 export interface Origin {
   /** The client's address. */
   readonly peer: string;
+  /** Somebody wants to know when the client leaves: the exchange is told from now on. @returns why it has left, if it has */
+  watchedBy(exchange: Exchange): unknown;
 }
 
 export class Exchange implements RequestSource {
@@ -120,6 +122,7 @@ export class Exchange implements RequestSource {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      this.#reason ??= this.#origin?.watchedBy(this);
       if (this.#reason !== undefined) this.#controller.abort(this.#reason);
     }
     return this.#controller.signal;
@@ -137,6 +140,25 @@ export class Exchange implements RequestSource {
     this.body?.abort(reason);
     this.#controller?.abort(reason);
   }
+
+  /** Somebody watches its signal, or may still read its body: it has to be there until the response is whole. */
+  get isNeeded(): boolean {
+    const { body } = this;
+    const isRead = body === null || (body.used && body.complete && body.reading === undefined);
+    return !isRead || this.#controller !== undefined || this.#reason !== undefined;
+  }
+}
+
+/** The exchange of a request of which only the text has been kept. It has no body: that has been read. @param limits it was within them */
+export function exchangeAgain(
+  origin: Origin,
+  text: string,
+  limits: HeadLimits & { readonly defaultHost: string },
+): Exchange {
+  const bytes = Buffer.from(text, 'latin1');
+  const head = new Head();
+  head.parse(bytes, 0, bytes.length, limits);
+  return new Exchange(origin, head, bytes, 0, null, limits.defaultHost);
 }
 
 function urlOf(target: string, host: string): string {

@@ -1,7 +1,6 @@
 // What a client gets when its request cannot be answered as the handler meant: because of what it sent, because something was
 // thrown, or because the thread is being unwound. Called by the serving loop, once for a connection, at its end.
 
-import type { Exchange } from './exchange.js';
 import { HttpFact } from './facts.js';
 import type { HttpConnection } from './http-connection.js';
 import { Refusal, reasonPhrases } from './refusal.js';
@@ -10,8 +9,8 @@ import type { HttpSettings } from './settings.js';
 
 /** Something was thrown: by the request's bytes, by the handler, or by the connection. The connection is closed afterwards. */
 export function answerFailure(connection: HttpConnection, settings: HttpSettings, error: unknown): void {
-  const { exchange, fault } = connection;
-  const clients = isClients(error, connection, exchange);
+  const { fault } = connection;
+  const clients = isClients(error, connection, connection.left);
   if (!clients) settings.report(error, connection.request);
   if (connection.closed || connection.is(HttpFact.wholeSent)) return;
   if (
@@ -28,12 +27,14 @@ export function answerFailure(connection: HttpConnection, settings: HttpSettings
   }
 }
 
-/** Whether an error is what a client has caused, by what it sent or did not send, or by leaving: none of the handler's. */
-export function isClients(error: unknown, connection: HttpConnection, exchange: Exchange | undefined): boolean {
+/**
+ * Whether an error is what a client has caused, by what it sent or did not send, or by leaving: none of the handler's.
+ * @param left why the client of the request in question counts as gone, if it does
+ */
+export function isClients(error: unknown, connection: HttpConnection, left: unknown): boolean {
   if (error instanceof Refusal) return true;
   if (connection.fault !== undefined && error === connection.fault) return true;
   // Whoever was given `request.signal` throws its reason, an error of its own with the reason for its cause, or an AbortError.
-  const left = exchange?.aborted;
   return (
     left !== undefined &&
     (error === left || (error instanceof Error && (error.cause === left || error.name === 'AbortError')))
@@ -43,7 +44,7 @@ export function isClients(error: unknown, connection: HttpConnection, exchange: 
 /** The thread is being unwound before its response was complete, and the client may still be there. */
 export function answerUnwound(connection: HttpConnection, settings: HttpSettings): void {
   if (connection.closed || connection.is(HttpFact.wholeSent)) return;
-  const left = connection.exchange?.aborted !== undefined;
+  const left = connection.left !== undefined;
   if (!connection.is(HttpFact.headSent)) {
     if (!left) answerWithStatus(connection, settings, settings.overdue ? 503 : 500);
   } else if (connection.is(HttpFact.untilClose) || !(left || settings.overdue)) {

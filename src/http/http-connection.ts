@@ -9,23 +9,28 @@ import type { Reader } from '../connection/reader.js';
 import type { Writer } from '../connection/writer.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import type { Task, Wait } from '../threads/task.js';
-import { ClientLeftError, type Exchange } from './exchange.js';
+import { ClientLeftError, type Exchange, exchangeAgain, type Origin } from './exchange.js';
 import { HttpFact } from './facts.js';
-import type { Request } from './fetch/request.js';
+import { type Request, requestFrom } from './fetch/request.js';
 import type { ResponseBody } from './response-body.js';
 import { type Begun, conclude, continueConnection, type InPlace, serveConnection } from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
 
 const over: IteratorResult<Wait, void> = { done: true, value: undefined };
 
-export class HttpConnection extends Connection implements Task<void>, Iterator<Wait, void, void> {
-  /** The request that is being handled. */
-  exchange: Exchange | undefined;
-  /** The same as the handler has got it. */
-  request: Request | undefined;
-  /** What the handler has returned is waited for. */
-  begun: Begun | undefined;
-  /** The response's body is written by a task of the user's. */
+/** A request, and the same as its handler has got it. */
+export interface Asked {
+  readonly exchange: Exchange;
+  readonly request: Request;
+}
+
+export class HttpConnection extends Connection implements Origin, Task<void>, Iterator<Wait, void, void> {
+  /**
+   * The request at hand. While its response is streamed and nobody asks for more, the text of its head: a stream may last for
+   * days, and that takes the least.
+   */
+  #asked: Asked | string | undefined;
+  /** What the response's body is written to by a task of the user's, until the request is over. */
   streaming: ResponseBody | undefined;
   /** Requests answered, or begun, since others have had their turn. */
   answered = 0;
@@ -39,8 +44,7 @@ export class HttpConnection extends Connection implements Task<void>, Iterator<W
   constructor(network: Network, slot: Slot, settings: HttpSettings, begun: Begun | undefined) {
     super(network, slot);
     this.#settings = settings;
-    this.exchange = begun?.exchange;
-    this.request = begun?.request;
+    this.#asked = begun;
     this.#running = serveConnection(this, settings, begun)[Symbol.iterator]();
   }
 
@@ -64,14 +68,75 @@ export class HttpConnection extends Connection implements Task<void>, Iterator<W
     return this.#settings.writeRate;
   }
 
+  /** There is a request at hand. */
+  get busy(): boolean {
+    return this.#asked !== undefined;
+  }
+
+  /** The request at hand, as long as all of it is kept. */
+  get asked(): Asked | undefined {
+    return typeof this.#asked === 'string' ? undefined : this.#asked;
+  }
+
+  /** The request at hand as it came. Where no more than its text is kept, it is made anew each time. */
+  get exchange(): Exchange | undefined {
+    const asked = this.#asked;
+    return typeof asked === 'string' ? exchangeAgain(this, asked, this.#settings) : asked?.exchange;
+  }
+
+  /** The request at hand as its handler has got it. Where no more than its text is kept, it is made anew, and kept from then on. */
+  get request(): Request | undefined {
+    if (typeof this.#asked === 'string') this.watchedBy(exchangeAgain(this, this.#asked, this.#settings));
+    return this.asked?.request;
+  }
+
+  /** Why the client of the request at hand counts as gone, if it does. */
+  get left(): unknown {
+    return this.asked?.exchange.aborted ?? this.streaming?.left;
+  }
+
+  /** A request has come, and its handler is to be called. */
+  begin(asked: Asked): void {
+    this.#asked = asked;
+  }
+
+  /**
+   * The body of the response is all that is left to be written, by a task. No more of the request is kept than somebody may still
+   * ask for.
+   */
+  letGoOfRequest(): void {
+    const { asked } = this;
+    if (asked === undefined) return;
+    const { exchange, request } = asked;
+    if (exchange.isNeeded) {
+      this.#asked = { exchange, request }; // and not what its handler has returned
+    } else {
+      exchange.origin = this.streaming; // whoever has kept it asks there, and hears of this response alone
+      this.#asked = exchange.text;
+    }
+  }
+
+  /** Its signal is asked for: from now on the exchange is told when the client leaves. @returns why it has left, if it has */
+  watchedBy(exchange: Exchange): unknown {
+    const { left } = this;
+    if (typeof this.#asked === 'string') this.#asked = { exchange, request: requestFrom(exchange) };
+    return left;
+  }
+
+  /** The client has left: whoever works on its request is told, once. */
+  abort(reason: unknown): void {
+    this.asked?.exchange.abort(reason);
+    this.streaming?.abort(reason);
+  }
+
   /**
    * The client has sent FIN, and that counts as leaving: `request.signal` is aborted, and a thread unwound. What a plain or
    * async handler still answers is sent, if it comes in time.
    */
   clientEnded(): void {
-    if (this.#settings.allowHalfOpen || this.exchange === undefined || this.#leaveTimer !== 0) return;
+    if (this.#settings.allowHalfOpen || !this.busy || this.#leaveTimer !== 0) return;
     const reason = new ClientLeftError('the client has closed its side of the connection');
-    this.exchange.abort(reason);
+    this.abort(reason);
     if (this.is(HttpFact.unwindOnLeave)) {
       this.thread?.unwind(reason);
       return;
@@ -82,25 +147,22 @@ export class HttpConnection extends Connection implements Task<void>, Iterator<W
   /** The handler has not answered in time. */
   timerFired(): void {
     this.#leaveTimer = 0;
-    this.thread?.unwind(this.exchange?.aborted);
+    this.thread?.unwind(this.left);
   }
 
   /** From here on the client's leaving unwinds the thread; if it has left already, that happens where the thread next parks. */
   unwindWhenLeft(): void {
     this.note(HttpFact.unwindOnLeave);
-    if (this.exchange?.aborted !== undefined) this.thread?.unwind(this.exchange.aborted);
-  }
-
-  /** Nothing of the response's body is to be written any more. */
-  endStreaming(): void {
-    if (this.streaming !== undefined) this.streaming.over = true;
-    this.streaming = undefined;
+    const { left } = this;
+    if (left !== undefined) this.thread?.unwind(left);
   }
 
   /** The request has been answered, or cannot be. */
   endExchange(): void {
-    this.exchange = undefined;
-    this.request = undefined;
+    const { asked } = this;
+    if (asked !== undefined) asked.exchange.origin = undefined;
+    this.#asked = undefined;
+    this.streaming = undefined;
     this.note(HttpFact.unwindOnLeave, false);
     if (this.#leaveTimer !== 0) this.network.scheduler.timers.cancel(this.#leaveTimer);
     this.#leaveTimer = 0;

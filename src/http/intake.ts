@@ -105,6 +105,11 @@ export class Intake implements PlainCall, Origin {
     return this.#network.layer.peer(this.#slot);
   }
 
+  /** Nobody leaves while a call is under way; if it is not the whole of the exchange, that is handed over. */
+  watchedBy(): unknown {
+    return undefined;
+  }
+
   /** The call that is under way, for `Scheduler.call`. */
   run(): void {
     try {

@@ -168,7 +168,7 @@ export function* respond(
     if (stream !== undefined) yield* pump(stream, body, report);
     yield* body.end();
   } finally {
-    body.over = true;
+    body.finish();
   }
 }
 

@@ -6,45 +6,80 @@ import type { Connection } from '../connection/connection.js';
 import { checkData } from '../connection/writer.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
+import type { Exchange, Origin } from './exchange.js';
+import type { HttpConnection } from './http-connection.js';
 import { ResponseError } from './response-head.js';
 import type { BodyWriter } from './stream.js';
 
 /** Larger pieces of a chunked body are cut: the size of a chunk is written with four hexadecimal digits. */
 export const chunkBytes = 16 * 1024;
 
-/** A body that is being sent. */
-export interface ResponseBody extends BodyWriter {
-  /** Nothing is written any more: the connection may be at its next response. */
-  over: boolean;
-  /** Sends what shows that it is complete. @throws {ResponseError} if it is not */
-  end(): Task<void>;
-}
+/**
+ * A body that is being sent. Where it is all that is left of an exchange, it is also what those ask who have kept the request:
+ * it knows whether the client was there to the end, and nothing of what the connection does afterwards.
+ */
+export abstract class ResponseBody implements BodyWriter, Origin {
+  /** Undefined when nothing is to be written any more: the connection may be at its next response. */
+  #connection: HttpConnection | undefined;
+  #left: unknown;
 
-/** A body in chunks (RFC 9112 §7.1). */
-export class ChunkedBody implements ResponseBody {
-  over = false;
-  readonly #connection: Connection;
-
-  constructor(connection: Connection) {
+  constructor(connection: HttpConnection) {
     this.#connection = connection;
   }
 
+  abstract write(data: string | Uint8Array): Task<void>;
+  abstract flush(): Task<void>;
+  /** Sends what shows that it is complete. @throws {ResponseError} if it is not */
+  abstract end(): Task<void>;
+
+  /** @throws {ResponseError} if the body is over: it may be another thread that has come to write */
+  protected get connection(): HttpConnection {
+    if (this.#connection === undefined)
+      throw new ResponseError('the body is over: nothing can be written to it any more');
+    return this.#connection;
+  }
+
+  /** Nothing is to be written any more. */
+  finish(): void {
+    this.#connection = undefined;
+  }
+
+  get peer(): string {
+    return this.#connection?.peer ?? '';
+  }
+
+  /** Why the client counts as gone, if it has left before the response was whole. */
+  get left(): unknown {
+    return this.#left;
+  }
+
+  /** The client has left. */
+  abort(reason: unknown): void {
+    this.#left ??= reason;
+  }
+
+  watchedBy(exchange: Exchange): unknown {
+    return this.#connection === undefined ? this.#left : this.#connection.watchedBy(exchange);
+  }
+}
+
+/** A body in chunks (RFC 9112 §7.1). */
+export class ChunkedBody extends ResponseBody {
   *write(data: string | Uint8Array): Task<void> {
     checkData(data);
-    const connection = this.#connection;
     const bytes = typeof data === 'string' && data.length > chunkBytes / 3 ? Buffer.from(data) : data;
     if (typeof bytes === 'string') {
       if (bytes === '') return;
-      if (connection.flooded) yield* connection.writer.drain();
-      this.#checkOpen();
+      if (this.connection.flooded) yield* this.connection.writer.drain();
+      const { connection } = this;
       const at = connection.reserve(bytes.length * 3 + 8);
       const written = connection.output.write(bytes, at + 6);
       putChunkFrame(connection, at, written);
       return;
     }
     for (let start = 0; start < bytes.length; start += chunkBytes) {
-      if (connection.flooded) yield* connection.writer.drain();
-      this.#checkOpen();
+      if (this.connection.flooded) yield* this.connection.writer.drain();
+      const { connection } = this;
       const piece = bytes.subarray(start, start + chunkBytes);
       const at = connection.reserve(piece.length + 8);
       connection.output.set(piece, at + 6);
@@ -53,18 +88,13 @@ export class ChunkedBody implements ResponseBody {
   }
 
   *flush(): Task<void> {
-    yield* this.#connection.writer.flush();
-  }
-
-  /** The body may be over by now, if it is another thread that has come to write. */
-  #checkOpen(): void {
-    if (this.over) throw bodyOver();
+    yield* this.connection.writer.flush();
   }
 
   /** The last chunk. */
   *end(): Task<void> {
-    if (this.#connection.flooded) yield* this.#connection.writer.drain();
-    this.#connection.writer.put('0\r\n\r\n');
+    if (this.connection.flooded) yield* this.connection.writer.drain();
+    this.connection.writer.put('0\r\n\r\n');
   }
 }
 
@@ -82,30 +112,28 @@ function putChunkFrame(connection: Connection, at: number, size: number): void {
 const hexDigits = '0123456789abcdef';
 
 /** A body as it is: as long as its content-length says, or up to the end of the connection. */
-export class PlainBody implements ResponseBody {
-  over = false;
-  readonly #connection: Connection;
+export class PlainBody extends ResponseBody {
   readonly #length: number | undefined;
   #written = 0;
 
-  constructor(connection: Connection, length: number | undefined) {
-    this.#connection = connection;
+  constructor(connection: HttpConnection, length: number | undefined) {
+    super(connection);
     this.#length = length;
   }
 
   *write(data: string | Uint8Array): Task<void> {
     checkData(data);
-    if (this.over) throw bodyOver();
+    const { connection } = this;
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (this.#length !== undefined && this.#written + bytes.length > this.#length) {
       throw new ResponseError(`the body is longer than its content-length of ${this.#length} bytes`);
     }
     this.#written += bytes.length;
-    yield* this.#connection.writer.write(bytes);
+    yield* connection.writer.write(bytes);
   }
 
   *flush(): Task<void> {
-    yield* this.#connection.writer.flush();
+    yield* this.connection.writer.flush();
   }
 
   *end(): Task<void> {
@@ -113,10 +141,6 @@ export class PlainBody implements ResponseBody {
       throw new ResponseError(`the body has ${this.#written} bytes, and its content-length says ${this.#length}`);
     }
   }
-}
-
-function bodyOver(): ResponseError {
-  return new ResponseError('the body is over: nothing can be written to it any more');
 }
 
 /** Sends a stream of the platform's: pulled when the client has room, cancelled when it has left. */

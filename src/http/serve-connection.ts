@@ -11,10 +11,10 @@ import { ClientLeftError, Exchange } from './exchange.js';
 import { HttpFact } from './facts.js';
 import { answerFailure, answerUnwound, isClients } from './failure.js';
 import { ThreadBody } from './fetch/body.js';
-import { type Request, requestFrom } from './fetch/request.js';
+import { requestFrom } from './fetch/request.js';
 import { Response } from './fetch/response.js';
 import { Head } from './head.js';
-import type { HttpConnection } from './http-connection.js';
+import type { Asked, HttpConnection } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
 import { Refusal } from './refusal.js';
 import { beginBody, discardResponse, outgoing, respond, respondAtOnce } from './respond.js';
@@ -30,9 +30,7 @@ export const overdueLinger = 100;
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
 
 /** A request whose handler has been called. */
-export interface Begun {
-  readonly exchange: Exchange;
-  readonly request: Request;
+export interface Begun extends Asked {
   readonly framing: Framing;
   readonly body: RequestBody | null;
   /** What the handler has returned, or thrown. */
@@ -71,13 +69,9 @@ export function* serveConnection(
     if (begun.failed) throw result;
     if (isTask(result)) {
       connection.unwindWhenLeft();
-      connection.begun = begun;
       return result;
     }
-    if (isThenable(result)) {
-      connection.begun = begun;
-      return promised(connection, settings, result);
-    }
+    if (isThenable(result)) return promised(connection, settings, begun, result);
     const body = yield* answer(connection, settings, begun, result);
     if (body !== undefined) return body;
     if (!(yield* finishRequest(connection, settings))) return undefined;
@@ -90,14 +84,14 @@ export function* continueConnection(
   settings: HttpSettings,
   result: unknown,
 ): Task<InPlace | undefined> {
-  const { begun, streaming } = connection;
-  if (begun !== undefined) {
-    connection.begun = undefined;
+  const { streaming } = connection;
+  if (streaming === undefined) {
+    const begun = connection.asked as Begun; // all of it, until the body of its response is streamed
     const body = yield* answer(connection, settings, begun, result);
     if (body !== undefined) return body;
-  } else if (streaming !== undefined) {
+  } else {
     yield* streaming.end();
-    connection.endStreaming();
+    streaming.finish();
     connection.note(HttpFact.wholeSent);
   }
   if (!(yield* finishRequest(connection, settings))) return undefined;
@@ -105,8 +99,12 @@ export function* continueConnection(
 }
 
 /** Parks until the promise of an async handler is settled. What comes too late is seen to. */
-function* promised(connection: HttpConnection, settings: HttpSettings, response: PromiseLike<unknown>): Task<unknown> {
-  const { exchange, request } = connection;
+function* promised(
+  connection: HttpConnection,
+  settings: HttpSettings,
+  { exchange, request }: Begun,
+  response: PromiseLike<unknown>,
+): Task<unknown> {
   let isSettled = false;
   try {
     const settled = yield* until(response);
@@ -118,7 +116,7 @@ function* promised(connection: HttpConnection, settings: HttpSettings, response:
   } finally {
     if (!isSettled) {
       discardResponse(response, (error) => {
-        if (!isClients(error, connection, exchange)) settings.report(error, request);
+        if (!isClients(error, connection, exchange.aborted)) settings.report(error, request);
       });
     }
   }
@@ -150,12 +148,15 @@ function* answer(
       if (to !== undefined) {
         connection.note(HttpFact.keepAlive, framing.keepAlive);
         connection.streaming = to;
-        if (body === null || body.complete) connection.dropSides(); // it may be long before either is used again
-        return startBody(content.start, to);
+        const task = startBody(content.start, to);
+        // It may be long before anything but the task is needed again.
+        if (body === null || body.complete) connection.dropSides();
+        connection.letGoOfRequest();
+        return task;
       }
     } else {
       yield* respond(connection, out, framing, settings.date(), (error) => {
-        if (!isClients(error, connection, exchange)) settings.report(error, request);
+        if (!isClients(error, connection, exchange.aborted)) settings.report(error, request);
       });
     }
   }
@@ -170,11 +171,10 @@ function* answer(
  * @returns whether the next request has come
  */
 function* finishRequest(connection: HttpConnection, settings: HttpSettings): Task<boolean> {
-  const { exchange, reader, thread } = connection;
-  const body = exchange?.body ?? null;
+  const { asked, reader, thread } = connection;
+  const body = asked?.exchange.body ?? null; // where it is not kept, it has been read
   if (body?.reading !== undefined) yield* settled(body.reading.join());
-  if (thread !== undefined && thread.children.size > 0)
-    yield* thread.closeChildren(exchange?.aborted ?? answeredReason);
+  if (thread !== undefined && thread.children.size > 0) yield* thread.closeChildren(connection.left ?? answeredReason);
   connection.endExchange();
   // A thread that is to be unwound, and has not parked since, must not begin what it would be unwound in.
   if (!connection.is(HttpFact.keepAlive) || thread?.unwound) return false;
@@ -193,10 +193,10 @@ function* finishRequest(connection: HttpConnection, settings: HttpSettings): Tas
  */
 export function conclude(connection: HttpConnection, settings: HttpSettings, failure?: { error: unknown }): void {
   const { network, slot, thread } = connection;
-  connection.endStreaming();
+  connection.streaming?.finish();
   if (failure !== undefined) answerFailure(connection, settings, failure.error);
-  else if (thread?.unwound && connection.request !== undefined) answerUnwound(connection, settings);
-  connection.exchange?.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
+  else if (thread?.unwound && connection.busy) answerUnwound(connection, settings);
+  if (connection.busy) connection.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
   connection.endExchange();
   if (connection.is(HttpFact.resting)) settings.release(connection);
   else if (!connection.closed) network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
@@ -220,18 +220,17 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
   network.setState(slot, SlotState.handling);
   const body = head.chunked || head.contentLength >= 0 ? new RequestBody(connection, head, settings) : null;
   const exchange = new Exchange(connection, head, reader.bytes, reader.start, body, settings.defaultHost);
-  connection.exchange = exchange;
-  body?.checkLength();
+  const request = requestFrom(exchange);
   const framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
+  const begun: Begun = { exchange, request, framing, body, result: undefined, failed: false, out: undefined };
+  connection.begin(begun);
+  body?.checkLength();
   framingOf(head, settings.countRequest(slot) || settings.closing, framing);
   connection.answered++;
   if (reader.finished) connection.clientEnded();
-  const request = requestFrom(exchange);
-  connection.request = request;
-  const begun: Begun = { exchange, request, framing, body, result: undefined, failed: false, out: undefined };
   try {
     // RFC 9110 §9.3.7: asked of the server as a whole, to see whether it is there. No URL says that, so it is none of the handler's.
-    begun.result = head.asterisk ? new Response(null, { status: 204 }) : settings.fetch(begun.request, exchange);
+    begun.result = head.asterisk ? new Response(null, { status: 204 }) : settings.fetch(request, exchange);
   } catch (error) {
     begun.failed = true;
     begun.result = error;

@@ -46,7 +46,8 @@ export interface ServeOptions extends AddressOptions {
   /**
    * Told of whatever a handler throws, of a response that cannot be sent, of threads that do not end, of accepting that fails, and
    * of more connections than `maxConnections`; once for each. The client has got a 500 or a closed connection. Default: printed to standard error.
-   * @param request the request that it happened in, if any
+   * @param request the request that it happened in, if any. For the body of a `stream()` it may be another object than the handler had,
+   *   made anew from the same head, and without a body: what nobody asks for any more is let go of while a response is streamed
    */
   onError?: ((error: unknown, request: Request | undefined) => void) | undefined;
   /** Whether the light `Request`, `Response` and `Headers` take the platform's global names. Default true. */
@@ -422,7 +423,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
 
   protected lost(connection: Connection, reason: ConnectionError | undefined): void {
     const error = new ClientLeftError('the connection to the client is gone', { cause: reason });
-    if (connection instanceof HttpConnection) connection.exchange?.abort(error);
+    if (connection instanceof HttpConnection) connection.abort(error);
     connection.thread?.unwind(error);
   }
 

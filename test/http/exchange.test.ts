@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Exchange } from '#sluice/http/exchange.js';
+import { Exchange, exchangeAgain } from '#sluice/http/exchange.js';
 import { PlatformHeaders } from '#sluice/http/fetch/platform.js';
 import { requestFrom } from '#sluice/http/fetch/request.js';
 import { Head } from '#sluice/http/head.js';
@@ -18,7 +18,7 @@ function exchange(text: string): { exchange: Exchange; overwrite: () => void } {
   const head = new Head();
   assert.ok(head.parse(bytes, 7, 7 + text.length, limits));
   return {
-    exchange: new Exchange({ peer: '' }, head, bytes, 7, null, 'default:8080'),
+    exchange: new Exchange({ peer: '', watchedBy: () => undefined }, head, bytes, 7, null, 'default:8080'),
     overwrite: () => bytes.fill(0xdb),
   };
 }
@@ -159,4 +159,39 @@ test('empty lines before the request line are not part of its text, and put noth
   );
   assert.equal(it.text, 'POST /a?b HTTP/1.1\r\nx: y\r\nhost: c\r\n\r\n');
   assert.equal(exchange('\r\nGET /a HTTP/1.0\r\n\r\n').exchange.url, 'http://default:8080/a');
+});
+
+test('an exchange that is made again of its text says the same', () => {
+  const origin = { peer: '', watchedBy: () => undefined };
+  for (const text of [
+    '\r\nPUT http://h:81/a?b HTTP/1.1\r\nHost: c\r\nX: \xe4\r\n\r\n',
+    'GET /a HTTP/1.0\r\n\r\n',
+    request('*', 'a', 'OPTIONS'),
+  ]) {
+    const { exchange: it } = exchange(text);
+    const again = exchangeAgain(origin, it.text, { ...limits, defaultHost: 'default:8080' });
+    const said = ({ method, target, url, fields, text }: Exchange) => ({ method, target, url, fields, text });
+    assert.deepEqual(said(again), said(it));
+  }
+});
+
+test('the signal is asked of what the exchange belongs to: aborted at once if the client has left, and watched if not', () => {
+  const watched: Exchange[] = [];
+  let left: unknown;
+  const { exchange: it } = exchange(request('/'));
+  it.origin = {
+    peer: '',
+    watchedBy(exchange) {
+      watched.push(exchange);
+      return left;
+    },
+  };
+  assert.equal(it.signal.aborted, false);
+  assert.equal(it.signal.aborted, false);
+  assert.deepEqual(watched, [it]);
+
+  left = new Error('left');
+  const { exchange: late } = exchange(request('/'));
+  late.origin = { peer: '', watchedBy: () => left };
+  assert.deepEqual([late.signal.aborted, late.signal.reason, late.aborted], [true, left, left]);
 });

@@ -120,7 +120,8 @@ export class Ledger {
     if (error instanceof ThreadError && error.code === 'ERR_UNWIND_LIMIT')
       return this.calls.find((call) => call.mistake === ThreadError && call.told === 0);
     if (!(error instanceof ResponseError) || request === undefined) return undefined;
-    return this.calls.find((call) => call.request === request && call.mistake === ResponseError);
+    // It may be another object than the handler's, by the same URL, in which client and index stand.
+    return this.calls.find((call) => call.request.url === request.url && call.mistake === ResponseError);
   }
 
   /** At the end of a world. @throws {AssertionError} */
