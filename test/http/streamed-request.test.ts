@@ -7,7 +7,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Hono } from 'hono';
 import { ClientLeftError } from '#sluice/http/exchange.js';
 import type { Request } from '#sluice/http/fetch/request.js';
-import type { Response } from '#sluice/http/fetch/response.js';
 import { HttpConnection } from '#sluice/http/http-connection.js';
 import type { RequestInfo } from '#sluice/http/settings.js';
 import { stream } from '#sluice/http/stream.js';
@@ -388,16 +387,19 @@ test('a framework’s application that keeps the request sees its client leave',
 });
 
 /** Whether the handler's request is still held, while its response is streamed, by anybody but this test. */
-async function isHeld(sent: string, before: (request: Request) => unknown): Promise<boolean> {
+async function isHeld(kind: keyof typeof handlers, sent: string, before: (request: Request) => unknown) {
   let given: WeakRef<Request> | undefined;
-  const fetch = (request: Request): Response => {
-    given = new WeakRef(request);
-    before(request);
-    return stream(function* (out) {
-      yield* out.write('begun');
-      yield* sleep(1000);
-    });
-  };
+  const fetch = handlers[kind](
+    (request) => {
+      given = new WeakRef(request);
+      before(request);
+    },
+    () =>
+      function* (out) {
+        yield* out.write('begun');
+        yield* sleep(1000);
+      },
+  );
   const world = await World.open({ fetch });
   const client = world.exchange(sent);
   await world.pass(50);
@@ -416,10 +418,14 @@ test('a request that nobody holds is let go of while its response is streamed', 
   skip: globalThis.gc === undefined && 'needs --expose-gc',
 }, async () => {
   const only = get('/', 'connection: close');
-  assert.equal(await isHeld(only, nothing), false);
-  assert.equal(await isHeld(only, (request) => [request.url, request.headers.get('host'), request.method]), false);
-  assert.equal(await isHeld(only, (request) => request.signal), true, 'its signal is to be aborted');
-  assert.equal(await isHeld(post('/', 'text', 'connection: close'), nothing), true, 'its body has not been read');
+  for (const kind of ['plain', 'async', 'thread'] as const) {
+    const look = (request: Request) => [request.url, request.headers.get('host'), request.method];
+    assert.equal(await isHeld(kind, only, nothing), false, kind);
+    assert.equal(await isHeld(kind, only, look), false, kind);
+    assert.equal(await isHeld(kind, only, (request) => request.signal), true, `${kind}: its signal may be aborted`);
+    const unread = post('/', 'text', 'connection: close');
+    assert.equal(await isHeld(kind, unread, nothing), true, `${kind}: its body has not been read`);
+  }
 });
 
 test('a request that is kept does not hold the connection when its response is over, whether its signal was asked for or not', {
