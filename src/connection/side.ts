@@ -7,7 +7,8 @@ import type { Connection } from './connection.js';
 export abstract class Side {
   /** @internal When the thread parked here is to be looked at, in milliseconds of the scheduler; `Infinity` when none is, or it has no deadline. */
   parkedUntil = Infinity;
-  protected readonly connection: Connection;
+  /** @internal */
+  readonly connection: Connection;
   /** The deadline has passed while the thread was parked. */
   protected late = false;
   #parked: Thread<unknown> | undefined;

@@ -1,19 +1,20 @@
-// Writing to a connection. What is written is copied into the event layer's output before the call returns, so its memory is
-// the caller's again at once. The thread parks, flooded, when the high-water mark is reached: no more than that is ever queued
-// for a client that does not take it.
+// Writing to a connection. What is written is copied into the event layer's output, in pieces, as soon as there is room for it. The
+// thread parks, flooded, when the high-water mark is reached: no more than that, and a piece, is ever queued for a client that does
+// not take it. It parks in one small object, since threads wait here by the ten thousand: see `Flooded`.
 
 import { highWaterMark } from '../event-layer/event-layer.js';
-import { type Task, Wait } from '../threads/task.js';
+import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
+import type { Connection } from './connection.js';
 import { Side } from './side.js';
 
 /** Larger writes go out in pieces of this size, so that a piece never overshoots the high-water mark by more. */
-const pieceBytes = 16 * 1024;
-/** Strings up to this length are encoded straight into the output: UTF-8 takes at most 3 bytes for each UTF-16 unit. */
-const shortString = Math.floor(pieceBytes / 3);
+export const pieceBytes = 16 * 1024;
+/** A piece of a string has no more than this many UTF-16 units: each takes at most 3 bytes in UTF-8. */
+const pieceUnits = Math.floor(pieceBytes / 3);
 
 /** Where a piece of a string ends that begins at `start`: not between the two halves of a character. */
 function endOfPiece(text: string, start: number): number {
-  const end = Math.min(start + shortString, text.length);
+  const end = Math.min(start + pieceUnits, text.length);
   return end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end - 1 : end;
 }
 
@@ -24,13 +25,14 @@ export function checkData(data: unknown): void {
   throw new TypeError(`write: the data is ${found}; expected a string or a Uint8Array`);
 }
 
-export class Writer extends Side {
+export class Writer extends Side implements Sink {
   /**
    * The longest that a write may stay parked without the peer taking a single byte, in milliseconds, before it throws
    * `ERR_WRITE_TIMEOUT`. Default `Infinity`.
    */
   timeout = Infinity;
-  #flushing = false;
+  /** The layer has been asked to tell when everything is with the kernel, and has not told it yet. */
+  #asked = false;
   /** Bytes queued when the thread was parked. */
   #queuedThen = 0;
   /** Bytes queued when its deadline was set, or last put off. */
@@ -47,40 +49,20 @@ export class Writer extends Side {
   }
 
   get isIdle(): boolean {
-    return !this.occupied && !this.#flushing;
+    return !this.occupied;
   }
 
   /**
    * Writes bytes, or a string as UTF-8. Parks while the peer is flooded.
    * @throws {ConnectionError} `ERR_ENDED` after `end`; `ECONNRESET`, `EPIPE`, … if the connection is closed; `ERR_WRITE_TIMEOUT`
    */
-  *write(data: string | Uint8Array): Task<void> {
-    checkData(data);
-    if (typeof data === 'string' && data.length <= shortString) {
-      if (this.flooded) yield* this.drain();
-      this.put(data);
-      return;
-    }
-    // Piece by piece, a string too: encoded as a whole it would be in memory for as long as the peer takes.
-    for (let start = 0, end = 0; start < data.length; start = end) {
-      end = typeof data === 'string' ? endOfPiece(data, start) : start + pieceBytes;
-      if (this.flooded) yield* this.drain();
-      this.put(typeof data === 'string' ? data.slice(start, end) : data.subarray(start, end));
-    }
+  write(data: string | Uint8Array): Task<void> {
+    return new Writing(this, data);
   }
 
   /** Parks until the kernel has taken everything written so far. @throws as `write` */
-  *flush(): Task<void> {
-    const connection = this.connection;
-    if (connection.closed) throw connection.closedError();
-    if (connection.network.layer.queued(connection.slot) === 0) return;
-    connection.network.layer.notifyFlushed(connection.slot);
-    this.#flushing = true;
-    try {
-      yield* this.#parkWhile(() => this.#flushing);
-    } finally {
-      this.#flushing = false;
-    }
+  flush(): Task<void> {
+    return new Flushing(this);
   }
 
   /** Ends our side: FIN goes out after everything written. Reading goes on. Calling it again changes nothing. */
@@ -97,28 +79,53 @@ export class Writer extends Side {
   }
 
   /** @internal Parks until the peer is no longer flooded. */
-  *drain(): Task<void> {
-    const { network, slot, queuedBytes, closed } = this.connection;
-    // The layer tells by itself only of a queue that has been above its high-water mark.
-    if (queuedBytes < highWaterMark && !closed) network.layer.notifyFlushed(slot);
-    yield* this.#parkWhile(() => this.flooded);
+  drain(): Task<void> {
+    return new Draining(this);
   }
 
-  /** @internal Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. */
-  put(data: string | Uint8Array): void {
-    const { connection } = this;
-    const at = connection.reserve(typeof data === 'string' ? data.length * 3 : data.length);
-    if (typeof data === 'string') {
-      connection.commit(at + connection.output.write(data, at));
-    } else {
-      connection.output.set(data, at);
-      connection.commit(at + data.length);
+  /** @internal See `Sink`. */
+  begin(data: string | Uint8Array): void {
+    if (data.length === 0) this.connection.reserve(0); // throws where nothing can be written any more
+  }
+
+  /** @internal See `Sink`. The caller has seen that the peer is not flooded. */
+  put(piece: string | Uint8Array): void {
+    put(this.connection, piece);
+  }
+
+  /** @internal Readies everything for the running thread to park here. @param all until everything is with the kernel @throws {ConnectionError} `ERR_BUSY` */
+  beginWaiting(all: boolean): void {
+    const { network, slot, queuedBytes } = this.connection;
+    const thread = this.enter('writing to');
+    // By itself the layer tells only of a queue that has been above its high-water mark.
+    if (!this.#asked && (all || queuedBytes < highWaterMark)) {
+      this.#asked = true;
+      network.layer.notifyFlushed(slot);
     }
+    this.#queuedThen = network.layer.queued(slot);
+    this.#queuedLast = this.#queuedThen;
+    this.park(thread, thread.scheduler.now + this.timeout);
+  }
+
+  /** @internal The thread is parked here no more. */
+  endWaiting(): void {
+    this.leave();
+  }
+
+  /** @internal @throws {ConnectionError} if the thread was parked for too long, or the connection has closed */
+  checkWaited(): void {
+    const { connection, timeout } = this;
+    if (this.late)
+      throw connection.fail(
+        'ERR_WRITE_TIMEOUT',
+        `the peer has taken nothing, or too little, in ${timeout} ms and more`,
+      );
+    if (connection.closed) throw connection.closedError();
   }
 
   /** @internal The layer says that everything is with the kernel. */
   flushed(): void {
-    this.#flushing = false;
+    this.#asked = false;
     this.wake();
   }
 
@@ -134,25 +141,146 @@ export class Writer extends Side {
     this.parkedUntil = Math.min(until, now + this.timeout);
     return until <= now;
   }
+}
 
-  *#parkWhile(waiting: () => boolean): Task<void> {
-    const { connection } = this;
-    const thread = this.enter('writing to');
-    while (!connection.closed && waiting()) {
-      this.#queuedThen = connection.network.layer.queued(connection.slot);
-      this.#queuedLast = this.#queuedThen;
-      this.park(thread, thread.scheduler.now + this.timeout);
-      try {
-        yield Wait.flooded;
-      } finally {
-        this.leave();
-      }
-      if (this.late)
-        throw connection.fail(
-          'ERR_WRITE_TIMEOUT',
-          `the peer has taken nothing, or too little, in ${this.timeout} ms and more`,
-        );
+/** Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. */
+export function put(connection: Connection, data: string | Uint8Array): void {
+  const at = connection.reserve(typeof data === 'string' ? data.length * 3 : data.length);
+  if (typeof data === 'string') {
+    connection.commit(at + connection.output.write(data, at));
+  } else {
+    connection.output.set(data, at);
+    connection.commit(at + data.length);
+  }
+}
+
+/** What `next` of a task answers with that returns nothing, and has. */
+const returned: IteratorResult<Wait, void> = Object.freeze({ done: true, value: undefined });
+
+/** What leads to a connection. */
+interface Outlet {
+  /** @throws if nothing can be written to it any more */
+  readonly connection: Connection;
+}
+
+/** What is written to: it is given data in pieces. */
+export interface Sink extends Outlet {
+  /** Data is about to be written. @throws what speaks against it */
+  begin(data: string | Uint8Array): void;
+  /** Queues a piece of no more than `pieceBytes`, whether it is encoded yet or not. @throws {ConnectionError} if nothing can be written any more */
+  put(piece: string | Uint8Array): void;
+}
+
+/** Does something for which the peer may have to take output first: parks, flooded, for as long as that is so. */
+abstract class Flooded extends WaitingTask<void> {
+  /** How it stands: while the thread is parked, where. */
+  #stand: 'new' | Writer | 'over' = 'new';
+
+  /** Before anything else. @throws what speaks against it */
+  protected abstract begin(): void;
+  /** Goes on with it. @returns the connection whose peer has to take output first; undefined if that was all */
+  protected abstract proceed(): Connection | undefined;
+  /** Whether it waits for all output to be taken, or for some. */
+  protected get awaitsAll(): boolean {
+    return false;
+  }
+
+  next(): IteratorResult<Wait, void> {
+    const stand = this.#stand;
+    if (stand === 'over') return returned;
+    this.#stand = 'over'; // and so it stays if something is thrown
+    if (stand === 'new') {
+      this.begin();
+    } else {
+      stand.endWaiting();
+      stand.checkWaited();
     }
+    const connection = this.proceed();
+    if (connection === undefined) return returned;
+    const { writer } = connection;
+    writer.beginWaiting(this.awaitsAll);
+    this.#stand = writer;
+    return parked.flooded;
+  }
+
+  protected leave(): void {
+    const stand = this.#stand;
+    if (stand !== 'new' && stand !== 'over') stand.endWaiting();
+    this.#stand = 'over';
+  }
+}
+
+/** `drain` */
+class Draining extends Flooded {
+  readonly #outlet: Outlet;
+
+  constructor(outlet: Outlet) {
+    super();
+    this.#outlet = outlet;
+  }
+
+  protected begin(): void {}
+
+  protected proceed(): Connection | undefined {
+    const { connection } = this.#outlet;
+    return connection.flooded ? connection : undefined;
+  }
+}
+
+/** `flush` */
+export class Flushing extends Flooded {
+  readonly #outlet: Outlet;
+
+  constructor(outlet: Outlet) {
+    super();
+    this.#outlet = outlet;
+  }
+
+  protected begin(): void {
+    const { connection } = this.#outlet;
     if (connection.closed) throw connection.closedError();
+  }
+
+  protected proceed(): Connection | undefined {
+    const { connection } = this.#outlet;
+    return connection.network.layer.queued(connection.slot) > 0 ? connection : undefined;
+  }
+
+  protected override get awaitsAll(): boolean {
+    return true;
+  }
+}
+
+/** `write`: in pieces. Strings too: encoded as a whole they would be in memory for as long as the peer takes. */
+export class Writing extends Flooded {
+  readonly #sink: Sink;
+  readonly #data: string | Uint8Array;
+  /** How much of it has been written: bytes, or UTF-16 units. */
+  #written = 0;
+
+  constructor(sink: Sink, data: string | Uint8Array) {
+    super();
+    this.#sink = sink;
+    this.#data = data;
+  }
+
+  protected begin(): void {
+    checkData(this.#data);
+    this.#sink.begin(this.#data);
+  }
+
+  protected proceed(): Connection | undefined {
+    const sink = this.#sink;
+    const data = this.#data;
+    while (this.#written < data.length) {
+      const { connection } = sink;
+      if (connection.flooded) return connection;
+      const start = this.#written;
+      const end = typeof data === 'string' ? endOfPiece(data, start) : Math.min(start + pieceBytes, data.length);
+      this.#written = end;
+      if (end - start === data.length) sink.put(data);
+      else sink.put(typeof data === 'string' ? data.slice(start, end) : data.subarray(start, end));
+    }
+    return undefined;
   }
 }

@@ -2,6 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import type { OutputMemory } from '../connection/network.js';
+import { pieceBytes } from '../connection/writer.js';
 import { pieceSize } from '../event-layer/event-layer.js';
 import type { Task } from '../threads/task.js';
 import { HttpFact } from './facts.js';
@@ -15,7 +16,7 @@ import {
   takeContent,
 } from './fetch/response.js';
 import type { HttpConnection } from './http-connection.js';
-import { ChunkedBody, cancel, chunkBytes, PlainBody, pump, type ResponseBody } from './response-body.js';
+import { ChunkedBody, cancel, PlainBody, pump, type ResponseBody } from './response-body.js';
 import {
   declaredLength,
   delimiterOf,
@@ -185,9 +186,9 @@ export function discardResponse(promised: PromiseLike<unknown>, report: (error: 
 
 /** Heads larger than a piece go out in several. */
 function* putHead(connection: HttpConnection, head: string): Task<void> {
-  for (let from = 0; from < head.length; from += chunkBytes) {
+  for (let from = 0; from < head.length; from += pieceBytes) {
     if (from > 0 && connection.flooded) yield* connection.writer.drain();
-    const part = head.slice(from, from + chunkBytes);
+    const part = head.slice(from, from + pieceBytes);
     const at = connection.reserve(part.length);
     connection.commit(at + connection.output.write(part, at, 'latin1'));
   }

@@ -3,7 +3,7 @@
 
 import { Buffer } from 'node:buffer';
 import type { Connection } from '../connection/connection.js';
-import { checkData } from '../connection/writer.js';
+import { Flushing, put, type Sink, Writing } from '../connection/writer.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import type { Exchange, Origin } from './exchange.js';
@@ -11,14 +11,11 @@ import type { HttpConnection } from './http-connection.js';
 import { ResponseError } from './response-head.js';
 import type { BodyWriter } from './stream.js';
 
-/** Larger pieces of a chunked body are cut: the size of a chunk is written with four hexadecimal digits. */
-export const chunkBytes = 16 * 1024;
-
 /**
  * A body that is being sent. Where it is all that is left of an exchange, it is also what those ask who have kept the request:
  * it knows whether the client was there to the end, and nothing of what the connection does afterwards.
  */
-export abstract class ResponseBody implements BodyWriter, Origin {
+export abstract class ResponseBody implements BodyWriter, Origin, Sink {
   /** Undefined when nothing is to be written any more: the connection may be at its next response. */
   #connection: HttpConnection | undefined;
   #left: unknown;
@@ -27,13 +24,21 @@ export abstract class ResponseBody implements BodyWriter, Origin {
     this.#connection = connection;
   }
 
-  abstract write(data: string | Uint8Array): Task<void>;
-  abstract flush(): Task<void>;
+  write(data: string | Uint8Array): Task<void> {
+    return new Writing(this, data);
+  }
+
+  flush(): Task<void> {
+    return new Flushing(this);
+  }
+
+  abstract begin(data: string | Uint8Array): void;
+  abstract put(piece: string | Uint8Array): void;
   /** Sends what shows that it is complete. @throws {ResponseError} if it is not */
   abstract end(): Task<void>;
 
   /** @throws {ResponseError} if the body is over: it may be another thread that has come to write */
-  protected get connection(): HttpConnection {
+  get connection(): HttpConnection {
     if (this.#connection === undefined)
       throw new ResponseError('the body is over: nothing can be written to it any more');
     return this.#connection;
@@ -65,40 +70,29 @@ export abstract class ResponseBody implements BodyWriter, Origin {
 
 /** A body in chunks (RFC 9112 §7.1). */
 export class ChunkedBody extends ResponseBody {
-  *write(data: string | Uint8Array): Task<void> {
-    checkData(data);
-    const bytes = typeof data === 'string' && data.length > chunkBytes / 3 ? Buffer.from(data) : data;
-    if (typeof bytes === 'string') {
-      if (bytes === '') return;
-      if (this.connection.flooded) yield* this.connection.writer.drain();
-      const { connection } = this;
-      const at = connection.reserve(bytes.length * 3 + 8);
-      const written = connection.output.write(bytes, at + 6);
-      putChunkFrame(connection, at, written);
-      return;
-    }
-    for (let start = 0; start < bytes.length; start += chunkBytes) {
-      if (this.connection.flooded) yield* this.connection.writer.drain();
-      const { connection } = this;
-      const piece = bytes.subarray(start, start + chunkBytes);
+  begin(): void {}
+
+  /** Each piece is a chunk. */
+  put(piece: string | Uint8Array): void {
+    const { connection } = this;
+    if (typeof piece === 'string') {
+      const at = connection.reserve(piece.length * 3 + 8);
+      putChunkFrame(connection, at, connection.output.write(piece, at + 6));
+    } else {
       const at = connection.reserve(piece.length + 8);
       connection.output.set(piece, at + 6);
       putChunkFrame(connection, at, piece.length);
     }
   }
 
-  *flush(): Task<void> {
-    yield* this.connection.writer.flush();
-  }
-
   /** The last chunk. */
   *end(): Task<void> {
     if (this.connection.flooded) yield* this.connection.writer.drain();
-    this.connection.writer.put('0\r\n\r\n');
+    put(this.connection, '0\r\n\r\n');
   }
 }
 
-/** Puts a chunk's size before its data and CRLF behind them. Leading zeros are allowed (RFC 9112 §7.1: 1*HEXDIG). */
+/** Puts a chunk's size, in four digits, before its data and CRLF behind them. Leading zeros are allowed (RFC 9112 §7.1: 1*HEXDIG). */
 function putChunkFrame(connection: Connection, at: number, size: number): void {
   const { output } = connection;
   for (let digit = 0; digit < 4; digit++) output[at + digit] = hexDigits.charCodeAt((size >> (12 - 4 * digit)) & 15);
@@ -121,19 +115,17 @@ export class PlainBody extends ResponseBody {
     this.#length = length;
   }
 
-  *write(data: string | Uint8Array): Task<void> {
-    checkData(data);
-    const { connection } = this;
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-    if (this.#length !== undefined && this.#written + bytes.length > this.#length) {
+  begin(data: string | Uint8Array): void {
+    void this.connection; // throws if the body is over
+    const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
+    if (this.#length !== undefined && this.#written + bytes > this.#length) {
       throw new ResponseError(`the body is longer than its content-length of ${this.#length} bytes`);
     }
-    this.#written += bytes.length;
-    yield* connection.writer.write(bytes);
+    this.#written += bytes;
   }
 
-  *flush(): Task<void> {
-    yield* this.connection.writer.flush();
+  put(piece: string | Uint8Array): void {
+    put(this.connection, piece);
   }
 
   *end(): Task<void> {

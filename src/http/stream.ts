@@ -10,8 +10,8 @@ import { makeResponse, type Response, type ResponseInit } from './fetch/response
 /** What the body of a streamed response is written to. */
 export interface BodyWriter {
   /**
-   * Sends a piece of the body: bytes, which are copied before it parks or returns, or a string as UTF-8. Parks while the client
-   * is flooded. An empty piece sends nothing.
+   * Sends a piece of the body: bytes, which are the caller's again when it returns, or a string as UTF-8. Parks while the client
+   * is flooded; what there was no room for is copied when it goes on. An empty piece sends nothing.
    */
   write(data: string | Uint8Array): Task<void>;
   /** Parks until the kernel has taken everything written so far. */

@@ -97,6 +97,7 @@ export abstract class WaitingTask<T> implements Task<T>, Iterator<Wait, T, void>
 /** What `next` of a `WaitingTask` answers with to park: one frozen object for each kind. */
 export const parked = {
   dry: Object.freeze({ done: false, value: Wait.dry }),
+  flooded: Object.freeze({ done: false, value: Wait.flooded }),
   timer: Object.freeze({ done: false, value: Wait.timer }),
   channel: Object.freeze({ done: false, value: Wait.channel }),
 } as const;

@@ -8,7 +8,9 @@ import {
   currentThread,
   listen,
   sleep,
+  spawn,
   type Task,
+  UnwoundError,
   until,
 } from '#sluice/index.js';
 import { inManyWorlds, inWorld, type World } from './world.js';
@@ -99,6 +101,75 @@ test('flush parks until the kernel has everything', async () => {
       );
       const { reader } = yield* connect({ port: server.port });
       assert.equal((yield* reader.readAll(30_000)).length, 30_000);
+      yield* until(server.close());
+    },
+    { capacity: 1024 },
+  );
+});
+
+test('flush returns when nothing is queued, and not before, also if another thread that wanted to wait was refused meanwhile', async () => {
+  await inManyWorlds(
+    function* (world) {
+      const codes: string[] = [];
+      const queued: number[] = [];
+      const server = yield* until(
+        listen({ port: 0, network: world.network }, function* ({ writer }) {
+          yield* writer.write(new Uint8Array(highWaterMark));
+          spawn(function* () {
+            try {
+              yield* writer.flush();
+            } catch (error) {
+              codes.push(error instanceof ConnectionError ? error.code : String(error));
+            }
+          });
+          yield* writer.flush();
+          queued.push(world.layer.queued(1));
+        }),
+      );
+      const { reader } = yield* connect({ port: server.port });
+      assert.equal((yield* reader.readAll(highWaterMark)).length, highWaterMark);
+      yield* until(server.close());
+      assert.deepEqual(codes, ['ERR_BUSY']);
+      assert.deepEqual(queued, [0]);
+    },
+    { capacity: 1024 },
+  );
+});
+
+test('a write that nobody waits for writes nothing, and one that is waited for again writes nothing more', async () => {
+  await inManyWorlds(function* (world) {
+    const all = yield* writing(world, function* ({ writer }) {
+      writer.write('never');
+      const once = writer.write('once');
+      yield* writer.write('before, ');
+      yield* once;
+      yield* once;
+    });
+    assert.equal(all, 'before, once');
+  });
+});
+
+test('a thread that is unwound while it is flooded leaves the writer to others', async () => {
+  await inManyWorlds(
+    function* (world) {
+      const server = yield* until(
+        listen({ port: 0, network: world.network }, function* ({ writer }) {
+          const flooded = spawn(() => writer.write(new Uint8Array(1_000_000)));
+          yield* sleep(1);
+          flooded.unwind();
+          try {
+            yield* flooded.join();
+          } catch (error) {
+            assert.ok(error instanceof UnwoundError, String(error));
+          }
+          yield* writer.write('end');
+        }),
+      );
+      const { reader } = yield* connect({ port: server.port });
+      yield* sleep(10);
+      const got = yield* reader.readAll(1_000_000);
+      assert.ok(got.length > highWaterMark && got.length < 1_000_000, `${got.length} bytes`);
+      assert.equal(Buffer.from(got.subarray(-3)).toString(), 'end');
       yield* until(server.close());
     },
     { capacity: 1024 },

@@ -78,3 +78,27 @@ for (const method of ['GET', 'HEAD', 'POST'])
             await world.close();
           });
         }
+
+for (const framing of ['in chunks', 'with its length declared'] as const)
+  test(`what a body's thread writes arrives as it is, ${framing}, wherever it is cut into pieces`, async () => {
+    // Characters of one to four bytes, and halves of characters, so that each falls on the end of a piece.
+    const texts = ['a', 'é', '€', '😀', '\ud83d', '\ud83d😀'].map((unit) => `b${unit.repeat(20_000)}`);
+    const written = [...texts, '', Buffer.alloc(100_000, 'c'), new Uint8Array(0), 'last'];
+    const expected = Buffer.concat(written.map((data) => Buffer.from(data as string))); // from bytes too, which are copied
+    const headers: Record<string, string> =
+      framing === 'in chunks' ? {} : { 'content-length': String(expected.length) };
+    const fetch = () =>
+      stream(
+        function* (out) {
+          for (const data of written) yield* out.write(data);
+        },
+        { headers },
+      );
+    const world = await World.open({ fetch }, { capacity: 20_000 });
+    const client = world.exchange('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n', 'GET');
+    await world.pass();
+    const [response] = (await client).responses;
+    assert.ok(Buffer.from(response.body, 'latin1').equals(expected));
+    assert.deepEqual(world.errors, []);
+    await world.close();
+  });
