@@ -1,4 +1,5 @@
-import { UringLayer, type UringSettings } from '#sluice/event-layer/uring/uring.js';
+import type { UringSettings } from '#sluice/event-layer/uring/settings.js';
+import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { contract, realTime, type Variant } from './contract.js';
 
 /** @param crowd connections that are to count as many */

@@ -19,6 +19,7 @@ import type {
   ListenOptions,
   Slot,
 } from '../event-layer.js';
+import { nobody } from '../nobody.js';
 import { describeConnection, hasBroken, layerClosed } from '../reasons.js';
 import { Connecting, type ConnectingLayer } from './connecting.js';
 import { type Guest, type HostLoop, hostLoop } from './host-loop.js';
@@ -418,16 +419,3 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     };
   }
 }
-
-const nobody: EventSink = {
-  beginTurn() {},
-  accepted() {},
-  connected() {},
-  received() {},
-  ended() {},
-  drained() {},
-  flushed() {},
-  closed() {},
-  acceptFailed() {},
-  endTurn() {},
-};

@@ -1,113 +1,52 @@
 // The contract over io_uring(7). The kernel accepts and receives by itself (multishot operations), into buffers that all
 // connections share; what a turn has to say to it, sends above all, goes in with one system call, which is also the one that waits.
+// What this has in common with epoll is in linux/; here is what completions mean. Each of the rooms holds one subject:
 //
-// What is in flight, and until when what it points to must stay:
-//   accept, receive   until cancelled or over; receives point to the provided buffers, which the layer keeps until the ring is gone
-//   poll              for a socket that is to become writable, for a hang-up while nothing is read, for libuv; points to nothing
-//   send              does not wait for the socket (MSG_DONTWAIT): it is over, in whole or in part, when `enter` returns, and the
-//                     slab is ours again. One that is taken whole has no completion at all, so that nobody is woken for it
-//   cancel, close     over when `enter` returns
-//
-// The user data of an operation: what it is (3 bits) and its slot in the low half, the slot's generation in the high half, so
-// that a completion for a slot that has a new tenant is known for what it is.
+//   ring.ts         the queues, and the system call
+//   operations.ts   what the ring is asked to do, and what of it is in flight
+//   accepting.ts    connections that come
+//   hang-ups.ts     connections that nothing is read from
+//   buffers.ts      the buffers that are received into
+//   files.ts        the ring's own table of descriptors
+//   direct.ts       what is done to the sockets in it
 
 import type { ListenerId, Slot } from '../event-layer.js';
 import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
-import { map, type Region, unmap } from '../linux/memory.js';
-import { dropped, ended, extended, firstRows, open, paused } from '../linux/slots.js';
-import { lingerNot, makeBlocking, peerName, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOL_SOCKET } from '../linux/sockets.js';
-import { Buffers, bufferGroup } from './buffers.js';
+import { dropped, ended, paused } from '../linux/slots.js';
+import { makeBlocking } from '../linux/sockets.js';
+import { Accepting } from './accepting.js';
+import { Buffers } from './buffers.js';
+import { Direct } from './direct.js';
 import { Files } from './files.js';
+import { HangUps } from './hang-ups.js';
+import {
+  accepting,
+  CQE_F_BUFFER,
+  CQE_F_MORE,
+  direct,
+  halfOver,
+  hangUp,
+  hangUpArmed,
+  host,
+  installing,
+  kindBits,
+  kindMask,
+  Operations,
+  POLLERR,
+  POLLHUP,
+  POLLOUT,
+  probing,
+  receiveArmed,
+  receiveCancelled,
+  receiving,
+  sending,
+  writable,
+  writableArmed,
+} from './operations.js';
 import { Ring } from './ring.js';
-
-// Operations; io_uring_enter(2).
-const OP_POLL_ADD = 6;
-const OP_ACCEPT = 13;
-const OP_ASYNC_CANCEL = 14;
-const OP_CLOSE = 19;
-const OP_SEND = 26;
-const OP_RECV = 27;
-const OP_SHUTDOWN = 34;
-const OP_URING_CMD = 46;
-const OP_FIXED_FD_INSTALL = 54;
-
-const IOSQE_FIXED_FILE = 1;
-const IOSQE_BUFFER_SELECT = 1 << 5;
-const IOSQE_CQE_SKIP_SUCCESS = 1 << 6;
-// The upper half of an entry's first word.
-const ACCEPT_MULTISHOT = 1 << 16;
-const RECV_MULTISHOT = 2 << 16;
-const CANCEL_ALL_OF_FD = 3;
-const CANCEL_FD_FIXED = 8;
-const FILE_INDEX_ALLOC = -1;
-const SOCKET_URING_OP_SETSOCKOPT = 3;
-const CQE_F_BUFFER = 1;
-const CQE_F_MORE = 2;
-/** Not to wait; but what can be sent is sent to the end, or the completion says how much. */
-const sendFlags = 0x40 | 0x100; // MSG_DONTWAIT, MSG_WAITALL
-const POLLIN = 1;
-const POLLOUT = 4;
-const POLLERR = 8;
-const POLLHUP = 16;
-const POLL_MULTISHOT = 1;
-
-// What an operation is, in its user data.
-const accepting = 1;
-const receiving = 2;
-const sending = 3;
-const writable = 4;
-const hangUp = 5;
-const host = 6;
-const installing = 7;
-const kindBits = 3;
-const kindMask = 7;
-
-// Of each slot, what is in flight.
-const receiveArmed = 1;
-const receiveCancelled = 2;
-const writableArmed = 4;
-const hangUpArmed = 8;
-/** Reading although reading is paused or over, to learn what has happened. */
-const probing = 16;
-/** Stands in `#resting`. */
-const toWatch = 32;
-/** Its descriptor is one of the ring's own. */
-const direct = 64;
-/** A poll has brought nothing but the peer's FIN, which the kernel adds to what is polled for. */
-const halfOver = 128;
-
-/**
- * How the layer is set up. Tests make the sizes small, all of them powers of two but for `directDescriptors`; the bench does without one of
- * the others at a time, to see what each is worth.
- */
-export interface UringSettings {
-  submissionEntries: number;
-  completionEntries: number;
-  /** Buffers that the kernel receives into, and bytes of each. */
-  bufferCount: number;
-  bufferSize: number;
-  /** Connections in the ring's own table, at most; 0 is to do without. */
-  directDescriptors: number;
-  /** The ring's descriptor is looked up once, and not by each system call. */
-  registeredRing: boolean;
-  /** Sends that were taken whole have no completion. */
-  silentSends: boolean;
-  /** What a turn sends goes in with the system call that waits. */
-  sendsInWait: boolean;
-}
-
-const usualSettings: UringSettings = {
-  submissionEntries: 4096,
-  completionEntries: 16_384,
-  bufferCount: 1024,
-  bufferSize: 4096,
-  directDescriptors: 65_536,
-  registeredRing: true,
-  silentSends: true,
-  sendsInWait: true,
-};
+import { type UringSettings, usualSettings } from './settings.js';
 
 const EFD_CLOEXEC_NONBLOCK = 0x80800;
 /** For what is read from an eventfd(2), which is of no interest. */
@@ -116,44 +55,38 @@ const scratch = new Uint8Array(8);
 export class UringLayer extends LinuxLayer {
   readonly name = 'uring';
   protected readonly submitsInWait: boolean;
-  readonly #sendFlags: number;
+  readonly #silentSends: boolean;
   readonly #ring: Ring;
   readonly #buffers: Buffers;
   readonly #files: Files;
-  /** Where the kernel reads that closing is to send RST. */
-  readonly #linger: Region;
-  /** What the last `installing` has brought. */
-  #installed = -1;
-  #operations = new Uint8Array(firstRows);
-  /** Operations that have a last completion to come. */
-  #inFlight = 0;
+  readonly #operations: Operations;
+  readonly #accepting: Accepting;
+  readonly #hangUps: HangUps;
+  readonly #direct: Direct;
   readonly #troubles = { noBuffers: 0, shortSends: 0, ordinary: 0 };
   #hostArmed = false;
   /** Libuv has had something to do since `wait` last returned. */
   #hostSeen = false;
   #isAlone = true;
   #eventfd = -1;
-  /** Slots that are not read from now: it is to be watched whether they hang up. */
-  #resting: Slot[] = [];
-  /** Listeners whose accept is in flight, and the high half of its user data: odd if it accepts into the ring's table. */
-  readonly #acceptArmed = new Map<ListenerId, number>();
-  #accepts = 0;
-  /** Told when the accept of a listener that is closed is over. */
-  readonly #stopped = new Map<ListenerId, () => void>();
 
   /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
   constructor(settings: Partial<UringSettings> = {}) {
     super();
     const all = { ...usualSettings, ...settings };
     this.submitsInWait = all.sendsInWait;
-    this.#sendFlags = all.silentSends ? IOSQE_CQE_SKIP_SUCCESS : 0;
+    this.#silentSends = all.silentSends;
+    const { libc, slots } = this;
     const { submissionEntries, completionEntries } = all;
     const look = (low: number, high: number, result: number): boolean => this.#look(low, high, result);
-    this.#ring = new Ring(this.libc, submissionEntries, completionEntries, all.registeredRing, look);
-    this.#buffers = new Buffers(this.libc, this.#ring, all.bufferCount, all.bufferSize);
-    this.#files = new Files(this.libc, this.#ring, all.directDescriptors);
-    this.#linger = map(this.libc, 4096);
-    this.#linger.bytes.set(lingerNot);
+    const ring = new Ring(libc, submissionEntries, completionEntries, all.registeredRing, look);
+    this.#ring = ring;
+    this.#buffers = new Buffers(libc, ring, all.bufferCount, all.bufferSize);
+    this.#files = new Files(libc, ring, all.directDescriptors);
+    this.#operations = new Operations(ring, slots, all.silentSends);
+    this.#accepting = new Accepting(ring, this.#operations, this.#files, this.listeners);
+    this.#hangUps = new HangUps(this.#operations, slots);
+    this.#direct = new Direct(libc, ring, this.#operations, slots);
   }
 
   /** The ring's own descriptor is not woken by completions that wait for the ring to be entered; an eventfd is. */
@@ -172,8 +105,11 @@ export class UringLayer extends LinuxLayer {
   protected wait(milliseconds: number): boolean {
     const ring = this.#ring;
     if (this.#eventfd !== -1) this.libc.read(this.#eventfd, scratch, scratch.length);
-    if (this.#isAlone && !this.#hostArmed) this.#armHost();
-    this.#watchResting();
+    if (this.#isAlone && !this.#hostArmed) {
+      this.#operations.pollHost(this.host.descriptor);
+      this.#hostArmed = true;
+    }
+    this.#hangUps.watch();
     if (milliseconds !== 0 || ring.unsubmitted > 0 || ring.isPending) ring.enter(milliseconds);
     this.hostReady = this.#hostSeen;
     this.#hostSeen = false;
@@ -184,16 +120,16 @@ export class UringLayer extends LinuxLayer {
   #look(low: number, _high: number, result: number): boolean {
     switch (low & kindMask) {
       case sending:
-        if (this.#sendFlags !== 0) this.#troubles.shortSends++;
+        if (this.#silentSends) this.#troubles.shortSends++;
         this.sentShort(low >>> kindBits, result);
         return true;
       case installing:
-        this.#installed = result;
+        this.#direct.installed = result;
         return true;
       case host:
         this.#hostArmed = false;
         this.#hostSeen = true;
-        this.#inFlight--;
+        this.#operations.inFlight--;
         return true;
       default:
         return false;
@@ -206,7 +142,7 @@ export class UringLayer extends LinuxLayer {
     for (let left = ring.waiting; left > 0 && ring.next(); left--) {
       const { low, high, result, flags } = ring;
       const slot = low >>> kindBits;
-      if ((flags & CQE_F_MORE) === 0) this.#inFlight--;
+      if ((flags & CQE_F_MORE) === 0) this.#operations.inFlight--;
       switch (low & kindMask) {
         case receiving:
           this.#received(slot, high, result, flags);
@@ -218,10 +154,8 @@ export class UringLayer extends LinuxLayer {
           this.#writable(slot, high, result, flags);
           break;
         case hangUp:
-          if (!this.#isTenant(slot, high)) break;
-          if ((flags & CQE_F_MORE) === 0) this.#operations[slot] &= ~hangUpArmed;
-          // The kernel adds the peer's FIN to what is polled for; that alone is no hang-up.
-          if (result > 0 && (result & (POLLERR | POLLHUP)) !== 0) this.#probe(slot);
+          if (this.#isTenant(slot, high) && this.#hangUps.told(slot, result, (flags & CQE_F_MORE) === 0))
+            this.updateReading(slot);
           break;
       }
     }
@@ -234,7 +168,7 @@ export class UringLayer extends LinuxLayer {
 
   #received(slot: Slot, generation: number, result: number, flags: number): void {
     const isTenant = this.#isTenant(slot, generation);
-    if (isTenant && (flags & CQE_F_MORE) === 0) this.#operations[slot] &= ~(receiveArmed | receiveCancelled);
+    if (isTenant && (flags & CQE_F_MORE) === 0) this.#operations.flags[slot] &= ~(receiveArmed | receiveCancelled);
     if ((flags & CQE_F_BUFFER) !== 0) {
       const id = flags >>> 16;
       this.#buffers.taken++;
@@ -259,93 +193,69 @@ export class UringLayer extends LinuxLayer {
   #writable(slot: Slot, generation: number, result: number, flags: number): void {
     if (result === -ECANCELED || !this.#isTenant(slot, generation)) return;
     const goesOn = (flags & CQE_F_MORE) !== 0;
-    if (!goesOn) this.#operations[slot] &= ~writableArmed;
+    if (!goesOn) this.#operations.flags[slot] &= ~writableArmed;
     if (result > 0 && (result & (POLLOUT | POLLERR | POLLHUP)) === 0) {
-      this.#operations[slot] |= halfOver;
+      this.#operations.flags[slot] |= halfOver;
       this.awaitWritable(slot);
       return;
     }
     if (goesOn) {
-      this.#operations[slot] &= ~writableArmed;
-      this.#cancel(writable | (slot << kindBits), generation);
+      this.#operations.flags[slot] &= ~writableArmed;
+      this.#operations.cancelOf(slot, writable);
     }
     this.becameWritable(slot);
   }
 
   #end(slot: Slot): void {
     const wasEnded = (this.slots.flags[slot] & ended) !== 0;
-    this.#operations[slot] &= ~probing;
+    this.#operations.flags[slot] &= ~probing;
     if (wasEnded) {
       this.broke(slot, ECONNRESET); // it has hung up after its end
       return;
     }
     this.tellEnded(slot);
-    this.#watchSoon(slot);
+    this.#hangUps.watchSoon(slot);
   }
 
   #accepted(id: ListenerId, serial: number, result: number, flags: number): void {
     const listening = this.listeners.get(id);
-    const isDirect = (serial & 1) === 1;
+    const isDirect = this.#accepting.isDirect(serial);
     const isOver = (flags & CQE_F_MORE) === 0;
-    if (isOver && this.#acceptArmed.get(id) === serial) this.#acceptArmed.delete(id);
+    if (isOver) this.#accepting.over(id, serial);
     if (listening === undefined) return;
     if (result >= 0 && this.isClosing) {
-      this.#close(result, isDirect);
+      this.#operations.close(result, isDirect);
     } else if (result >= 0) {
       const slot = this.allotAccepted(result, listening);
       if (!isDirect) {
         this.#troubles.ordinary++;
       } else {
-        this.#operations[slot] = direct;
-        if (++this.#files.open === this.#files.limit) this.#acceptAnew(); // with ordinary descriptors
+        this.#operations.flags[slot] = direct;
+        this.#accepting.entered();
       }
       this.updateReading(slot);
       this.sink.accepted(slot, id);
     } else if (result !== -ECANCELED && result !== -ECONNABORTED && result !== -EINTR && result !== -EAGAIN) {
       this.acceptFailed(listening, -result);
     }
-    if (!isOver) return;
-    if (listening.open && !listening.resting) this.startAccepting(listening);
-    else this.#stopped.get(id)?.();
+    if (isOver) this.#accepting.goOn(listening);
   }
 
   override beginListening(listening: Listening): void {
-    this.#files.expect(listening.backlog + 1);
+    this.#accepting.expect(listening);
     super.beginListening(listening);
   }
 
-  /** Ends all accepts. They are armed again when they have ended, as is right then. */
-  #acceptAnew(): void {
-    for (const listening of this.listeners.all()) this.pauseAccepting(listening);
+  startAccepting(listening: Listening): void {
+    this.#accepting.start(listening);
   }
 
-  startAccepting({ descriptor, id }: Listening): void {
-    if (this.#acceptArmed.has(id)) return;
-    const isDirect = this.#files.hasRoom;
-    const serial = 2 * ++this.#accepts + (isDirect ? 1 : 0);
-    this.#acceptArmed.set(id, serial);
-    const at = this.#ring.take(OP_ACCEPT, 0, descriptor, accepting | (id << kindBits), serial);
-    const { entries } = this.#ring;
-    entries[at] |= ACCEPT_MULTISHOT;
-    if (isDirect) entries[at + 11] = FILE_INDEX_ALLOC;
-    else entries[at + 7] = SOCK_CLOEXEC;
-    this.#inFlight++;
+  pauseAccepting(listening: Listening): void {
+    this.#accepting.pause(listening);
   }
 
-  pauseAccepting({ id }: Listening): void {
-    const serial = this.#acceptArmed.get(id);
-    if (serial !== undefined) this.#cancel(accepting | (id << kindBits), serial);
-  }
-
-  async stopListening(listening: Listening): Promise<void> {
-    const { id, descriptor, backlog } = listening;
-    this.#files.expect(-backlog - 1);
-    this.pauseAccepting(listening);
-    this.#close(descriptor, false);
-    this.#ring.enter(0);
-    if (!this.#acceptArmed.has(id)) return;
-    await new Promise<void>((resolve) => this.#stopped.set(id, resolve));
-    this.#stopped.delete(id);
+  stopListening(listening: Listening): Promise<void> {
+    return this.#accepting.stop(listening);
   }
 
   adoptConnecting(slot: Slot): void {
@@ -358,213 +268,85 @@ export class UringLayer extends LinuxLayer {
   }
 
   protected updateReading(slot: Slot): void {
-    const operations = this.#operations[slot];
-    const isWanted = (this.slots.flags[slot] & (paused | ended)) === 0 || (operations & probing) !== 0;
-    if (isWanted === ((operations & receiveArmed) !== 0)) return;
+    const operations = this.#operations;
+    const inFlight = operations.flags[slot];
+    const isWanted = (this.slots.flags[slot] & (paused | ended)) === 0 || (inFlight & probing) !== 0;
+    if (isWanted === ((inFlight & receiveArmed) !== 0)) return;
     if (isWanted) {
-      const low = receiving | (slot << kindBits);
-      const how = IOSQE_BUFFER_SELECT | this.#fixed(slot);
-      const at = this.#ring.take(OP_RECV, how, this.slots.descriptors[slot], low, this.slots.generations[slot]);
-      this.#ring.entries[at] |= RECV_MULTISHOT;
-      this.#ring.entries[at + 10] = bufferGroup;
-      this.#operations[slot] |= receiveArmed;
-      this.#inFlight++;
+      operations.receive(slot);
     } else {
-      if ((operations & receiveCancelled) === 0)
-        this.#cancel(receiving | (slot << kindBits), this.slots.generations[slot]);
-      this.#operations[slot] |= receiveCancelled;
-      this.#watchSoon(slot);
+      if ((inFlight & receiveCancelled) === 0) operations.cancelOf(slot, receiving);
+      operations.flags[slot] |= receiveCancelled;
+      this.#hangUps.watchSoon(slot);
     }
   }
 
   awaitWritable(slot: Slot): void {
-    if ((this.#operations[slot] & writableArmed) !== 0) return;
-    const at = this.#poll(slot, POLLOUT, writable);
+    const { flags } = this.#operations;
+    if ((flags[slot] & writableArmed) !== 0) return;
     // Once the peer has sent FIN, a poll that is over when it has something to tell is over at once, each time. One that goes on
     // tells the FIN as well, and then what is new; it is cancelled when it has said what it is for.
-    if ((this.#operations[slot] & halfOver) !== 0) this.#ring.entries[at + 6] = POLL_MULTISHOT;
-    this.#operations[slot] |= writableArmed;
-  }
-
-  #poll(slot: Slot, events: number, kind: number): number {
-    const low = kind | (slot << kindBits);
-    const at = this.#ring.take(
-      OP_POLL_ADD,
-      this.#fixed(slot),
-      this.slots.descriptors[slot],
-      low,
-      this.slots.generations[slot],
-    );
-    this.#ring.entries[at + 7] = events;
-    this.#inFlight++;
-    return at;
-  }
-
-  /** Nothing is read from it: that it hangs up is to be noticed all the same. */
-  #watchSoon(slot: Slot): void {
-    if ((this.#operations[slot] & (toWatch | hangUpArmed)) !== 0) return;
-    this.#operations[slot] |= toWatch;
-    this.#resting.push(slot);
-  }
-
-  #probe(slot: Slot): void {
-    if ((this.slots.flags[slot] & open) === 0 || (this.#operations[slot] & receiveArmed) !== 0) return;
-    this.#operations[slot] |= probing;
-    this.updateReading(slot);
+    this.#operations.poll(slot, writable, POLLOUT, (flags[slot] & halfOver) !== 0);
+    flags[slot] |= writableArmed;
   }
 
   send(slot: Slot, address: number, bytes: number): void {
-    const low = sending | (slot << kindBits);
-    const how = this.#sendFlags | this.#fixed(slot);
-    const at = this.#ring.take(OP_SEND, how, this.slots.descriptors[slot], low, this.slots.generations[slot]);
-    const { entries } = this.#ring;
-    entries[at + 4] = address | 0;
-    entries[at + 5] = (address / 0x100000000) | 0;
-    entries[at + 6] = bytes;
-    entries[at + 7] = sendFlags;
+    this.#operations.send(slot, address, bytes);
   }
 
   submit(): void {
-    this.#watchResting();
+    this.#hangUps.watch();
     if (this.#ring.unsubmitted > 0) this.#ring.enter(0);
   }
 
-  #watchResting(): void {
-    if (this.#resting.length === 0) return;
-    const slots = this.#resting;
-    this.#resting = [];
-    for (const slot of slots) this.#watch(slot);
-  }
-
-  #watch(slot: Slot): void {
-    if ((this.#operations[slot] & toWatch) === 0) return;
-    this.#operations[slot] &= ~toWatch;
-    const isIdle = (this.#operations[slot] & (hangUpArmed | probing)) === 0;
-    const flags = this.slots.flags[slot];
-    if (!isIdle || (flags & (open | dropped)) !== open || (flags & (paused | ended)) === 0) return;
-    this.#operations[slot] |= hangUpArmed;
-    const at = this.#poll(slot, 0, hangUp);
-    this.#ring.entries[at + 6] = POLL_MULTISHOT;
-  }
-
   shutDown(slot: Slot): void {
-    if ((this.#operations[slot] & direct) === 0) {
-      this.libc.shutdown(this.slots.descriptors[slot], SHUT_WR);
-      return;
-    }
-    // The ring's own way to shut down goes by a thread of the kernel's: it is for when there is no descriptor to be had.
-    const descriptor = this.#install(slot);
-    if (descriptor < 0) {
-      const at = this.#ring.take(
-        OP_SHUTDOWN,
-        IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
-        this.slots.descriptors[slot],
-        0,
-        0,
-      );
-      this.#ring.entries[at + 6] = SHUT_WR;
-      return;
-    }
-    this.libc.shutdown(descriptor, SHUT_WR);
-    this.libc.close(descriptor);
+    this.#direct.shutDown(slot);
   }
 
   release(slot: Slot, reset: boolean): void {
+    const operations = this.#operations;
     const descriptor = this.slots.descriptors[slot];
-    const operations = this.#operations[slot];
-    const isDirect = (operations & direct) !== 0;
-    this.#operations[slot] = 0;
-    if (reset && isDirect) this.#lingerNot(descriptor);
-    else if (reset) this.libc.setsockopt(descriptor, SOL_SOCKET, SO_LINGER, lingerNot, lingerNot.length);
-    if ((operations & (receiveArmed | writableArmed | hangUpArmed)) !== 0) {
-      const at = this.#ring.take(OP_ASYNC_CANCEL, IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
-      this.#ring.entries[at + 7] = CANCEL_ALL_OF_FD | (isDirect ? CANCEL_FD_FIXED : 0);
-    }
-    this.#close(descriptor, isDirect);
-    if (!isDirect) return;
-    this.#files.open--;
-    if (this.#files.hasEmptied) this.#acceptAnew(); // into the table
+    const inFlight = operations.flags[slot];
+    const isDirect = operations.isDirect(slot);
+    operations.flags[slot] = 0;
+    if (reset) this.#direct.lingerNot(descriptor, isDirect);
+    if ((inFlight & (receiveArmed | writableArmed | hangUpArmed)) !== 0) operations.cancelAll(descriptor, isDirect);
+    operations.close(descriptor, isDirect);
+    if (isDirect) this.#accepting.left();
   }
 
   protected peerOf(slot: Slot): string {
-    if ((this.#operations[slot] & direct) === 0) return peerName(this.libc, this.slots.descriptors[slot]);
-    const descriptor = this.#install(slot);
-    if (descriptor < 0) return '';
-    const name = peerName(this.libc, descriptor);
-    this.libc.close(descriptor);
-    return name;
-  }
-
-  #fixed(slot: Slot): number {
-    return (this.#operations[slot] & direct) !== 0 ? IOSQE_FIXED_FILE : 0;
-  }
-
-  /** Makes an ordinary descriptor of one of the ring's, for what only those are good for. @returns it, or a negative error number */
-  #install(slot: Slot): number {
-    this.#ring.take(OP_FIXED_FD_INSTALL, IOSQE_FIXED_FILE, this.slots.descriptors[slot], installing, 0);
-    this.#installed = -1;
-    this.#ring.enter(0);
-    return this.#installed;
-  }
-
-  /** Sets SO_LINGER, as `setsockopt` does for ordinary descriptors. */
-  #lingerNot(descriptor: number): void {
-    const at = this.#ring.take(OP_URING_CMD, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
-    const { entries } = this.#ring;
-    const { address } = this.#linger;
-    entries[at + 2] = SOCKET_URING_OP_SETSOCKOPT;
-    entries[at + 4] = SOL_SOCKET;
-    entries[at + 5] = SO_LINGER;
-    entries[at + 11] = lingerNot.length;
-    entries[at + 12] = address | 0;
-    entries[at + 13] = (address / 0x100000000) | 0;
+    return this.#direct.peerOf(slot);
   }
 
   protected destroy(): void {
     const ring = this.#ring;
-    if (this.#hostArmed) this.#cancel(host, 0);
+    const operations = this.#operations;
+    if (this.#hostArmed) operations.cancel(host, 0);
     // Whatever is in flight has been cancelled; the memory that it points to is not given away before it is over.
-    for (let i = 0; this.#inFlight > 0 && i < 1000; i++) {
+    for (let i = 0; operations.inFlight > 0 && i < 1000; i++) {
       ring.enter(10);
       while (ring.next()) {
-        if ((ring.flags & CQE_F_MORE) === 0) this.#inFlight--;
-        if ((ring.low & kindMask) === accepting && ring.result >= 0 && (ring.high & 1) === 0)
-          this.libc.close(ring.result);
+        if ((ring.flags & CQE_F_MORE) === 0) operations.inFlight--;
+        const isAccept = (ring.low & kindMask) === accepting;
+        if (isAccept && ring.result >= 0 && !this.#accepting.isDirect(ring.high)) this.libc.close(ring.result);
       }
     }
     ring.close();
-    if (this.#inFlight === 0) this.#buffers.close();
-    unmap(this.libc, this.#linger);
+    if (operations.inFlight === 0) this.#buffers.close();
+    this.#direct.close();
     if (this.#eventfd !== -1) this.libc.close(this.#eventfd);
   }
 
   /** What it holds, and how often it has come to what seldom happens: for tests. */
   override get counts(): Record<string, number> {
+    const { inFlight } = this.#operations;
     const direct = this.#files.open;
     const buffers = this.#buffers.taken;
-    return { ...super.counts, inFlight: this.#inFlight, direct, buffers, ...this.#troubles, ...this.#ring.troubles };
+    return { ...super.counts, inFlight, direct, buffers, ...this.#troubles, ...this.#ring.troubles };
   }
 
   protected grow(rows: number): void {
-    this.#operations = extended(this.#operations, new Uint8Array(rows));
-  }
-
-  #armHost(): void {
-    const at = this.#ring.take(OP_POLL_ADD, 0, this.host.descriptor, host, 0);
-    this.#ring.entries[at + 7] = POLLIN;
-    this.#hostArmed = true;
-    this.#inFlight++;
-  }
-
-  /** Cancels the operation with that user data. */
-  #cancel(low: number, high: number): void {
-    const at = this.#ring.take(OP_ASYNC_CANCEL, IOSQE_CQE_SKIP_SUCCESS, -1, 0, 0);
-    this.#ring.entries[at + 4] = low;
-    this.#ring.entries[at + 5] = high;
-  }
-
-  #close(descriptor: number, isDirect: boolean): void {
-    const at = this.#ring.take(OP_CLOSE, IOSQE_CQE_SKIP_SUCCESS, isDirect ? 0 : descriptor, 0, 0);
-    if (isDirect) this.#ring.entries[at + 11] = descriptor + 1;
+    this.#operations.grow(rows);
   }
 }

@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { UringLayer, type UringSettings } from '#sluice/event-layer/uring/uring.js';
+import type { UringSettings } from '#sluice/event-layer/uring/settings.js';
+import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { realTime } from '../../contract/contract.js';
 import { type End, pour, World } from '../../contract/world.js';
 import { skip } from '../linux/system.js';

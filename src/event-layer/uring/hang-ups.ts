@@ -1,0 +1,65 @@
+// Connections that nothing is read from, because reading is paused or over: that they hang up is to be noticed all the same. A poll
+// waits for it; what exactly has happened, reading says.
+
+import type { Slot } from '../event-layer.js';
+import { dropped, ended, open, paused, type Slots } from '../linux/slots.js';
+import {
+  hangUp,
+  hangUpArmed,
+  type Operations,
+  POLLERR,
+  POLLHUP,
+  probing,
+  receiveArmed,
+  toWatch,
+} from './operations.js';
+
+export class HangUps {
+  readonly #operations: Operations;
+  readonly #slots: Slots;
+  /** Slots that have `toWatch`. */
+  #resting: Slot[] = [];
+
+  constructor(operations: Operations, slots: Slots) {
+    this.#operations = operations;
+    this.#slots = slots;
+  }
+
+  /** Nothing is read from it from now. */
+  watchSoon(slot: Slot): void {
+    const { flags } = this.#operations;
+    if ((flags[slot] & (toWatch | hangUpArmed)) !== 0) return;
+    flags[slot] |= toWatch;
+    this.#resting.push(slot);
+  }
+
+  /** Watches those that are still not read from, which most are only for a moment. */
+  watch(): void {
+    if (this.#resting.length === 0) return;
+    const slots = this.#resting;
+    this.#resting = [];
+    for (const slot of slots) this.#watch(slot);
+  }
+
+  #watch(slot: Slot): void {
+    const { flags } = this.#operations;
+    if ((flags[slot] & toWatch) === 0) return;
+    flags[slot] &= ~toWatch;
+    const isIdle = (flags[slot] & (hangUpArmed | probing)) === 0;
+    const known = this.#slots.flags[slot];
+    if (!isIdle || (known & (open | dropped)) !== open || (known & (paused | ended)) === 0) return;
+    flags[slot] |= hangUpArmed;
+    this.#operations.poll(slot, hangUp, 0, true);
+  }
+
+  /** The poll has brought something. @param isOver and was over with that @returns whether reading is to say what it is */
+  told(slot: Slot, events: number, isOver: boolean): boolean {
+    const { flags } = this.#operations;
+    if (isOver) flags[slot] &= ~hangUpArmed;
+    // The kernel adds the peer's FIN to what is polled for; that alone is no hang-up.
+    if (events <= 0 || (events & (POLLERR | POLLHUP)) === 0) return false;
+    if ((this.#slots.flags[slot] & open) === 0 || (flags[slot] & receiveArmed) !== 0) return false;
+    flags[slot] |= probing;
+    return true;
+  }
+}

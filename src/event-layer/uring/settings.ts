@@ -1,0 +1,30 @@
+/**
+ * How the layer is set up. Tests make the sizes small, all of them powers of two but for `directDescriptors`; the bench does without one of
+ * the others at a time, to see what each is worth.
+ */
+export interface UringSettings {
+  submissionEntries: number;
+  completionEntries: number;
+  /** Buffers that the kernel receives into, and bytes of each. */
+  bufferCount: number;
+  bufferSize: number;
+  /** Connections in the ring's own table, at most; 0 is to do without. */
+  directDescriptors: number;
+  /** The ring's descriptor is looked up once, and not by each system call. */
+  registeredRing: boolean;
+  /** Sends that were taken whole have no completion. */
+  silentSends: boolean;
+  /** What a turn sends goes in with the system call that waits. */
+  sendsInWait: boolean;
+}
+
+export const usualSettings: UringSettings = {
+  submissionEntries: 4096,
+  completionEntries: 16_384,
+  bufferCount: 1024,
+  bufferSize: 4096,
+  directDescriptors: 65_536,
+  registeredRing: true,
+  silentSends: true,
+  sendsInWait: true,
+};
