@@ -74,6 +74,20 @@ describe('the portable layer', () => {
       peer.close();
     }));
 
+  it('writes output into the same memory again and again, as soon as it has been sent', () =>
+    inWorld(async (world) => {
+      const { server } = await world.pair();
+      const memory = new Set<ArrayBufferLike>();
+      for (let i = 0; i < 50; i++) {
+        while (!server.isFlooded) {
+          server.write(new Uint8Array(16_400));
+          memory.add(world.layer.output.buffer);
+        }
+        await world.until(() => !server.isFlooded && server.queued === 0, 'room');
+      }
+      assert.ok(memory.size < 5, `${memory.size} pieces of memory`);
+    }));
+
   it('does not hold output of others alive: what waits for a connection is its own copy', () =>
     inWorld(async (world) => {
       const { address } = await world.listen();

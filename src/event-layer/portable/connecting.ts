@@ -1,0 +1,55 @@
+// Connections that are being made: node:net looks names up and tries the addresses by itself.
+
+import net, { isIP } from 'node:net';
+import { type Address, ConnectionError, type Slot } from '../event-layer.js';
+import { cannotConnect, checkPath, type Target } from '../reasons.js';
+import type { TenantSocket } from './slots.js';
+import { asError } from './sockets.js';
+
+export class Connecting {
+  /** Where `connect` was asked to go, and from where. Of every slot that was asked for, until it is vacated. */
+  readonly #targets = new Map<Slot, Target>();
+
+  /** Begins to connect. @param isClosing it is too late for that @returns the socket, and why it cannot, if that is known at once */
+  begin(
+    address: Address,
+    localAddress: string | undefined,
+    isClosing: boolean,
+  ): { socket: TenantSocket; failure: Error | undefined } {
+    const common = { allowHalfOpen: true, noDelay: true };
+    // Of a name's addresses, only those of its own family can be reached from it.
+    const local = localAddress === undefined ? {} : { localAddress, family: isIP(localAddress) };
+    try {
+      if (isClosing) throw new ConnectionError('ERR_CLOSED', 'the layer is closed');
+      if ('path' in address) {
+        checkPath(address.path);
+        return { socket: net.connect({ ...common, path: address.path }), failure: undefined };
+      }
+      const { hostname: host, port } = address;
+      return { socket: net.connect({ ...common, ...local, host, port }), failure: undefined };
+    } catch (error) {
+      // An impossible port, say. Told as any other failure is.
+      return { socket: new net.Socket(), failure: asError(error) };
+    }
+  }
+
+  asked(slot: Slot, target: Target): void {
+    this.#targets.set(slot, target);
+  }
+
+  /** Where the slot's connection goes, if it is one that was asked for. */
+  target(slot: Slot): Target | undefined {
+    return this.#targets.get(slot);
+  }
+
+  /** Why it could not be had; undefined if it is not one that was asked for. */
+  reason(slot: Slot, code: string, error: Error): ConnectionError | undefined {
+    const target = this.#targets.get(slot);
+    return target && cannotConnect(target, code, error.message, error);
+  }
+
+  /** The slot is to have another tenant. */
+  vacate(slot: Slot): void {
+    if (this.#targets.size > 0) this.#targets.delete(slot);
+  }
+}

@@ -1,0 +1,128 @@
+// Sockets that listen.
+//
+// What node:net does not let it do: when descriptors run out, libuv accepts and drops what is waiting, and says nothing; so
+// `acceptFailed` is told of other failures only.
+
+import net, { type Server, type Socket } from 'node:net';
+import type { Address, ListenerId, ListenOptions } from '../event-layer.js';
+import { cannotListen, checkPath, layerClosed } from '../reasons.js';
+import { asError, codeOf } from './sockets.js';
+
+/** What of a layer is needed here. */
+export interface ListeningLayer {
+  /** Whoever comes now is turned away. */
+  readonly isClosing: boolean;
+  accepted(socket: Socket, listener: ListenerId): void;
+  /** A spell of failures has begun. */
+  tellAcceptFailed(listener: ListenerId, error: Error): void;
+  /** A server has let go of its address and of its connections. */
+  serverClosed(): void;
+}
+
+interface Listening {
+  readonly server: Server;
+  readonly address: Address;
+  /** `acceptFailed` has been told, and nothing has been accepted since. */
+  failing: boolean;
+}
+
+export class Listeners {
+  readonly #layer: ListeningLayer;
+  readonly #all = new Map<ListenerId, Listening>();
+  /** Servers whose `close` has not come: node:net waits for their connections, `close` here does not. */
+  readonly #servers = new Set<Server>();
+  #last = 0;
+
+  constructor(layer: ListeningLayer) {
+    this.#layer = layer;
+  }
+
+  /** Servers that are there still, also those that listen no more. */
+  get servers(): number {
+    return this.#servers.size;
+  }
+
+  /** Where it listens; undefined if it does so no more. */
+  addressOf(listener: ListenerId): Address | undefined {
+    return this.#all.get(listener)?.address;
+  }
+
+  open(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
+    return new Promise((resolve, reject) => {
+      const { address, backlog, reusePort = false } = options;
+      const refuse = (error: Error): void => {
+        reject(cannotListen(address, codeOf(error) ?? 'ERR_LISTEN', error.message, error));
+      };
+      if (this.#layer.isClosing) {
+        reject(layerClosed('listen'));
+        return;
+      }
+      const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+      server.once('error', refuse);
+      server.once('listening', () => {
+        server.off('error', refuse);
+        if (this.#layer.isClosing) {
+          server.close();
+          refuse(new Error('the layer is closed'));
+          return;
+        }
+        resolve(this.#adopt(server, address));
+      });
+      try {
+        if ('path' in address) checkPath(address.path);
+        if ('path' in address) server.listen({ path: address.path, backlog });
+        else server.listen({ host: address.hostname, port: address.port, backlog, ...(reusePort ? reusing() : {}) });
+      } catch (error) {
+        refuse(asError(error));
+      }
+    });
+  }
+
+  async close(listener: ListenerId): Promise<void> {
+    const listening = this.#all.get(listener);
+    if (listening === undefined) return;
+    this.#all.delete(listener);
+    // The descriptor is closed within this call. The server's `close`, which waits for its connections, is not waited for.
+    listening.server.close();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  closeAll(): void {
+    for (const listener of this.#all.keys()) void this.close(listener);
+  }
+
+  #adopt(server: Server, address: Address): { listener: ListenerId; address: Address } {
+    const listener = ++this.#last;
+    const bound = server.address();
+    const got =
+      'path' in address || bound === null || typeof bound === 'string'
+        ? address
+        : { hostname: address.hostname, port: bound.port };
+    const listening = { server, address: got, failing: false };
+    this.#all.set(listener, listening);
+    this.#servers.add(server);
+    server.on('connection', (socket) => {
+      listening.failing = false;
+      this.#layer.accepted(socket, listener);
+    });
+    server.on('error', (error) => {
+      if (listening.failing || !this.#all.has(listener)) return;
+      listening.failing = true;
+      this.#layer.tellAcceptFailed(listener, error);
+    });
+    server.once('close', () => {
+      this.#servers.delete(server);
+      this.#layer.serverClosed();
+    });
+    return { listener, address: got };
+  }
+}
+
+/** The option of `listen` that shares a port, which its types do not know yet. @throws {Error} where this runtime's node:net has none, and would not share it */
+function reusing(): { reusePort: true } {
+  const [major, minor] = (process.versions.node ?? '0.0').split('.').map(Number);
+  if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return { reusePort: true };
+  throw Object.assign(new Error('reusePort is not to be had on the portable layer before Node 22.12'), {
+    code: 'ENOTSUP',
+  });
+}

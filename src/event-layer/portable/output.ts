@@ -1,0 +1,284 @@
+// The way of output:
+//
+//   reserve, commit ──► slab (shared; not copied) ─────┬─ end of turn ──► one socket.write ──► written ──► drained, flushed
+//                  └──► outbox (own copy), while an    │
+//                       earlier write is under way ────┘
+//
+// At most one write of a connection is with node:net at a time. So a flooded connection costs its bytes, in a few buffers.
+//
+// Slabs are used again as soon as nothing of them is left to be sent. Memory of this size is not V8's own: as garbage it would wait
+// for a collection that comes after tens of megabytes of it, and what the C library is given back in between seldom goes back to the system.
+
+import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
+import { Outbox } from '../outbox.js';
+import {
+  dirty,
+  dropped,
+  extended,
+  finished,
+  finishing,
+  firstRows,
+  flooded,
+  type Slots,
+  settling,
+  type TenantSocket,
+} from './slots.js';
+import { isWriting } from './sockets.js';
+
+/** What a connection writes until it is flooded, with a piece to spare: so that it mostly stands in one slab, and fills it. */
+const slabBytes = highWaterMark + 16 * 1024;
+/** More slabs that nothing stands in are not kept. */
+const mostSpare = 16;
+
+/** What of a layer is needed here. */
+export interface OutputLayer {
+  /** A turn is under way, at whose end output is handed over. */
+  readonly isBusy: boolean;
+  requestTurn(): void;
+}
+
+/** Memory that the connections write into which have output in a turn. */
+class Slab {
+  readonly bytes = Buffer.allocUnsafeSlow(slabBytes);
+  /** Connections of which it holds output: until node:net has done with that. */
+  holders = 0;
+}
+
+export class Output {
+  readonly #slots: Slots;
+  readonly #layer: OutputLayer;
+  /** Bytes committed and not yet given to node:net: in a slab, from … to, or else in the outbox. */
+  #pending = new Uint32Array(firstRows);
+  #from = new Uint32Array(firstRows);
+  #to = new Uint32Array(firstRows);
+  readonly #slabs: (Slab | undefined)[] = [];
+  readonly #outboxes: (Outbox | undefined)[] = [];
+  /** Calls of `notifyFlushed` that are not answered. */
+  #flushes = new Uint16Array(firstRows);
+  /** Slots of which there is something to hand over at the end of the turn. */
+  #dirty: Slot[] = [];
+  /** Slots of which a write that is done has changed something. */
+  #settling: Slot[] = [];
+  /** Where output is written into, from `#filled` on. */
+  #slab = new Slab();
+  #filled = 0;
+  readonly #spare: Slab[] = [];
+
+  constructor(slots: Slots, layer: OutputLayer) {
+    this.#slots = slots;
+    this.#layer = layer;
+  }
+
+  get memory(): Uint8Array {
+    return this.#slab.bytes;
+  }
+
+  /** There is something to tell. */
+  get isSettling(): boolean {
+    return this.#settling.length > 0;
+  }
+
+  grow(rows: number): void {
+    this.#pending = extended(this.#pending, new Uint32Array(rows));
+    this.#from = extended(this.#from, new Uint32Array(rows));
+    this.#to = extended(this.#to, new Uint32Array(rows));
+    this.#flushes = extended(this.#flushes, new Uint16Array(rows));
+  }
+
+  /** As the contract has it, for whatever slot. */
+  reserve(bytes: number): number {
+    if (bytes > pieceSize)
+      throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
+    if (this.#filled + bytes > slabBytes) {
+      this.#slab = this.#spare.pop() ?? new Slab();
+      this.#filled = 0;
+    }
+    return this.#filled;
+  }
+
+  commit(slot: Slot, socket: TenantSocket, end: number): void {
+    const slab = this.#slab;
+    const start = this.#filled;
+    const flags = this.#slots.flags[slot];
+    if (end <= start) return;
+    if (socket.destroyed || (flags & dropped) !== 0) {
+      this.#pending[slot] += end - start;
+      return;
+    }
+    if ((flags & finishing) !== 0) throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
+    const outbox = this.#outboxes[slot];
+    const written = this.#slabs[slot];
+    if (outbox !== undefined) {
+      outbox.add(slab.bytes.subarray(start, end));
+    } else if (written === slab && this.#to[slot] === start) {
+      this.#to[slot] = end;
+      this.#filled = end;
+    } else if (written === undefined && !isWriting(socket)) {
+      this.#slabs[slot] = slab;
+      slab.holders++;
+      this.#from[slot] = start;
+      this.#to[slot] = end;
+      this.#filled = end;
+    } else {
+      const box = new Outbox();
+      if (written !== undefined) box.add(written.bytes.subarray(this.#from[slot], this.#to[slot]));
+      box.add(slab.bytes.subarray(start, end));
+      this.#outboxes[slot] = box;
+      this.#leaveSlab(slot);
+    }
+    this.#pending[slot] += end - start;
+    if (this.#pending[slot] + socket.writableLength >= highWaterMark) this.#slots.flags[slot] |= flooded;
+    this.#markDirty(slot);
+  }
+
+  queued(slot: Slot, socket: TenantSocket): number {
+    const isGone = socket.destroyed || (this.#slots.flags[slot] & dropped) !== 0;
+    return this.#pending[slot] + (isGone ? 0 : socket.writableLength);
+  }
+
+  notifyFlushed(slot: Slot): void {
+    this.#flushes[slot]++;
+    this.#settleSoon(slot);
+  }
+
+  finish(slot: Slot, socket: TenantSocket): void {
+    if (socket.destroyed || (this.#slots.flags[slot] & (finishing | dropped)) !== 0) return;
+    this.#slots.flags[slot] |= finishing;
+    this.#markDirty(slot);
+  }
+
+  /** The connection is there: what was written before goes out. */
+  connected(slot: Slot): void {
+    this.#markDirty(slot);
+    if (this.#flushes[slot] > 0) this.#settleSoon(slot);
+  }
+
+  /** Hands to node:net what a turn has written. */
+  flush(): void {
+    if (this.#dirty.length === 0) return;
+    const slots = this.#dirty;
+    this.#dirty = [];
+    for (const slot of slots) this.#flush(slot);
+  }
+
+  /** Tells what writes that are done have changed, and hands over what has waited for them. */
+  tellSettled(sink: EventSink): void {
+    const slots = this.#settling;
+    this.#settling = [];
+    for (const slot of slots) this.#tell(slot, sink);
+  }
+
+  forget(slot: Slot): void {
+    this.#pending[slot] = 0;
+    this.#leaveSlab(slot);
+    this.#outboxes[slot] = undefined;
+  }
+
+  /** The slot is to have another tenant. */
+  vacate(slot: Slot): void {
+    this.forget(slot);
+    this.#flushes[slot] = 0;
+  }
+
+  #tell(slot: Slot, sink: EventSink): void {
+    const slots = this.#slots;
+    const socket = slots.sockets[slot];
+    if (socket === undefined || (slots.flags[slot] & settling) === 0) return;
+    slots.flags[slot] &= ~settling;
+    if (!slots.isTold(socket, slot) || socket.destroyed) return;
+    const finishDue = (slots.flags[slot] & (finishing | finished)) === finishing;
+    if (this.#pending[slot] > 0 || finishDue) this.#markDirty(slot);
+    if (socket.connecting) return;
+    const queued = this.#pending[slot] + socket.writableLength;
+    if (queued === 0 && this.#flushes[slot] > 0) {
+      const calls = this.#flushes[slot];
+      this.#flushes[slot] = 0;
+      for (let i = 0; i < calls && slots.isTold(socket, slot); i++) sink.flushed(slot);
+    }
+    if ((slots.flags[slot] & flooded) !== 0 && queued <= lowWaterMark && slots.isTold(socket, slot)) {
+      slots.flags[slot] &= ~flooded;
+      sink.drained(slot);
+    }
+  }
+
+  #markDirty(slot: Slot): void {
+    if ((this.#slots.flags[slot] & dirty) !== 0) return;
+    this.#slots.flags[slot] |= dirty;
+    this.#dirty.push(slot);
+    if (!this.#layer.isBusy) this.#layer.requestTurn();
+  }
+
+  /** Hands to node:net what a turn has written to a connection, as one write, and the FIN after it. */
+  #flush(slot: Slot): void {
+    const { flags } = this.#slots;
+    const socket = this.#slots.sockets[slot];
+    if (socket === undefined || (flags[slot] & dirty) === 0) return;
+    flags[slot] &= ~dirty;
+    if (socket.destroyed) {
+      this.forget(slot);
+      return;
+    }
+    // `connected` and `#written` come back to this.
+    if (isWriting(socket)) return;
+    const slab = this.#slabs[slot];
+    const outbox = this.#outboxes[slot];
+    this.#pending[slot] = 0;
+    if (slab !== undefined) {
+      this.#slabs[slot] = undefined;
+      this.#writeFrom(slab, socket, this.#from[slot], this.#to[slot]);
+    } else if (outbox !== undefined) {
+      this.#outboxes[slot] = undefined;
+      const pieces = outbox.take();
+      const last = pieces.length - 1;
+      if (last > 0) socket.cork();
+      for (let i = 0; i < last; i++) socket.write(pieces[i]);
+      socket.write(pieces[last], () => this.#written(socket));
+      if (last > 0) socket.uncork();
+    }
+    if ((flags[slot] & (finishing | finished)) === finishing) {
+      flags[slot] |= finished;
+      socket.end();
+    }
+  }
+
+  #writeFrom(slab: Slab, socket: TenantSocket, from: number, to: number): void {
+    let isHeld = true;
+    socket.write(slab.bytes.subarray(from, to), () => {
+      if (isHeld) this.#release(slab);
+      this.#written(socket);
+    });
+    if (socket.writableLength > 0) return;
+    isHeld = false; // the kernel has taken it at once; that this is so, node:net says later
+    this.#release(slab);
+  }
+
+  #leaveSlab(slot: Slot): void {
+    const slab = this.#slabs[slot];
+    if (slab === undefined) return;
+    this.#slabs[slot] = undefined;
+    this.#release(slab);
+  }
+
+  #release(slab: Slab): void {
+    if (--slab.holders > 0) return;
+    if (slab === this.#slab) this.#filled = 0;
+    else if (this.#spare.length < mostSpare) this.#spare.push(slab);
+  }
+
+  /** A write is done. For one that the kernel took at once, this comes as a tick after the turn. */
+  #written(socket: TenantSocket): void {
+    const slot = this.#slots.slotOf(socket);
+    if (slot === undefined) return;
+    const flags = this.#slots.flags[slot];
+    const nothingToDo = (flags & (flooded | finishing)) === 0 && this.#pending[slot] === 0 && this.#flushes[slot] === 0;
+    // Never at once: a client as fast as its thread would keep the process in ticks, and starve all others.
+    if (!nothingToDo) this.#settleSoon(slot);
+  }
+
+  #settleSoon(slot: Slot): void {
+    if ((this.#slots.flags[slot] & settling) !== 0) return;
+    this.#slots.flags[slot] |= settling;
+    this.#settling.push(slot);
+    this.#layer.requestTurn();
+  }
+}
