@@ -25,10 +25,10 @@ import {
 } from './slots.js';
 import { isWriting } from './sockets.js';
 
-/** What a connection writes until it is flooded, with a piece to spare: so that it mostly stands in one slab, and fills it. */
-const slabBytes = highWaterMark + 16 * 1024;
-/** More slabs that nothing stands in are not kept. */
-const mostSpare = 16;
+/** What a connection mostly writes until it is flooded, and little more: so it stands in one slab, and fills it. */
+const slabBytes = highWaterMark + 8 * 1024;
+/** More slabs that nothing stands in are not kept: those of clients that happen to take their output at the same time. */
+const mostSpare = 64;
 
 /** What of a layer is needed here. */
 export interface OutputLayer {
