@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { highWaterMark, lowWaterMark } from '#sluice/event-layer/event-layer.js';
 import {
-  type Connection,
+  Connection,
   ConnectionError,
   connect,
   currentThread,
   listen,
+  Network,
+  SimulatedLayer,
   sleep,
   spawn,
   type Task,
@@ -350,4 +352,33 @@ test('a long string arrives as it is in UTF-8, wherever it is cut', async () => 
       yield* until(server.close());
     });
   }
+});
+
+test('threads that are parked because their clients are flooded take little memory', async () => {
+  const collect = globalThis.gc ?? (() => assert.fail('to be run with --expose-gc'));
+  const heap = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  class Flooded extends SimulatedLayer {
+    override queued(): number {
+      return highWaterMark;
+    }
+  }
+  const layer = new Flooded();
+  const network = new Network(layer);
+  const { scheduler } = network;
+  const park = (count: number) =>
+    Array.from({ length: count }, () => spawn(new Connection(network, 0).writer.write('text'), { scheduler }));
+  const first = park(1000); // V8 learns from these how large such objects are
+  await layer.run();
+  const before = heap();
+  const threads = park(20_000);
+  await layer.run();
+  assert.ok(threads.every(({ wait }) => wait === 'flooded'));
+  const each = (heap() - before) / threads.length;
+  assert.ok(each < 480, `${each} bytes each`);
+  for (const thread of [...first, ...threads]) thread.unwind();
+  await layer.run();
+  assert.ok(threads.every(({ outcome }) => outcome === 'unwound'));
 });
