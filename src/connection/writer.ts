@@ -156,7 +156,7 @@ export class Writer extends Side implements Sink {
 export function put(connection: Connection, data: string | Uint8Array): void {
   const at = connection.reserve(typeof data === 'string' ? data.length * 3 : data.length);
   if (typeof data === 'string') {
-    connection.commit(at + connection.output.write(data, at));
+    connection.commit(at + connection.output.utf8Write(data, at, data.length * 3));
   } else {
     connection.output.set(data, at);
     connection.commit(at + data.length);

@@ -64,5 +64,5 @@ export function answerStatus(to: Output, settings: HttpSettings, status: number,
   const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${settings.date()}\r\nconnection: close\r\n\r\n`;
   const text = headOnly ? head : head + phrase;
   const at = to.reserve(text.length);
-  to.commit(at + to.output.write(text, at, 'latin1'));
+  to.commit(at + to.output.latin1Write(text, at, text.length));
 }

@@ -324,6 +324,7 @@ export class Head {
   #checkMethod(bytes: Uint8Array, from: number, to: number): void {
     if (to - from > longestMethod)
       throw new Refusal(501, `RFC 9112 §3: a method of more than ${longestMethod} characters`);
+    if (to - from === 3) return; // GET and PUT: none of those that follow is as short
     this.headOnly = equals(bytes, from, to, 'HEAD');
     for (const method of forbiddenMethods)
       if (equals(bytes, from, to, method))

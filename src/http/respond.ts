@@ -95,10 +95,10 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
   if (room > pieceSize) return false;
   const at = to.reserve(room);
   const { output } = to;
-  let end = at + output.write(head, at, 'latin1');
+  let end = at + output.latin1Write(head, at, head.length);
   if (content !== null && !isBodiless(out.status) && !framing.headOnly) {
     if (typeof content === 'string') {
-      end += output.write(content, end);
+      end += output.utf8Write(content, end, bytes);
     } else {
       output.set(content, end);
       end += bytes;
@@ -190,6 +190,6 @@ function* putHead(connection: HttpConnection, head: string): Task<void> {
     if (from > 0 && connection.flooded) yield* connection.writer.drain();
     const part = head.slice(from, from + pieceBytes);
     const at = connection.reserve(part.length);
-    connection.commit(at + connection.output.write(part, at, 'latin1'));
+    connection.commit(at + connection.output.latin1Write(part, at, part.length));
   }
 }

@@ -77,7 +77,7 @@ export class ChunkedBody extends ResponseBody {
     const { connection } = this;
     if (typeof piece === 'string') {
       const at = connection.reserve(piece.length * 3 + 8);
-      putChunkFrame(connection, at, connection.output.write(piece, at + 6));
+      putChunkFrame(connection, at, connection.output.utf8Write(piece, at + 6, piece.length * 3));
     } else {
       const at = connection.reserve(piece.length + 8);
       connection.output.set(piece, at + 6);

@@ -12,9 +12,23 @@ export type HeadersInit =
   | globalThis.Headers
   | Headers;
 
+/** Names that user code has given, and what they are in lower case: they are few, and come again with each response. Bounded, and emptied when full. */
+const knownNames = new Map<string, string>();
+const knownNamesLimit = { names: 512, length: 64 };
+
 /** Lowercases and checks a name that user code gave; TypeError if it is no token (RFC 9110 §5.6.2). */
 function fieldName(name: unknown): string {
   const text = typeof name === 'string' ? name : `${name}`;
+  let lower = knownNames.get(text);
+  if (lower === undefined) {
+    lower = lowerCased(text);
+    if (knownNames.size >= knownNamesLimit.names) knownNames.clear();
+    if (text.length <= knownNamesLimit.length) knownNames.set(text, lower);
+  }
+  return lower;
+}
+
+function lowerCased(text: string): string {
   let upper = false;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
@@ -54,18 +68,17 @@ function isWhitespace(code: number): boolean {
 
 /** Checked fields from whatever a constructor accepts; always a new array. */
 export function fieldsFrom(init: unknown): Fields {
-  const fields: Fields = [];
-  if (init === undefined) return fields;
+  if (init === undefined) return [];
   if (init === null || (typeof init !== 'object' && typeof init !== 'function')) {
     throw new TypeError(
       `headers: expected a sequence of pairs or a record, found ${init === null ? 'null' : typeof init}`,
     );
   }
-  const iterator: unknown = Reflect.get(init, Symbol.iterator);
-  if (iterator === undefined || iterator === null) {
-    for (const name of Object.keys(init)) fields.push(fieldName(name), fieldValue(Reflect.get(init, name)));
-    refuseSymbols(init);
-  } else if (iterator === iterateHeaders && isLightHeaders(init) && !fieldsOf(init).includes('')) {
+  const record = init as Record<PropertyKey, unknown>; // whatever it is, it may be asked for any member
+  const iterator = record[Symbol.iterator];
+  if (iterator === undefined || iterator === null) return fieldsOfRecord(record);
+  const fields: Fields = [];
+  if (iterator === iterateHeaders && isLightHeaders(init) && !fieldsOf(init).includes('')) {
     // What iterating would give, but for the spaces that are trimmed when an empty value was combined with another.
     fields.push(...fieldsOf(init));
   } else {
@@ -81,6 +94,18 @@ export function fieldsFrom(init: unknown): Fields {
       fields.push(fieldName(both[0]), fieldValue(both[1]));
     }
   }
+  return fields;
+}
+
+function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields {
+  const names = Object.keys(record);
+  const fields: Fields = new Array(2 * names.length); // nearly every response has one of these, and `push` makes room for many more
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i];
+    fields[2 * i] = fieldName(name);
+    fields[2 * i + 1] = fieldValue(record[name]);
+  }
+  refuseSymbols(record);
   return fields;
 }
 

@@ -78,16 +78,16 @@ export class Response {
       type = extracted.type;
     }
     if (init === null) {
-      this.#fields = [];
-    } else {
-      if (typeof init !== 'object' && typeof init !== 'function') {
-        throw new TypeError(`Response: expected an object as init, found ${typeof init}`);
-      }
-      const { status, statusText, headers } = init;
-      if (status !== undefined) this.#status = checkedStatus(status);
-      if (statusText !== undefined) this.#statusText = checkedReason(statusText);
-      this.#fields = fieldsFrom(headers);
+      this.#fields = type === null ? [] : ['content-type', type];
+      return;
     }
+    if (typeof init !== 'object' && typeof init !== 'function') {
+      throw new TypeError(`Response: expected an object as init, found ${typeof init}`);
+    }
+    const { status, statusText, headers } = init;
+    if (status !== undefined) this.#status = checkedStatus(status);
+    if (statusText !== undefined) this.#statusText = checkedReason(statusText);
+    this.#fields = fieldsFrom(headers);
     if (!this.#body.isNull) {
       // https://fetch.spec.whatwg.org/#null-body-status; 101 and 103 never get here.
       const code = this.#status;
