@@ -56,13 +56,21 @@ const Expect = {
 /** Fields that decide about framing or about the connection. */
 const Field = { other: 0, host: 1, contentLength: 2, transferEncoding: 3, connection: 4, expect: 5 } as const;
 
-const names: readonly (readonly [name: string, field: number])[] = [
-  ['host', Field.host],
-  ['expect', Field.expect],
-  ['connection', Field.connection],
-  ['content-length', Field.contentLength],
-  ['transfer-encoding', Field.transferEncoding],
+const names = [
+  { name: 'host', field: Field.host },
+  { name: 'expect', field: Field.expect },
+  { name: 'connection', field: Field.connection },
+  { name: 'content-length', field: Field.contentLength },
+  { name: 'transfer-encoding', field: Field.transferEncoding },
 ];
+const longestName = 'transfer-encoding'.length;
+/** The same by the length of the name: no two are equally long. */
+const namesByLength = Array.from({ length: longestName + 1 }, (_, length) =>
+  names.find(({ name }) => name.length === length),
+);
+
+/** What a request line ends with; in place of each digit there may be another. */
+const versionLine = Uint8Array.from('HTTP/1.1\r\n', (character) => character.charCodeAt(0));
 
 export class Head {
   /** Bytes of the head, empty lines before it included; final when `parse` has returned true. */
@@ -296,9 +304,8 @@ export class Head {
     for (; at < end && at < begin + 10; at++) {
       const byte = bytes[at];
       const place = at - begin;
-      const right =
-        place === 5 || place === 7 ? (classes[byte] & DIGIT) !== 0 : byte === 'HTTP/1.1\r\n'.charCodeAt(place);
-      if (!right)
+      const isRight = byte === versionLine[place] || ((place === 5 || place === 7) && (classes[byte] & DIGIT) !== 0);
+      if (!isRight)
         throw new Refusal(400, 'RFC 9112 §2.3: the request line does not end with one space, an HTTP version and CRLF');
     }
     if (at < begin + 10) return at;
@@ -455,8 +462,9 @@ function badHost(): Refusal {
 }
 
 function fieldOf(bytes: Uint8Array, from: number, to: number): number {
-  for (const [name, field] of names) if (name.length === to - from && equals(bytes, from, to, name)) return field;
-  return Field.other;
+  const length = to - from;
+  const known = length <= longestName ? namesByLength[length] : undefined;
+  return known !== undefined && startsWith(bytes, from, known.name) ? known.field : Field.other;
 }
 
 /** Compares bytes with a string, US-ASCII letters without regard to case unless the string has upper case. */

@@ -98,7 +98,8 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
   let end = at + output.latin1Write(head, at, head.length);
   if (content !== null && !isBodiless(out.status) && !framing.headOnly) {
     if (typeof content === 'string') {
-      end += output.utf8Write(content, end, bytes);
+      // As many bytes as characters: it is US-ASCII, which the shorter way will do for.
+      end += bytes === size ? output.latin1Write(content, end, bytes) : output.utf8Write(content, end, bytes);
     } else {
       output.set(content, end);
       end += bytes;
