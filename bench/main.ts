@@ -13,7 +13,7 @@ import { compareRatios } from './report/agreement.js';
 import { problemLines, renderScenario } from './report/page.js';
 import type { Results } from './results.js';
 import { runScenarios } from './run.js';
-import { scenarios } from './scenarios/index.js';
+import { parties, scenarios } from './scenarios/index.js';
 
 process.once('exit', endAll);
 for (const [signal, code] of [
@@ -36,7 +36,7 @@ if (runnable.length === 0) process.exit(1);
 
 const begun = Date.now();
 const { peers, records } = findPeers(options.peers, options.layers);
-const samples = await runScenarios(runnable, peers, options.quick);
+const samples = await runScenarios(runnable, peers, options.quick, parties);
 const results: Results = {
   format: 1,
   date: new Date(begun).toISOString(),

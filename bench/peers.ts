@@ -15,10 +15,14 @@ export interface Peer {
   version: string;
   command: string[];
   env: Record<string, string>;
+  /** It is machine code from the start: there is no need to warm it up. */
+  compiled: boolean;
 }
 
 /** What becomes of looking for a peer. */
-type Found = { version: string; command: string[]; env?: Record<string, string> } | { missing: string };
+type Found =
+  | { version: string; command: string[]; env?: Record<string, string>; compiled?: boolean }
+  | { missing: string };
 
 interface Candidate {
   /** What `--peers` calls it. */
@@ -73,7 +77,7 @@ function compiled(name: string, compiler: string[], versionArgs: string[], cwd: 
     encoding: 'utf8',
   });
   if (status !== 0) return { missing: `${tool} fails: ${stderr.trim().split('\n')[0]}` };
-  return { version, command: [path] };
+  return { version, command: [path], compiled: true };
 }
 
 function eventLayer(layer: string): Found {
@@ -163,7 +167,7 @@ export function findPeers(
     if ('missing' in found) {
       records.push({ name: id, title, version: '', missing: found.missing });
     } else {
-      peers.push({ name: id, title, env: {}, ...found });
+      peers.push({ name: id, title, env: {}, compiled: false, ...found });
       records.push({ name: id, title, version: found.version });
     }
   }

@@ -1,32 +1,94 @@
 // Runs scenarios: their steps one after the other, under a progress line. A step that fails makes the run invalid, not shorter.
 
+import { stopShared } from './load/shared.js';
 import type { Peer } from './peers.js';
 import { Progress } from './progress.js';
 import type { Sample } from './results.js';
-import type { Context, Scenario } from './scenario.js';
+import type { Block, Context, Scenario, Step } from './scenario.js';
 
+/** A step, and whose it is. */
+interface Planned extends Step {
+  scenario: string;
+  record: Context['record'];
+}
+
+/**
+ * @param parties names of scenarios that are measured beside one another, if the run is a quick one: its windows are few, and a
+ *   bad moment of the machine, which lasts for seconds, is not to fall into all those of one of them
+ */
 export async function runScenarios(
   scenarios: readonly Scenario[],
   peers: readonly Peer[],
   quick: boolean,
+  parties: readonly (readonly string[])[] = [],
 ): Promise<Sample[]> {
   const samples: Sample[] = [];
-  const planned = scenarios.map((scenario) => {
-    const record: Context['record'] = (sample) => samples.push({ scenario: scenario.name, ...sample });
-    return { scenario, record, steps: scenario.steps({ peers, quick, record }) };
-  });
-  const progress = new Progress(planned.flatMap(({ steps }) => steps).reduce((sum, step) => sum + step.seconds, 0));
-  for (const { scenario, record, steps } of planned) {
-    for (const { label, seconds, run, table, round, peer } of steps) {
-      progress.begin(`${scenario.name} · ${label}`);
-      try {
-        await run();
-      } catch (error) {
-        record({ table, round, peer, figures: {}, problems: [error instanceof Error ? error.message : String(error)] });
-      }
-      progress.end(seconds);
+  const plan = new Map(
+    scenarios.map((scenario) => {
+      const { name } = scenario;
+      const record: Context['record'] = (sample) => samples.push({ scenario: name, ...sample });
+      return [name, blocksOf(name, record, scenario.blocks({ peers, quick, record }))];
+    }),
+  );
+  const steps = inOrder(plan, quick ? parties : []);
+  const progress = new Progress(steps.reduce((sum, step) => sum + step.seconds, 0));
+  for (const { scenario, record, label, seconds, run, table, round, peer } of steps) {
+    progress.begin(`${scenario} · ${label}`);
+    try {
+      await run();
+    } catch (error) {
+      record({ table, round, peer, figures: {}, problems: [error instanceof Error ? error.message : String(error)] });
     }
+    progress.end(seconds);
   }
+  await stopShared();
   progress.clear();
   return samples;
+}
+
+/** A block of steps that know whose they are. */
+interface PlannedBlock {
+  ready: Planned[];
+  rounds: Planned[][];
+  over: Planned[];
+}
+
+function blocksOf(scenario: string, record: Context['record'], blocks: readonly Block[]): PlannedBlock[] {
+  const planned = (steps: readonly Step[]): Planned[] => steps.map((step) => ({ scenario, record, ...step }));
+  return blocks.map(({ ready, rounds, over }) => ({
+    ready: planned(ready),
+    rounds: rounds.map(planned),
+    over: planned(over),
+  }));
+}
+
+/** The steps of all: block by block, those of a party side by side. */
+function inOrder(
+  plan: ReadonlyMap<string, readonly PlannedBlock[]>,
+  parties: readonly (readonly string[])[],
+): Planned[] {
+  const steps: Planned[] = [];
+  const done = new Set<string>();
+  for (const name of plan.keys()) {
+    if (done.has(name)) continue;
+    const party = (parties.find((members) => members.includes(name)) ?? [name]).filter((member) => plan.has(member));
+    const columns = party.map((member) => plan.get(member) ?? []);
+    for (let i = 0; i < Math.max(...columns.map(({ length }) => length)); i++) {
+      steps.push(...sideBySide(columns.flatMap((blocks) => blocks[i] ?? [])));
+    }
+    for (const member of party) done.add(member);
+  }
+  return steps;
+}
+
+/** All are got ready, their rounds take turns, spread evenly, and all are let go. */
+export function sideBySide<S>(blocks: readonly { ready: S[]; rounds: S[][]; over: S[] }[]): S[] {
+  const rounds = blocks
+    .flatMap((block) => block.rounds.map((steps, i) => ({ steps, at: (i + 0.5) / block.rounds.length })))
+    .sort((a, b) => a.at - b.at);
+  return [
+    ...blocks.flatMap(({ ready }) => ready),
+    ...rounds.flatMap(({ steps }) => steps),
+    ...blocks.flatMap(({ over }) => over),
+  ];
 }

@@ -1,4 +1,4 @@
-// What a scenario is: some tables, and steps that fill them with samples. The runner (run.ts) takes the steps one after the other.
+// What a scenario is: some tables, and blocks of steps that fill them with samples. The runner (run.ts) puts the steps in order.
 
 import type { Peer } from './peers.js';
 import type { Sample } from './results.js';
@@ -24,6 +24,13 @@ export interface Step {
   peer: string;
 }
 
+/** What of a scenario stands ready at the same time: what gets it ready, rounds that measure it, and what lets it go. */
+export interface Block {
+  ready: Step[];
+  rounds: Step[][];
+  over: Step[];
+}
+
 export interface Scenario {
   name: string;
   title: string;
@@ -34,7 +41,7 @@ export interface Scenario {
   tables: Table[];
   /** How large it is, in a few words, for the page. */
   settings(quick: boolean): string;
-  steps(context: Context): Step[];
+  blocks(context: Context): Block[];
 }
 
 /** The peers in the order in which a round takes them: forwards and backwards in turn, so that no peer always follows the same one. */

@@ -87,9 +87,9 @@ async function runWrk(
 
 /** How a server is warmed up, in seconds: windows of so long, for at most so long altogether. */
 const warmUpWindow = 0.2;
-const warmUpPatience = 2.4;
+const warmUpPatience = 3.2;
 /** It is warm when so many windows in a row have each been hardly better than the best before. */
-const warmWindows = 3;
+const warmWindows = 5;
 const hardlyBetter = 0.05;
 
 /**
@@ -97,6 +97,10 @@ const hardlyBetter = 0.05;
  * that was asked for, and a while without requests, make V8 forget some of what it has compiled.
  */
 export async function warmUp(server: Server, connections: number): Promise<void> {
+  if (server.peer.compiled) {
+    await load(server, { connections, seconds: warmUpWindow });
+    return;
+  }
   let best = Number.POSITIVE_INFINITY;
   let warm = 0;
   for (let spent = 0; warm < warmWindows && spent < warmUpPatience; spent += warmUpWindow) {

@@ -15,7 +15,7 @@ export const handler = process.env.HANDLER ?? 'hello';
 export const hello = 'Hello, World!';
 
 /** How long a connection may have nothing to do, in seconds: the same for everybody, longer than any measurement. */
-export const idleSeconds = 120;
+export const idleSeconds = 240;
 
 /** Of the 4 MiB of a flood. Its 256 pieces are all the same memory: a flood measures what is queued, not what is made. */
 export const piece = new Uint8Array(16 * 1024).fill(120);

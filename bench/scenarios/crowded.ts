@@ -8,10 +8,11 @@
 import type { Kind } from '../crowd/protocol.js';
 import { Crowd } from '../load/crowd.js';
 import { type Server, type ServerOptions, startServer } from '../load/server.js';
+import { isShared, sharedServer } from '../load/shared.js';
 import { type LoadFigures, load } from '../load/wrk.js';
 import type { Peer } from '../peers.js';
 import { defaultBaseline } from '../report/markdown.js';
-import { type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
+import { type Block, type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
 
 /** How many fast clients there are beside the crowd. */
 export const fastClients = 64;
@@ -19,7 +20,8 @@ export const fastClients = 64;
 /** A server of which each peer has one ready. */
 export interface Variant {
   name: string;
-  server: ServerOptions;
+  /** What it is asked to do; or that it is the one which several scenarios have in common. */
+  server: ServerOptions | 'shared';
   crowd?: { kind: Kind; clients: number };
 }
 
@@ -84,12 +86,12 @@ export function groupsOf(peers: readonly Peer[], size: number): Peer[][] {
   return range(count).map((i) => [...floor, ...others.filter((_, place) => place % count === i - 1)]);
 }
 
-/** Steps that have a group of peers ready, measure it round by round, and let it go; then the next group. */
-export function inGroups(context: Context, plan: Plan): Step[] {
-  return groupsOf(context.peers, plan.group).flatMap((peers, i) => stepsOf(context, plan, peers, i * plan.rounds));
+/** A block for each group of peers. */
+export function inGroups(context: Context, plan: Plan): Block[] {
+  return groupsOf(context.peers, plan.group).map((peers, i) => blockOf(context, plan, peers, i * plan.rounds));
 }
 
-function stepsOf({ record }: Context, plan: Plan, peers: readonly Peer[], roundsBefore: number): Step[] {
+function blockOf({ record }: Context, plan: Plan, peers: readonly Peer[], roundsBefore: number): Block {
   const { table, rounds, seconds } = plan;
   const titles = peers.map(({ title }) => title).join(', ');
   /** Those that can be measured. */
@@ -102,7 +104,8 @@ function stepsOf({ record }: Context, plan: Plan, peers: readonly Peer[], rounds
     let problems: string[] = [];
     try {
       for (const variant of plan.variants) {
-        const server = await startServer(peer, variant.server);
+        const { server: wanted } = variant;
+        const server = wanted === 'shared' ? await sharedServer(peer) : await startServer(peer, wanted);
         const subject = { variant, server, crowd: new Crowd(server) };
         stand.subjects.set(variant.name, subject);
         figures = { ...figures, ...(await plan.prepare(subject)) };
@@ -133,26 +136,34 @@ function stepsOf({ record }: Context, plan: Plan, peers: readonly Peer[], rounds
   const step = (label: string, seconds: number, round: number, peer: string, run: () => Promise<void>): Step => ({
     ...{ label, seconds, table, round, peer, run },
   });
-  return [
-    step(`getting ready: ${titles}`, seconds.ready * peers.length, roundsBefore + 1, '', async () => {
-      await twoAtATime(peers, getReady);
-      for (const { subjects } of ready.values()) for (const subject of subjects.values()) plan.silence?.(subject);
-    }),
-    ...range(rounds).flatMap((round) =>
+  return {
+    ready: [
+      step(`getting ready: ${titles}`, seconds.ready * peers.length, roundsBefore + 1, '', async () => {
+        await twoAtATime(peers, getReady);
+        for (const { subjects } of ready.values()) for (const subject of subjects.values()) plan.silence?.(subject);
+      }),
+    ],
+    rounds: range(rounds).map((round) =>
       inTurn(peers, round).map((peer) =>
         step(`round ${round} of ${rounds}: ${peer.title}`, seconds.round, roundsBefore + round, peer.name, () =>
           measure(peer, roundsBefore + round),
         ),
       ),
     ),
-    step(`letting go: ${titles}`, 0.2, roundsBefore + rounds, '', async () => {
-      await Promise.all([...ready.values()].map(letGo));
-    }),
-  ];
+    over: [
+      step(`letting go: ${titles}`, 0.2, roundsBefore + rounds, '', async () => {
+        await Promise.all([...ready.values()].map(letGo));
+      }),
+    ],
+  };
 }
 
 async function letGo({ subjects }: Ready): Promise<void> {
-  await Promise.all([...subjects.values()].flatMap(({ server, crowd }) => [crowd.leave(), server.stop()]));
+  const leave = async ({ server, crowd }: Subject): Promise<void> => {
+    await crowd.leave();
+    if (!(await isShared(server))) await server.stop();
+  };
+  await Promise.all([...subjects.values()].map(leave));
 }
 
 function serverProblems({ subjects }: Ready): string[] {

@@ -68,7 +68,7 @@ export const fanOut: Scenario = {
     },
   ],
 
-  steps(context) {
+  blocks(context) {
     const { rounds, group, streams, messages } = size(context.quick);
     const variant: Variant = {
       ...{ name: 'streams', server: { handler: 'stream', interval } },

@@ -9,11 +9,12 @@ import { type Figures, fastClients, inGroups, type Ready, type Subject, type Var
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
   quick
-    ? { rounds: 4, group: 5, seconds: 0.2, measured: [0, 5000] }
+    ? { rounds: 6, group: 9, seconds: 0.15, measured: [0, 5000] }
     : { rounds: 6, group: 1, seconds: 0.8, measured: counts };
 
 async function openCrowd({ variant, server, crowd }: Subject): Promise<Figures> {
-  if (variant.crowd !== undefined) await crowd.open(variant.crowd.kind, variant.crowd.clients);
+  if (variant.crowd === undefined) return {};
+  await crowd.open(variant.crowd.kind, variant.crowd.clients);
   await warmUp(server, fastClients);
   return {};
 }
@@ -49,12 +50,12 @@ export const growth: Scenario = {
     },
   ],
 
-  steps(context) {
+  blocks(context) {
     const { rounds, group, seconds, measured } = size(context.quick);
     const variants = measured.map(
       (clients): Variant => ({
-        ...{ name: String(clients), server: { handler: 'hello' } },
-        ...(clients > 0 && { crowd: { kind: 'kept', clients } }),
+        name: String(clients),
+        ...(clients === 0 ? { server: 'shared' } : { server: { handler: 'hello' }, crowd: { kind: 'kept', clients } }),
       }),
     );
     const measure = async (ready: Ready): Promise<Figures> => {

@@ -31,41 +31,40 @@ export const heads: Scenario = {
     },
   ],
 
-  steps({ quick, record }) {
+  blocks({ quick, record }) {
     const { rounds, bytes } = size(quick);
     let subject: Subject<Order, Took> | undefined;
     const order = (length: number): Order => ({ bytes: length, heads: Math.max(1, Math.round(bytes / length)) });
-    return [
-      {
-        label: 'getting ready',
-        seconds: 1,
-        ...{ table: 'bytes', round: 1, peer: shortest },
-        async run() {
-          subject = new Subject('heads/main.js', []);
-          await subject.ready();
-          for (const length of lengths) await subject.measure(order(length)); // so that everything is compiled
-        },
+    const ready: Step = {
+      label: 'getting ready',
+      seconds: 1,
+      ...{ table: 'bytes', round: 1, peer: shortest },
+      async run() {
+        subject = new Subject('heads/main.js', []);
+        await subject.ready();
+        for (const length of lengths) await subject.measure(order(length)); // so that everything is compiled
       },
-      ...range(rounds).flatMap((round) =>
-        lengths.map(
-          (length): Step => ({
-            label: `round ${round} of ${rounds}: ${length} bytes`,
-            seconds: bytes / 2 ** 23,
-            ...{ table: 'bytes', round, peer: String(length) },
-            async run() {
-              if (subject === undefined) return;
-              const figures = { ...(await subject.measure(order(length))) };
-              record({ table: 'bytes', round, peer: String(length), figures, problems: [] });
-            },
-          }),
-        ),
+    };
+    const over: Step = {
+      label: 'letting go',
+      seconds: 0.1,
+      ...{ table: 'bytes', round: rounds, peer: shortest },
+      run: async () => subject?.leave(),
+    };
+    const measured = range(rounds).map((round) =>
+      lengths.map(
+        (length): Step => ({
+          label: `round ${round} of ${rounds}: ${length} bytes`,
+          seconds: bytes / 2 ** 23,
+          ...{ table: 'bytes', round, peer: String(length) },
+          async run() {
+            if (subject === undefined) return;
+            const figures = { ...(await subject.measure(order(length))) };
+            record({ table: 'bytes', round, peer: String(length), figures, problems: [] });
+          },
+        }),
       ),
-      {
-        label: 'letting go',
-        seconds: 0.1,
-        ...{ table: 'bytes', round: rounds, peer: shortest },
-        run: async () => subject?.leave(),
-      },
-    ];
+    );
+    return [{ ready: [ready], rounds: measured, over: [over] }];
   },
 };

@@ -1,7 +1,8 @@
 // Scenario 1: the smallest whole request, at different loads.
 
-import { type Server, startServer } from '../load/server.js';
-import { type LoadOptions, load, warmUp } from '../load/wrk.js';
+import type { Server } from '../load/server.js';
+import { sharedServer } from '../load/shared.js';
+import { type LoadOptions, load } from '../load/wrk.js';
 import { inTurn, range, type Scenario, type Step } from '../scenario.js';
 import type { Column, Table } from '../table.js';
 
@@ -9,19 +10,16 @@ interface Load {
   name: string;
   title: string;
   options: Omit<LoadOptions, 'seconds'>;
-  /** More rounds, for what differs most from window to window: most of the time nothing happens, and waking up costs now more, now less. */
-  often?: boolean;
 }
 
 const loads: Load[] = [
-  { name: 'c1', title: '1 connection', options: { connections: 1 }, often: true },
+  { name: 'c1', title: '1 connection', options: { connections: 1 } },
   { name: 'c16', title: '16 connections', options: { connections: 16 } },
   { name: 'c256', title: '256 connections', options: { connections: 256 } },
   { name: 'pipelined', title: '256 connections, 16 requests at a time', options: { connections: 256, pipelined: 16 } },
 ];
 
-const size = (quick: boolean) =>
-  quick ? { rounds: 5, more: 7, seconds: 0.2 } : { rounds: 12, more: 20, seconds: 0.8 };
+const size = (quick: boolean) => (quick ? { rounds: 6, seconds: 0.15 } : { rounds: 12, seconds: 0.8 });
 
 const columns: Column[] = [
   {
@@ -48,8 +46,8 @@ export const hello: Scenario = {
     'to the next. What wrk itself can take bounds the throughput, so the CPU time of the server is the figure that tells.',
   wrk: true,
   settings(quick) {
-    const { rounds, more, seconds } = size(quick);
-    return `${rounds} rounds of ${seconds} s, ${more} with one connection`;
+    const { rounds, seconds } = size(quick);
+    return `${rounds} rounds of ${seconds} s`;
   },
   tables: loads.map(
     ({ name, title, options }): Table => ({
@@ -60,47 +58,36 @@ export const hello: Scenario = {
     }),
   ),
 
-  steps({ peers, quick, record }) {
-    const { rounds, more, seconds } = size(quick);
+  blocks({ peers, quick, record }) {
+    const { rounds, seconds } = size(quick);
     const servers = new Map<string, Server>();
-    const steps: Step[] = peers.map((peer) => ({
-      label: `start and warm up ${peer.title}`,
-      seconds: 2.2,
-      ...{ table: 'c16', round: 1, peer: peer.name },
-      async run() {
-        const server = await startServer(peer, { handler: 'hello' });
-        servers.set(peer.name, server);
-        await warmUp(server, 64);
-        // What only these loads run through.
-        for (const { options } of loads) await load(server, { ...options, seconds: 0.2 });
-      },
-    }));
-    for (const round of range(more)) {
-      for (const { name: table, title, options, often = false } of loads) {
-        if (round > rounds && !often) continue;
-        for (const peer of inTurn(peers, round)) {
-          steps.push({
-            label: `${title}, round ${round} of ${often ? more : rounds}: ${peer.title}`,
-            seconds: seconds + 0.03,
-            ...{ table, round, peer: peer.name },
-            async run() {
-              const server = servers.get(peer.name);
-              if (server === undefined) return; // that it did not start is known already
-              const { figures, problems } = await load(server, { ...options, seconds });
-              record({ table, round, peer: peer.name, figures: { ...figures }, problems });
-            },
-          });
-        }
-      }
-    }
-    steps.push({
-      label: 'stop the servers',
-      seconds: 0.2,
-      ...{ table: 'c16', round: 1, peer: '' },
-      async run() {
-        await Promise.all([...servers.values()].map((server) => server.stop()));
-      },
-    });
-    return steps;
+    const ready = peers.map(
+      (peer): Step => ({
+        label: `start and warm up ${peer.title}`,
+        seconds: peer.compiled ? 1 : 2.2,
+        ...{ table: 'c16', round: 1, peer: peer.name },
+        async run() {
+          const server = await sharedServer(peer);
+          servers.set(peer.name, server);
+          // What only these loads run through.
+          for (const { options } of loads) await load(server, { ...options, seconds: 0.1 });
+        },
+      }),
+    );
+    const measured = (round: number): Step[] =>
+      loads.flatMap(({ name: table, title, options }) =>
+        inTurn(peers, round).map((peer) => ({
+          label: `${title}, round ${round} of ${rounds}: ${peer.title}`,
+          seconds: seconds + 0.04,
+          ...{ table, round, peer: peer.name },
+          async run() {
+            const server = servers.get(peer.name);
+            if (server === undefined) return; // that it did not start is known already
+            const { figures, problems } = await load(server, { ...options, seconds });
+            record({ table, round, peer: peer.name, figures: { ...figures }, problems });
+          },
+        })),
+      );
+    return [{ ready, rounds: range(rounds).map(measured), over: [] }];
   },
 };

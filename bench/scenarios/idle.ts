@@ -42,9 +42,9 @@ export const idle: Scenario = {
     },
   ],
 
-  steps({ peers, quick, record }) {
+  blocks({ peers, quick, record }) {
     const { rounds, from, to, settle } = size(quick);
-    return range(rounds).flatMap((round) =>
+    const measured = range(rounds).map((round) =>
       inTurn(peers, round).map((peer) => ({
         label: `round ${round} of ${rounds}: ${peer.title}`,
         seconds: 1.5 + to / 2500 + (settle * 2) / 1000,
@@ -81,5 +81,6 @@ export const idle: Scenario = {
         },
       })),
     );
+    return [{ ready: [], rounds: measured, over: [] }];
   },
 };

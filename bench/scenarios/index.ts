@@ -10,3 +10,9 @@ import { idle } from './idle.js';
 import { switching } from './switching.js';
 
 export const scenarios: readonly Scenario[] = [hello, idle, slow, flood, growth, fanOut, switching, heads];
+
+/** Names of those that a quick run measures beside one another. Slow senders are got ready last: most peers give them a minute. */
+export const parties: readonly (readonly string[])[] = [
+  [hello, growth],
+  [flood, fanOut, slow],
+].map((party) => party.map(({ name }) => name));

@@ -33,7 +33,7 @@ export const switching: Scenario = {
     },
   ],
 
-  steps({ quick, record }) {
+  blocks({ quick, record }) {
     const { rounds, heads } = size(quick);
     const subjects = new Map<string, Subject<Order, Took>>();
     const getReady = async (name: string): Promise<void> => {
@@ -41,38 +41,37 @@ export const switching: Scenario = {
       subjects.set(name, subject);
       record({ table: 'readers', round: 1, peer: name, figures: { ...(await subject.ready<Parked>()) }, problems: [] });
     };
-    return [
-      ...ways.map(
+    const ready = ways.map(
+      ({ name, title }): Step => ({
+        label: `getting ready: ${title}`,
+        seconds: 0.6,
+        ...{ table: 'readers', round: 1, peer: name },
+        run: () => getReady(name),
+      }),
+    );
+    const measured = range(rounds).map((round) =>
+      ways.map(
         ({ name, title }): Step => ({
-          label: `getting ready: ${title}`,
-          seconds: 0.6,
-          ...{ table: 'readers', round: 1, peer: name },
-          run: () => getReady(name),
+          label: `round ${round} of ${rounds}: ${title}`,
+          seconds: heads / 50,
+          ...{ table: 'readers', round, peer: name },
+          async run() {
+            const subject = subjects.get(name);
+            if (subject === undefined) return;
+            const figures = { ...(await subject.measure({ heads })) };
+            record({ table: 'readers', round, peer: name, figures, problems: [] });
+          },
         }),
       ),
-      ...range(rounds).flatMap((round) =>
-        ways.map(
-          ({ name, title }): Step => ({
-            label: `round ${round} of ${rounds}: ${title}`,
-            seconds: heads / 50,
-            ...{ table: 'readers', round, peer: name },
-            async run() {
-              const subject = subjects.get(name);
-              if (subject === undefined) return;
-              const figures = { ...(await subject.measure({ heads })) };
-              record({ table: 'readers', round, peer: name, figures, problems: [] });
-            },
-          }),
-        ),
-      ),
-      {
-        label: 'letting go',
-        seconds: 0.1,
-        ...{ table: 'readers', round: rounds, peer: '' },
-        async run() {
-          await Promise.all([...subjects.values()].map((subject) => subject.leave()));
-        },
+    );
+    const over: Step = {
+      label: 'letting go',
+      seconds: 0.1,
+      ...{ table: 'readers', round: rounds, peer: '' },
+      async run() {
+        await Promise.all([...subjects.values()].map((subject) => subject.leave()));
       },
-    ];
+    };
+    return [{ ready, rounds: measured, over: [over] }];
   },
 };

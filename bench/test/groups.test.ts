@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Peer } from '../peers.js';
 import { groupsOf } from '../scenarios/crowded.js';
 
-const peer = (name: string): Peer => ({ name, title: name, version: '', command: [], env: {} });
+const peer = (name: string): Peer => ({ name, title: name, version: '', command: [], env: {}, compiled: true });
 const namesOf = (groups: Peer[][]) => groups.map((group) => group.map(({ name }) => name).join(' '));
 
 test('the floor is in every group; the groups are about equally large', () => {

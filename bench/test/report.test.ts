@@ -27,7 +27,7 @@ const table: Table = {
 const scenario: Scenario = {
   ...{ name: 's', title: 'A <scenario>', text: 'It is measured.', wrk: false, tables: [table] },
   settings: () => '1 round',
-  steps: () => [],
+  blocks: () => [],
 };
 const peers = [
   { name: 'floor', title: 'floor (C)', version: '1' },
