@@ -1,6 +1,6 @@
 // The handlers of the runtimes that serve the fetch convention by themselves, Bun and Deno: they differ in how they are started.
 
-import { everyInterval, greeting, handler, hello, message, piece, pieces } from './settings.js';
+import { everyInterval, greeting, handler, headers, hello, message, piece, pieces } from './settings.js';
 
 const encoder = new TextEncoder();
 const subscribers = new Set<ReadableStreamDefaultController<Uint8Array>>();
@@ -30,8 +30,8 @@ function subscribe(): ReadableStream<Uint8Array> {
 }
 
 const handlers: Record<string, (request: Request) => Response> = {
-  hello: () => new Response(hello),
-  flood: (request) => new Response(request.url.endsWith('/flood') ? flood() : hello),
+  hello: () => new Response(hello, { headers }),
+  flood: (request) => (request.url.endsWith('/flood') ? new Response(flood()) : new Response(hello, { headers })),
   stream: () => new Response(subscribe(), { headers: { 'content-type': 'text/event-stream' } }),
 };
 

@@ -13,6 +13,8 @@ export const port = Number(process.env.PORT);
 export const handler = process.env.HANDLER ?? 'hello';
 
 export const hello = 'Hello, World!';
+/** Of hello. */
+export const headers = { 'content-type': 'text/plain' };
 
 /** How long a connection may have nothing to do, in seconds: the same for everybody, longer than any measurement. */
 export const idleSeconds = 240;

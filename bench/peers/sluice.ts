@@ -1,15 +1,26 @@
 // sluice, on the event layer that SLUICE_EVENT_LAYER names.
 
 import { type BodyWriter, Channel, type Fetch, serve, stream, type Task } from 'sluice';
-import { everyInterval, greeting, handler, hello, idleSeconds, message, piece, pieces, port } from './settings.js';
+import {
+  everyInterval,
+  greeting,
+  handler,
+  headers,
+  hello,
+  idleSeconds,
+  message,
+  piece,
+  pieces,
+  port,
+} from './settings.js';
 
 const subscribers = new Set<Channel<string>>();
 
 const handlers: Record<string, Fetch> = {
-  hello: () => new Response(hello),
+  hello: () => new Response(hello, { headers }),
 
   flood(request) {
-    if (!request.url.endsWith('/flood')) return new Response(hello);
+    if (!request.url.endsWith('/flood')) return new Response(hello, { headers });
     return stream(function* (out) {
       for (let i = 0; i < pieces; i++) yield* out.write(piece);
     });

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { Network, serve } from 'sluice';
 import { folder } from '../paths.js';
-import { handler, hello, idleSeconds, port } from './settings.js';
+import { handler, headers, hello, idleSeconds, port } from './settings.js';
 
 type EventLayer = ConstructorParameters<typeof Network>[0];
 
@@ -24,5 +24,5 @@ const file = join(folder, 'node_modules', 'sluice', 'dist', 'event-layer', 'urin
 const { UringLayer } = (await import(file)) as { UringLayer: new (settings: object) => EventLayer };
 await serve({
   ...{ port, hostname: '127.0.0.1', idleTimeout: idleSeconds * 1000, network: new Network(new UringLayer(chosen)) },
-  fetch: () => new Response(hello),
+  fetch: () => new Response(hello, { headers }),
 });
