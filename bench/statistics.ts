@@ -1,4 +1,4 @@
-// From samples to what a table shows: medians, their spread, and ratios within a round.
+// From samples to what a table shows: medians, their spread, and the mean of the ratios within rounds.
 
 import type { Sample } from './results.js';
 
@@ -26,15 +26,28 @@ export function figureOf(samples: readonly Sample[], peer: string, key: string):
   return summarize(good(samples, peer).map((sample) => sample.figures[key] ?? Number.NaN));
 }
 
-/** The ratio of a row's figure to the baseline's, each taken within a round. */
-export function ratioOf(samples: readonly Sample[], peer: string, baseline: string, key: string): Figure | undefined {
+/** The ratio of a row's figure to the baseline's: the `middleMean` of those within each round. */
+export function ratioOf(samples: readonly Sample[], peer: string, baseline: string, key: string): number | undefined {
   const base = good(samples, baseline);
-  return summarize(
+  return middleMean(
     good(samples, peer).map((sample) => {
       const other = base.find(({ round, figures }) => round === sample.round && figures[key] !== undefined);
       return (sample.figures[key] ?? Number.NaN) / (other?.figures[key] ?? Number.NaN);
     }),
   );
+}
+
+/**
+ * The mean without the lowest and the highest quarter, and at least one of each if there are three values. A machine may have two
+ * speeds, each for a round or two, that do not cost all peers the same; the median would be what the one or the other makes of it,
+ * whichever came four times out of six.
+ */
+export function middleMean(values: readonly number[]): number | undefined {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  if (sorted.length === 0) return undefined;
+  const cut = sorted.length < 3 ? 0 : Math.max(1, Math.floor(sorted.length / 4));
+  const middle = sorted.slice(cut, sorted.length - cut);
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
 }
 
 function good(samples: readonly Sample[], peer: string): Sample[] {

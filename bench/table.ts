@@ -9,7 +9,7 @@ export interface Column {
   title: string;
   unit?: string;
   digits: number;
-  /** Shows a second column beside it: the median of the ratios to the baseline's figure of the same round; and a third if the table has another row for that. */
+  /** Shows a second column beside it: the ratio to the baseline's figure of the same round, see `ratioOf`; and a third if the table has another row for that. */
   ratio?: boolean;
   /** Draws it in the scenario's chart; a text is what the chart calls it. */
   chart?: boolean | string;

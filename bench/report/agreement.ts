@@ -52,8 +52,8 @@ function pairsOf(scenario: Scenario, before: Results, now: Results): Pair[] {
     for (const { key, title, cost } of table.columns) {
       if (cost === undefined) continue;
       for (const { name } of rowsOf(table, now.peers)) {
-        const was = ratioOf(then ?? [], name, baseline, key)?.median;
-        const is = ratioOf(since ?? [], name, baseline, key)?.median;
+        const was = ratioOf(then ?? [], name, baseline, key);
+        const is = ratioOf(since ?? [], name, baseline, key);
         if (was === undefined || is === undefined || name === baseline) continue;
         pairs.push({ cost, what: `${scenario.name}, ${table.title}, ${title}, ${name}`, was, is });
       }

@@ -42,7 +42,7 @@ function headers(column: Column, others: readonly PeerRecord[]): string[] {
 function cellsOf(column: Column, row: PeerRecord, others: readonly PeerRecord[], samples: readonly Sample[]): string[] {
   const own = formatFigure(figureOf(samples, row.name, column.key), column.digits);
   if (!column.ratio) return [own];
-  return [own, ...others.map(({ name }) => formatFigure(ratioOf(samples, row.name, name, column.key), 2, false))];
+  return [own, ...others.map(({ name }) => formatRatio(ratioOf(samples, row.name, name, column.key)))];
 }
 
 /** Why a row has no figures, or that it must not be trusted. */
@@ -52,11 +52,15 @@ function remarkOf(row: PeerRecord, samples: readonly Sample[]): string | undefin
   return problem === undefined ? undefined : `INVALID: ${problem}`;
 }
 
+function formatRatio(ratio: number | undefined): string {
+  return ratio === undefined ? '' : formatNumber(ratio, 2);
+}
+
 /** The median, and half the distance between the extremes in per cent of it. */
-export function formatFigure(figure: Figure | undefined, digits: number, spread = true): string {
+export function formatFigure(figure: Figure | undefined, digits: number): string {
   if (figure === undefined) return '';
   const text = formatNumber(figure.median, digits);
-  if (!spread || figure.count < 2 || figure.median === 0) return text;
+  if (figure.count < 2 || figure.median === 0) return text;
   const per = ((figure.highest - figure.lowest) / 2 / Math.abs(figure.median)) * 100;
   return `${text} ±${per.toFixed(0)} %`;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Histogram, percentile } from '../crowd/histogram.js';
 import type { Sample } from '../results.js';
-import { figureOf, ratioOf, summarize } from '../statistics.js';
+import { figureOf, middleMean, ratioOf, summarize } from '../statistics.js';
 
 const sample = (peer: string, round: number, cpu: number, problems: string[] = []): Sample => ({
   ...{ scenario: 's', table: 't', round, peer, figures: { cpu }, problems },
@@ -16,7 +16,14 @@ test('a summary is the median and the extremes, without what is no number', () =
 
 test('ratios are taken within a round: what changes for all from round to round changes none', () => {
   const samples = [sample('floor', 1, 10), sample('a', 1, 20), sample('floor', 2, 15), sample('a', 2, 30)];
-  assert.deepEqual(ratioOf(samples, 'a', 'floor', 'cpu'), { median: 2, lowest: 2, highest: 2, count: 2 });
+  assert.equal(ratioOf(samples, 'a', 'floor', 'cpu'), 2);
+});
+
+test('a ratio is the mean of the rounds, without the lowest and the highest quarter', () => {
+  assert.equal(middleMean([1, 9, 3, 2, Number.NaN, 3, 4]), 3);
+  assert.equal(middleMean([7, 2, 3]), 3);
+  assert.equal(middleMean([2, 3]), 2.5);
+  assert.equal(middleMean([]), undefined);
 });
 
 test('a ratio needs both samples of its round', () => {
@@ -27,7 +34,7 @@ test('a ratio needs both samples of its round', () => {
 test('a ratio is taken to that sample of its round which has the figure', () => {
   const memory: Sample = { ...sample('floor', 1, 0), figures: { memory: 5 } };
   const samples = [memory, sample('floor', 1, 10), sample('a', 1, 20)];
-  assert.equal(ratioOf(samples, 'a', 'floor', 'cpu')?.median, 2);
+  assert.equal(ratioOf(samples, 'a', 'floor', 'cpu'), 2);
 });
 
 test('samples with problems count nowhere', () => {
