@@ -98,24 +98,49 @@ function family(pid: number): number[] {
   }
 }
 
+/** In /proc/PID/stat a process may be so many ticks ahead of the sum of its threads, by rounding alone. */
+const roundedTicks = 3;
+
 /**
- * CPU time that a process and its children have used so far, in seconds: user and system. The kernel tells it to the nanosecond of
- * each thread that runs, and to the tick (10 ms, a tenth of a short window) of all, those that have ended too. So each sum may
- * lack something, and neither has too much.
+ * What CPU time a process and its children have used, user and system. The kernel tells it to the nanosecond of each thread that
+ * is there, and to the tick (10 ms, a tenth of a short window) of all, those that have ended too. So it is the nanoseconds that
+ * count, each thread's as they were last seen; and the ticks where they show that something has run unseen.
  */
-export function cpuSeconds(pid: number): number {
-  return family(pid).reduce((sum, each) => sum + Math.max(secondsOfThreads(each), secondsInTicks(each)), 0);
+export class CpuClock {
+  readonly #pid: number;
+  /** Nanoseconds by thread, also of those that have ended. */
+  readonly #threads = new Map<string, number>();
+  /** Seconds that only the ticks have told of. */
+  #unseen = 0;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  /** Seconds used so far. */
+  seconds(): number {
+    let ticks = 0;
+    for (const pid of family(this.#pid)) {
+      for (const [thread, nanoseconds] of nanosecondsOfThreads(pid)) this.#threads.set(thread, nanoseconds);
+      ticks += secondsInTicks(pid);
+    }
+    let seconds = this.#unseen;
+    for (const nanoseconds of this.#threads.values()) seconds += nanoseconds / 1e9;
+    if (ticks - seconds <= roundedTicks / ticksPerSecond) return seconds;
+    this.#unseen += ticks - seconds;
+    return ticks;
+  }
 }
 
-function secondsOfThreads(pid: number): number {
+function nanosecondsOfThreads(pid: number): [thread: string, nanoseconds: number][] {
   try {
     const tasks = `/proc/${pid}/task`;
-    const nanoseconds = readdirSync(tasks).map(
-      (thread) => readFileSync(`${tasks}/${thread}/schedstat`, 'utf8').split(' ')[0],
-    );
-    return nanoseconds.reduce((sum, each) => sum + Number(each), 0) / 1e9;
+    return readdirSync(tasks).map((thread) => {
+      const [nanoseconds] = readFileSync(`${tasks}/${thread}/schedstat`, 'utf8').split(' ');
+      return [thread, Number(nanoseconds)];
+    });
   } catch {
-    return 0; // a kernel without it, or a thread has just ended
+    return []; // a kernel without it, or a thread has just ended
   }
 }
 
@@ -136,13 +161,16 @@ function stat(pid: number): string[] {
   }
 }
 
-/** Memory of a process and its children that is not the kernel's, in bytes (resident set). */
+/**
+ * Memory of a process and its children that is not the kernel's, in bytes: what is resident of it, but for pages of files. Those
+ * are its program, of which the kernel maps now more, now less, in steps of 64 KiB; whoever else runs it shares them.
+ */
 export function residentBytes(pid: number): number {
   let kilobytes = 0;
   for (const each of family(pid)) {
     try {
-      const line = /^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'));
-      kilobytes += Number(line?.[1] ?? 0);
+      const status = readFileSync(`/proc/${each}/status`, 'utf8');
+      for (const [, value] of status.matchAll(/^Rss(?:Anon|Shmem):\s*(\d+) kB/gm)) kilobytes += Number(value);
     } catch {
       // it has ended
     }

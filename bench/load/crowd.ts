@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Kind, Order, Report } from '../crowd/protocol.js';
 import { folder } from '../paths.js';
 import { node } from '../peers.js';
-import { cpuSeconds, end, loadCore, start } from '../processes.js';
+import { CpuClock, end, loadCore, start } from '../processes.js';
 import type { Server } from './server.js';
 
 /** A process may have 20,000 descriptors on the machines that this was made for. */
@@ -26,7 +26,7 @@ const patience = { perClient: 4, least: 20_000 };
 
 export class Crowd {
   readonly #server: Server;
-  readonly #processes: { child: ChildProcess; clients: number }[] = [];
+  readonly #processes: { child: ChildProcess; clock: CpuClock; clients: number }[] = [];
 
   constructor(server: Server) {
     this.#server = server;
@@ -38,7 +38,8 @@ export class Crowd {
     while (left > 0) {
       let last = this.#processes.at(-1);
       if (last === undefined || last.clients === clientsPerProcess) {
-        last = { child: startProcess(), clients: 0 };
+        const child = startProcess();
+        last = { child, clock: new CpuClock(child.pid ?? 0), clients: 0 };
         this.#processes.push(last);
       }
       const part = Math.min(left, clientsPerProcess - last.clients, clientsPerAddress);
@@ -93,7 +94,7 @@ export class Crowd {
 
   /** CPU seconds that it has used so far. */
   cpu(): number {
-    return this.#processes.reduce((sum, { child }) => sum + cpuSeconds(child.pid ?? 0), 0);
+    return this.#processes.reduce((sum, { clock }) => sum + clock.seconds(), 0);
   }
 
   async leave(): Promise<void> {

@@ -4,19 +4,29 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { Peer } from '../peers.js';
-import { complaint, cpuSeconds, end, residentBytes, serverCore, start, wait } from '../processes.js';
+import { CpuClock, complaint, end, residentBytes, serverCore, start, wait } from '../processes.js';
 
 /** What every peer can be asked to answer; see peers/settings.ts. */
 export interface ServerOptions {
   handler: 'hello' | 'flood' | 'stream';
   /** Milliseconds between two messages of a stream; none by default. */
   interval?: number;
-  /** Whether its garbage collections give back what is free: for who measures memory and nothing else. Default: no. */
+  /** Whether its garbage collections, and its C library, give back what is free: for who measures memory and nothing else. Default: no. */
   release?: boolean;
 }
 
 /** How long a server may take to answer for the first time. */
 const patience = 15_000;
+/**
+ * Has V8 (see peers/settings.ts) and the C library give back what is free: glibc keeps it, for each thread of its own, unless it is told
+ * not to. Larger pieces, such as compilers work in, are to be the kernel's own.
+ */
+const giveBack = {
+  RELEASE: 'yes',
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '65536',
+  MALLOC_MMAP_THRESHOLD_: '4096',
+};
 const helloBody = 'Hello, World!';
 
 // Below the ports that the kernel gives to clients.
@@ -29,12 +39,14 @@ export class Server {
   /** Bytes of an answer to `GET /`, head and body, as `probe` has found it; 0 for an event stream. */
   answerBytes = 0;
   readonly #child: ChildProcess;
+  readonly #clock: CpuClock;
   #complaints = '';
 
   constructor(peer: Peer, port: number, child: ChildProcess) {
     this.peer = peer;
     this.port = port;
     this.#child = child;
+    this.#clock = new CpuClock(child.pid ?? 0);
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       if (this.#complaints.length < 2000) this.#complaints += text;
     });
@@ -50,7 +62,7 @@ export class Server {
 
   /** CPU seconds used so far. */
   cpu(): number {
-    return cpuSeconds(this.#child.pid ?? 0);
+    return this.#clock.seconds();
   }
 
   /** Resident bytes. */
@@ -129,7 +141,7 @@ export async function startServer(peer: Peer, options: ServerOptions): Promise<S
     PORT: String(port),
     HANDLER: options.handler,
     INTERVAL: String(options.interval ?? 0),
-    ...(options.release && { RELEASE: 'yes' }),
+    ...(options.release && giveBack),
     NODE_ENV: 'production',
   };
   const server = new Server(peer, port, start(peer.command, { core: serverCore, env }));
