@@ -4,6 +4,7 @@
 
 import { Buffer } from 'node:buffer';
 import { chooseEventLayer } from '../event-layer/choose.js';
+import { extended } from '../event-layer/columns.js';
 import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
 import { Numbered } from '../threads/numbered.js';
 import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
@@ -374,9 +375,4 @@ export class Network implements EventSink, TimerTarget {
     this.#timers = extended(this.#timers, new Int32Array(length));
     this.#queued = extended(this.#queued, new Uint32Array(length));
   }
-}
-
-function extended<T extends Uint8Array | Uint32Array | Int32Array | Float64Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
 }

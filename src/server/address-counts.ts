@@ -2,6 +2,7 @@
 // 100,000 clients at 100,000 addresses should not pay for a string and a map's entry for each of them.
 
 import { randomInt } from 'node:crypto';
+import { extended } from '../event-layer/columns.js';
 
 const smallest = 16;
 
@@ -80,20 +81,13 @@ export class AddressCounts {
   /** Called when every row is taken. */
   #grow(): void {
     const rows = 2 * this.#next.length;
-    this.#high = extended(this.#high, rows);
-    this.#low = extended(this.#low, rows);
-    this.#counts = extended(this.#counts, rows);
+    this.#high = extended(this.#high, new Uint32Array(rows));
+    this.#low = extended(this.#low, new Uint32Array(rows));
+    this.#counts = extended(this.#counts, new Uint32Array(rows));
     this.#next = new Uint32Array(rows);
     this.#buckets = new Uint32Array(rows);
     for (let row = 1; row < this.#used; row++) this.#link(row);
   }
-}
-
-/** @param rows at least as many as before */
-export function extended(old: Uint32Array, rows: number): Uint32Array<ArrayBuffer> {
-  const more = new Uint32Array(rows);
-  more.set(old);
-  return more;
 }
 
 /**

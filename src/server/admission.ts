@@ -5,8 +5,9 @@
 // that are there already; so all are counted by the time that it matters. To ask for an address is a call to the
 // kernel or several; for thousands at once it would be a pause that is felt.
 
+import { extended } from '../event-layer/columns.js';
 import type { Slot } from '../event-layer/event-layer.js';
-import { AddressCounts, extended } from './address-counts.js';
+import { AddressCounts } from './address-counts.js';
 
 /** So many that are turned away may be told why at a time; others are reset. So those that may not stay are few, whoever they are. */
 const mostToldWhy = 64;
@@ -100,7 +101,8 @@ export class Admission {
   }
 
   #countAddress(addresses: AddressCounts, slot: Slot): number {
-    if (slot >= this.#rows.length) this.#rows = extended(this.#rows, Math.max(2 * this.#rows.length, slot + 1, 64));
+    if (slot >= this.#rows.length)
+      this.#rows = extended(this.#rows, new Uint32Array(Math.max(2 * this.#rows.length, slot + 1, 64)));
     const row = addresses.enter(this.#population.peer(slot));
     this.#rows[slot] = row;
     return row;

@@ -6,6 +6,7 @@ import { type AddressOptions, addressOf, addressRules, printError, tell } from '
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { Network, SlotState } from '../connection/network.js';
 import { checkOptions, longestDelay, type OptionRules } from '../connection/options.js';
+import { extended } from '../event-layer/columns.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import { ClientLeftError } from '../http/exchange.js';
 import { installGlobals } from '../http/fetch/globals.js';
@@ -16,7 +17,6 @@ import { Intake } from '../http/intake.js';
 import type { HttpSettings, RequestInfo } from '../http/settings.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
-import { extended } from './address-counts.js';
 import { Admission, type Population } from './admission.js';
 
 /** A response of ours or of the platform's. */
@@ -377,7 +377,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
 
   protected begin(slot: Slot): void {
     if (slot >= this.#requests.length)
-      this.#requests = extended(this.#requests, Math.max(2 * this.#requests.length, slot + 1));
+      this.#requests = extended(this.#requests, new Uint32Array(Math.max(2 * this.#requests.length, slot + 1)));
     this.#requests[slot] = 0;
     const verdict = this.#admission.enter(slot);
     if (verdict !== 'stays') {

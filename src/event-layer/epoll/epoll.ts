@@ -2,12 +2,13 @@
 // buffer that all share, and what a turn has written is sent when the turn is over. Readiness is level-triggered: what one
 // read leaves is ready again in the next turn, so that no connection keeps the others waiting.
 
+import { extended } from '../columns.js';
 import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
 import { check, EAGAIN, ECONNABORTED, ECONNRESET, EINTR, failure } from '../linux/libc.js';
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
 import { map, type Region, unmap } from '../linux/memory.js';
-import { blocked, connecting, dropped, ended, extended, firstRows, open, paused } from '../linux/slots.js';
+import { blocked, connecting, dropped, ended, firstRows, open, paused } from '../linux/slots.js';
 import {
   lingerNot,
   peerName,

@@ -6,6 +6,7 @@
 //
 // The kernel reads from the slab during `submit` and at no other time, so nothing of it is ever kept for the kernel.
 
+import { extended } from '../columns.js';
 import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
 import { Outbox } from '../outbox.js';
 import { EAGAIN, type Libc } from './libc.js';
@@ -15,7 +16,6 @@ import {
   dirty,
   dropped,
   ended,
-  extended,
   finished,
   finishing,
   firstRows,

@@ -1,6 +1,7 @@
 // The table of connections: a row of a few numbers for each, and nothing else as long as it is idle. Output has columns of its own
 // (output.ts), and so have the layers; they grow with this one.
 
+import { extended } from '../columns.js';
 import { ConnectionError, type Slot } from '../event-layer.js';
 
 // What is known of a slot, as bits of `flags`.
@@ -96,10 +97,4 @@ export class Slots {
     this.listeners = extended(this.listeners, new Uint32Array(rows));
     this.#grown(rows);
   }
-}
-
-/** @returns the larger array, with what was in the old one at its beginning */
-export function extended<T extends Uint8Array | Uint16Array | Uint32Array | Int32Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
 }

@@ -9,12 +9,12 @@
 // Slabs are used again as soon as nothing of them is left to be sent. Memory of this size is not V8's own: as garbage it would wait
 // for a collection that comes after tens of megabytes of it, and what the C library is given back in between seldom goes back to the system.
 
+import { extended } from '../columns.js';
 import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
 import { Outbox } from '../outbox.js';
 import {
   dirty,
   dropped,
-  extended,
   finished,
   finishing,
   firstRows,

@@ -2,6 +2,7 @@
 // this one.
 
 import type { Socket } from 'node:net';
+import { extended } from '../columns.js';
 import { ConnectionError, type Slot } from '../event-layer.js';
 
 // What is known of a slot, as bits of `flags`.
@@ -93,10 +94,4 @@ export class Slots {
     this.listeners = extended(this.listeners, new Uint32Array(rows));
     this.#grown(rows);
   }
-}
-
-/** @returns the larger array, with what was in the old one at its beginning */
-export function extended<T extends Uint16Array | Uint32Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
 }

@@ -10,8 +10,9 @@
 // The user data of an operation: what it is (3 bits) and its slot in the low half, the slot's generation in the high half, so
 // that a completion for a slot that has a new tenant is known for what it is.
 
+import { extended } from '../columns.js';
 import type { ListenerId, Slot } from '../event-layer.js';
-import { extended, firstRows, type Slots } from '../linux/slots.js';
+import { firstRows, type Slots } from '../linux/slots.js';
 import { lingerNot, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOL_SOCKET } from '../linux/sockets.js';
 import { bufferGroup } from './buffers.js';
 import type { Ring } from './ring.js';
