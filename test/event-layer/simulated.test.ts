@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { ConnectionError, EventSink, Slot } from '#sluice/event-layer/event-layer.js';
+import { nobody } from '#sluice/event-layer/nobody.js';
 import { Agenda } from '#sluice/event-layer/simulated/agenda.js';
 import { Random } from '#sluice/event-layer/simulated/random.js';
 import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
@@ -185,7 +186,7 @@ describe('a simulated run', () => {
   it('may be stopped at a time, and goes on from there', async () => {
     const layer = new SimulatedLayer();
     const turns: number[] = [];
-    layer.start({ ...silent, beginTurn: () => turns.push(layer.now()) });
+    layer.start({ ...nobody, beginTurn: () => turns.push(layer.now()) });
     layer.wakeAt(100);
     await layer.run(50);
     assert.equal(layer.now(), 50);
@@ -202,25 +203,12 @@ describe('a simulated run', () => {
   });
 });
 
-const silent: EventSink = {
-  beginTurn() {},
-  accepted() {},
-  connected() {},
-  received() {},
-  ended() {},
-  drained() {},
-  flushed() {},
-  closed() {},
-  acceptFailed() {},
-  endTurn() {},
-};
-
 /** A layer with one connection, and what its ends are told. */
 async function pair(sink: Partial<EventSink>, options: SimulatedOptions = {}) {
   const layer = new SimulatedLayer(options);
   let server = -1;
   layer.start({
-    ...silent,
+    ...nobody,
     ...sink,
     accepted(slot) {
       server = slot;

@@ -11,20 +11,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { run, spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
-import { get, post, received, World } from './world.js';
-
-type Leaving = 'FIN' | 'RST';
-
-/** A client that leaves after 100 ms. */
-function leave(world: World, how: Leaving, sent = get('/')) {
-  return world.client(function* (connection) {
-    yield* connection.writer.write(sent);
-    yield* sleep(100);
-    if (how === 'RST') connection.reset();
-    else yield* connection.writer.end();
-    return yield* received(connection);
-  });
-}
+import { get, leave, post, received, World } from './world.js';
 
 /** A time, but for the latency of the network and the tick of the timers, which are less than ten milliseconds. */
 const about = (time: number) => Math.floor(time / 10) * 10;

@@ -12,18 +12,7 @@ import type { RequestInfo } from '#sluice/http/settings.js';
 import { stream } from '#sluice/http/stream.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { until } from '#sluice/threads/until.js';
-import { type Exchanged, get, post, received, World } from './world.js';
-
-/** A client that has gone 100 ms after its request. */
-function leave(world: World, how: 'FIN' | 'RST', sent = get('/')): Promise<Exchanged> {
-  return world.client(function* (connection) {
-    yield* connection.writer.write(sent);
-    yield* sleep(100);
-    if (how === 'RST') connection.reset();
-    else yield* connection.writer.end();
-    return yield* received(connection);
-  });
-}
+import { get, leave, post, received, World } from './world.js';
 
 /** The ways to answer with a stream: each a fetch function that does `before` with the request, and then streams `body`. */
 const handlers = {

@@ -7,6 +7,7 @@ import { Network } from '#sluice/connection/network.js';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
+import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { run } from '#sluice/threads/thread.js';
 import { type ReceivedResponse, ResponseParser } from './client.js';
@@ -127,3 +128,14 @@ export const get = (target: string, ...fields: string[]): string =>
 
 export const post = (target: string, body: string, ...fields: string[]): string =>
   get(target, `content-length: ${body.length}`, ...fields).replace('GET', 'POST') + body;
+
+/** A client that leaves after 100 ms. */
+export function leave(world: World, how: 'FIN' | 'RST', sent = get('/')): Promise<Exchanged> {
+  return world.client(function* (connection) {
+    yield* connection.writer.write(sent);
+    yield* sleep(100);
+    if (how === 'RST') connection.reset();
+    else yield* connection.writer.end();
+    return yield* received(connection);
+  });
+}
