@@ -86,3 +86,10 @@ export function addSuspendedTasks(error: unknown, below: (...args: never[]) => u
     addTask(error, frame);
   }
 }
+
+/** For callers that no compiler has looked at, too. @throws {ThreadError} `ERR_RANGE` if it is no length of time in milliseconds */
+export function checkMilliseconds(primitive: string, ms: unknown): void {
+  if (typeof ms === 'number' && ms >= 0) return;
+  const found = typeof ms === 'string' ? JSON.stringify(ms) : describe(ms);
+  throw new ThreadError('ERR_RANGE', `${primitive}: ms is ${found}; expected a number from 0 to Infinity`);
+}

@@ -1,6 +1,6 @@
 // Several tasks at once: all of them, the first of them, one of them against the clock. Each runs in a child thread.
 
-import { addSuspendedTasks, ThreadError, TimeoutError, UnwoundError } from './errors.js';
+import { addSuspendedTasks, checkMilliseconds, ThreadError, TimeoutError, UnwoundError } from './errors.js';
 import { type Task, Wait } from './task.js';
 import { runningThread, spawn, type TaskSource, type Thread } from './thread.js';
 
@@ -38,7 +38,7 @@ export function* race<const S extends readonly TaskSource<unknown>[]>(tasks: S):
  * @throws {TimeoutError} when it has not returned in time, after it has been unwound; else what the task throws
  */
 export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
-  if (!(ms >= 0)) throw new ThreadError('ERR_RANGE', `timeout: ms is ${ms}; expected a number from 0 to Infinity`);
+  checkMilliseconds('timeout', ms);
   const { scheduler } = runningThread('timeout');
   const child = spawn(task);
   if (ms === Infinity) return yield* child.join();

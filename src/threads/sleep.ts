@@ -1,6 +1,6 @@
 // Parking on the clock.
 
-import { ThreadError } from './errors.js';
+import { checkMilliseconds } from './errors.js';
 import { parked, type Task, type Wait, WaitingTask } from './task.js';
 import { currentThread, runningThread, sleepTimer } from './thread.js';
 
@@ -10,6 +10,7 @@ import { currentThread, runningThread, sleepTimer } from './thread.js';
  * @throws {ThreadError} `ERR_RANGE` if `ms` is negative or not a number
  */
 export function sleep(ms: number): Task<void> {
+  checkMilliseconds('sleep', ms);
   return new Sleep(ms);
 }
 
@@ -40,7 +41,6 @@ class Sleep extends WaitingTask<void> {
 }
 
 function fallAsleep(ms: number): 'asleep' | 'for ever' {
-  if (!(ms >= 0)) throw new ThreadError('ERR_RANGE', `sleep: ms is ${ms}; expected a number from 0 to Infinity`);
   const thread = runningThread('sleep');
   if (ms === Infinity) return 'for ever';
   if (ms === 0) thread.scheduler.resumeNextTurn(thread);

@@ -461,6 +461,20 @@ function flooding(scenario: Scenario, variant: Variant): void {
     assert.equal(client.digest(), server.sentDigest());
   });
 
+  scenario('who is told flushed, and writes up to the high-water mark at once, is told drained', async (world) => {
+    const { client, server } = await world.pair();
+    server.onFlushed = () => server.write(new Uint8Array(highWaterMark));
+    server.write('head');
+    server.notifyFlushed();
+    await world.until(
+      () => client.receivedBytes === 4 + highWaterMark && server.drained === 1,
+      'the rest, and drained',
+    );
+    await world.pass(10);
+    assert.equal(server.drained, 1);
+    assert.equal(client.digest(), server.sentDigest());
+  });
+
   scenario('flushed is told once for each time that it was asked for, when nothing is queued', async (world) => {
     const { client, server } = await world.pair();
     server.notifyFlushed();

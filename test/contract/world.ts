@@ -42,6 +42,7 @@ export class End {
   onReceived: (bytes: Uint8Array) => void = () => {};
   onEnded: () => void = () => {};
   onDrained: () => void = () => {};
+  onFlushed: () => void = () => {};
   onClosed: () => void = () => {};
 
   constructor(world: World, slot: Slot, listener: ListenerId | undefined) {
@@ -305,6 +306,7 @@ export class World implements EventSink {
     if (end === undefined) return;
     end.flushed++;
     if (end.flushed > end.flushesAsked) this.#violated(`flushed of ${slot} unasked`);
+    end.onFlushed();
   }
 
   closed(slot: Slot, reason: ConnectionError | undefined): void {

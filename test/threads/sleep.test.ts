@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { timeout } from '#sluice/threads/group.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { currentThread, spawn } from '#sluice/threads/thread.js';
 import { ManualClock } from './manual-clock.js';
@@ -130,6 +131,18 @@ describe('sleep', () => {
       assert.throws(() => clock.run(() => sleep(ms)), {
         code: 'ERR_RANGE',
         message: new RegExp(`sleep: ms is ${ms};`),
+      });
+    });
+  }
+
+  for (const wrong of [undefined, null, '5', 'over', [5], true, 5n, { valueOf: () => 5 }]) {
+    it(`refuses what is no number: ${typeof wrong} ${String(wrong)}`, () => {
+      const clock = new ManualClock();
+      // As code that no compiler has looked at may call it.
+      assert.throws(() => clock.run(() => sleep(wrong as number)), { code: 'ERR_RANGE', message: /^sleep: ms is / });
+      assert.throws(() => clock.run(() => timeout(wrong as number, sleep(1))), {
+        code: 'ERR_RANGE',
+        message: /^timeout: ms is /,
       });
     });
   }

@@ -189,13 +189,17 @@ export class Output {
     const finishDue = (slots.flags[slot] & (finishing | finished)) === finishing;
     if (this.#pending[slot] > 0 || finishDue) this.#markDirty(slot);
     if (socket.connecting) return;
-    const queued = this.#pending[slot] + socket.writableLength;
-    if (queued === 0 && this.#flushes[slot] > 0) {
+    if (this.#flushes[slot] > 0 && this.queued(slot, socket) === 0) {
       const calls = this.#flushes[slot];
       this.#flushes[slot] = 0;
       for (let i = 0; i < calls && slots.isTold(socket, slot); i++) sink.flushed(slot);
     }
-    if ((slots.flags[slot] & flooded) !== 0 && queued <= lowWaterMark && slots.isTold(socket, slot)) {
+    // Whoever was told has written again by now, perhaps.
+    if (
+      (slots.flags[slot] & flooded) !== 0 &&
+      this.queued(slot, socket) <= lowWaterMark &&
+      slots.isTold(socket, slot)
+    ) {
       slots.flags[slot] &= ~flooded;
       sink.drained(slot);
     }
