@@ -6,9 +6,9 @@ export const usage = `npm run bench -- [scenario …] [options]
 
   scenario            hello, idle, slow, flood, growth, fan-out, switching, heads; all of them if none is named
   --quick             each in a shorter form
-  --peers a,b,…       only these peers (the floor always takes part)
+  --peers a,b,…       only these peers: sluice, bun, deno, go, node, fastify, hono (the floor always takes part)
   --layer a,b,…       only these event layers of sluice: uring, epoll, portable
-  --results FOLDER    where to write the JSON; default bench/results
+  --results FOLDER    where to write latest.json; default bench/results, where a run of a part is partial.json
   --help              this
 `;
 
@@ -42,6 +42,10 @@ export function parseArguments(
   const layers = list(values.layer);
   check('peer', peers ?? [], known.peers);
   check('event layer', layers ?? [], known.layers);
+  if (layers !== undefined && peers?.includes('sluice') === false)
+    throw new Error(
+      `--layer ${values.layer} chooses among the layers of sluice, which --peers ${values.peers} does not name`,
+    );
   const { quick, help, results } = values;
   return { scenarios: positionals, quick, help, peers, layers, results };
 }

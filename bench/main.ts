@@ -73,19 +73,21 @@ function readArguments() {
   }
 }
 
-/** Writes the JSON; and, if the run was a whole one, the charts and the page: they are not to be mixed from several runs. */
+/** Writes the JSON, and says how its ratios compare with those of the one before; and, if the run was a whole one, the charts and the page: they are not to be mixed from several runs. */
 function write(): void {
   const folder = options.results ?? resultsFolder;
   mkdirSync(folder, { recursive: true });
-  const latest = join(folder, 'latest.json');
+  const { scenarios: named, peers: only, layers, results: elsewhere } = options;
+  const isPart = named.length > 0 || only !== undefined || layers !== undefined;
+  // The figures of the whole are not to be lost to a look at some of them.
+  const latest = join(folder, isPart && elsewhere === undefined ? 'partial.json' : 'latest.json');
   if (existsSync(latest)) {
     const before = JSON.parse(readFileSync(latest, 'utf8')) as Results;
     for (const line of compareRatios(before, results, scenarios)) console.log(line);
   }
   writeFileSync(latest, `${JSON.stringify(results, undefined, 1)}\n`);
   console.log(`\nWritten: ${relative('', latest)}`);
-  const { scenarios: named, peers: only, layers, results: elsewhere } = options;
-  if (named.length > 0 || only !== undefined || layers !== undefined || elsewhere !== undefined) {
+  if (isPart || elsewhere !== undefined) {
     console.log(
       'The charts and docs/performance.md are written by a run of everything: npm run bench, with or without --quick',
     );

@@ -8,7 +8,7 @@ import { load, warmUp } from './wrk.js';
 /** How many connections a shared server is warmed up with. */
 const connections = 64;
 /** What makes up for a while without requests, in seconds. */
-const awaken = 0.4;
+const awaken = 0.2;
 
 const servers = new Map<string, Promise<Server>>();
 

@@ -41,7 +41,7 @@ export function everyInterval(publish: () => void): void {
 // again as is in use. With RELEASE it gives back what is free, and forgets what has been compiled and is not used any more: what
 // several collections have found not to have run since.
 process.on('SIGUSR2', () => {
-  const [flavor, times] = process.env.RELEASE ? (['last-resort', 6] as const) : (['regular', 1] as const);
+  const [flavor, times] = process.env.RELEASE ? (['last-resort', 3] as const) : (['regular', 1] as const);
   for (let i = 0; i < times; i++) globalThis.gc?.({ type: 'major', execution: 'sync', flavor });
   if (typeof Bun !== 'undefined') Bun.gc(true);
 });

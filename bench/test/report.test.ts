@@ -94,9 +94,10 @@ test('a column that was not measured is left out', () => {
 });
 
 test('what is not known on the command line is refused', () => {
-  const known = { scenarios: ['hello'], peers: ['node', 'bun'], layers: ['epoll'] };
+  const known = { scenarios: ['hello'], peers: ['sluice', 'node', 'bun'], layers: ['epoll'] };
   assert.deepEqual(parseArguments(['hello', '--peers', 'node,bun'], known).peers, ['node', 'bun']);
   assert.throws(() => parseArguments(['hallo'], known), /unknown scenario hallo/);
   assert.throws(() => parseArguments(['--peers', 'nodde'], known), /unknown peer nodde/);
   assert.throws(() => parseArguments(['--layer', 'kqueue'], known), /unknown event layer kqueue/);
+  assert.throws(() => parseArguments(['--layer', 'epoll', '--peers', 'node'], known), /--layer epoll .* --peers node/);
 });
