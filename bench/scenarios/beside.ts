@@ -170,7 +170,7 @@ export const slow = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 6, group: 5, clients: 4000, seconds: 0.15, alone: 0.2, compared: false }
+      ? { rounds: 5, group: 5, clients: 4000, seconds: 0.15, alone: 0.2, compared: false }
       : { rounds: 6, group: 1, clients: 15_000, seconds: 1, alone: 0.5, compared: true },
 );
 
@@ -181,6 +181,6 @@ export const flood = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 6, group: 5, clients: 300, seconds: 0.15, alone: 0.2, compared: false }
+      ? { rounds: 5, group: 5, clients: 300, seconds: 0.15, alone: 0.2, compared: false }
       : { rounds: 6, group: 2, clients: 1000, seconds: 1, alone: 0.5, compared: true },
 );

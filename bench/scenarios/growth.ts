@@ -9,7 +9,7 @@ import { type Figures, fastClients, inGroups, type Ready, type Subject, type Var
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
   quick
-    ? { rounds: 6, group: 9, seconds: 0.15, measured: [0, 5000] }
+    ? { rounds: 5, group: 9, seconds: 0.15, measured: [0, 5000] }
     : { rounds: 6, group: 1, seconds: 0.8, measured: counts };
 
 async function openCrowd({ variant, server, crowd }: Subject): Promise<Figures> {
