@@ -210,7 +210,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
       if (current !== undefined) addSuspendedTasks(this.#value, this.result);
       throw this.#value;
     }
-    return this.#value as T; // #settle stored what this thread's own task returned, and that is a Task<T>
+    return this.#value as T; // `settle` stored what this thread's own task returned, and that is a Task<T>
   }
 
   /** Registers who is to be told when this thread is over. While anyone is, a failure is theirs and not the parent's. */
