@@ -5,6 +5,7 @@ import { join, relative } from 'node:path';
 import { parseArguments, usage } from './arguments.js';
 import { wrkHint, wrkVersion } from './load/wrk.js';
 import { describeMachine, versionOf } from './machine.js';
+import { MemoryGauge } from './memory-gauge.js';
 import { resultsFolder } from './paths.js';
 import { findPeers, layerNames, node, peerNames } from './peers.js';
 import { endAll } from './processes.js';
@@ -34,16 +35,20 @@ if (wrk === undefined) {
 }
 if (runnable.length === 0) process.exit(1);
 
+/** How often the memory is looked at. */
+const secondsBetweenLooks = 5;
+
 const begun = Date.now();
 const { peers, records } = findPeers(options.peers, options.layers);
-const samples = await runScenarios(runnable, peers, options.quick, parties);
+const gauge = new MemoryGauge();
+const samples = await runScenarios(runnable, peers, options.quick, parties, () => gauge.look(secondsBetweenLooks));
 const results: Results = {
   format: 1,
   date: new Date(begun).toISOString(),
   command,
   quick: options.quick,
   seconds: (Date.now() - begun) / 1000,
-  machine: describeMachine(),
+  machine: { ...describeMachine(), loads: gauge.readings },
   versions: { wrk: wrk ?? 'missing', 'Node of servers and crowd': versionOf(node, '--version') ?? '' },
   peers: records,
   scenarios: runnable.map(({ name, settings }) => ({ name, settings: settings(options.quick) })),

@@ -93,6 +93,17 @@ function eventLayer(layer: string): Found {
   return { ...found, env };
 }
 
+let crowds: string | undefined;
+
+/**
+ * The event layer that the crowd's clients are on: epoll, or the portable layer where that cannot be had. There they cost a good part more, on
+ * the core that they share with wrk.
+ */
+export function crowdLayer(): string {
+  crowds ??= 'missing' in eventLayer('epoll') ? 'portable' : 'epoll';
+  return crowds;
+}
+
 const bunArchitecture = architecture === 'arm64' ? 'aarch64' : architecture;
 
 const candidates: Candidate[] = [

@@ -31,6 +31,8 @@ export interface Machine {
   system: string;
   /** How server and load are kept apart. */
   separation: string;
+  /** Nanoseconds for a load from memory, looked at every few seconds of the run: see memory-gauge.ts. Older runs have none. */
+  loads?: number[];
 }
 
 export interface Results {

@@ -1,5 +1,6 @@
 // Runs scenarios: their steps one after the other, under a progress line. A step that fails makes the run invalid, not shorter.
 
+import { endSpareCrowds } from './load/crowd.js';
 import { stopShared } from './load/shared.js';
 import type { Peer } from './peers.js';
 import { Progress } from './progress.js';
@@ -15,12 +16,14 @@ interface Planned extends Step {
 /**
  * @param parties names of scenarios that are measured beside one another, if the run is a quick one: its windows are few, and a
  *   bad moment of the machine, which lasts for seconds, is not to fall into all those of one of them
+ * @param between called before each step, while nothing is measured
  */
 export async function runScenarios(
   scenarios: readonly Scenario[],
   peers: readonly Peer[],
   quick: boolean,
   parties: readonly (readonly string[])[] = [],
+  between: () => void = () => {},
 ): Promise<Sample[]> {
   const samples: Sample[] = [];
   const plan = new Map(
@@ -33,6 +36,7 @@ export async function runScenarios(
   const steps = inOrder(plan, quick ? parties : []);
   const progress = new Progress(steps.reduce((sum, step) => sum + step.seconds, 0));
   for (const { scenario, record, label, seconds, run, table, round, peer } of steps) {
+    between();
     progress.begin(`${scenario} · ${label}`);
     try {
       await run();
@@ -41,7 +45,7 @@ export async function runScenarios(
     }
     progress.end(seconds);
   }
-  await stopShared();
+  await Promise.all([stopShared(), endSpareCrowds()]);
   progress.clear();
   return samples;
 }

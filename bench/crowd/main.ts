@@ -1,7 +1,17 @@
-// One process of the crowd: up to 15,000 clients on `connect()`, opened and counted as the bench orders. It ends, and all its
-// connections with it, when the bench ends it.
+// One process of the crowd: up to 15,000 clients on `connect()`, opened and counted as the bench orders, and sent away again, so that it
+// can be another crowd's. It ends, and all its connections with it, when the bench ends it.
 
-import { type Connection, connect, Network, run, Semaphore, type Task } from 'sluice';
+import {
+  type Connection,
+  connect,
+  currentThread,
+  Network,
+  run,
+  Semaphore,
+  type Task,
+  type Thread,
+  UnwoundError,
+} from 'sluice';
 import { Beat } from './beat.js';
 import { clients, type Tally } from './clients.js';
 import { Histogram } from './histogram.js';
@@ -14,6 +24,11 @@ const beat = new Beat();
 const tally: Tally = { messages: 0, delays: new Histogram() };
 const failures = new Map<string, number>();
 const arriving = new Semaphore(abreast);
+/** The clients: the thread of each, and its connection, when it has one. */
+const present = new Map<Thread<unknown>, Connection | undefined>();
+let isLeaving = false;
+/** The last client has left. */
+let allLeft = () => {};
 let open = 0;
 let sentAway = 0;
 
@@ -22,6 +37,8 @@ type Opening = Extract<Order, { order: 'open' }>;
 /** A client's thread. `done` is called when it has arrived, or will not. */
 function* client({ kind, port, localAddress }: Opening, done: () => void): Task<void> {
   let arrived = false;
+  const thread = currentThread() as Thread<unknown>; // it runs in one
+  present.set(thread, undefined);
   yield* arriving.acquire();
   const here = () => {
     if (arrived) return;
@@ -33,15 +50,20 @@ function* client({ kind, port, localAddress }: Opening, done: () => void): Task<
   try {
     for (;;) {
       const connection: Connection = yield* connect({ port, hostname: '127.0.0.1', localAddress });
+      present.set(thread, connection);
       yield* clients[kind](connection, here, beat, tally);
+      if (isLeaving) return;
       if (kind !== 'drip') throw new Error('the server ended the connection');
       connection.reset(); // else it is there until the thread is over
       sentAway++;
     }
   } catch (error) {
+    if (isLeaving) return;
     const message = error instanceof Error ? error.message : String(error);
     failures.set(message, (failures.get(message) ?? 0) + 1);
   } finally {
+    present.delete(thread);
+    if (present.size === 0) allLeft();
     if (arrived) open--;
     else {
       arriving.release();
@@ -57,8 +79,37 @@ function openClients(opening: Opening): Promise<void> {
       if (--left === 0) allDone();
     };
     const { scheduler } = Network.current();
-    for (let i = 0; i < opening.count; i++) run(() => client(opening, done), { scheduler });
+    for (let i = 0; i < opening.count; i++) {
+      run(() => client(opening, done), { scheduler }).catch((error: unknown) => {
+        if (!(error instanceof UnwoundError)) throw error; // a client is unwound when it is to leave, and at no other time
+      });
+    }
   });
+}
+
+/** Resets all connections, and unwinds their threads. */
+async function leave(): Promise<void> {
+  isLeaving = true;
+  if (present.size > 0) {
+    await new Promise<void>((resolve) => {
+      allLeft = resolve;
+      for (const [thread, connection] of [...present]) {
+        connection?.reset();
+        thread.unwind();
+      }
+    });
+  }
+  isLeaving = false;
+  beat.isSlow = false;
+  failures.clear();
+  sentAway = 0;
+  count();
+}
+
+/** Counts anew. */
+function count(): void {
+  tally.messages = 0;
+  tally.delays.clear();
 }
 
 function report(): Report {
@@ -76,10 +127,8 @@ process.on('message', async (order: Order) => {
   if (order.order === 'open') await openClients(order);
   if (order.order === 'pause') beat.isSlow = true;
   if (order.order === 'resume') beat.isSlow = false;
-  if (order.order === 'reset') {
-    tally.messages = 0;
-    tally.delays.clear();
-  }
+  if (order.order === 'reset') count();
+  if (order.order === 'leave') await leave();
   process.send?.(report());
 });
 process.on('disconnect', () => process.exit());

@@ -27,7 +27,9 @@ export type Order =
   /** Counts anew from now on. */
   | { order: 'reset' }
   /** Says what has been counted. */
-  | { order: 'report' };
+  | { order: 'report' }
+  /** All clients leave, by reset, and nothing is remembered of them. Answered when they have. */
+  | { order: 'leave' };
 
 export interface Report {
   /** Clients that are there. */

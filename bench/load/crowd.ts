@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Kind, Order, Report } from '../crowd/protocol.js';
 import { folder } from '../paths.js';
-import { node } from '../peers.js';
+import { crowdLayer, node } from '../peers.js';
 import { CpuClock, end, loadCore, start } from '../processes.js';
 import type { Server } from './server.js';
 
@@ -97,9 +97,27 @@ export class Crowd {
     return this.#processes.reduce((sum, { clock }) => sum + clock.seconds(), 0);
   }
 
+  /** Has all clients leave. Their processes are kept for the next crowd: it takes long to start one. */
   async leave(): Promise<void> {
-    await Promise.all(this.#processes.map(({ child }) => end(child)));
+    await Promise.all(this.#processes.splice(0).map(({ child }) => keepOrEnd(child)));
   }
+}
+
+/** Processes without clients. */
+const spare: ChildProcess[] = [];
+
+async function keepOrEnd(child: ChildProcess): Promise<void> {
+  try {
+    await order(child, { order: 'leave' }, patience.least);
+    spare.push(child);
+  } catch {
+    await end(child); // what is wrong with it has been told by the orders before, and it is of no use any more
+  }
+}
+
+/** Ends the processes that have been kept. */
+export async function endSpareCrowds(): Promise<void> {
+  await Promise.all(spare.splice(0).map(end));
 }
 
 /** The next address on loopback: 127.1.0.1, 127.1.0.2, … */
@@ -109,10 +127,10 @@ function nextAddress(): string {
 }
 
 function startProcess(): ChildProcess {
+  for (let child = spare.pop(); child !== undefined; child = spare.pop()) if (child.connected) return child;
   return start([node, join(folder, 'build', 'crowd', 'main.js')], {
     core: loadCore,
-    // The layer that is on every system, and that changes least: the crowd is not what is measured.
-    env: { SLUICE_EVENT_LAYER: process.env.BENCH_CROWD_LAYER ?? 'portable' },
+    env: { SLUICE_EVENT_LAYER: crowdLayer() },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
 }

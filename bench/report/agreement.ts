@@ -2,7 +2,7 @@
 
 import { type Results, samplesOf } from '../results.js';
 import type { Scenario } from '../scenario.js';
-import { ratioOf } from '../statistics.js';
+import { ratioOf, summarize } from '../statistics.js';
 import type { Cost } from '../table.js';
 import { defaultBaseline, rowsOf } from './markdown.js';
 
@@ -23,7 +23,7 @@ export function compareRatios(before: Results, now: Results, scenarios: readonly
   const costs = [...new Set(pairs.map(({ cost }) => cost))];
   if (costs.length === 0) return [];
   return [
-    `Beside the run before (${before.date.slice(0, 16)}):`,
+    `Beside the run before (${before.date.slice(0, 16)}${memoryThenAndNow(before, now)}):`,
     ...costs.flatMap((cost) =>
       agreementOf(
         cost,
@@ -31,6 +31,13 @@ export function compareRatios(before: Results, now: Results, scenarios: readonly
       ),
     ),
   ];
+}
+
+/** Ratios of two runs are the same only on the same machine, and one whose caches others have taken is another: see memory-gauge.ts. */
+function memoryThenAndNow(before: Results, now: Results): string {
+  const [then, since] = [before, now].map(({ machine }) => summarize(machine.loads ?? [])?.median.toFixed(0));
+  if (then === undefined || since === undefined) return '';
+  return `; a load from memory took ${then} ns then, ${since} ns now`;
 }
 
 function agreementOf(cost: Cost, pairs: readonly Pair[]): string[] {

@@ -2,6 +2,7 @@
 
 import { type Results, samplesOf } from '../results.js';
 import type { Scenario } from '../scenario.js';
+import { summarize } from '../statistics.js';
 import { formatNumber, layOut, renderTable } from './markdown.js';
 
 /** @param charts names of the scenarios that have a chart in docs/figures */
@@ -13,6 +14,7 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
     ['machine', `${machine.processor}, ${machine.cores} cores, ${formatNumber(machine.memory / 2 ** 30, 0)} GiB`],
     ['system', machine.system],
     ['cores', machine.separation],
+    ...memoryFacts(machine.loads),
     ['to repeat it', `\`npm run bench${command.length > 0 ? ` -- ${command.join(' ')}` : ''}\``],
     ...Object.entries(versions),
   ];
@@ -34,8 +36,11 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
       'is loaded until its requests get no cheaper before it is measured. CPU is that of the server, its children included, user and ' +
       'system, from `/proc/PID/task/*/schedstat`. An answer that is not 2xx, that has the wrong length, or that does ' +
       'not come makes the run invalid. Memory is the resident set of the server, without what the kernel holds. Where the load ' +
-      'shares its core with a crowd of slow clients, throughput and delay show that too; CPU for a request does not. The floor is ' +
-      'a C program that does epoll, recv, find the end of the head, and send, and nothing else. Idle timeouts are set to 120 s for ' +
+      'shares its core with a crowd of slow clients, throughput and delay show that too; CPU for a request does not. How long a load from 4 MiB of memory ' +
+      'takes is looked at every five seconds. Where others on the machine have taken the larger caches away, it takes as long as one from the ' +
+      'main memory, and whatever runs through much code and data costs more by far, which the floor hardly does: ' +
+      'ratios of such a run are not those of another. The floor is ' +
+      'a C program that does epoll, recv, find the end of the head, and send, and nothing else. Idle timeouts are set to 240 s for ' +
       'everybody who has one; nothing else is tuned. The raw samples are in `bench/results/latest.json`.',
     '',
     layOut(
@@ -61,6 +66,13 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
   const problems = problemLines(results);
   if (problems.length > 0) lines.push('## What went wrong', '', ...problems.map((line) => `- ${line}`), '');
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function memoryFacts(loads: readonly number[] | undefined): string[][] {
+  const figure = summarize(loads ?? []);
+  if (figure === undefined) return [];
+  const [median, lowest, highest] = [figure.median, figure.lowest, figure.highest].map((ns) => formatNumber(ns, 0));
+  return [['a load from 4 MiB of memory', `${median} ns (${lowest} to ${highest} in the course of the run)`]];
 }
 
 /** The tables of a scenario, as lines of Markdown. */

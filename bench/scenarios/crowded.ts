@@ -44,7 +44,7 @@ export interface Plan {
   seconds: { ready: number; round: number };
   /** Has a server and its crowd ready to be measured; and what is to be known of them before anything is. */
   prepare(subject: Subject): Promise<Figures>;
-  /** Has a server be silent, when all are ready. */
+  /** Has a server be silent as soon as it is ready: what it would do by itself would keep the others from getting ready. */
   silence?(subject: Subject): void;
   /** Measures a peer in a round, and leaves everything silent. */
   measure(ready: Ready): Promise<Figures>;
@@ -109,6 +109,7 @@ function blockOf({ record }: Context, plan: Plan, peers: readonly Peer[], rounds
         const subject = { variant, server, crowd: new Crowd(server) };
         stand.subjects.set(variant.name, subject);
         figures = { ...figures, ...(await plan.prepare(subject)) };
+        plan.silence?.(subject);
       }
     } catch (error) {
       problems = [...serverProblems(stand), messageOf(error)];
@@ -138,10 +139,9 @@ function blockOf({ record }: Context, plan: Plan, peers: readonly Peer[], rounds
   });
   return {
     ready: [
-      step(`getting ready: ${titles}`, seconds.ready * peers.length, roundsBefore + 1, '', async () => {
-        await twoAtATime(peers, getReady);
-        for (const { subjects } of ready.values()) for (const subject of subjects.values()) plan.silence?.(subject);
-      }),
+      step(`getting ready: ${titles}`, seconds.ready * peers.length, roundsBefore + 1, '', () =>
+        twoAtATime(peers, getReady),
+      ),
     ],
     rounds: range(rounds).map((round) =>
       inTurn(peers, round).map((peer) =>

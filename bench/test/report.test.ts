@@ -66,6 +66,17 @@ test('the page says how to repeat the run', () => {
   assert.match(renderPage(results(20), [scenario], new Set(['s'])), /npm run bench -- --quick/);
 });
 
+test('the page, and the comparison with the run before, say how the memory of the machine was', () => {
+  const withLoads = (loads: number[]): Results => {
+    const run = results(20);
+    return { ...run, machine: { ...run.machine, loads } };
+  };
+  const slow = withLoads([100, 300, 200]);
+  assert.match(renderPage(slow, [scenario], new Set()), /a load from 4 MiB of memory \| 200 ns \(100 to 300 /);
+  assert.doesNotMatch(renderPage(results(20), [scenario], new Set()), /a load from 4 MiB of memory \|/);
+  assert.match(compareRatios(withLoads([20]), slow, [scenario]).join('\n'), /took 20 ns then, 200 ns now/);
+});
+
 test('a chart is an SVG in which text is escaped', () => {
   const svg = renderChart(scenario, results(20)) ?? '';
   assert.match(svg, /^<svg /);
