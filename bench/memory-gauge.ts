@@ -1,6 +1,6 @@
 // How quick the machine's memory is at the moment. On a machine that is shared, others take the larger caches and the way to memory
-// away, for minutes or hours. Then whatever runs through much code and data costs more by far, and a small C
-// program hardly more: ratios to the floor change, though nothing else has. So each run says how it was.
+// away, for minutes or hours. Then what runs through much code and data grows dearer than a small C
+// program does: ratios to the floor change, though nothing else has. So each run says how it was.
 
 const bytes = 4 * 1024 * 1024; // more than the caches that belong to one core
 const lineWords = 16; // of 32 bits

@@ -38,7 +38,7 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
       'not come makes the run invalid. Memory is the resident set of the server, without what the kernel holds. Where the load ' +
       'shares its core with a crowd of slow clients, throughput and delay show that too; CPU for a request does not. How long a load from 4 MiB of memory ' +
       'takes is looked at every five seconds. Where others on the machine have taken the larger caches away, it takes as long as one from the ' +
-      'main memory, and whatever runs through much code and data costs more by far, which the floor hardly does: ' +
+      'main memory, and what runs through much code and data grows dearer than the floor does: ' +
       'ratios of such a run are not those of another. The floor is ' +
       'a C program that does epoll, recv, find the end of the head, and send, and nothing else. Idle timeouts are set to 240 s for ' +
       'everybody who has one; nothing else is tuned. The raw samples are in `bench/results/latest.json`.',
