@@ -71,6 +71,9 @@ const namesByLength = Array.from({ length: longestName + 1 }, (_, length) =>
 
 /** What a request line ends with; in place of each digit there may be another. */
 const versionLine = Uint8Array.from('HTTP/1.1\r\n', (character) => character.charCodeAt(0));
+/** Its middle four bytes in the versions that there are, as `wordsOf` reads them. */
+const version11 = 0x312e312f;
+const version10 = 0x302e312f;
 
 export class Head {
   /** Bytes of the head, empty lines before it included; final when `parse` has returned true. */
@@ -158,31 +161,33 @@ export class Head {
     }
   }
 
+  /** What is expected next stands in the order in which it comes, so that a head which is whole runs through from one to the other. */
   #parse(bytes: Uint8Array, start: number, limit: number, limits: HeadLimits): boolean {
     const most = start + limits.headSize;
-    const end = Math.min(limit, most);
+    const end = least(limit, most);
     let at = start + this.#at;
-    while (at < end) {
-      switch (this.#expect) {
+    let expect = this.#expect;
+    while (at < end && expect < Expect.fieldStart) {
+      switch (expect) {
         case Expect.emptyLines: // RFC 9112 §2.2: before the request line they are ignored
           if (bytes[at] === CR) {
-            this.#expect = Expect.emptyLineEnd;
+            expect = Expect.emptyLineEnd;
             at++;
             break;
           }
           this.methodStart = at - start;
-          this.#expect = Expect.method;
+          expect = Expect.method;
           break;
 
         case Expect.emptyLineEnd:
           if (bytes[at] !== LF) throw bareCr();
-          this.#expect = Expect.emptyLines;
+          expect = Expect.emptyLines;
           at++;
           break;
 
         case Expect.method: {
           const from = start + this.methodStart;
-          const stop = Math.min(end, from + longestWord + 1);
+          const stop = least(end, from + longestWord + 1);
           while (at < stop && (classes[bytes[at]] & TOKEN) !== 0) at++;
           if (at === stop) {
             if (at > from + longestWord)
@@ -194,14 +199,14 @@ export class Head {
           this.methodEnd = at - start;
           this.#checkMethod(bytes, from, at);
           this.targetStart = this.methodEnd + 1;
-          this.#expect = Expect.target;
+          expect = Expect.target;
           at++;
           break;
         }
 
         case Expect.target: {
           const from = start + this.targetStart;
-          const stop = Math.min(end, from + limits.targetSize + 1);
+          const stop = least(end, from + limits.targetSize + 1);
           while (at < stop && ((classes[bytes[at]] & TARGET) !== 0 || this.#isQueryBackslash(bytes, from, at))) at++;
           if (at === stop) {
             if (at > from + limits.targetSize)
@@ -217,22 +222,24 @@ export class Head {
           this.targetEnd = at - start;
           this.#checkTargetForm(bytes, start);
           this.#markStart = this.targetEnd + 1;
-          this.#expect = Expect.version;
+          expect = Expect.version;
           at++;
           break;
         }
 
         case Expect.version:
           at = this.#version(bytes, start, at, end);
+          if (this.fieldsStart > 0) expect = Expect.fieldStart;
           break;
-
-        case Expect.fieldStart: {
-          const byte = bytes[at];
-          if (byte === CR) {
-            this.#expect = Expect.headEnd;
-            at++;
-            break;
-          }
+      }
+    }
+    while (at < end) {
+      if (expect === Expect.fieldStart) {
+        const byte = bytes[at];
+        if (byte === CR) {
+          expect = Expect.headEnd;
+          if (++at === end) break;
+        } else {
           if (byte === SP || byte === HTAB) {
             throw new Refusal(
               400,
@@ -242,78 +249,74 @@ export class Head {
           if (++this.#fieldCount > limits.fieldCount)
             throw new Refusal(431, `RFC 6585 §5: more than ${limits.fieldCount} fields`);
           this.#markStart = at - start;
-          this.#expect = Expect.fieldName;
-          break;
+          expect = Expect.fieldName;
         }
-
-        case Expect.fieldName: {
-          while (at < end && (classes[bytes[at]] & TOKEN) !== 0) at++;
-          if (at === end) break;
-          if (bytes[at] !== COLON || at === start + this.#markStart) {
-            throw new Refusal(400, 'RFC 9112 §5.1: a field name is no token directly followed by a colon');
-          }
-          this.#field = fieldOf(bytes, start + this.#markStart, at);
-          this.#expect = Expect.valueStart;
-          at++;
-          break;
-        }
-
-        case Expect.valueStart:
-          while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++;
-          if (at === end) break;
-          this.#markStart = at - start;
-          this.#expect = Expect.value;
-          break;
-
-        case Expect.value:
-          while (at < end && (classes[bytes[at]] & VALUE) !== 0) at++;
-          if (at === end) break;
-          if (bytes[at] !== CR) {
-            throw new Refusal(
-              400,
-              'RFC 9110 §5.5: a field value has a control character, or ends with a bare LF (RFC 9112 §2.2)',
-            );
-          }
-          if (this.#field !== Field.other) this.#known(bytes, start, at);
-          this.#expect = Expect.valueEnd;
-          at++;
-          break;
-
-        case Expect.valueEnd:
-          if (bytes[at] !== LF) throw bareCr();
-          this.#expect = Expect.fieldStart;
-          at++;
-          break;
-
-        case Expect.headEnd:
-          if (bytes[at] !== LF) throw bareCr();
-          this.length = at + 1 - start;
-          this.#checkMessage();
-          return true;
       }
+      if (expect === Expect.headEnd) {
+        if (bytes[at] !== LF) throw bareCr();
+        this.#expect = expect;
+        this.length = at + 1 - start;
+        this.#checkMessage();
+        return true;
+      }
+      if (expect === Expect.fieldName) {
+        while (at < end && (classes[bytes[at]] & TOKEN) !== 0) at++;
+        if (at === end) break;
+        if (bytes[at] !== COLON || at === start + this.#markStart) {
+          throw new Refusal(400, 'RFC 9112 §5.1: a field name is no token directly followed by a colon');
+        }
+        this.#field = fieldOf(bytes, start + this.#markStart, at);
+        expect = Expect.valueStart;
+        if (++at === end) break;
+      }
+      if (expect === Expect.valueStart) {
+        while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++;
+        if (at === end) break;
+        this.#markStart = at - start;
+        expect = Expect.value;
+      }
+      if (expect === Expect.value) {
+        at = endOfValue(bytes, at, end);
+        if (at === end) break;
+        if (bytes[at] !== CR) {
+          throw new Refusal(
+            400,
+            'RFC 9110 §5.5: a field value has a control character, or ends with a bare LF (RFC 9112 §2.2)',
+          );
+        }
+        if (this.#field !== Field.other) this.#known(bytes, start, at);
+        expect = Expect.valueEnd;
+        if (++at === end) break;
+      }
+      if (bytes[at] !== LF) throw bareCr(); // what is expected is the end of a value
+      expect = Expect.fieldStart;
+      at++;
     }
+    this.#expect = expect;
     if (at >= most) throw new Refusal(431, `RFC 6585 §5: a head of more than ${limits.headSize} bytes`);
     this.#at = at - start;
     return false;
   }
 
-  /** `HTTP/1.1` and its CRLF, looked at byte by byte as it comes. */
+  /** `HTTP/1.1` and its CRLF, looked at byte by byte as it comes; at once, if it has come whole. */
   #version(bytes: Uint8Array, start: number, from: number, end: number): number {
     const begin = start + this.#markStart;
     let at = from;
-    for (; at < end && at < begin + 10; at++) {
+    const isWhole = from === begin && end - begin >= versionLine.length;
+    if (isWhole && (isVersionLine(bytes, begin, version11) || isVersionLine(bytes, begin, version10)))
+      at += versionLine.length;
+    for (; at < end && at < begin + versionLine.length; at++) {
       const byte = bytes[at];
       const place = at - begin;
       const isRight = byte === versionLine[place] || ((place === 5 || place === 7) && (classes[byte] & DIGIT) !== 0);
       if (!isRight)
         throw new Refusal(400, 'RFC 9112 §2.3: the request line does not end with one space, an HTTP version and CRLF');
     }
-    if (at < begin + 10) return at;
+    if (at < begin + versionLine.length) return at;
     if (bytes[begin + 5] !== 49)
       throw new Refusal(505, 'RFC 9110 §15.6.6: only major version 1 of HTTP is spoken here');
     this.minor = bytes[begin + 7] === 48 ? 0 : 1;
     this.fieldsStart = at - start;
-    this.#expect = Expect.fieldStart;
     return at;
   }
 
@@ -392,6 +395,10 @@ export class Head {
         this.chunked = true;
         break;
       case Field.connection:
+        if (equals(bytes, from, to, 'keep-alive')) {
+          this.keepAlive = true; // what nearly everybody says, and not worth a list
+          break;
+        }
         for (const option of listOf(bytes, from, to)) {
           if (option === 'close') this.close = true;
           else if (option === 'keep-alive') this.keepAlive = true;
@@ -419,6 +426,50 @@ export class Head {
       throw new Refusal(400, 'RFC 9112 §3.2: no Host field');
     }
   }
+}
+
+/** The bytes that `words` reads four at a time. */
+let worded: Uint8Array = new Uint8Array(0);
+let words: DataView = new DataView(worded.buffer);
+
+function wordsOf(bytes: Uint8Array): DataView {
+  if (bytes !== worded) {
+    worded = bytes;
+    words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+  return words;
+}
+
+/** Whether HTTP, these four bytes and CRLF stand there: `versionLine` at a glance. */
+function isVersionLine(bytes: Uint8Array, at: number, middle: number): boolean {
+  const fours = wordsOf(bytes);
+  return (
+    fours.getInt32(at, true) === 0x50545448 &&
+    fours.getInt32(at + 4, true) === middle &&
+    fours.getInt16(at + 8, true) === 0x0a0d
+  );
+}
+
+/** @returns where the first byte stands, from `at` on, that is not of the class VALUE; `end` if there is none */
+function endOfValue(bytes: Uint8Array, at: number, end: number): number {
+  // Values are most of what a browser sends, so they are looked at by four bytes, up to the first four of which one is below 0x20 or
+  // is 0x7f: such a byte less 0x20, or less one when turned over, has its highest bit set and had not before. (Sean Eron Anderson,
+  // "Bit Twiddling Hacks", hasless. What it borrows from the next byte does not matter, since the four are looked at again one by one.)
+  const fours = wordsOf(bytes);
+  let place = at;
+  for (; place + 4 <= end; place += 4) {
+    const four = fours.getInt32(place, true);
+    const turned = four ^ 0x7f7f7f7f;
+    if (((((four - 0x20202020) | 0) & ~four) | (((turned - 0x01010101) | 0) & ~turned)) & 0x80808080) break;
+  }
+  while (place < end && (classes[bytes[place]] & VALUE) !== 0) place++;
+  return place;
+}
+
+/** Math.min for integers: of that the engine makes floating-point numbers, and of all that is compared with them. */
+function least(one: number, other: number): number {
+  if (one < other) return one;
+  return other;
 }
 
 function bareCr(): Refusal {

@@ -132,9 +132,9 @@ export class Intake implements PlainCall, Origin {
   #take(slot: Slot, bytes: Uint8Array, start: number, end: number, partial: PartialHead | undefined): void {
     const settings = this.#settings;
     const head = partial?.head ?? this.#head;
-    if (partial === undefined) head.reset();
     this.#answered = 0;
     for (let at = start; at < end; ) {
+      if (at > start || partial === undefined) head.reset();
       let isWhole: boolean;
       try {
         isWhole = head.parse(bytes, at, end, settings);
@@ -156,7 +156,6 @@ export class Intake implements PlainCall, Origin {
       }
       at += length;
       this.#answered++;
-      head.reset();
     }
     partial?.free();
     this.#settings.rest(slot);

@@ -32,9 +32,9 @@ const resumptionsPerTurn = 10_000;
 
 export class Scheduler {
   /** Time at which the current turn began, in milliseconds of the clock. */
-  now: number;
+  now = 0;
   /** The same without its fraction: what a parked thread keeps of it. */
-  millisecond: number;
+  millisecond = 0;
   /** Deadlines of sleeping threads and of connections. */
   readonly timers: TimerWheel;
   /** How long the `finally` blocks of an unwound thread may park, in milliseconds, before it is reported and abandoned. */
@@ -163,6 +163,7 @@ export class Scheduler {
       const thread = this.#ready[this.#head++];
       if (thread.queued === Queued.now) this.#run(thread);
     }
+    if (this.#head === 0) return;
     if (this.#head === this.#ready.length) this.#ready.length = 0;
     else this.#ready.splice(0, this.#head);
     this.#head = 0;

@@ -35,9 +35,12 @@ export class TimerWheel {
   usual: TimerTarget | undefined;
 
   /** The tick that has been reached: everything due at it or before has fired. */
-  #tick: number;
+  #tick = 0;
   /** Time of the last advance, in milliseconds. */
-  #now: number;
+  #now = 0;
+  /** What `nextWake` has found, until a timer is linked in, a bucket is entered, or none is left: it is asked twice a turn. */
+  #wake = Infinity;
+  #isWakeKnown = true;
   /** One bit for each bucket of a level that may hold timers. */
   readonly #occupied = new Int32Array(levels);
   #next = new Int32Array(256);
@@ -96,6 +99,14 @@ export class TimerWheel {
 
   /** When the wheel next wants to be advanced, in milliseconds; `Infinity` when no timer is armed. Never later than the next deadline. */
   nextWake(): number {
+    if (!this.#isWakeKnown) {
+      this.#wake = this.#findWake();
+      this.#isWakeKnown = true;
+    }
+    return this.#wake;
+  }
+
+  #findWake(): number {
     if (this.size === 0) return Infinity;
     let nearest = Infinity;
     for (let level = 0; level < levels; level++) {
@@ -107,8 +118,8 @@ export class TimerWheel {
       const from = (here + 1) & (buckets - 1);
       const rotated = from === 0 ? occupied : (occupied >>> from) | (occupied << (buckets - from));
       const distance = 32 - Math.clz32(rotated & -rotated);
-      const intoBucket = shift === 0 ? 0 : this.#tick & (2 ** shift - 1);
-      nearest = Math.min(nearest, distance * 2 ** shift - intoBucket);
+      const intoBucket = this.#tick & ((1 << shift) - 1);
+      nearest = Math.min(nearest, distance * (1 << shift) - intoBucket);
     }
     return Math.floor(this.#now) + nearest;
   }
@@ -130,9 +141,10 @@ export class TimerWheel {
     this.#now = time;
     const tick = time >>> 0;
     this.#tick = tick;
+    this.#isWakeKnown = false;
     for (let level = 1; level < levels; level++) {
       const shift = level * bits;
-      if ((tick & (2 ** shift - 1)) !== 0) break;
+      if ((tick & ((1 << shift) - 1)) !== 0) break;
       const bucket = (tick >>> shift) & (buckets - 1);
       if ((this.#occupied[level] & (1 << bucket)) === 0) continue;
       this.#occupied[level] &= ~(1 << bucket);
@@ -168,6 +180,7 @@ export class TimerWheel {
     const level = ticks < buckets ? 0 : Math.floor((31 - Math.clz32(ticks)) / bits);
     const bucket = ((this.#tick + ticks) >>> (level * bits)) & (buckets - 1);
     this.#occupied[level] |= 1 << bucket;
+    this.#isWakeKnown = false;
     return level * buckets + bucket;
   }
 
@@ -220,6 +233,7 @@ export class TimerWheel {
     this.#next[id] = this.#free;
     this.#free = id;
     this.size--;
+    if (this.size === 0) this.#isWakeKnown = false;
   }
 
   #grow(): void {

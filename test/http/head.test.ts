@@ -283,3 +283,39 @@ test('bytes at random are taken or refused, never anything else, and however the
     { numRuns: 500 },
   );
 });
+
+test('a value ends at the first byte that may not stand in it, wherever that is', () => {
+  for (let length = 0; length < 10; length++) {
+    for (let place = 0; place <= length; place++) {
+      for (let byte = 0; byte < 256; byte++) {
+        const value = Buffer.alloc(length, 'v');
+        value[place] = byte;
+        const result = parse(`GET / HTTP/1.0\r\nx: ${value.toString('latin1')}\r\n\r\n`);
+        const mayStand = place === length || byte === 9 || (byte >= 32 && byte !== 127);
+        // A CR that is no end of a line is refused as well.
+        assert.equal('length' in result, mayStand, `byte ${byte} at ${place} of ${length}`);
+      }
+    }
+  }
+});
+
+test('any version of HTTP/1 will do, in whatever pieces it comes', () => {
+  for (const [version, minor] of [
+    ['1.0', 0],
+    ['1.1', 1],
+    ['1.2', 1],
+    ['1.9', 1],
+  ] as const) {
+    const text = `GET / HTTP/${version}\r\nhost: a\r\n\r\n`;
+    for (const cut of everyByte(text)) {
+      const result = parse(text, [cut]);
+      assert.ok(
+        'minor' in result && result.minor === minor && result.length === text.length,
+        `${version} cut at ${cut}`,
+      );
+    }
+  }
+  for (const wrong of ['HTTP/1.1\r\r', 'HTTP/1.1\n\n', 'HTTP/1,1\r\n', 'HTTQ/1.1\r\n', 'HTTP/1.\r\n\r', 'http/1.1\r\n'])
+    for (const cut of everyByte(wrong))
+      assert.deepEqual(parse(`GET / ${wrong}host: a\r\n\r\n`, ['GET / '.length + cut]), { status: 400 });
+});

@@ -11,6 +11,7 @@
 //
 // If more than one layer is at work none of them may wait for itself alone: then libuv does, with a poll handle for each.
 
+import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { type Libuv, loadLibraries, unavailable } from './libc.js';
 import { map, type Region } from './memory.js';
@@ -24,8 +25,8 @@ export interface Guest {
   setAlone(isAlone: boolean): void;
   /** A descriptor that is readable when there is something to collect, for the time when it is not alone. */
   readonly pollable: number;
-  /** Milliseconds until it wants to run even if nothing happens: 0 is now, `Infinity` never. */
-  patience(): number;
+  /** Milliseconds until it wants to run even if nothing happens: 0 is now, `Infinity` never. @param now by the process's clock */
+  patience(now: number): number;
   /**
    * Waits until something happens, or libuv's descriptor is ready, but no longer than that; then has its turn, if there is
    * reason for one. @param milliseconds 0 does not wait, -1 is without end @returns whether libuv's descriptor was ready
@@ -146,10 +147,13 @@ export class HostLoop {
     }
     const [guest] = this.#guests;
     let hasty = 0;
+    let updated = -1; // libuv's clock goes by milliseconds, and so it is told of each one, and not of each turn
     for (let isOver = false; !isOver && this.#guests.length === 1 && this.#guests[0] === guest; ) {
-      this.#uv.uv_update_time(this.#loop);
+      const now = performance.now();
+      if (Math.floor(now) !== updated) this.#uv.uv_update_time(this.#loop);
+      updated = Math.floor(now);
       const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
-      const own = Math.min(Math.ceil(guest.patience()), longest);
+      const own = Math.min(Math.ceil(guest.patience(now)), longest);
       const isReady = guest.run(free < 0 ? (own === longest ? -1 : own) : Math.min(free, own));
       runTicks?.();
       // A guest that wants another turn at once does not wait, and so may not learn that libuv has something to do.
@@ -174,7 +178,8 @@ export class HostLoop {
     }
     clearTimeout(this.#timer);
     if (this.#guests.length === 1) this.#setIdling(true);
-    const patience = Math.min(...this.#guests.map((guest) => guest.patience()), longest);
+    const now = performance.now();
+    const patience = Math.min(...this.#guests.map((guest) => guest.patience(now)), longest);
     // What they do is to keep libuv from waiting too long.
     if (patience <= 0) setImmediate(() => {});
     else if (patience < longest) this.#timer = setTimeout(() => {}, Math.ceil(patience));

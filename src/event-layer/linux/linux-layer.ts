@@ -10,6 +10,7 @@
 // more to tell (a queue that is empty, a connection that is gone); that is told in one more round, at once, a few times over,
 // and after that in the next turn.
 
+import { performance } from 'node:perf_hooks';
 import type {
   Address,
   ConnectionError,
@@ -241,13 +242,15 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
 
   // Turns
 
-  patience(): number {
-    if (this.#isBusy) return 0;
-    return this.#wake === Infinity ? Infinity : Math.max(this.#wake - this.now(), 0);
+  patience(now: number): number {
+    if (this.#isBusy()) return 0;
+    return this.#wake === Infinity ? Infinity : Math.max(this.#wake - now, 0);
   }
 
+  // (These two are asked in every turn, and are no getters: the engine calls private getters by way of its runtime.)
+
   /** There is something to do that nothing has to happen for. */
-  get #isBusy(): boolean {
+  #isBusy(): boolean {
     return this.#requested || this.#leaving.length > 0 || this.#output.isPending;
   }
 
@@ -258,11 +261,11 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.#began = performance.now();
     const isDue = this.#wake <= this.#began;
     // Not by looking at the clock again: a turn before the time that was asked for would be one too many.
-    if (!some && !isDue && !this.#isBusy) return this.hostReady;
+    if (!some && !isDue && !this.#isBusy()) return this.hostReady;
     if (isDue) this.#wake = Infinity;
     this.#requested = false;
     this.#turn(some, true);
-    for (let round = 1; round < roundsPerTurn && this.#isTelling; round++) this.#turn(false, false);
+    for (let round = 1; round < roundsPerTurn && this.#isTelling(); round++) this.#turn(false, false);
     this.updateHold();
     this.#closedIfNothingLeft();
     return this.hostReady;
@@ -272,7 +275,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.#output.settle();
   }
 
-  get #isTelling(): boolean {
+  #isTelling(): boolean {
     return this.#leaving.length > 0 || this.#output.isSettling;
   }
 
@@ -288,7 +291,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     if (some) this.collect();
     if (this.#leaving.length > 0) this.#tellDue();
     this.sink.endTurn();
-    this.#output.flush(this.submitsInWait && !this.#isTelling && !this.#requested);
+    this.#output.flush(this.submitsInWait && !this.#isTelling() && !this.#requested);
   }
 
   /** Tells what sending, and commands, have brought about. */
@@ -313,7 +316,11 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   /** Whether the layer has something to wait for, and so holds the process open. */
   updateHold(): void {
     const isNeeded =
-      this.slots.taken > 0 || this.listeners.size > 0 || this.#wake !== Infinity || this.#requested || this.#isTelling;
+      this.slots.taken > 0 ||
+      this.listeners.size > 0 ||
+      this.#wake !== Infinity ||
+      this.#requested ||
+      this.#isTelling();
     if (isNeeded === this.#isGuest || this.isClosed) return;
     this.#isGuest = isNeeded;
     if (isNeeded) this.host.enter(this);

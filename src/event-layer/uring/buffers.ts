@@ -62,7 +62,7 @@ export class Buffers {
   }
 
   publish(): void {
-    Atomics.store(this.#halves, tailAt, this.#tail);
+    this.#halves[tailAt] = this.#tail; // the kernel looks at it within `enter`, as it does at the queues
   }
 
   /** Only when no receive is under way any more. */

@@ -4,7 +4,9 @@
 //
 // The ring is one that runs its task work only when it is entered (IORING_SETUP_DEFER_TASKRUN): completions appear during
 // `enter` and at no other time, so that nothing interrupts the process, and whatever `enter` submits and can be done at once
-// has its completion there when it returns.
+// has its completion there when it returns. So the kernel looks at the queues, and writes into them, within `enter` alone, on the
+// thread that has called it: loads and stores of their heads and tails need no order but that of the program. (The flags of the
+// submission queue may be set at any time. They are a word that is read once, for what was there by then.)
 
 import { check, EAGAIN, EBUSY, EINTR, ENOMEM, failure, type Libc, unavailable } from '../linux/libc.js';
 import { map, type Region, unmap } from '../linux/memory.js';
@@ -190,7 +192,7 @@ export class Ring {
 
   /** Whether `enter` would bring completions although nothing is submitted, and without waiting. */
   get isPending(): boolean {
-    return (Atomics.load(this.#queues, this.#sqFlags) & (SQ_TASKRUN | SQ_CQ_OVERFLOW)) !== 0;
+    return (this.#queues[this.#sqFlags] & (SQ_TASKRUN | SQ_CQ_OVERFLOW)) !== 0;
   }
 
   /**
@@ -201,10 +203,10 @@ export class Ring {
     const queues = this.#queues;
     // Those that are done with stand in the queue, too, and would end the wait as any other.
     if (this.waiting === 0) this.#head = this.#looked;
-    Atomics.store(queues, this.#cqHead, this.#head);
+    queues[this.#cqHead] = this.#head;
     let patience = this.waiting > 0 ? 0 : milliseconds;
     for (let attempt = 0; ; attempt++) {
-      Atomics.store(queues, this.#sqTail, this.#tail);
+      queues[this.#sqTail] = this.#tail;
       const { address } = this.#argument;
       if (patience > 0) {
         this.#timespec[0] = Math.floor(patience / 1000);
@@ -222,9 +224,9 @@ export class Ring {
         timed ? 24 : 0,
       );
       const errno = done < 0 ? this.#libc.errno() : 0;
-      this.#unsubmitted = (this.#tail - Atomics.load(queues, this.#sqHead)) | 0;
+      this.#unsubmitted = (this.#tail - queues[this.#sqHead]) | 0;
       this.#inspect();
-      if ((Atomics.load(queues, this.#sqFlags) & SQ_CQ_OVERFLOW) !== 0) {
+      if ((queues[this.#sqFlags] & SQ_CQ_OVERFLOW) !== 0) {
         this.#makeRoom();
         patience = 0;
         continue;
@@ -280,7 +282,7 @@ export class Ring {
   /** Shows the completions that are new, and marks those that are done with. */
   #inspect(): void {
     const queues = this.#queues;
-    const tail = Atomics.load(queues, this.#cqTail);
+    const tail = queues[this.#cqTail];
     for (; this.#looked !== tail; this.#looked = (this.#looked + 1) | 0) {
       const at = this.#cqes + (this.#looked & this.#cqMask) * cqeWords;
       const low = queues[at];
@@ -297,7 +299,7 @@ export class Ring {
     this.#stash = stash;
     this.waiting = stash.length;
     this.#head = this.#looked; // also over those that are done with
-    Atomics.store(this.#queues, this.#cqHead, this.#head);
+    this.#queues[this.#cqHead] = this.#head;
   }
 
   /** Spares `enter` looking up the descriptor each time. @returns its number, or -1 where it cannot be had */

@@ -97,15 +97,40 @@ export function fieldsFrom(init: unknown): Fields {
   return fields;
 }
 
+/** The record that was taken last. */
+let lastRecord: object | undefined;
+/** A record, its names and values, and what these are as fields. */
+interface Known {
+  readonly record: object;
+  readonly given: readonly unknown[];
+  readonly fields: readonly string[];
+}
+const unknown: Known = { record: {}, given: [], fields: [] };
+/**
+ * One that was taken twice in a row, as a constant is that all responses of a handler are made with. As long as its names and values are
+ * the same, they need not be checked again. (Nor is it looked through for symbols again.)
+ */
+let constant = unknown;
+
 function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields {
   const names = Object.keys(record);
   const fields: Fields = new Array(2 * names.length); // nearly every response has one of these, and `push` makes room for many more
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i];
-    fields[2 * i] = fieldName(name);
-    fields[2 * i + 1] = fieldValue(record[name]);
+  const known = record === constant.record ? constant : unknown;
+  const given: unknown[] | undefined = known === unknown && record === lastRecord ? [] : undefined;
+  let isSame = known !== unknown && known.given.length === fields.length;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = names[i >> 1];
+    const value = record[name];
+    isSame &&= name === known.given[i] && value === known.given[i + 1] && typeof value === 'string';
+    fields[i] = isSame ? known.fields[i] : fieldName(name);
+    fields[i + 1] = isSame ? known.fields[i + 1] : fieldValue(value);
+    given?.push(name, value);
   }
+  if (isSame) return fields;
   refuseSymbols(record);
+  if (known !== unknown) constant = unknown;
+  if (given !== undefined) constant = { record, given, fields: fields.slice() };
+  lastRecord = record;
   return fields;
 }
 

@@ -229,3 +229,37 @@ describe('Headers over an array', () => {
     assert.deepEqual([...new platform.Request('http://localhost/', init).headers], [...headers]);
   });
 });
+
+test('a record that is given again and again is taken as it is each time', () => {
+  const record: Record<string, unknown> = { 'Content-Type': 'text/plain', 'x-a': ' 1 ' };
+  const taken = () => [...new Headers(untyped<Init>(record))];
+  const first = [
+    ['content-type', 'text/plain'],
+    ['x-a', '1'],
+  ];
+  for (let i = 0; i < 4; i++) assert.deepEqual(taken(), first);
+  record['x-a'] = '2';
+  for (let i = 0; i < 4; i++) assert.deepEqual(taken(), [first[0], ['x-a', '2']]);
+  record['x-a'] = '2\n3';
+  for (let i = 0; i < 4; i++) assert.throws(taken, TypeError);
+  delete record['x-a'];
+  for (let i = 0; i < 4; i++) assert.deepEqual(taken(), [first[0]]);
+  record['x-b'] = '3';
+  for (let i = 0; i < 4; i++) assert.deepEqual(taken(), [first[0], ['x-b', '3']]);
+  const changes = new Headers(untyped<Init>(record));
+  changes.set('x-b', '4'); // what is done with the fields of one is not done to the next
+  assert.deepEqual(taken(), [first[0], ['x-b', '3']]);
+});
+
+test('what a record is asked for is asked once, also when it is given again', () => {
+  let asked = 0;
+  const record = {
+    get 'x-count'() {
+      return `${++asked}`;
+    },
+  };
+  for (let i = 1; i < 6; i++) assert.deepEqual([...new Headers(record)], [['x-count', `${i}`]]);
+  const turning = { 'x-a': { toString: () => `${++asked}` } };
+  const before = asked;
+  for (let i = 1; i < 6; i++) assert.deepEqual([...new Headers(untyped<Init>(turning))], [['x-a', `${before + i}`]]);
+});
