@@ -1,6 +1,7 @@
 // One request and its response, while they are in progress: what a light `Request` is made over. Everything a handler may ask
-// for is computed when it asks, from the head as one string: so the handler, or whatever it has given the request to, may keep it
-// for as long as it likes.
+// for is computed when it asks, from the head as one string; that is made when it is first needed, of the bytes where they stand. They are
+// lent, so before their memory is another's they are kept in one form or the other: thus the handler, or whatever it has given the
+// request to, may keep it for as long as it likes.
 
 import { Buffer } from 'node:buffer';
 import { ThreadError } from '../threads/errors.js';
@@ -34,9 +35,19 @@ export interface Origin {
   watchedBy(exchange: Exchange): unknown;
 }
 
+/** Heads of up to this many bytes are kept as bytes, in memory that many share: that costs less than a string, if nobody asks for it. */
+const smallHead = 128;
+const poolBytes = 8 * 1024;
+let pool = new Uint8Array(poolBytes);
+let pooled = 0;
+const none = new Uint8Array(0);
+
 export class Exchange implements RequestSource {
-  /** The head as Latin-1, from the request line on. */
-  readonly text: string;
+  /** The head as Latin-1, from the request line on, once it was needed; until then it stands in `#bytes[#start … #end-1]`. */
+  #text: string | undefined;
+  #bytes: Uint8Array;
+  #start: number;
+  #end: number;
   readonly body: RequestBody | null;
   #origin: Origin | undefined;
   // Where things stand in the text that the head knows already. The rest is soon found.
@@ -50,7 +61,7 @@ export class Exchange implements RequestSource {
   #reason: unknown;
 
   /**
-   * @param head has been parsed from `bytes`, from `start` on
+   * @param head has been parsed from `bytes`, from `start` on, which are lent until `keep` or `keepText` is called
    * @param defaultHost host and port for the URL of a request that names none
    */
   constructor(
@@ -62,7 +73,9 @@ export class Exchange implements RequestSource {
     defaultHost: string,
   ) {
     const { methodStart } = head;
-    this.text = latin1(bytes, start + methodStart, start + head.length);
+    this.#bytes = bytes;
+    this.#start = start + methodStart;
+    this.#end = start + head.length;
     this.body = body;
     this.#origin = origin;
     this.#targetStart = head.targetStart - methodStart;
@@ -70,6 +83,37 @@ export class Exchange implements RequestSource {
     this.#hostStart = head.hostStart - methodStart;
     this.#hostEnd = head.hostEnd - methodStart;
     this.#defaultHost = defaultHost;
+  }
+
+  /** The head as Latin-1, from the request line on. */
+  get text(): string {
+    this.#text ??= latin1(this.#bytes, this.#start, this.#end);
+    return this.#text;
+  }
+
+  /** The bytes of the head are about to be another's, and the exchange is over, or nearly: hardly anybody will ask for anything any more. */
+  keep(): void {
+    if (this.#text !== undefined || this.#end - this.#start > smallHead) {
+      this.keepText();
+      return;
+    }
+    const bytes = this.#bytes;
+    const size = this.#end - this.#start;
+    if (pooled + size > poolBytes) {
+      pool = new Uint8Array(poolBytes);
+      pooled = 0;
+    }
+    for (let i = 0; i < size; i++) pool[pooled + i] = bytes[this.#start + i];
+    this.#bytes = pool;
+    this.#start = pooled;
+    pooled += size;
+    this.#end = pooled;
+  }
+
+  /** The bytes of the head are about to be another's, and the exchange goes on, perhaps for long: the shared memory is not for those. */
+  keepText(): void {
+    this.#text ??= latin1(this.#bytes, this.#start, this.#end);
+    this.#bytes = none;
   }
 
   get method(): string {
@@ -158,7 +202,7 @@ export function exchangeAgain(
   const bytes = Buffer.from(text, 'latin1');
   const head = new Head();
   head.parse(bytes, 0, bytes.length, limits);
-  return new Exchange(origin, head, bytes, 0, null, limits.defaultHost);
+  return new Exchange(origin, head, bytes, 0, null, limits.defaultHost); // the bytes are its own
 }
 
 function urlOf(target: string, host: string): string {

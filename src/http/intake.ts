@@ -224,6 +224,7 @@ export class Intake implements PlainCall, Origin {
       return false;
     }
     exchange.origin = undefined;
+    exchange.keep();
     this.#forget();
     return true;
   }
@@ -239,6 +240,7 @@ export class Intake implements PlainCall, Origin {
   #begin(): Begun {
     const exchange = this.#exchange as Exchange; // called while there is one
     const request = this.#request as Request;
+    exchange.keepText();
     const framing = { ...this.#framing };
     return { exchange, request, framing, body: null, result: undefined, failed: false, out: undefined };
   }

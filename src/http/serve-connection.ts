@@ -220,6 +220,7 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
   network.setState(slot, SlotState.handling);
   const body = head.chunked || head.contentLength >= 0 ? new RequestBody(connection, head, settings) : null;
   const exchange = new Exchange(connection, head, reader.bytes, reader.start, body, settings.defaultHost);
+  exchange.keepText();
   const request = requestFrom(exchange);
   const framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
   const begun: Begun = { exchange, request, framing, body, result: undefined, failed: false, out: undefined };

@@ -119,6 +119,7 @@ test('headers are what the platform makes of the same fields', () => {
     fc.property(fc.array(fc.tuple(names, values), { maxLength: 6 }), (fields) => {
       const lines = fields.map(([name, value]) => `${name}:${value}\r\n`).join('');
       const { exchange: it, overwrite } = exchange(`GET / HTTP/1.1\r\nhost: a\r\n${lines}\r\n`);
+      it.keep();
       overwrite();
       const { headers } = requestFrom(it);
       assert.deepEqual([...headers], [...new PlatformHeaders([['host', 'a'], ...fields])]);
@@ -126,12 +127,35 @@ test('headers are what the platform makes of the same fields', () => {
   );
 });
 
-test('what an exchange says does not come from the buffer', () => {
-  const { exchange: it, overwrite } = exchange('POST /a?b HTTP/1.1\r\nhost: c\r\nx: y\r\n\r\n');
-  overwrite();
+test('what an exchange that is kept says does not come from the buffer, however large its head is', () => {
+  for (const size of [1, 50, 200, 5000]) {
+    for (const how of ['keep', 'keepText'] as const) {
+      for (const isAsked of [false, true]) {
+        const value = 'y'.repeat(size);
+        const { exchange: it, overwrite } = exchange(`POST /a?b HTTP/1.1\r\nhost: c\r\nx: ${value}\r\n\r\n`);
+        if (isAsked) assert.equal(it.method, 'POST');
+        it[how]();
+        overwrite();
+        assert.deepEqual(
+          [it.method, it.target, it.url, it.fields],
+          ['POST', '/a?b', 'http://c/a?b', ['host', 'c', 'x', value]],
+        );
+      }
+    }
+  }
+});
+
+test('exchanges that are kept do not get in each other’s way', () => {
+  const targets = Array.from({ length: 1000 }, (_, i) => `/${'a'.repeat(i % 90)}${i}`);
+  const kept = targets.map((target) => {
+    const { exchange: it, overwrite } = exchange(request(target));
+    it.keep();
+    overwrite();
+    return it;
+  });
   assert.deepEqual(
-    [it.method, it.target, it.url, it.fields],
-    ['POST', '/a?b', 'http://c/a?b', ['host', 'c', 'x', 'y']],
+    kept.map(({ target }) => target),
+    targets,
   );
 });
 
