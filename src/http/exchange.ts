@@ -38,7 +38,7 @@ export interface Origin {
 /** Heads of up to this many bytes are kept as bytes, in memory that many share: that costs less than a string, if nobody asks for it. */
 const smallHead = 128;
 const poolBytes = 8 * 1024;
-let pool = new Uint8Array(poolBytes);
+let pool: Uint8Array = Buffer.allocUnsafeSlow(poolBytes);
 let pooled = 0;
 const none = new Uint8Array(0);
 
@@ -100,7 +100,7 @@ export class Exchange implements RequestSource {
     const bytes = this.#bytes;
     const size = this.#end - this.#start;
     if (pooled + size > poolBytes) {
-      pool = new Uint8Array(poolBytes);
+      pool = Buffer.allocUnsafeSlow(poolBytes);
       pooled = 0;
     }
     for (let i = 0; i < size; i++) pool[pooled + i] = bytes[this.#start + i];
