@@ -13,7 +13,8 @@ const ticksPerSecond = Number(spawnSync('getconf', ['CLK_TCK'], { encoding: 'utf
 const running = new Set<ChildProcess>();
 
 export interface StartOptions {
-  core: number;
+  /** Where it may run. Default: on all cores. */
+  core?: number | undefined;
   env?: Record<string, string>;
   stdio?: StdioOptions;
   /** Sends it SIGINT after so many milliseconds: for `output`, of programs that end in good order then. */
@@ -25,8 +26,8 @@ const taskset = spawnSync('taskset', ['--version']).status === 0;
 export const canPin = taskset;
 
 /** A command that runs another one on a core, if that is possible here. taskset becomes the program: the process id is the same. */
-export function pinned(command: readonly string[], core: number): string[] {
-  return taskset ? ['taskset', '-c', String(core), ...command] : [...command];
+export function pinned(command: readonly string[], core?: number): string[] {
+  return taskset && core !== undefined ? ['taskset', '-c', String(core), ...command] : [...command];
 }
 
 export function start(command: readonly string[], options: StartOptions): ChildProcess {

@@ -11,8 +11,11 @@ export interface ServerOptions {
   handler: 'hello' | 'flood' | 'stream';
   /** Milliseconds between two messages of a stream; none by default. */
   interval?: number;
-  /** Whether its garbage collections, and its C library, give back what is free: for who measures memory and nothing else. Default: no. */
-  release?: boolean;
+  /**
+   * For who measures memory and nothing else. Its garbage collections, and its C library, give back what is free; and it may run on all
+   * cores. Default: no.
+   */
+  memoryOnly?: boolean;
 }
 
 /** How long a server may take to answer for the first time. */
@@ -141,10 +144,10 @@ export async function startServer(peer: Peer, options: ServerOptions): Promise<S
     PORT: String(port),
     HANDLER: options.handler,
     INTERVAL: String(options.interval ?? 0),
-    ...(options.release && giveBack),
+    ...(options.memoryOnly && giveBack),
     NODE_ENV: 'production',
   };
-  const server = new Server(peer, port, start(peer.command, { core: serverCore, env }));
+  const server = new Server(peer, port, start(peer.command, { core: options.memoryOnly ? undefined : serverCore, env }));
   const deadline = Date.now() + patience;
   for (;;) {
     try {

@@ -31,7 +31,7 @@ export const idle: Scenario = {
   title: 'Memory of a connection',
   text:
     'How much more resident memory the server has for each connection more, from the slope between two crowds, after a garbage ' +
-    'collection where there is one, which gives back what is free. Pages of files do not count: they are the program. Each state is measured with a server of its own, all states at the same time.',
+    'collection where there is one, which gives back what is free. Pages of files do not count: they are the program. Each state is measured with a server of its own, all states at the same time, on all cores.',
   wrk: true,
   settings(quick) {
     const { rounds, from, to } = size(quick);
@@ -56,7 +56,7 @@ export const idle: Scenario = {
           const figures: Record<string, number> = {};
           const problems: string[] = [];
           const measure = async ({ key, kind, handler }: State): Promise<void> => {
-            const server = await startServer(peer, { handler, release: true });
+            const server = await startServer(peer, { handler, memoryOnly: true });
             const crowd = new Crowd(server);
             const memoryOf = async (more: number): Promise<number> => {
               await crowd.open(kind, more);
