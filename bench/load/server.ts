@@ -147,7 +147,11 @@ export async function startServer(peer: Peer, options: ServerOptions): Promise<S
     ...(options.memoryOnly && giveBack),
     NODE_ENV: 'production',
   };
-  const server = new Server(peer, port, start(peer.command, { core: options.memoryOnly ? undefined : serverCore, env }));
+  const server = new Server(
+    peer,
+    port,
+    start(peer.command, { core: options.memoryOnly ? undefined : serverCore, env }),
+  );
   const deadline = Date.now() + patience;
   for (;;) {
     try {
