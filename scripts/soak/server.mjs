@@ -34,7 +34,8 @@ const handlers = {
       streams++;
       try {
         const all = pattern(seed, bytes);
-        const step = 1 + ((seed * 7919) % 50_000);
+        // Of what is large no tiny pieces, of which each 16 take a millisecond: its client would be at it for minutes.
+        const step = Math.max(1 + ((seed * 7919) % 50_000), Math.ceil(bytes / 2000));
         for (let at = 0; at < bytes; at += step) {
           yield* out.write(all.subarray(at, at + step));
           if ((at / step) % 16 === 15) yield* sleep(1);
