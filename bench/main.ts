@@ -12,7 +12,7 @@ import { endAll } from './processes.js';
 import { writePage } from './render.js';
 import { compareRatios } from './report/agreement.js';
 import { problemLines, renderScenario } from './report/page.js';
-import type { Results } from './results.js';
+import type { Results, Spent } from './results.js';
 import { runScenarios } from './run.js';
 import { parties, scenarios } from './scenarios/index.js';
 
@@ -41,7 +41,18 @@ const secondsBetweenLooks = 5;
 const begun = Date.now();
 const { peers, records } = findPeers(options.peers, options.layers);
 const gauge = new MemoryGauge();
-const samples = await runScenarios(runnable, peers, options.quick, parties, () => gauge.look(secondsBetweenLooks));
+const times = new Map<string, Spent>(runnable.map(({ name }) => [name, { ready: 0, measuring: 0 }]));
+const samples = await runScenarios(
+  runnable,
+  peers,
+  options.quick,
+  parties,
+  () => gauge.look(secondsBetweenLooks),
+  (scenario, seconds, measures) => {
+    const spent = times.get(scenario);
+    if (spent !== undefined) spent[measures ? 'measuring' : 'ready'] += seconds;
+  },
+);
 const results: Results = {
   format: 1,
   date: new Date(begun).toISOString(),
@@ -51,7 +62,10 @@ const results: Results = {
   machine: { ...describeMachine(), loads: gauge.readings },
   versions: { wrk: wrk ?? 'missing', 'Node of servers and crowd': versionOf(node, '--version') ?? '' },
   peers: records,
-  scenarios: runnable.map(({ name, settings }) => ({ name, settings: settings(options.quick) })),
+  scenarios: runnable.map(({ name, settings }) => {
+    const spent = times.get(name);
+    return { name, settings: settings(options.quick), ...(spent && { spent }) };
+  }),
   samples,
   valid: samples.length > 0 && samples.every(({ problems }) => problems.length === 0),
 };
@@ -59,6 +73,9 @@ const results: Results = {
 for (const scenario of runnable) {
   console.log(`\n## ${scenario.title} (${scenario.name})\n\n${renderScenario(scenario, results, true).join('\n')}`);
 }
+console.log(
+  `\nSeconds to get ready, and to measure: ${[...times].map(([name, { ready, measuring }]) => `${name} ${ready.toFixed(0)} + ${measuring.toFixed(0)}`).join(', ')}`,
+);
 write();
 if (!results.valid) {
   console.error(`\nbench: INVALID\n${problemLines(results).join('\n') || 'nothing was measured'}`);

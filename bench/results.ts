@@ -35,6 +35,12 @@ export interface Machine {
   loads?: number[];
 }
 
+/** Seconds that a scenario has taken: until all was ready, and to let it go; and to measure. */
+export interface Spent {
+  ready: number;
+  measuring: number;
+}
+
 export interface Results {
   format: 1;
   /** When the run began, ISO 8601. */
@@ -48,8 +54,8 @@ export interface Results {
   /** Of the tools that took part. */
   versions: Record<string, string>;
   peers: PeerRecord[];
-  /** Those that were run, with how large they were. */
-  scenarios: { name: string; settings: string }[];
+  /** Those that were run, with how large they were, and how long they took: see `Spent`. Older runs do not have that. */
+  scenarios: { name: string; settings: string; spent?: Spent }[];
   samples: Sample[];
   /** True if no sample has a problem. */
   valid: boolean;

@@ -10,6 +10,8 @@ import type { Block, Context, Scenario, Step } from './scenario.js';
 /** A step, and whose it is. */
 interface Planned extends Step {
   scenario: string;
+  /** It measures, and does not get ready or let go. */
+  measures: boolean;
   record: Context['record'];
 }
 
@@ -17,6 +19,7 @@ interface Planned extends Step {
  * @param parties names of scenarios that are measured beside one another, if the run is a quick one: its windows are few, and a
  *   bad moment of the machine, which lasts for seconds, is not to fall into all those of one of them
  * @param between called before each step, while nothing is measured
+ * @param spent told after each step how long it took, in seconds, and whether it was one that measures
  */
 export async function runScenarios(
   scenarios: readonly Scenario[],
@@ -24,6 +27,7 @@ export async function runScenarios(
   quick: boolean,
   parties: readonly (readonly string[])[] = [],
   between: () => void = () => {},
+  spent: (scenario: string, seconds: number, measures: boolean) => void = () => {},
 ): Promise<Sample[]> {
   const samples: Sample[] = [];
   const plan = new Map(
@@ -35,14 +39,16 @@ export async function runScenarios(
   );
   const steps = inOrder(plan, quick ? parties : []);
   const progress = new Progress(steps.reduce((sum, step) => sum + step.seconds, 0));
-  for (const { scenario, record, label, seconds, run, table, round, peer } of steps) {
+  for (const { scenario, measures, record, label, seconds, run, table, round, peer } of steps) {
     between();
     progress.begin(`${scenario} · ${label}`);
+    const begun = performance.now();
     try {
       await run();
     } catch (error) {
       record({ table, round, peer, figures: {}, problems: [error instanceof Error ? error.message : String(error)] });
     }
+    spent(scenario, (performance.now() - begun) / 1000, measures);
     progress.end(seconds);
   }
   await Promise.all([stopShared(), endSpareCrowds()]);
@@ -58,10 +64,11 @@ interface PlannedBlock {
 }
 
 function blocksOf(scenario: string, record: Context['record'], blocks: readonly Block[]): PlannedBlock[] {
-  const planned = (steps: readonly Step[]): Planned[] => steps.map((step) => ({ scenario, record, ...step }));
+  const planned = (steps: readonly Step[], measures = false): Planned[] =>
+    steps.map((step) => ({ scenario, measures, record, ...step }));
   return blocks.map(({ ready, rounds, over }) => ({
     ready: planned(ready),
-    rounds: rounds.map(planned),
+    rounds: rounds.map((steps) => planned(steps, true)),
     over: planned(over),
   }));
 }

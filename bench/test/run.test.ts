@@ -51,6 +51,19 @@ test('a quick run measures the scenarios of a party beside one another, block by
   assert.deepEqual(await ran(false), [...alone, ...y, 'z ready 1', 'z 1.1', 'z 1.2', 'z over 1']);
 });
 
+test('it is told how long each scenario took, to get ready and to measure', async () => {
+  const told: string[] = [];
+  const spent = (scenario: string, seconds: number, measures: boolean) => {
+    assert.ok(seconds >= 0 && seconds < 10);
+    told.push(`${scenario} ${measures ? 'measured' : 'ready'}`);
+  };
+  await runScenarios([noting('x', [], 1, 2), noting('y', [], 1, 1)], [], true, [], undefined, spent);
+  assert.deepEqual(told, [
+    ...['x ready', 'x measured', 'x measured', 'x ready'],
+    ...['y ready', 'y measured', 'y ready'],
+  ]);
+});
+
 test('a step that throws is a problem of its peer, and the others run all the same', async () => {
   const notes: string[] = [];
   const samples = await runScenarios([noting('x', notes, 1, 1)], [], true);
