@@ -24,7 +24,7 @@ import type { HttpSettings } from './settings.js';
 /** A connection that was turned away has this many milliseconds to go: others wait for its place. */
 const turnedAwayLinger = 1000;
 
-export class Intake implements PlainCall, Origin {
+export class Intake implements PlainCall<unknown>, Origin {
   readonly #network: Network;
   readonly #settings: HttpSettings;
   readonly #output: SlotOutput;
@@ -40,10 +40,12 @@ export class Intake implements PlainCall, Origin {
   #answered = 0;
   #exchange: Exchange | undefined;
   #request: Request | undefined;
-  #result: unknown;
+  /** It has failed, or what it has returned cannot be sent; and of what. */
   #failed = false;
-  /** What is handed over, if the handler has asked for its thread. */
+  #failure: unknown;
+  /** What is handed over, if the handler has asked for its thread, and that. */
   #begun: Begun | undefined;
+  #thread: Thread<unknown> | undefined;
 
   constructor(network: Network, settings: HttpSettings) {
     this.#network = network;
@@ -111,21 +113,27 @@ export class Intake implements PlainCall, Origin {
   }
 
   /** The call that is under way, for `Scheduler.call`. */
-  run(): void {
+  run(): unknown {
     try {
       // Both are set by #answer, which is the one to have this run.
-      this.#result = this.#settings.fetch(this.#request, this.#exchange as Exchange);
+      return this.#settings.fetch(this.#request, this.#exchange as Exchange);
     } catch (error) {
-      this.#failed = true;
-      this.#result = error;
+      this.#fail(error);
+      return undefined;
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#failed = true;
+    this.#failure = error;
   }
 
   /** Something that the handler has called wants to know its thread: the request is handed over, once the handler has returned. */
   makeThread(): Thread<unknown> {
     const begun = this.#begin();
     this.#begun = begun;
-    return this.#connect(this.#slot, begun);
+    this.#thread = this.#connect(this.#slot, begun);
+    return this.#thread;
   }
 
   /** Takes what stands in `bytes[start … end-1]`: as many requests as there are, in turn. @param partial whose bytes they are, if they are not lent */
@@ -188,14 +196,15 @@ export class Intake implements PlainCall, Origin {
     this.#exchange = exchange;
     this.#request = requestFrom(exchange);
     const { length } = head;
-    const thread = network.scheduler.call(this);
-    if (thread === undefined && this.#sendAtOnce(slot, exchange)) {
+    const result = network.scheduler.call(this);
+    const thread = this.#thread;
+    if (thread === undefined && this.#sendAtOnce(slot, exchange, result)) {
       if (this.#framing.keepAlive) return true;
       network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
       return false;
     }
     const begun = this.#begun ?? this.#begin();
-    begun.result = this.#result;
+    begun.result = this.#failed ? this.#failure : result;
     begun.failed = this.#failed;
     this.#forget();
     this.#handOver(slot, begun, bytes, at + length, end, thread);
@@ -203,8 +212,7 @@ export class Intake implements PlainCall, Origin {
   }
 
   /** @returns false if it cannot be sent at once, or what was returned cannot be sent at all: that is for a thread to tell */
-  #sendAtOnce(slot: Slot, exchange: Exchange): boolean {
-    const result = this.#result;
+  #sendAtOnce(slot: Slot, exchange: Exchange, result: unknown): boolean {
     if (this.#failed || !isLightResponse(result)) return false;
     const settings = this.#settings;
     const framing = this.#framing;
@@ -219,8 +227,7 @@ export class Intake implements PlainCall, Origin {
         return false;
       }
     } catch (error) {
-      this.#failed = true;
-      this.#result = error;
+      this.#fail(error);
       return false;
     }
     exchange.origin = undefined;
@@ -232,9 +239,10 @@ export class Intake implements PlainCall, Origin {
   #forget(): void {
     this.#exchange = undefined;
     this.#request = undefined;
-    this.#result = undefined;
     this.#failed = false;
+    this.#failure = undefined;
     this.#begun = undefined;
+    this.#thread = undefined;
   }
 
   #begin(): Begun {

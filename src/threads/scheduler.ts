@@ -137,15 +137,15 @@ export class Scheduler {
   }
 
   /**
-   * Makes an ordinary call as if a thread made it, inside a turn: threads that it starts run when it is over.
-   * @returns the thread that the call has asked for, if it has; it is yet to be started, with `resume`
+   * Makes an ordinary call as if a thread made it, inside a turn: threads that it starts run when it is over. The thread that it asks for,
+   * if it does, is yet to be started, with `resume`.
    */
-  call(call: PlainCall): Thread<unknown> | undefined {
+  call<T>(call: PlainCall<T>): T {
     const wasRunning = this.#running;
     this.#running = true;
-    const thread = makeCall(call);
+    const result = makeCall(call);
     this.#running = wasRunning;
-    return thread;
+    return result;
   }
 
   #run(thread: Thread<unknown>): void {

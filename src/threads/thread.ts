@@ -41,13 +41,13 @@ const none: ReadonlySet<Thread<unknown>> = new Set();
 
 let current: Thread<unknown> | undefined;
 /** What makes the running thread as soon as somebody asks for it. */
-let maker: PlainCall | undefined;
+let maker: PlainCall<unknown> | undefined;
 let lastId = 0;
 
 /** An ordinary call, made on behalf of a thread that does not exist until somebody asks for it; see `Scheduler.call`. */
-export interface PlainCall {
+export interface PlainCall<out T> {
   /** What is called. Must not throw. */
-  run(): void;
+  run(): T;
   /** Makes the thread that the call belongs to. It is not started before the call is over. */
   makeThread(): Thread<unknown>;
 }
@@ -58,20 +58,16 @@ export function currentThread(): Thread<unknown> | undefined {
   return current;
 }
 
-/**
- * For `Scheduler.call` alone. A thread costs more than many a call, and hardly any of them asks for one.
- * @returns the thread that the call has asked for, if it has
- */
-export function makeCall(call: PlainCall): Thread<unknown> | undefined {
+/** For `Scheduler.call` alone. A thread costs more than many a call, and hardly any of them asks for one. */
+export function makeCall<T>(call: PlainCall<T>): T {
   const outer = current;
   const outerMaker = maker;
   current = undefined;
   maker = call;
-  call.run();
-  const made = current as Thread<unknown> | undefined; // `run` may have asked
+  const result = call.run();
   current = outer;
   maker = outerMaker;
-  return made;
+  return result;
 }
 
 /** The thread that is running. For primitives that park. @throws {ThreadError} `ERR_NO_THREAD` outside any thread */
