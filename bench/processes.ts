@@ -179,6 +179,15 @@ export function residentBytes(pid: number): number {
   return kilobytes * 1024;
 }
 
+/** Bytes that a process has read so far, by `read` and its like, of files and sockets. @see {@link https://man7.org/linux/man-pages/man5/proc_pid_io.5.html | proc_pid_io(5)} */
+export function bytesRead(pid: number): number {
+  try {
+    return Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+  } catch {
+    return 0; // it has ended
+  }
+}
+
 export function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -3,7 +3,8 @@
 
 import type { Peer } from '../peers.js';
 import { type Server, startServer } from './server.js';
-import { load, warmUp } from './wrk.js';
+import { warmUp } from './warm-up.js';
+import { load } from './wrk.js';
 
 /** How many connections a shared server is warmed up with. */
 const connections = 64;

@@ -17,8 +17,6 @@ export interface LoadOptions {
   connections: number;
   /** Requests that are sent at a time on each connection. */
   pipelined?: number;
-  /** wrk itself knows whole seconds only, so it is told when to stop; it looks every 0.1 s. */
-  seconds: number;
 }
 
 /** What a load has brought about. */
@@ -32,7 +30,7 @@ export interface LoadFigures {
   p99: number;
 }
 
-interface Summary {
+export interface Summary {
   requests: number;
   microseconds: number;
   bytes: number;
@@ -48,16 +46,31 @@ interface Summary {
 /** Answers may differ so much in length from the one that was looked at; there may be half an answer for each connection. */
 const lengthTolerance = 0.02;
 
-/** Loads a server with `GET /`. Problems are told and not thrown: the figures may still show what happened. */
+/** What runs wrk against a server, with `GET /`, until it is interrupted. It knows whole seconds only. */
+export function wrkCommand(server: Server, { connections, pipelined = 1 }: LoadOptions): string[] {
+  const script = ['-s', join(folder, 'load', 'wrk.lua')];
+  const command = ['wrk', '-t1', `-c${connections}`, '-d36000s', ...script, server.url];
+  return pipelined > 1 ? [...command, '--', String(pipelined)] : command;
+}
+
+/** What wrk has said at its end, or undefined if it has not. */
+export function summaryOf(printed: string): Summary | undefined {
+  const last = printed.trim().split('\n').at(-1) ?? '';
+  return last.startsWith('{') ? (JSON.parse(last) as Summary) : undefined;
+}
+
+/**
+ * Loads a server with `GET /` for so many seconds, and up to 0.1 s more: wrk looks that often whether it has been interrupted.
+ * Problems are told and not thrown: the figures may still show what happened.
+ */
 export async function load(
   server: Server,
-  options: LoadOptions,
+  options: LoadOptions & { seconds: number },
 ): Promise<{ figures: LoadFigures; problems: string[] }> {
-  const { connections, pipelined = 1, seconds } = options;
-  const command = ['wrk', '-t1', `-c${connections}`, '-d600s', '-s', join(folder, 'load', 'wrk.lua'), server.url];
-  if (pipelined > 1) command.push('--', String(pipelined));
-  const { printed, cpuSeconds } = await runWrk(server, command, seconds * 1000);
-  const summary = JSON.parse(printed.trim().split('\n').at(-1) ?? '') as Summary;
+  const { pipelined = 1, seconds } = options;
+  const { printed, cpuSeconds } = await runWrk(server, wrkCommand(server, options), seconds * 1000);
+  const summary = summaryOf(printed);
+  if (summary === undefined) throw new Error(`wrk said ${JSON.stringify(printed)}`);
   const figures = {
     cpu: (cpuSeconds * 1e6) / summary.requests,
     throughput: (summary.requests * 1e6) / summary.microseconds,
@@ -85,32 +98,7 @@ async function runWrk(
   }
 }
 
-/** How a server is warmed up, in seconds: windows of so long, for at most so long altogether. */
-const warmUpWindow = 0.2;
-const warmUpPatience = 3.2;
-/** It is warm when so many windows in a row have each been hardly better than the best before. */
-const warmWindows = 5;
-const hardlyBetter = 0.05;
-
-/**
- * Loads a server until its requests do not get cheaper any more. To be done last before anything is measured: a garbage collection
- * that was asked for, and a while without requests, make V8 forget some of what it has compiled.
- */
-export async function warmUp(server: Server, connections: number): Promise<void> {
-  if (server.peer.compiled) {
-    await load(server, { connections, seconds: warmUpWindow });
-    return;
-  }
-  let best = Number.POSITIVE_INFINITY;
-  let warm = 0;
-  for (let spent = 0; warm < warmWindows && spent < warmUpPatience; spent += warmUpWindow) {
-    const { cpu } = (await load(server, { connections, seconds: warmUpWindow })).figures;
-    warm = cpu > best * (1 - hardlyBetter) ? warm + 1 : 0;
-    best = Math.min(best, cpu);
-  }
-}
-
-function problemsOf(summary: Summary, server: Server, { connections, pipelined = 1 }: LoadOptions): string[] {
+export function problemsOf(summary: Summary, server: Server, { connections, pipelined = 1 }: LoadOptions): string[] {
   const problems = server.problems();
   const { requests, bytes } = summary;
   if (requests === 0) problems.push('no request was answered');

@@ -2,7 +2,8 @@
 
 import type { Kind } from '../crowd/protocol.js';
 import type { ServerOptions } from '../load/server.js';
-import { load, warmUp } from '../load/wrk.js';
+import { warmUp } from '../load/warm-up.js';
+import { load } from '../load/wrk.js';
 import { wait } from '../processes.js';
 import type { Scenario } from '../scenario.js';
 import type { Table } from '../table.js';
@@ -13,8 +14,9 @@ interface Size {
   /** Peers that are there at the same time. */
   group: number;
   clients: number;
-  /** How long a window lasts. */
+  /** How long a window lasts, and one in which delays are looked at. */
   seconds: number;
+  delaySeconds: number;
   /** How long the crowd is left alone, to see what it costs by itself. */
   alone: number;
   /** Whether a server without a crowd is measured in every round, too. */
@@ -124,7 +126,7 @@ function beside(
     tables,
 
     blocks(context) {
-      const { rounds, group, clients, seconds, alone, compared } = size(context.quick);
+      const { rounds, group, clients, seconds, delaySeconds, alone, compared } = size(context.quick);
       const server: ServerOptions = { handler };
       const isShared = handler === 'hello'; // then the server that others are measured with will do
       const variants: Variant[] = compared
@@ -134,10 +136,12 @@ function beside(
           ]
         : [{ name: 'with', server: isShared ? 'shared' : server, crowd: { kind, clients } }];
 
-      const measure = async (ready: Ready): Promise<Figures> => {
+      const measure = async (ready: Ready, withDelays: boolean): Promise<Figures> => {
         const figures: Figures = {};
         const fast = async (name: string): Promise<void> => {
-          const loaded = await ready.fast(ready.subject(name), seconds);
+          const subject = ready.subject(name);
+          const loaded: Figures = { ...(await ready.fast(subject, seconds)) };
+          if (withDelays) Object.assign(loaded, await ready.delays(subject, delaySeconds));
           for (const [key, value] of Object.entries(loaded)) figures[`${key} ${name}`] = value;
         };
         if (compared) await fast('without');
@@ -154,7 +158,7 @@ function beside(
         prepare: (subject) => openCrowd(subject, alone),
         seconds: {
           ready: 1.5 * variants.length + alone + clients / 4000,
-          round: (seconds + 0.05) * variants.length + 0.05,
+          round: (seconds + 0.02 + (delaySeconds + 0.1) / 3) * variants.length + 0.05,
         },
       });
     },
@@ -170,8 +174,8 @@ export const slow = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 5, group: 5, clients: 4000, seconds: 0.15, alone: 0.2, compared: false }
-      : { rounds: 6, group: 1, clients: 15_000, seconds: 1, alone: 0.5, compared: true },
+      ? { rounds: 6, group: 5, clients: 4000, seconds: 0.08, delaySeconds: 0.1, alone: 0.2, compared: false }
+      : { rounds: 15, group: 1, clients: 15_000, seconds: 0.15, delaySeconds: 0.5, alone: 0.5, compared: true },
 );
 
 export const flood = beside(
@@ -181,6 +185,6 @@ export const flood = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 5, group: 5, clients: 300, seconds: 0.15, alone: 0.2, compared: false }
-      : { rounds: 6, group: 2, clients: 1000, seconds: 1, alone: 0.5, compared: true },
+      ? { rounds: 6, group: 5, clients: 300, seconds: 0.08, delaySeconds: 0.1, alone: 0.2, compared: false }
+      : { rounds: 15, group: 2, clients: 1000, seconds: 0.15, delaySeconds: 0.5, alone: 0.5, compared: true },
 );

@@ -9,10 +9,14 @@ import type { Kind } from '../crowd/protocol.js';
 import { Crowd } from '../load/crowd.js';
 import { type Server, type ServerOptions, startServer } from '../load/server.js';
 import { isShared, sharedServer } from '../load/shared.js';
+import { StandingLoad, type WindowFigures } from '../load/standing.js';
 import { type LoadFigures, load } from '../load/wrk.js';
 import type { Peer } from '../peers.js';
 import { defaultBaseline } from '../report/markdown.js';
 import { type Block, type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
+
+/** In which rounds delays are looked at: in every second, third, … */
+const delayEvery = 3;
 
 /** How many fast clients there are beside the crowd. */
 export const fastClients = 64;
@@ -46,13 +50,14 @@ export interface Plan {
   prepare(subject: Subject): Promise<Figures>;
   /** Has a server be silent as soon as it is ready: what it would do by itself would keep the others from getting ready. */
   silence?(subject: Subject): void;
-  /** Measures a peer in a round, and leaves everything silent. */
-  measure(ready: Ready): Promise<Figures>;
+  /** Measures a peer in a round, and leaves everything silent. Whether it is one of the rounds in which delays are looked at, too. */
+  measure(ready: Ready, withDelays: boolean): Promise<Figures>;
 }
 
 /** What stands ready of a peer. */
 export class Ready {
   readonly subjects = new Map<string, Subject>();
+  readonly #loads = new Map<Subject, StandingLoad>();
   #problems: string[] = [];
 
   subject(name: string): Subject {
@@ -61,11 +66,29 @@ export class Ready {
     return subject;
   }
 
-  /** Loads a server with the fast clients for so long. */
-  async fast({ server }: Subject, seconds: number): Promise<LoadFigures> {
+  /** Loads a server with the fast clients for so long; they stay, and stand still in between. */
+  async fast(subject: Subject, seconds: number): Promise<WindowFigures> {
+    let load = this.#loads.get(subject);
+    if (load === undefined) {
+      load = await StandingLoad.start(subject.server, { connections: fastClients });
+      this.#loads.set(subject, load);
+    }
+    return load.window(seconds);
+  }
+
+  /** Has others come for so long, to see how long they wait: of those that stay wrk does not know it. */
+  async delays({ server }: Subject, seconds: number): Promise<Pick<LoadFigures, 'p50' | 'p99'>> {
     const { figures, problems } = await load(server, { connections: fastClients, seconds });
     this.#problems.push(...problems);
-    return figures;
+    const { p50, p99 } = figures;
+    return { p50, p99 };
+  }
+
+  /** Has the fast clients leave. @returns what has gone wrong with them */
+  async endLoads(): Promise<string[]> {
+    const problems = await Promise.all([...this.#loads.values()].map((load) => load.end()));
+    this.#loads.clear();
+    return problems.flat();
   }
 
   /** What has gone wrong since it was last asked. */
@@ -125,7 +148,7 @@ function blockOf({ record }: Context, plan: Plan, peers: readonly Peer[], rounds
     let figures: Figures = {};
     const problems: string[] = [];
     try {
-      figures = await plan.measure(stand);
+      figures = await plan.measure(stand, (round - roundsBefore) % delayEvery === 0);
     } catch (error) {
       problems.push(messageOf(error));
     }
@@ -152,6 +175,10 @@ function blockOf({ record }: Context, plan: Plan, peers: readonly Peer[], rounds
     ),
     over: [
       step(`letting go: ${titles}`, 0.2, roundsBefore + rounds, '', async () => {
+        for (const [peer, stand] of ready) {
+          const problems = await stand.endLoads();
+          if (problems.length > 0) record({ table, round: roundsBefore + rounds, peer, figures: {}, problems });
+        }
         await Promise.all([...ready.values()].map(letGo));
       }),
     ],

@@ -1,6 +1,6 @@
 // Scenario 5: whether a request costs more when there are idle connections.
 
-import { warmUp } from '../load/wrk.js';
+import { warmUp } from '../load/warm-up.js';
 import type { Scenario } from '../scenario.js';
 import type { Column } from '../table.js';
 import { type Figures, fastClients, inGroups, type Ready, type Subject, type Variant } from './crowded.js';
@@ -9,8 +9,8 @@ import { type Figures, fastClients, inGroups, type Ready, type Subject, type Var
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
   quick
-    ? { rounds: 5, group: 9, seconds: 0.15, measured: [0, 5000] }
-    : { rounds: 6, group: 1, seconds: 0.8, measured: counts };
+    ? { rounds: 6, group: 9, seconds: 0.08, measured: [0, 5000] }
+    : { rounds: 15, group: 1, seconds: 0.15, measured: counts };
 
 async function openCrowd({ variant, server, crowd }: Subject): Promise<Figures> {
   if (variant.crowd === undefined) return {};
@@ -67,7 +67,7 @@ export const growth: Scenario = {
     };
     return inGroups(context, {
       ...{ table: 'idle', rounds, group, variants, prepare: openCrowd, measure },
-      seconds: { ready: 1.5 * measured.length, round: (seconds + 0.05) * measured.length },
+      seconds: { ready: 1.5 * measured.length, round: (seconds + 0.02) * measured.length },
     });
   },
 };

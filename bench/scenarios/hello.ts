@@ -2,6 +2,7 @@
 
 import type { Server } from '../load/server.js';
 import { sharedServer, stopShared } from '../load/shared.js';
+import { StandingLoad } from '../load/standing.js';
 import { type LoadOptions, load } from '../load/wrk.js';
 import { type Block, inTurn, range, type Scenario, type Step } from '../scenario.js';
 import type { Column, Table } from '../table.js';
@@ -9,7 +10,7 @@ import type { Column, Table } from '../table.js';
 interface Load {
   name: string;
   title: string;
-  options: Omit<LoadOptions, 'seconds'>;
+  options: LoadOptions;
 }
 
 const loads: Load[] = [
@@ -19,9 +20,14 @@ const loads: Load[] = [
   { name: 'pipelined', title: '256 connections, 16 requests at a time', options: { connections: 256, pipelined: 16 } },
 ];
 
-/** A whole run has several generations of servers, `rounds` rounds each: two processes of the same program do not cost quite the same. */
+/**
+ * A whole run has several generations of servers, `rounds` rounds each: two processes of the same program do not cost quite the same.
+ * The delays are measured in every `delayEvery`th round, with windows of their own.
+ */
 const size = (quick: boolean) =>
-  quick ? { generations: 1, rounds: 6, seconds: 0.15 } : { generations: 4, rounds: 4, seconds: 0.6 };
+  quick
+    ? { generations: 1, rounds: 8, seconds: 0.06, delayEvery: 4, delaySeconds: 0.1 }
+    : { generations: 4, rounds: 12, seconds: 0.1, delayEvery: 4, delaySeconds: 0.5 };
 
 const columns: Column[] = [
   {
@@ -44,8 +50,9 @@ export const hello: Scenario = {
   name: 'hello',
   title: 'Hello, world',
   text:
-    'Every connection asks for 13 bytes of text as fast as it is answered. The servers all run at the same time; wrk goes from one ' +
-    'to the next. In a whole run they are started anew several times, since two processes of the same program do not cost quite the same. What wrk itself can take bounds the throughput, so the CPU time of the server is the figure that tells.',
+    'Every connection asks for 13 bytes of text as fast as it is answered. The servers all run at the same time, each with its loads, one of which goes on ' +
+    'while the others stand still. In a whole run they are started anew several times, since two processes of the same program do not cost quite the same. What wrk itself can take bounds the throughput, so the CPU time of the server is the figure that tells. ' +
+    'CPU does not include the making of connections.',
   wrk: true,
   settings(quick) {
     const { generations, rounds, seconds } = size(quick);
@@ -62,8 +69,11 @@ export const hello: Scenario = {
   ),
 
   blocks({ peers, quick, record }) {
-    const { generations, rounds, seconds } = size(quick);
+    const { generations, rounds, seconds, delayEvery, delaySeconds } = size(quick);
+    /** What stands ready of a peer: its server, and a load of each kind. */
     const servers = new Map<string, Server>();
+    const standing = new Map<string, StandingLoad>();
+    const keyOf = (table: string, peer: string) => `${table} ${peer}`;
     const step = (table: string, round: number, peer: string, what: Pick<Step, 'label' | 'seconds' | 'run'>): Step => ({
       ...{ table, round, peer, ...what },
     });
@@ -76,34 +86,70 @@ export const hello: Scenario = {
             servers.delete(peer.name);
             const server = await sharedServer(peer);
             servers.set(peer.name, server);
-            // What only these loads run through.
-            for (const { options } of loads) await load(server, { ...options, seconds: 0.1 });
+            for (const { name, options } of loads) {
+              standing.set(keyOf(name, peer.name), await StandingLoad.start(server, options));
+            }
           },
         }),
       );
     const measured = (round: number): Step[] =>
-      loads.flatMap(({ name: table, title, options }) =>
-        inTurn(peers, round).map((peer) =>
+      loads.flatMap(({ name: table, title, options }) => {
+        const label = `${title}, round ${round} of ${generations * rounds}`;
+        const windows = inTurn(peers, round).map((peer) =>
           step(table, round, peer.name, {
-            label: `${title}, round ${round} of ${generations * rounds}: ${peer.title}`,
-            seconds: seconds + 0.04,
+            label: `${label}: ${peer.title}`,
+            seconds: seconds + (options.pipelined === undefined ? 0.03 : 0.1),
             async run() {
-              const server = servers.get(peer.name);
-              if (server === undefined) return; // that it did not start is known already
-              const { figures, problems } = await load(server, { ...options, seconds });
-              record({ table, round, peer: peer.name, figures: { ...figures }, problems });
+              const figures = await standing.get(keyOf(table, peer.name))?.window(seconds);
+              if (figures === undefined) return; // that it did not start is known already
+              record({ table, round, peer: peer.name, figures: { ...figures }, problems: [] });
             },
           }),
-        ),
-      );
+        );
+        if (round % delayEvery !== 0 || options.pipelined !== undefined) return windows;
+        const delays = inTurn(peers, round).map((peer) =>
+          step(table, round, peer.name, {
+            label: `${label}, delays: ${peer.title}`,
+            seconds: delaySeconds + 0.1,
+            async run() {
+              const server = servers.get(peer.name);
+              if (server === undefined) return;
+              const { figures, problems } = await load(server, { ...options, seconds: delaySeconds });
+              const { p50, p99 } = figures;
+              record({ table, round, peer: peer.name, figures: { p50, p99 }, problems });
+            },
+          }),
+        );
+        return [...windows, ...delays];
+      });
+    const over = (round: number): Step[] => [
+      ...peers.map((peer) =>
+        step('c16', round, peer.name, {
+          label: `end the loads of ${peer.title}`,
+          seconds: 0.1,
+          async run() {
+            const endOne = async ({ name: table }: Load): Promise<void> => {
+              const problems = await standing.get(keyOf(table, peer.name))?.end();
+              standing.delete(keyOf(table, peer.name));
+              if (problems !== undefined && problems.length > 0) {
+                record({ table, round, peer: peer.name, figures: {}, problems });
+              }
+            };
+            await Promise.all(loads.map(endOne));
+          },
+        }),
+      ),
+      // Those of the last generation go on to other scenarios.
+      ...(round === generations * rounds
+        ? []
+        : [step('c16', round, '', { label: 'stop the servers', seconds: 0.2, run: stopShared })]),
+    ];
     return range(generations).map((generation): Block => {
       const before = (generation - 1) * rounds;
-      const isLast = generation === generations; // its servers go on to other scenarios
-      const over = step('c16', before + rounds, '', { label: 'stop the servers', seconds: 0.2, run: stopShared });
       return {
         ready: ready(before),
         rounds: range(rounds).map((round) => measured(before + round)),
-        over: isLast ? [] : [over],
+        over: over(before + rounds),
       };
     });
   },

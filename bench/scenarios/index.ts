@@ -13,6 +13,6 @@ export const scenarios: readonly Scenario[] = [hello, idle, slow, flood, growth,
 
 /** Names of those that a quick run measures beside one another. Slow senders are got ready last: most peers give them a minute. */
 export const parties: readonly (readonly string[])[] = [
-  [hello, growth, switching],
+  [hello, switching],
   [flood, fanOut, slow],
 ].map((party) => party.map(({ name }) => name));
