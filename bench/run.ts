@@ -17,7 +17,8 @@ interface Planned extends Step {
 
 /**
  * @param parties names of scenarios that are measured beside one another, if the run is a quick one: its windows are few, and a
- *   bad moment of the machine, which lasts for seconds, is not to fall into all those of one of them
+ *   bad moment of the machine, which lasts for seconds, is not to fall into all those of one of them. Parties come first, in their
+ *   order
  * @param between called before each step, while nothing is measured
  * @param spent told after each step how long it took, in seconds, and whether it was one that measures
  */
@@ -73,15 +74,15 @@ function blocksOf(scenario: string, record: Context['record'], blocks: readonly 
   }));
 }
 
-/** The steps of all: block by block, those of a party side by side. */
+/** The steps of all, parties first: block by block, those of a party side by side. */
 function inOrder(
   plan: ReadonlyMap<string, readonly PlannedBlock[]>,
   parties: readonly (readonly string[])[],
 ): Planned[] {
   const steps: Planned[] = [];
   const done = new Set<string>();
-  for (const name of plan.keys()) {
-    if (done.has(name)) continue;
+  for (const name of [...parties.flat(), ...plan.keys()]) {
+    if (done.has(name) || !plan.has(name)) continue;
     const party = (parties.find((members) => members.includes(name)) ?? [name]).filter((member) => plan.has(member));
     const columns = party.map((member) => plan.get(member) ?? []);
     for (let i = 0; i < Math.max(...columns.map(({ length }) => length)); i++) {

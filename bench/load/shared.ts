@@ -4,12 +4,9 @@
 import type { Peer } from '../peers.js';
 import { type Server, startServer } from './server.js';
 import { warmUp } from './warm-up.js';
-import { load } from './wrk.js';
 
 /** How many connections a shared server is warmed up with. */
 const connections = 64;
-/** What makes up for a while without requests, in seconds. */
-const awaken = 0.2;
 
 const servers = new Map<string, Promise<Server>>();
 
@@ -18,7 +15,7 @@ export async function sharedServer(peer: Peer): Promise<Server> {
   const known = servers.get(peer.name);
   if (known !== undefined) {
     const server = await known;
-    await load(server, { connections, seconds: awaken });
+    await warmUp(server, connections); // it has had nothing to do for a while
     return server;
   }
   const starting = startServer(peer, { handler: 'hello' });

@@ -86,9 +86,10 @@ export class StandingLoad {
     if (!this.#hasEnded) {
       const closed = once(this.#wrk, 'close');
       this.#wrk.kill('SIGCONT');
-      await wait(glance); // all its threads stand still until then, and SIGINT is for the first
-      this.#wrk.kill('SIGINT');
+      // SIGINT is for wrk's first thread. Until it is awake, another one may get it, and is over then.
+      const again = setInterval(() => this.#wrk.kill('SIGINT'), glance);
       await closed;
+      clearInterval(again);
     }
     const summary = summaryOf(this.#printed);
     if (summary === undefined) return [...this.#server.problems(), `wrk has ended: ${complaint(this.#complained)}`];

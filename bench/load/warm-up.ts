@@ -5,9 +5,9 @@ import { StandingLoad } from './standing.js';
 
 /** How a server is warmed up, in seconds: windows of so long, for at most so long altogether. */
 const warmUpWindow = 0.15;
-const warmUpPatience = 3;
+const warmUpPatience = 2.4;
 /** It is warm when so many windows in a row have each been hardly better than the best before. */
-const warmWindows = 5;
+const warmWindows = 6;
 const hardlyBetter = 0.05;
 
 /**

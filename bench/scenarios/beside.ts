@@ -21,6 +21,8 @@ interface Size {
   alone: number;
   /** Whether a server without a crowd is measured in every round, too. */
   compared: boolean;
+  /** Whether it is looked at what the crowd costs in memory. After the garbage collections that this needs a server is to be warmed up anew. */
+  weighed: boolean;
 }
 
 const tables: Table[] = [
@@ -84,12 +86,14 @@ const tables: Table[] = [
 const settle = 50;
 
 /** Opens the crowd, sees what its clients cost in memory and in CPU while there are no others, and has it pause. */
-async function openCrowd({ variant, server, crowd }: Subject, alone: number): Promise<Figures> {
+async function openCrowd({ variant, server, crowd }: Subject, { alone, weighed }: Size): Promise<Figures> {
   const figures: Figures = {};
   if (variant.crowd !== undefined) {
     const { kind, clients } = variant.crowd;
-    await load(server, { connections: fastClients, seconds: 0.2 }); // what it needs for any clients at all
-    await server.collect();
+    if (weighed) {
+      await load(server, { connections: fastClients, seconds: 0.2 }); // what it needs for any clients at all
+      await server.collect();
+    }
     const memory = server.memory();
     await crowd.open(kind, clients);
     if (kind === 'sip') await server.quiet(0.005); // the kernel takes what it takes of the floods
@@ -99,10 +103,12 @@ async function openCrowd({ variant, server, crowd }: Subject, alone: number): Pr
     figures.crowd = ((server.cpu() - before.server) * 1000) / took;
     figures['crowd itself'] = ((crowd.cpu() - before.crowd) * 1000) / took;
     await crowd.pause();
-    await server.collect();
-    figures.memory = (server.memory() - memory) / 1024 / clients;
+    if (weighed) {
+      await server.collect();
+      figures.memory = (server.memory() - memory) / 1024 / clients;
+    }
   }
-  await warmUp(server, fastClients);
+  if (weighed || variant.server !== 'shared') await warmUp(server, fastClients); // a shared one is warm
   return figures;
 }
 
@@ -126,7 +132,8 @@ function beside(
     tables,
 
     blocks(context) {
-      const { rounds, group, clients, seconds, delaySeconds, alone, compared } = size(context.quick);
+      const chosen = size(context.quick);
+      const { rounds, group, clients, seconds, delaySeconds, alone, compared } = chosen;
       const server: ServerOptions = { handler };
       const isShared = handler === 'hello'; // then the server that others are measured with will do
       const variants: Variant[] = compared
@@ -155,10 +162,10 @@ function beside(
       };
       return inGroups(context, {
         ...{ table: 'fast', rounds, group, variants, measure },
-        prepare: (subject) => openCrowd(subject, alone),
+        prepare: (subject) => openCrowd(subject, chosen),
         seconds: {
           ready: 1.5 * variants.length + alone + clients / 4000,
-          round: (seconds + 0.02 + (delaySeconds + 0.1) / 3) * variants.length + 0.05,
+          round: (seconds + 0.02 + (delaySeconds + 0.1) / 4) * variants.length + 0.05,
         },
       });
     },
@@ -174,8 +181,26 @@ export const slow = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 6, group: 5, clients: 4000, seconds: 0.08, delaySeconds: 0.1, alone: 0.2, compared: false }
-      : { rounds: 15, group: 1, clients: 15_000, seconds: 0.15, delaySeconds: 0.5, alone: 0.5, compared: true },
+      ? {
+          rounds: 6,
+          group: 5,
+          clients: 3000,
+          seconds: 0.08,
+          delaySeconds: 0.1,
+          alone: 0.2,
+          compared: false,
+          weighed: false,
+        }
+      : {
+          rounds: 15,
+          group: 1,
+          clients: 15_000,
+          seconds: 0.15,
+          delaySeconds: 0.5,
+          alone: 0.5,
+          compared: true,
+          weighed: true,
+        },
 );
 
 export const flood = beside(
@@ -185,6 +210,24 @@ export const flood = beside(
   },
   (quick) =>
     quick
-      ? { rounds: 6, group: 5, clients: 300, seconds: 0.08, delaySeconds: 0.1, alone: 0.2, compared: false }
-      : { rounds: 15, group: 2, clients: 1000, seconds: 0.15, delaySeconds: 0.5, alone: 0.5, compared: true },
+      ? {
+          rounds: 6,
+          group: 5,
+          clients: 300,
+          seconds: 0.08,
+          delaySeconds: 0.1,
+          alone: 0.2,
+          compared: false,
+          weighed: true,
+        }
+      : {
+          rounds: 15,
+          group: 2,
+          clients: 1000,
+          seconds: 0.15,
+          delaySeconds: 0.5,
+          alone: 0.5,
+          compared: true,
+          weighed: true,
+        },
 );

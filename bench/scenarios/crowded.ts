@@ -15,8 +15,8 @@ import type { Peer } from '../peers.js';
 import { defaultBaseline } from '../report/markdown.js';
 import { type Block, type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
 
-/** In which rounds delays are looked at: in every second, third, … */
-const delayEvery = 3;
+/** In which rounds delays are looked at: in every fourth. */
+const delayEvery = 4;
 
 /** How many fast clients there are beside the crowd. */
 export const fastClients = 64;

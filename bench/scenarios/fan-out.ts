@@ -28,7 +28,7 @@ async function betweenMessages(crowd: Crowd, awaitOne: boolean): Promise<void> {
 }
 
 /** How long a server goes on when all its streams are there, in milliseconds. */
-const settle = 1000;
+const settle = 600;
 
 /** How long nothing must arrive, in milliseconds. */
 const glance = 20;
