@@ -15,7 +15,7 @@ export async function sharedServer(peer: Peer): Promise<Server> {
   const known = servers.get(peer.name);
   if (known !== undefined) {
     const server = await known;
-    await warmUp(server, connections); // it has had nothing to do for a while
+    await warmUp(server, connections, true); // it has had nothing to do for a while
     return server;
   }
   const starting = startServer(peer, { handler: 'hello' });

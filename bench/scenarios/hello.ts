@@ -26,7 +26,7 @@ const loads: Load[] = [
  */
 const size = (quick: boolean) =>
   quick
-    ? { generations: 1, rounds: 8, seconds: 0.06, delayEvery: 5, delaySeconds: 0.15 }
+    ? { generations: 1, rounds: 7, seconds: 0.06, delayEvery: 5, delaySeconds: 0.15 }
     : { generations: 4, rounds: 12, seconds: 0.1, delayEvery: 4, delaySeconds: 0.5 };
 
 const columns: Column[] = [
