@@ -1,5 +1,5 @@
 // A load that stays: wrk connects once, and then goes on and stands still as it is told (SIGCONT, SIGSTOP). So a window has neither
-// its connecting nor its starting and ending in it: with 256 connections and a short window, that is as much as what is asked for.
+// its connecting nor its starting and ending in it, and many short ones can be had.
 //
 // A window goes from one moment at which nothing is on its way to the next: when wrk stands still, the server answers what it has been
 // asked, each connection then holds the same number of answers that wrk has not read, and what wrk has read since the last such
@@ -13,6 +13,8 @@ import { type LoadOptions, problemsOf, summaryOf, wrkCommand } from './wrk.js';
 
 /** What a window has shown. */
 export interface WindowFigures {
+  /** How many requests were answered. */
+  requests: number;
   /** CPU microseconds of the server for each request. */
   cpu: number;
   /** Requests a second. */
@@ -78,7 +80,7 @@ export class StandingLoad {
     const used = (await this.#stand()) - cpu;
     const took = (performance.now() - begun) / 1000;
     const requests = (this.#bytes - bytes) / this.#server.answerBytes;
-    return { cpu: (used * 1e6) / requests, throughput: requests / took };
+    return { requests, cpu: (used * 1e6) / requests, throughput: requests / took };
   }
 
   /** Ends it. @returns what has gone wrong over all the time */

@@ -19,20 +19,15 @@ export interface LoadOptions {
   pipelined?: number;
 }
 
-/** What a load has brought about. */
-export interface LoadFigures {
-  /** CPU microseconds of the server for each request. */
-  cpu: number;
-  /** Requests a second. */
-  throughput: number;
-  /** Microseconds from a request to its answer. */
+/** How long clients have waited: microseconds from a request to its answer. Of pipelined requests wrk does not know it. */
+export interface Delays {
   p50: number;
   p99: number;
 }
 
+/** Over all of a run of wrk. */
 export interface Summary {
   requests: number;
-  microseconds: number;
   bytes: number;
   p50: number;
   p99: number;
@@ -53,7 +48,7 @@ export function wrkCommand(server: Server, { connections, pipelined = 1 }: LoadO
   return pipelined > 1 ? [...command, '--', String(pipelined)] : command;
 }
 
-/** What wrk has said at its end, or undefined if it has not. */
+/** What wrk has said at its end (wrk.lua), or undefined if it has not. */
 export function summaryOf(printed: string): Summary | undefined {
   const last = printed.trim().split('\n').at(-1) ?? '';
   return last.startsWith('{') ? (JSON.parse(last) as Summary) : undefined;
@@ -66,38 +61,25 @@ export function summaryOf(printed: string): Summary | undefined {
 export async function load(
   server: Server,
   options: LoadOptions & { seconds: number },
-): Promise<{ figures: LoadFigures; problems: string[] }> {
-  const { pipelined = 1, seconds } = options;
-  const { printed, cpuSeconds } = await runWrk(server, wrkCommand(server, options), seconds * 1000);
+): Promise<{ delays: Delays; problems: string[] }> {
+  const printed = await runWrk(wrkCommand(server, options), options.seconds * 1000);
   const summary = summaryOf(printed);
   if (summary === undefined) throw new Error(`wrk said ${JSON.stringify(printed)}`);
-  const figures = {
-    cpu: (cpuSeconds * 1e6) / summary.requests,
-    throughput: (summary.requests * 1e6) / summary.microseconds,
-    // wrk 4.1 corrects the delays for requests that it could not send, and forgets where they begin when they are pipelined.
-    p50: pipelined > 1 ? Number.NaN : summary.p50,
-    p99: pipelined > 1 ? Number.NaN : summary.p99,
-  };
-  return { figures, problems: problemsOf(summary, server, options) };
+  const { p50, p99 } = summary;
+  return { delays: { p50, p99 }, problems: problemsOf(summary, server, options) };
 }
 
 /** Runs wrk for so long. On a machine that is busy it may not have begun by then; it is given more time then, and begins anew. */
-async function runWrk(
-  server: Server,
-  command: string[],
-  milliseconds: number,
-  attempts = 4,
-): Promise<{ printed: string; cpuSeconds: number }> {
-  const before = server.cpu();
+async function runWrk(command: string[], milliseconds: number, attempts = 4): Promise<string> {
   try {
-    const printed = await output(command, { core: loadCore, interruptAfter: milliseconds });
-    return { printed, cpuSeconds: server.cpu() - before };
+    return await output(command, { core: loadCore, interruptAfter: milliseconds });
   } catch (error) {
     if (!(error instanceof InterruptedTooSoon) || attempts === 1) throw error;
-    return runWrk(server, command, milliseconds * 2, attempts - 1);
+    return runWrk(command, milliseconds * 2, attempts - 1);
   }
 }
 
+/** What of a summary makes a run invalid. */
 export function problemsOf(summary: Summary, server: Server, { connections, pipelined = 1 }: LoadOptions): string[] {
   const problems = server.problems();
   const { requests, bytes } = summary;

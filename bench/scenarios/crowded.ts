@@ -10,7 +10,7 @@ import { Crowd } from '../load/crowd.js';
 import { type Server, type ServerOptions, startServer } from '../load/server.js';
 import { isShared, sharedServer } from '../load/shared.js';
 import { StandingLoad, type WindowFigures } from '../load/standing.js';
-import { type LoadFigures, load } from '../load/wrk.js';
+import { type Delays, load } from '../load/wrk.js';
 import type { Peer } from '../peers.js';
 import { defaultBaseline } from '../report/markdown.js';
 import { type Block, type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
@@ -77,11 +77,10 @@ export class Ready {
   }
 
   /** Has others come for so long, to see how long they wait: of those that stay wrk does not know it. */
-  async delays({ server }: Subject, seconds: number): Promise<Pick<LoadFigures, 'p50' | 'p99'>> {
-    const { figures, problems } = await load(server, { connections: fastClients, seconds });
+  async delays({ server }: Subject, seconds: number): Promise<Delays> {
+    const { delays, problems } = await load(server, { connections: fastClients, seconds });
     this.#problems.push(...problems);
-    const { p50, p99 } = figures;
-    return { p50, p99 };
+    return delays;
   }
 
   /** Has the fast clients leave. @returns what has gone wrong with them */

@@ -114,9 +114,8 @@ export const hello: Scenario = {
             async run() {
               const server = servers.get(peer.name);
               if (server === undefined) return;
-              const { figures, problems } = await load(server, { ...options, seconds: delaySeconds });
-              const { p50, p99 } = figures;
-              record({ table, round, peer: peer.name, figures: { p50, p99 }, problems });
+              const { delays, problems } = await load(server, { ...options, seconds: delaySeconds });
+              record({ table, round, peer: peer.name, figures: { ...delays }, problems });
             },
           }),
         );
