@@ -70,7 +70,7 @@ export class StandingLoad {
     return load;
   }
 
-  /** Goes on for so many seconds. */
+  /** Goes on for so many seconds. @throws {Error} if nothing is answered: the server is stuck, or wrk has ended */
   async window(seconds: number): Promise<WindowFigures> {
     const bytes = this.#bytes;
     const cpu = this.#server.cpu(); // others may have loaded it since
@@ -80,6 +80,7 @@ export class StandingLoad {
     const used = (await this.#stand()) - cpu;
     const took = (performance.now() - begun) / 1000;
     const requests = (this.#bytes - bytes) / this.#server.answerBytes;
+    if (requests < 1) throw new Error('no request was answered');
     return { requests, cpu: (used * 1e6) / requests, throughput: requests / took };
   }
 

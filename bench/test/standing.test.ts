@@ -77,6 +77,21 @@ test('what other loads cost the server between two windows is in neither', { ski
   }
 });
 
+test('a window in which a server is stuck has no figures, and says so', { skip, timeout: 60_000 }, async () => {
+  const { server } = await startCounting();
+  try {
+    const load = await StandingLoad.start(server, { connections: 4 });
+    server.freeze();
+    await load.window(0.1); // the answers that wrk had not read
+    await assert.rejects(load.window(0.1), /no request was answered/);
+    server.thaw();
+    await load.window(0.1);
+    assert.deepEqual(await load.end(), []);
+  } finally {
+    await server.stop();
+  }
+});
+
 test('a load that gets no answers says so', { skip, timeout: 60_000 }, async () => {
   const { server } = await startCounting();
   await server.stop();
