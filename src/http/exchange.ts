@@ -9,6 +9,7 @@ import { trim } from './characters.js';
 import type { RequestSource } from './fetch/request.js';
 import { Head, type HeadLimits } from './head.js';
 import type { RequestBody } from './incoming-body.js';
+import { copyBytes } from './words.js';
 
 /** The reason of `request.signal`, and of the unwinding of a thread, when the client has left. */
 export class ClientLeftError extends ThreadError {
@@ -39,6 +40,7 @@ export interface Origin {
 const smallHead = 128;
 const poolBytes = 8 * 1024;
 let pool: Uint8Array = Buffer.allocUnsafeSlow(poolBytes);
+let poolWords = new DataView(pool.buffer);
 let pooled = 0;
 const none = new Uint8Array(0);
 
@@ -97,13 +99,13 @@ export class Exchange implements RequestSource {
       this.keepText();
       return;
     }
-    const bytes = this.#bytes;
     const size = this.#end - this.#start;
     if (pooled + size > poolBytes) {
       pool = Buffer.allocUnsafeSlow(poolBytes);
+      poolWords = new DataView(pool.buffer);
       pooled = 0;
     }
-    for (let i = 0; i < size; i++) pool[pooled + i] = bytes[this.#start + i];
+    copyBytes(this.#bytes, this.#start, poolWords, pooled, size);
     this.#bytes = pool;
     this.#start = pooled;
     pooled += size;

@@ -5,8 +5,13 @@
 //
 // Strict throughout: what a lenient recipient could read in two ways is refused, since a proxy in front may read it in the other.
 
-import { classes, DIGIT, HOST, TARGET, TOKEN, trim, VALUE } from './characters.js';
+import * as characters from './characters.js';
+import { trim } from './characters.js';
 import { Refusal } from './refusal.js';
+import { areBytes, wordsOf } from './words.js';
+
+// As constants of this module: the engine loads what is imported each time.
+const { classes, DIGIT, HOST, TARGET, TOKEN, VALUE } = characters;
 
 /** Limits on a head. */
 export interface HeadLimits {
@@ -38,23 +43,23 @@ const ASTERISK = 42;
 const QUESTION = 63;
 const BACKSLASH = 92;
 
-/** What the parser expects next. */
-const Expect = {
-  emptyLines: 0,
-  emptyLineEnd: 1,
-  method: 2,
-  target: 3,
-  version: 4,
-  fieldStart: 5,
-  fieldName: 6,
-  valueStart: 7,
-  value: 8,
-  valueEnd: 9,
-  headEnd: 10,
-} as const;
+// What the parser expects next, in the order in which it comes. (These are no members of an object: the engine would load each time what it
+// takes for constant here.)
+const inEmptyLines = 0;
+const inEmptyLineEnd = 1;
+const inMethod = 2;
+const inTarget = 3;
+const inVersion = 4;
+const atField = 5;
+const inName = 6;
+const beforeValue = 7;
+const inValue = 8;
+const inValueEnd = 9;
+const inHeadEnd = 10;
 
 /** Fields that decide about framing or about the connection. */
 const Field = { other: 0, host: 1, contentLength: 2, transferEncoding: 3, connection: 4, expect: 5 } as const;
+const otherField: number = Field.other;
 
 const names = [
   { name: 'host', field: Field.host },
@@ -106,8 +111,8 @@ export class Head {
 
   /** Where parsing goes on, counted like the rest. */
   #at = 0;
-  #expect: number = Expect.emptyLines;
-  #field: number = Field.other;
+  #expect: number = inEmptyLines;
+  #field = otherField;
   #fieldCount = 0;
   #hasHost = false;
   /** A question mark has been seen in the target. */
@@ -133,8 +138,8 @@ export class Head {
     this.keepAlive = false;
     this.expectsContinue = false;
     this.#at = 0;
-    this.#expect = Expect.emptyLines;
-    this.#field = Field.other;
+    this.#expect = inEmptyLines;
+    this.#field = otherField;
     this.#fieldCount = 0;
     this.#hasHost = false;
     this.#inQuery = false;
@@ -143,7 +148,7 @@ export class Head {
 
   /** True once anything but empty lines has come. */
   get begun(): boolean {
-    return this.#expect > Expect.emptyLineEnd;
+    return this.#expect > inEmptyLineEnd;
   }
 
   /**
@@ -162,30 +167,32 @@ export class Head {
   }
 
   /** What is expected next stands in the order in which it comes, so that a head which is whole runs through from one to the other. */
-  #parse(bytes: Uint8Array, start: number, limit: number, limits: HeadLimits): boolean {
-    const most = start + limits.headSize;
-    const end = least(limit, most);
-    let at = start + this.#at;
-    let expect = this.#expect;
-    while (at < end && expect < Expect.fieldStart) {
+  #parse(bytes: Uint8Array, from: number, limit: number, limits: HeadLimits): boolean {
+    // (`| 0`: what is known to have 32 bits need not be looked at again in every round of a loop.)
+    const start = from | 0;
+    const most = (start + limits.headSize) | 0;
+    const end = least(limit | 0, most);
+    let at = (start + this.#at) | 0;
+    let expect = this.#expect | 0;
+    while (at < end && expect < atField) {
       switch (expect) {
-        case Expect.emptyLines: // RFC 9112 §2.2: before the request line they are ignored
+        case inEmptyLines: // RFC 9112 §2.2: before the request line they are ignored
           if (bytes[at] === CR) {
-            expect = Expect.emptyLineEnd;
+            expect = inEmptyLineEnd;
             at++;
             break;
           }
           this.methodStart = at - start;
-          expect = Expect.method;
+          expect = inMethod;
           break;
 
-        case Expect.emptyLineEnd:
+        case inEmptyLineEnd:
           if (bytes[at] !== LF) throw bareCr();
-          expect = Expect.emptyLines;
+          expect = inEmptyLines;
           at++;
           break;
 
-        case Expect.method: {
+        case inMethod: {
           const from = start + this.methodStart;
           const stop = least(end, from + longestWord + 1);
           while (at < stop && (classes[bytes[at]] & TOKEN) !== 0) at++;
@@ -199,12 +206,12 @@ export class Head {
           this.methodEnd = at - start;
           this.#checkMethod(bytes, from, at);
           this.targetStart = this.methodEnd + 1;
-          expect = Expect.target;
+          expect = inTarget;
           at++;
           break;
         }
 
-        case Expect.target: {
+        case inTarget: {
           const from = start + this.targetStart;
           const stop = least(end, from + limits.targetSize + 1);
           while (at < stop && ((classes[bytes[at]] & TARGET) !== 0 || this.#isQueryBackslash(bytes, from, at))) at++;
@@ -222,22 +229,22 @@ export class Head {
           this.targetEnd = at - start;
           this.#checkTargetForm(bytes, start);
           this.#markStart = this.targetEnd + 1;
-          expect = Expect.version;
+          expect = inVersion;
           at++;
           break;
         }
 
-        case Expect.version:
+        case inVersion:
           at = this.#version(bytes, start, at, end);
-          if (this.fieldsStart > 0) expect = Expect.fieldStart;
+          if (this.fieldsStart > 0) expect = atField;
           break;
       }
     }
     while (at < end) {
-      if (expect === Expect.fieldStart) {
+      if (expect === atField) {
         const byte = bytes[at];
         if (byte === CR) {
-          expect = Expect.headEnd;
+          expect = inHeadEnd;
           if (++at === end) break;
         } else {
           if (byte === SP || byte === HTAB) {
@@ -249,33 +256,33 @@ export class Head {
           if (++this.#fieldCount > limits.fieldCount)
             throw new Refusal(431, `RFC 6585 §5: more than ${limits.fieldCount} fields`);
           this.#markStart = at - start;
-          expect = Expect.fieldName;
+          expect = inName;
         }
       }
-      if (expect === Expect.headEnd) {
+      if (expect === inHeadEnd) {
         if (bytes[at] !== LF) throw bareCr();
         this.#expect = expect;
         this.length = at + 1 - start;
         this.#checkMessage();
         return true;
       }
-      if (expect === Expect.fieldName) {
+      if (expect === inName) {
         while (at < end && (classes[bytes[at]] & TOKEN) !== 0) at++;
         if (at === end) break;
         if (bytes[at] !== COLON || at === start + this.#markStart) {
           throw new Refusal(400, 'RFC 9112 §5.1: a field name is no token directly followed by a colon');
         }
         this.#field = fieldOf(bytes, start + this.#markStart, at);
-        expect = Expect.valueStart;
+        expect = beforeValue;
         if (++at === end) break;
       }
-      if (expect === Expect.valueStart) {
+      if (expect === beforeValue) {
         while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++;
         if (at === end) break;
         this.#markStart = at - start;
-        expect = Expect.value;
+        expect = inValue;
       }
-      if (expect === Expect.value) {
+      if (expect === inValue) {
         at = endOfValue(bytes, at, end);
         if (at === end) break;
         if (bytes[at] !== CR) {
@@ -284,12 +291,12 @@ export class Head {
             'RFC 9110 §5.5: a field value has a control character, or ends with a bare LF (RFC 9112 §2.2)',
           );
         }
-        if (this.#field !== Field.other) this.#known(bytes, start, at);
-        expect = Expect.valueEnd;
+        if (this.#field !== otherField) this.#known(bytes, start, at);
+        expect = inValueEnd;
         if (++at === end) break;
       }
       if (bytes[at] !== LF) throw bareCr(); // what is expected is the end of a value
-      expect = Expect.fieldStart;
+      expect = atField;
       at++;
     }
     this.#expect = expect;
@@ -428,18 +435,6 @@ export class Head {
   }
 }
 
-/** The bytes that `words` reads four at a time. */
-let worded: Uint8Array = new Uint8Array(0);
-let words: DataView = new DataView(worded.buffer);
-
-function wordsOf(bytes: Uint8Array): DataView {
-  if (bytes !== worded) {
-    worded = bytes;
-    words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
-  return words;
-}
-
 /** Whether HTTP, these four bytes and CRLF stand there: `versionLine` at a glance. */
 function isVersionLine(bytes: Uint8Array, at: number, middle: number): boolean {
   const fours = wordsOf(bytes);
@@ -480,26 +475,20 @@ function bareCr(): Refusal {
 const knownHosts = new Set<string>();
 const knownHostsLimit = 256;
 
-/** The last host that was found well-formed, as bytes: most often the next request has the same. */
-let lastHost = new Uint8Array(0);
-
-function isLastHost(bytes: Uint8Array, from: number, to: number): boolean {
-  if (to - from !== lastHost.length) return false;
-  for (let i = 0; i < lastHost.length; i++) if (bytes[from + i] !== lastHost[i]) return false;
-  return true;
-}
+/** The last host that was found well-formed: most often the next request has the same. */
+let lastHost = new DataView(new ArrayBuffer(0));
 
 /** Refuses what is no host and port (RFC 9110 §7.2, RFC 3986 §3.2), or empty (RFC 9110 §4.2.1): the URL of the request is made of it. */
 function checkAuthority(bytes: Uint8Array, from: number, to: number): void {
-  if (isLastHost(bytes, from, to)) return;
   if (from === to) throw badHost();
+  if (areBytes(bytes, from, to, lastHost)) return;
   let host = '';
   for (let at = from; at < to; at++) {
     if ((classes[bytes[at]] & HOST) === 0) throw badHost();
     host += String.fromCharCode(bytes[at]);
   }
   if (!knownHosts.has(host)) checkHost(host);
-  lastHost = Uint8Array.from(bytes.subarray(from, to));
+  lastHost = new DataView(Uint8Array.from(bytes.subarray(from, to)).buffer);
 }
 
 function checkHost(host: string): void {

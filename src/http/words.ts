@@ -1,0 +1,47 @@
+// Bytes by fours. What is compared or copied with every request is short, so a call of the runtime's would cost more than the work,
+// and a loop over bytes four times the loads.
+//
+// The first four are looked at before each loop, and numbers are made 32 bits wide before it: what the engine has checked by then it
+// does not check again in every round.
+
+let last: Uint8Array = new Uint8Array(0);
+let words = new DataView(last.buffer);
+
+/** A view of the same memory. It is kept for the next call, which most often has the same bytes: connections share the layer's buffers. */
+export function wordsOf(bytes: Uint8Array): DataView {
+  if (bytes !== last) {
+    last = bytes;
+    words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+  return words;
+}
+
+/** Copies `bytes[from … from+count-1]` to where `to` has its place `at`. */
+export function copyBytes(bytes: Uint8Array, from: number, to: DataView, at: number, count: number): void {
+  const source = wordsOf(bytes);
+  const end = (from + count) | 0;
+  let read = from | 0;
+  let write = at | 0;
+  if (count >= 4) {
+    to.setInt32(write, source.getInt32(read, true), true);
+    for (read += 4, write += 4; read + 4 <= end; read += 4, write += 4)
+      to.setInt32(write, source.getInt32(read, true), true);
+  }
+  for (; read < end; read++, write++) to.setInt8(write, source.getInt8(read));
+}
+
+/** Whether `bytes[from … to-1]` are what the whole of a view shows. */
+export function areBytes(bytes: Uint8Array, from: number, to: number, expected: DataView): boolean {
+  const count = (to - from) | 0;
+  if (expected.byteLength !== count) return false;
+  const source = wordsOf(bytes);
+  const begin = from | 0;
+  let i = 0;
+  if (count >= 4) {
+    if (source.getInt32(begin, true) !== expected.getInt32(0, true)) return false;
+    for (i = 4; i + 4 <= count; i += 4)
+      if (source.getInt32(begin + i, true) !== expected.getInt32(i, true)) return false;
+  }
+  for (; i < count; i++) if (source.getInt8(begin + i) !== expected.getInt8(i)) return false;
+  return true;
+}
