@@ -235,7 +235,7 @@ export class Head {
         }
 
         case inVersion:
-          at = this.#version(bytes, start, at, end);
+          at = this.#version(bytes, start, at, end) | 0;
           if (this.fieldsStart > 0) expect = atField;
           break;
       }
@@ -283,7 +283,7 @@ export class Head {
         expect = inValue;
       }
       if (expect === inValue) {
-        at = endOfValue(bytes, at, end);
+        at = endOfValue(bytes, at, end) | 0;
         if (at === end) break;
         if (bytes[at] !== CR) {
           throw new Refusal(
@@ -307,8 +307,8 @@ export class Head {
 
   /** `HTTP/1.1` and its CRLF, looked at byte by byte as it comes; at once, if it has come whole. */
   #version(bytes: Uint8Array, start: number, from: number, end: number): number {
-    const begin = start + this.#markStart;
-    let at = from;
+    const begin = (start + this.#markStart) | 0;
+    let at = from | 0;
     const isWhole = from === begin && end - begin >= versionLine.length;
     if (isWhole && (isVersionLine(bytes, begin, version11) || isVersionLine(bytes, begin, version10)))
       at += versionLine.length;
@@ -451,7 +451,7 @@ function endOfValue(bytes: Uint8Array, at: number, end: number): number {
   // is 0x7f: such a byte less 0x20, or less one when turned over, has its highest bit set and had not before. (Sean Eron Anderson,
   // "Bit Twiddling Hacks", hasless. What it borrows from the next byte does not matter, since the four are looked at again one by one.)
   const fours = wordsOf(bytes);
-  let place = at;
+  let place = at | 0;
   for (; place + 4 <= end; place += 4) {
     const four = fours.getInt32(place, true);
     const turned = four ^ 0x7f7f7f7f;

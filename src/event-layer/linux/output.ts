@@ -11,19 +11,11 @@ import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize
 import { Outbox } from '../outbox.js';
 import { EAGAIN, type Libc } from './libc.js';
 import { map, type Region, unmap } from './memory.js';
-import {
-  blocked,
-  dirty,
-  dropped,
-  ended,
-  finished,
-  finishing,
-  firstRows,
-  flooded,
-  open,
-  type Slots,
-  settling,
-} from './slots.js';
+import type { Slots } from './slots.js';
+import * as slots from './slots.js';
+
+// As constants of this module: the engine loads what is imported each time that it is used.
+const { blocked, dirty, dropped, ended, finished, finishing, firstRows, flooded, open, settling } = slots;
 
 /** Output of one turn; more goes out in between. */
 const slabBytes = 1024 * 1024;
@@ -58,9 +50,11 @@ export class Output {
   /** Calls of `notifyFlushed` that are not answered. */
   readonly #flushes = new Map<Slot, number>();
   /** Slots of which there is something to hand over at the end of the turn. */
-  #dirty: Slot[] = [];
-  /** Sends that are left to the next `wait`; see `flush`. */
-  #underWay: Slot[] | undefined;
+  #dirty = new SlotList();
+  /** To take its place then. */
+  #spare = new SlotList();
+  /** Slots with sends that are left to the next `wait`; see `flush`. */
+  #underWay: SlotList | undefined;
   /** Slots of which sending has changed something that is to be told. */
   #settling: Slot[] = [];
   /** What became of the sends of a `submit` that were not taken whole: bytes, or a negative error number. */
@@ -87,7 +81,7 @@ export class Output {
 
   /** There is something to hand over, or to tell. */
   get isPending(): boolean {
-    return this.#dirty.length > 0 || this.#settling.length > 0;
+    return this.#dirty.count > 0 || this.#settling.length > 0;
   }
 
   /** There is something to tell. */
@@ -219,7 +213,7 @@ export class Output {
   #markDirty(slot: Slot): void {
     if ((this.#slots.flags[slot] & dirty) !== 0) return;
     this.#slots.flags[slot] |= dirty;
-    this.#dirty.push(slot);
+    this.#dirty.add(slot);
     this.#layer.updateHold();
   }
 
@@ -246,14 +240,16 @@ export class Output {
    *   has them done first
    */
   flush(later: boolean): void {
-    if (this.#dirty.length === 0) {
+    const list = this.#dirty;
+    if (list.count === 0) {
       this.#layer.submit();
       return;
     }
-    const slots = this.#dirty;
-    this.#dirty = [];
+    this.#dirty = this.#spare;
+    this.#spare = list; // it is done with before the other is
     let isPlain = true;
-    for (let i = 0; i < slots.length; i++) {
+    const { slots, count } = list;
+    for (let i = 0; i < count; i++) {
       const slot = slots[i];
       const flags = this.#slots.flags[slot];
       if ((flags & (dirty | open | dropped | blocked)) === (dirty | open) && this.#to[slot] > this.#from[slot])
@@ -262,28 +258,30 @@ export class Output {
       if ((flags & (finishing | flooded)) !== 0) isPlain = false;
     }
     if (later && isPlain && this.#flushes.size === 0) {
-      this.#underWay = slots;
+      this.#underWay = list;
       return;
     }
     this.#layer.submit();
-    this.#conclude(slots);
+    this.#conclude(list);
   }
 
   /** The kernel has looked at what the slots have sent from the slab. */
-  #conclude(slots: readonly Slot[]): void {
+  #conclude(list: SlotList): void {
     this.#underWay = undefined;
-    for (let i = 0; i < slots.length; i++) {
+    const { slots, count } = list;
+    for (let i = 0; i < count; i++) {
       const slot = slots[i];
       if (this.#to[slot] > this.#from[slot]) this.#sent(slot);
     }
     this.#filled = 0;
-    if (this.#outboxes.size > 0) this.#flushOutboxes(slots);
-    for (let i = 0; i < slots.length; i++) {
+    if (this.#outboxes.size > 0) this.#flushOutboxes(slots.subarray(0, count));
+    for (let i = 0; i < count; i++) {
       const slot = slots[i];
       if ((this.#slots.flags[slot] & dirty) === 0) continue;
       this.#slots.flags[slot] &= ~dirty;
       if ((this.#slots.flags[slot] & finishing) !== 0) this.#finishIfFlushed(slot);
     }
+    list.count = 0;
   }
 
   /** What became of a send from the slab. */
@@ -320,7 +318,7 @@ export class Output {
   }
 
   /** Sends what has had to wait, a piece of each connection. */
-  #flushOutboxes(slots: readonly Slot[]): void {
+  #flushOutboxes(slots: Uint32Array): void {
     const sizes = new Map<Slot, number>();
     const conclude = (): void => {
       this.#layer.submit();
@@ -382,5 +380,16 @@ export class Output {
     this.#to[slot] = 0;
     this.#outboxes.delete(slot);
     this.#short.delete(slot);
+  }
+}
+
+/** Slots in the order in which they were added. It is used again in each turn: a new array would be made longer, and collected, each time. */
+class SlotList {
+  slots = new Uint32Array(firstRows);
+  count = 0;
+
+  add(slot: Slot): void {
+    if (this.count === this.slots.length) this.slots = extended(this.slots, new Uint32Array(2 * this.count));
+    this.slots[this.count++] = slot;
   }
 }

@@ -28,6 +28,11 @@ export const paused = 512;
 /** Output waits until the socket is writable. */
 export const blocked = 1024;
 
+// What is exported is loaded from where importers find it, here too; these are constants to the engine.
+const openOrConnecting = open | connecting;
+const openOrDropped = open | dropped;
+const isOpen = open;
+
 /** Rows that a table has room for at first. */
 export const firstRows = 64;
 
@@ -75,12 +80,12 @@ export class Slots {
   }
 
   isTaken(slot: Slot): boolean {
-    return slot < this.rows && (this.flags[slot] & (open | connecting)) !== 0;
+    return slot < this.rows && (this.flags[slot] & openOrConnecting) !== 0;
   }
 
   /** Events are still told of it. */
   isTold(slot: Slot): boolean {
-    return (this.flags[slot] & (open | dropped)) === open;
+    return (this.flags[slot] & openOrDropped) === isOpen;
   }
 
   /** @throws {ConnectionError} `ERR_SLOT` */

@@ -14,39 +14,23 @@ import type { ListenerId, Slot } from '../event-layer.js';
 import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
-import { dropped, ended, paused } from '../linux/slots.js';
+import * as slotFlags from '../linux/slots.js';
 import { makeBlocking } from '../linux/sockets.js';
 import { Accepting } from './accepting.js';
 import { Buffers } from './buffers.js';
 import { Direct } from './direct.js';
 import { Files } from './files.js';
 import { HangUps } from './hang-ups.js';
-import {
-  accepting,
-  CQE_F_BUFFER,
-  CQE_F_MORE,
-  direct,
-  halfOver,
-  hangUp,
-  hangUpArmed,
-  host,
-  installing,
-  kindBits,
-  kindMask,
-  Operations,
-  POLLERR,
-  POLLHUP,
-  POLLOUT,
-  probing,
-  receiveArmed,
-  receiveCancelled,
-  receiving,
-  sending,
-  writable,
-  writableArmed,
-} from './operations.js';
+import * as of from './operations.js';
+import { Operations } from './operations.js';
 import { Ring } from './ring.js';
 import { type UringSettings, usualSettings } from './settings.js';
+
+// As constants of this module: the engine loads what is imported each time that it is used.
+const { dropped, ended, paused } = slotFlags;
+const { CQE_F_BUFFER, CQE_F_MORE, kindBits, kindMask, POLLERR, POLLHUP, POLLOUT } = of;
+const { accepting, hangUp, host, installing, receiving, sending, writable } = of; // kinds
+const { direct, halfOver, hangUpArmed, probing, receiveArmed, receiveCancelled, writableArmed } = of; // flags
 
 const EFD_CLOEXEC_NONBLOCK = 0x80800;
 /** For what is read from an eventfd(2), which is of no interest. */
