@@ -11,17 +11,17 @@ const connections = 64;
 const servers = new Map<string, Promise<Server>>();
 
 /** The peer's server, running and warm. @throws {Error} as `startServer`, whenever it is asked for */
-export async function sharedServer(peer: Peer): Promise<Server> {
+export async function sharedServer(peer: Peer, quick: boolean): Promise<Server> {
   const known = servers.get(peer.name);
   if (known !== undefined) {
     const server = await known;
-    await warmUp(server, connections, true); // it has had nothing to do for a while
+    await warmUp(server, connections, quick, true); // it has had nothing to do for a while
     return server;
   }
   const starting = startServer(peer, { handler: 'hello' });
   servers.set(peer.name, starting);
   const server = await starting;
-  await warmUp(server, connections);
+  await warmUp(server, connections, quick);
   return server;
 }
 

@@ -11,6 +11,8 @@ import { type Figures, fastClients, inGroups, type Ready, type Subject, type Var
 
 interface Size {
   rounds: number;
+  /** Delays are looked at in the rounds whose number can be divided by it. */
+  delayEvery: number;
   /** Peers that are there at the same time. */
   group: number;
   clients: number;
@@ -86,7 +88,11 @@ const tables: Table[] = [
 const settle = 50;
 
 /** Opens the crowd, sees what its clients cost in memory and in CPU while there are no others, and has it pause. */
-async function openCrowd({ variant, server, crowd }: Subject, { alone, weighed }: Size): Promise<Figures> {
+async function openCrowd(
+  { variant, server, crowd }: Subject,
+  { alone, weighed }: Size,
+  quick: boolean,
+): Promise<Figures> {
   const figures: Figures = {};
   if (variant.crowd !== undefined) {
     const { kind, clients } = variant.crowd;
@@ -108,7 +114,7 @@ async function openCrowd({ variant, server, crowd }: Subject, { alone, weighed }
       figures.memory = (server.memory() - memory) / 1024 / clients;
     }
   }
-  if (weighed || variant.server !== 'shared') await warmUp(server, fastClients); // a shared one is warm
+  if (weighed || variant.server !== 'shared') await warmUp(server, fastClients, quick); // a shared one is warm
   return figures;
 }
 
@@ -133,7 +139,7 @@ function beside(
 
     blocks(context) {
       const chosen = size(context.quick);
-      const { rounds, group, clients, seconds, delaySeconds, alone, compared } = chosen;
+      const { rounds, delayEvery, group, clients, seconds, delaySeconds, alone, compared } = chosen;
       const server: ServerOptions = { handler };
       const isShared = handler === 'hello'; // then the server that others are measured with will do
       const variants: Variant[] = compared
@@ -161,11 +167,11 @@ function beside(
         return figures;
       };
       return inGroups(context, {
-        ...{ table: 'fast', rounds, group, variants, measure },
-        prepare: (subject) => openCrowd(subject, chosen),
+        ...{ table: 'fast', rounds, delayEvery, group, variants, measure },
+        prepare: (subject) => openCrowd(subject, chosen, context.quick),
         seconds: {
           ready: 1.5 * variants.length + alone + clients / 4000,
-          round: (seconds + 0.02 + (delaySeconds + 0.1) / 4) * variants.length + 0.05,
+          round: (seconds + 0.02 + (delaySeconds + 0.1) / delayEvery) * variants.length + 0.05,
         },
       });
     },
@@ -183,6 +189,7 @@ export const slow = beside(
     quick
       ? {
           rounds: 6,
+          delayEvery: 4,
           group: 5,
           clients: 3000,
           seconds: 0.08,
@@ -192,10 +199,11 @@ export const slow = beside(
           weighed: false,
         }
       : {
-          rounds: 15,
+          rounds: 30,
+          delayEvery: 8,
           group: 1,
           clients: 15_000,
-          seconds: 0.15,
+          seconds: 0.1,
           delaySeconds: 0.5,
           alone: 0.5,
           compared: true,
@@ -212,6 +220,7 @@ export const flood = beside(
     quick
       ? {
           rounds: 6,
+          delayEvery: 4,
           group: 5,
           clients: 300,
           seconds: 0.08,
@@ -221,10 +230,11 @@ export const flood = beside(
           weighed: true,
         }
       : {
-          rounds: 15,
+          rounds: 30,
+          delayEvery: 8,
           group: 2,
           clients: 1000,
-          seconds: 0.15,
+          seconds: 0.1,
           delaySeconds: 0.5,
           alone: 0.5,
           compared: true,

@@ -15,9 +15,6 @@ import type { Peer } from '../peers.js';
 import { defaultBaseline } from '../report/markdown.js';
 import { type Block, type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
 
-/** In which rounds delays are looked at: in every fourth. */
-const delayEvery = 4;
-
 /** How many fast clients there are beside the crowd. */
 export const fastClients = 64;
 
@@ -41,6 +38,8 @@ export type Figures = Record<string, number>;
 export interface Plan {
   table: string;
   rounds: number;
+  /** Delays are looked at in the rounds whose number can be divided by it. */
+  delayEvery: number;
   /** How many peers there are in a group, beside the floor. */
   group: number;
   variants: Variant[];
@@ -113,8 +112,8 @@ export function inGroups(context: Context, plan: Plan): Block[] {
   return groupsOf(context.peers, plan.group).map((peers, i) => blockOf(context, plan, peers, i * plan.rounds));
 }
 
-function blockOf({ record }: Context, plan: Plan, peers: readonly Peer[], roundsBefore: number): Block {
-  const { table, rounds, seconds } = plan;
+function blockOf({ quick, record }: Context, plan: Plan, peers: readonly Peer[], roundsBefore: number): Block {
+  const { table, rounds, delayEvery, seconds } = plan;
   const titles = peers.map(({ title }) => title).join(', ');
   /** Those that can be measured. */
   const ready = new Map<string, Ready>();
@@ -127,7 +126,7 @@ function blockOf({ record }: Context, plan: Plan, peers: readonly Peer[], rounds
     try {
       for (const variant of plan.variants) {
         const { server: wanted } = variant;
-        const server = wanted === 'shared' ? await sharedServer(peer) : await startServer(peer, wanted);
+        const server = wanted === 'shared' ? await sharedServer(peer, quick) : await startServer(peer, wanted);
         const subject = { variant, server, crowd: new Crowd(server) };
         stand.subjects.set(variant.name, subject);
         figures = { ...figures, ...(await plan.prepare(subject)) };

@@ -10,12 +10,12 @@ const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
   quick
     ? { rounds: 6, group: 9, seconds: 0.08, measured: [0, 5000] }
-    : { rounds: 15, group: 1, seconds: 0.15, measured: counts };
+    : { rounds: 36, group: 1, seconds: 0.1, measured: counts };
 
-async function openCrowd({ variant, server, crowd }: Subject): Promise<Figures> {
+async function openCrowd({ variant, server, crowd }: Subject, quick: boolean): Promise<Figures> {
   if (variant.crowd === undefined) return {};
   await crowd.open(variant.crowd.kind, variant.crowd.clients);
-  await warmUp(server, fastClients);
+  await warmUp(server, fastClients, quick);
   return {};
 }
 
@@ -66,7 +66,8 @@ export const growth: Scenario = {
       return figures;
     };
     return inGroups(context, {
-      ...{ table: 'idle', rounds, group, variants, prepare: openCrowd, measure },
+      ...{ table: 'idle', rounds, delayEvery: rounds, group, variants, measure },
+      prepare: (subject) => openCrowd(subject, context.quick),
       seconds: { ready: 1.5 * measured.length, round: (seconds + 0.02) * measured.length },
     });
   },

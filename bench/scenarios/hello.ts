@@ -84,7 +84,7 @@ export const hello: Scenario = {
           seconds: peer.compiled ? 1 : 2.2,
           async run() {
             servers.delete(peer.name);
-            const server = await sharedServer(peer);
+            const server = await sharedServer(peer, quick);
             servers.set(peer.name, server);
             for (const { name, options } of loads) {
               standing.set(keyOf(name, peer.name), await StandingLoad.start(server, options));

@@ -131,8 +131,10 @@ export class Body {
 
   /** The length in bytes if it is known before any is read; text is measured by whoever encodes it. */
   get length(): number | undefined {
-    if (this.#source instanceof Uint8Array) return this.#source.byteLength;
-    return this.#source instanceof Blob ? this.#source.size : undefined;
+    const source = this.#source;
+    if (source === null || typeof source === 'string') return undefined;
+    if (source instanceof Uint8Array) return source.byteLength;
+    return source instanceof Blob ? source.size : undefined;
   }
 
   /** Makes the stream at the first call; from then on it is the body. */
