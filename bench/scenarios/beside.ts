@@ -170,7 +170,7 @@ function beside(
         ...{ table: 'fast', rounds, delayEvery, group, variants, measure },
         prepare: (subject) => openCrowd(subject, chosen, context.quick),
         seconds: {
-          ready: 1.5 * variants.length + alone + clients / 4000,
+          ready: (context.quick ? 1.5 : 3) * variants.length + alone + clients / 4000,
           round: (seconds + 0.02 + (delaySeconds + 0.1) / delayEvery) * variants.length + 0.05,
         },
       });

@@ -68,7 +68,7 @@ export const growth: Scenario = {
     return inGroups(context, {
       ...{ table: 'idle', rounds, delayEvery: rounds, group, variants, measure },
       prepare: (subject) => openCrowd(subject, context.quick),
-      seconds: { ready: 1.5 * measured.length, round: (seconds + 0.02) * measured.length },
+      seconds: { ready: (context.quick ? 1.5 : 3) * measured.length, round: (seconds + 0.02) * measured.length },
     });
   },
 };

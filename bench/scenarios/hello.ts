@@ -27,7 +27,7 @@ const loads: Load[] = [
 const size = (quick: boolean) =>
   quick
     ? { generations: 1, rounds: 7, seconds: 0.06, delayEvery: 5, delaySeconds: 0.15 }
-    : { generations: 4, rounds: 12, seconds: 0.1, delayEvery: 4, delaySeconds: 0.5 };
+    : { generations: 4, rounds: 12, seconds: 0.1, delayEvery: 6, delaySeconds: 0.5 };
 
 const columns: Column[] = [
   {
@@ -81,7 +81,7 @@ export const hello: Scenario = {
       peers.map((peer) =>
         step('c16', before + 1, peer.name, {
           label: `start and warm up ${peer.title}`,
-          seconds: peer.compiled ? 1 : 2.2,
+          seconds: peer.compiled ? 1 : quick ? 2.2 : 4,
           async run() {
             servers.delete(peer.name);
             const server = await sharedServer(peer, quick);
