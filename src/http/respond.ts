@@ -22,9 +22,12 @@ import {
   delimiterOf,
   type Framing,
   isBodiless,
+  lengthRoom,
   type Outgoing,
+  putHead,
   ResponseError,
   responseHead,
+  wholeText,
 } from './response-head.js';
 
 /** Where a response is written to: a connection, or the output of a slot that has none. */
@@ -91,11 +94,11 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
   if (size > smallContent) return false;
   const bytes = typeof content === 'string' ? Buffer.byteLength(content) : size;
   const head = responseHead(out, framing, date, bytes);
-  const room = head.length + bytes;
+  const room = head.text.length + lengthRoom + bytes;
   if (room > pieceSize) return false;
   const at = to.reserve(room);
   const { output } = to;
-  let end = at + output.latin1Write(head, at, head.length);
+  let end = putHead(output, at, head, bytes);
   if (content !== null && !isBodiless(out.status) && !framing.headOnly) {
     if (typeof content === 'string') {
       // As many bytes as characters: it is US-ASCII, which the shorter way will do for.
@@ -122,10 +125,10 @@ export function* beginBody(
 ): Task<ResponseBody | undefined> {
   const { content } = out;
   const length = content === null ? 0 : out.length;
-  const head = responseHead(out, framing, date, length);
+  const head = wholeText(responseHead(out, framing, date, length), length);
   if (connection.flooded) yield* connection.writer.drain();
   connection.note(HttpFact.headSent);
-  yield* putHead(connection, head);
+  yield* sendHead(connection, head);
   if (isBodiless(out.status) || framing.headOnly || content === null) return undefined;
   const delimiter = delimiterOf(out, framing, length);
   connection.note(HttpFact.untilClose, delimiter === 'close');
@@ -186,7 +189,7 @@ export function discardResponse(promised: PromiseLike<unknown>, report: (error: 
 }
 
 /** Heads larger than a piece go out in several. */
-function* putHead(connection: HttpConnection, head: string): Task<void> {
+function* sendHead(connection: HttpConnection, head: string): Task<void> {
   for (let from = 0; from < head.length; from += pieceBytes) {
     if (from > 0 && connection.flooded) yield* connection.writer.drain();
     const part = head.slice(from, from + pieceBytes);

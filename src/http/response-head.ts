@@ -1,9 +1,15 @@
 // The head of a response: how its body is delimited, and the fields that are the server's to say (RFC 9112 §6, RFC 9110 §6.4 and §8.6).
 
+import { Buffer } from 'node:buffer';
+import type { OutputMemory } from '../connection/network.js';
 import { isAll, VALUE } from './characters.js';
 import type { Content } from './fetch/body.js';
 import type { Head } from './head.js';
 import { reasonPhrases } from './refusal.js';
+
+const ZERO = 48;
+const CR = 13;
+const LF = 10;
 
 /** What is to be sent, whichever class it came in. */
 export interface Outgoing {
@@ -72,6 +78,15 @@ export function declaredLength(out: Outgoing, length: number | undefined): numbe
   return Number(declared);
 }
 
+/** The head of a response as Latin-1; or all of it but the digits of its content-length, with which it goes on, and two CRLF, with which it ends. */
+export interface ResponseHead {
+  readonly text: string;
+  readonly endsInLength: boolean;
+}
+
+/** How many bytes `putHead` writes at most behind the text of a head. */
+export const lengthRoom = `${Number.MAX_SAFE_INTEGER}\r\n\r\n`.length;
+
 /** The last head that was made, and what it was made of: a server's responses are much alike. */
 const last = {
   status: 0,
@@ -80,26 +95,67 @@ const last = {
   length: -1,
   date: '',
   framing: -1,
-  head: '',
+  text: '',
+  endsInLength: false,
 };
 
 /**
- * The head as Latin-1: status line, the handler's fields, and those that are the server's to say: Date, Connection,
+ * The head: status line, the handler's fields, and those that are the server's to say: Date, Connection,
  * Content-Length or Transfer-Encoding. Of these the handler's are taken only where they say the same; `connection: close` is obeyed.
+ * To be used at once: the next one may be in the same object.
  * @param length bytes of the content, if known
  */
-export function responseHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): string {
+export function responseHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): ResponseHead {
   const { status, statusText, fields } = out;
   const bits = framingBits(out, framing);
-  if (length === last.length && status === last.status && date === last.date && bits === last.framing) {
-    if (statusText === last.statusText && areSame(fields, last.fields)) return last.head;
+  if (status === last.status && date === last.date && bits === last.framing && length !== undefined) {
+    if (statusText === last.statusText && areSame(fields, last.fields) && (last.endsInLength || length === last.length))
+      return last;
   }
   const wasKept = framing.keepAlive;
   const head = makeHead(out, framing, date, length);
   // One that has changed the framing is made anew each time.
-  if (length !== undefined && framing.keepAlive === wasKept)
-    Object.assign(last, { status, statusText, fields: fields.slice(), length, date, framing: bits, head });
-  return head;
+  if (length === undefined || framing.keepAlive !== wasKept) return head;
+  const { endsInLength } = head;
+  const text = inOnePiece(head.text);
+  return Object.assign(last, {
+    ...{ status, statusText, fields: fields.slice(), length, date, framing: bits, text, endsInLength },
+  });
+}
+
+/** The whole text of a head. */
+export function wholeText({ text, endsInLength }: ResponseHead, length: number | undefined): string {
+  return endsInLength ? `${text}${length}\r\n\r\n` : text;
+}
+
+/** Writes a head. @param length bytes of the content @returns where it ends */
+export function putHead(
+  output: OutputMemory,
+  at: number,
+  { text, endsInLength }: ResponseHead,
+  length: number,
+): number {
+  let end = at + output.latin1Write(text, at, text.length);
+  if (!endsInLength) return end;
+  let digits = 1;
+  for (let limit = 10; limit <= length; limit *= 10) digits++;
+  let rest = length;
+  for (let place = end + digits - 1; place >= end; place--) {
+    const next = Math.floor(rest / 10);
+    output[place] = ZERO + rest - next * 10;
+    rest = next;
+  }
+  end += digits;
+  output[end] = CR;
+  output[end + 1] = LF;
+  output[end + 2] = CR;
+  output[end + 3] = LF;
+  return end + 4;
+}
+
+/** The same text, not as the parts that it was put together of: what is made of parts is written by a slower way, each time. */
+function inOnePiece(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** All that a head depends on besides status, fields, date and length. */
@@ -119,7 +175,7 @@ function areSame(fields: readonly string[], others: readonly string[]): boolean 
   return true;
 }
 
-function makeHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): string {
+function makeHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): ResponseHead {
   const { status, fields } = out;
   const phrase = out.statusText === '' ? (reasonPhrases[status] ?? '') : out.statusText;
   if (!isAll(phrase, VALUE))
@@ -156,20 +212,23 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
   }
   if (!hasDate) head += `date: ${date}\r\n`;
   const declares = fieldOf(out, 'content-length') !== undefined;
+  let framed = '';
+  let endsInLength = false;
   if (status === 204 || (framing.headOnly && out.content === null && status !== 205 && !declares)) {
     // RFC 9110 §8.6: no Content-Length; and none where it is not known what a GET would have got
   } else if (status === 304 || (framing.headOnly && declares)) {
     // What a GET would have got, if the handler says it; it is not compared with a body that is not sent.
-    if (declares) head += `content-length: ${declaredLength(out, undefined)}\r\n`;
+    if (declares) framed = `content-length: ${declaredLength(out, undefined)}\r\n`;
   } else if (status === 205) {
-    head += 'content-length: 0\r\n';
+    framed = 'content-length: 0\r\n';
   } else {
     switch (delimiterOf(out, framing, length)) {
       case 'length':
-        head += `content-length: ${declaredLength(out, length)}\r\n`;
+        endsInLength = !declares;
+        if (declares) framed = `content-length: ${declaredLength(out, length)}\r\n`;
         break;
       case 'chunked':
-        head += 'transfer-encoding: chunked\r\n';
+        framed = 'transfer-encoding: chunked\r\n';
         break;
       default:
         framing.keepAlive = false;
@@ -179,5 +238,5 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
   // RFC 9110 §7.8: who sends Upgrade says so in Connection.
   if (upgrades) head += `connection: ${option === '' ? '' : `${option}, `}upgrade\r\n`;
   else if (option !== '') head += `connection: ${option}\r\n`;
-  return `${head}\r\n`;
+  return { text: endsInLength ? `${head}content-length: ` : `${head}${framed}\r\n`, endsInLength };
 }

@@ -102,3 +102,29 @@ for (const framing of ['in chunks', 'with its length declared'] as const)
     assert.deepEqual(world.errors, []);
     await world.close();
   });
+
+test('responses that differ in their length alone each say their own', async () => {
+  const sizes = [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 4095, 4096, 4097, 10_000, 3, 3, 12];
+  for (const character of ['x', 'é', '€']) {
+    const world = await World.open({
+      maxPipelined: sizes.length + 1,
+      fetch: (request) => new Response(character.repeat(Number(new URL(request.url).pathname.slice(1)))),
+    });
+    const requests = sizes.map((size) => `GET /${size} HTTP/1.1\r\nhost: a\r\n\r\n`);
+    const client = world.exchange(`${requests.join('')}GET /5 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`, 'GET');
+    await world.pass();
+    const { responses, ending } = await client;
+    assert.equal(ending, 'FIN');
+    const bytes = [...sizes, 5].map((size) => size * Buffer.byteLength(character));
+    assert.deepEqual(
+      responses.map((response) => Number(field(response, 'content-length'))),
+      bytes,
+    );
+    assert.deepEqual(
+      responses.map(({ body }) => body.length),
+      bytes,
+    );
+    assert.deepEqual(world.errors, []);
+    await world.close();
+  }
+});

@@ -12,10 +12,10 @@ import { Outbox } from '../outbox.js';
 import { EAGAIN, type Libc } from './libc.js';
 import { map, type Region, unmap } from './memory.js';
 import type { Slots } from './slots.js';
-import * as slots from './slots.js';
+import * as slotFlags from './slots.js';
 
 // As constants of this module: the engine loads what is imported each time that it is used.
-const { blocked, dirty, dropped, ended, finished, finishing, firstRows, flooded, open, settling } = slots;
+const { blocked, dirty, dropped, ended, finished, finishing, firstRows, flooded, open, settling } = slotFlags;
 
 /** Output of one turn; more goes out in between. */
 const slabBytes = 1024 * 1024;

@@ -21,16 +21,16 @@ import { Buffers } from './buffers.js';
 import { Direct } from './direct.js';
 import { Files } from './files.js';
 import { HangUps } from './hang-ups.js';
-import * as of from './operations.js';
+import * as numbers from './operations.js';
 import { Operations } from './operations.js';
 import { Ring } from './ring.js';
 import { type UringSettings, usualSettings } from './settings.js';
 
 // As constants of this module: the engine loads what is imported each time that it is used.
 const { dropped, ended, paused } = slotFlags;
-const { CQE_F_BUFFER, CQE_F_MORE, kindBits, kindMask, POLLERR, POLLHUP, POLLOUT } = of;
-const { accepting, hangUp, host, installing, receiving, sending, writable } = of; // kinds
-const { direct, halfOver, hangUpArmed, probing, receiveArmed, receiveCancelled, writableArmed } = of; // flags
+const { CQE_F_BUFFER, CQE_F_MORE, kindBits, kindMask, POLLERR, POLLHUP, POLLOUT } = numbers;
+const { accepting, hangUp, host, installing, receiving, sending, writable } = numbers; // kinds
+const { direct, halfOver, hangUpArmed, probing, receiveArmed, receiveCancelled, writableArmed } = numbers; // flags
 
 const EFD_CLOEXEC_NONBLOCK = 0x80800;
 /** For what is read from an eventfd(2), which is of no interest. */
