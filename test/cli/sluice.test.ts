@@ -308,6 +308,7 @@ test('a connection that sends nothing does not hold the command', async () => {
   const run = new Run([...local, app('hello.mjs', hello)]);
   const { port } = new URL(await run.url());
   const idle: Socket = netConnect(Number(port), '127.0.0.1');
+  idle.on('error', () => {}); // what the command has not accepted by then is reset
   await once(idle, 'connect');
   run.child.kill('SIGTERM');
   assert.deepEqual(await run.ended, { code: 0, signal: null });
