@@ -38,8 +38,8 @@ export type Figures = Record<string, number>;
 export interface Plan {
   table: string;
   rounds: number;
-  /** Delays are looked at in the rounds whose number can be divided by it. */
-  delayEvery: number;
+  /** Delays are looked at in the rounds whose number can be divided by it; without it, in none. */
+  delayEvery?: number;
   /** How many peers there are in a group, beside the floor. */
   group: number;
   variants: Variant[];
@@ -146,7 +146,7 @@ function blockOf({ quick, record }: Context, plan: Plan, peers: readonly Peer[],
     let figures: Figures = {};
     const problems: string[] = [];
     try {
-      figures = await plan.measure(stand, (round - roundsBefore) % delayEvery === 0);
+      figures = await plan.measure(stand, delayEvery !== undefined && (round - roundsBefore) % delayEvery === 0);
     } catch (error) {
       problems.push(messageOf(error));
     }

@@ -108,7 +108,7 @@ export const fanOut: Scenario = {
       };
     };
     return inGroups(context, {
-      ...{ table: 'streams', rounds, delayEvery: rounds, group, variants: [variant], prepare, measure },
+      ...{ table: 'streams', rounds, group, variants: [variant], prepare, measure },
       silence: ({ server }) => server.freeze(),
       seconds: { ready: 1 + streams / 3000, round: 0.3 + (messages * interval) / 1000 },
     });

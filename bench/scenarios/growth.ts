@@ -66,7 +66,7 @@ export const growth: Scenario = {
       return figures;
     };
     return inGroups(context, {
-      ...{ table: 'idle', rounds, delayEvery: rounds, group, variants, measure },
+      ...{ table: 'idle', rounds, group, variants, measure },
       prepare: (subject) => openCrowd(subject, context.quick),
       seconds: { ready: (context.quick ? 1.5 : 3) * measured.length, round: (seconds + 0.02) * measured.length },
     });

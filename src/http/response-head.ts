@@ -118,9 +118,8 @@ export function responseHead(out: Outgoing, framing: Framing, date: string, leng
   if (length === undefined || framing.keepAlive !== wasKept) return head;
   const { endsInLength } = head;
   const text = inOnePiece(head.text);
-  return Object.assign(last, {
-    ...{ status, statusText, fields: fields.slice(), length, date, framing: bits, text, endsInLength },
-  });
+  const made = { status, statusText, fields: fields.slice(), length, date, framing: bits, text, endsInLength };
+  return Object.assign(last, made);
 }
 
 /** The whole text of a head. */
