@@ -26,10 +26,10 @@ export function figureOf(samples: readonly Sample[], peer: string, key: string):
   return summarize(good(samples, peer).map((sample) => sample.figures[key] ?? Number.NaN));
 }
 
-/** The ratio of a row's figure to the baseline's: the `middleMean` of those within each round. */
+/** The ratio of a row's figure to the baseline's: the `meanRatio` of those within each round. */
 export function ratioOf(samples: readonly Sample[], peer: string, baseline: string, key: string): number | undefined {
   const base = good(samples, baseline);
-  return middleMean(
+  return meanRatio(
     good(samples, peer).map((sample) => {
       const other = base.find(({ round, figures }) => round === sample.round && figures[key] !== undefined);
       return (sample.figures[key] ?? Number.NaN) / (other?.figures[key] ?? Number.NaN);
@@ -38,16 +38,16 @@ export function ratioOf(samples: readonly Sample[], peer: string, baseline: stri
 }
 
 /**
- * The mean without the lowest and the highest quarter, and at least one of each if there are three values. A machine may have two
- * speeds, each for a round or two, that do not cost all peers the same; the median would be what the one or the other makes of it,
- * whichever came four times out of six.
+ * The geometric mean without the lowest and the highest tenth, and at least one of each if there are three values. Not the median, nor
+ * a mean of the middle half: a machine has two speeds, each for a round or two or for minutes, that do not cost all peers the same, and
+ * what lies in the middle is now the one and now the other, whichever came a little more often.
  */
-export function middleMean(values: readonly number[]): number | undefined {
-  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+export function meanRatio(ratios: readonly number[]): number | undefined {
+  const sorted = ratios.filter(Number.isFinite).sort((a, b) => a - b);
   if (sorted.length === 0) return undefined;
-  const cut = sorted.length < 3 ? 0 : Math.max(1, Math.floor(sorted.length / 4));
-  const middle = sorted.slice(cut, sorted.length - cut);
-  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
+  const cut = sorted.length < 3 ? 0 : Math.max(1, Math.floor(sorted.length / 10));
+  const kept = sorted.slice(cut, sorted.length - cut);
+  return Math.exp(kept.reduce((sum, ratio) => sum + Math.log(ratio), 0) / kept.length);
 }
 
 function good(samples: readonly Sample[], peer: string): Sample[] {

@@ -32,7 +32,7 @@ export function renderPage(results: Results, scenarios: readonly Scenario[], cha
     '## How it is measured',
     '',
     'Rounds of short windows go from peer to peer, and ratios (×) are taken between windows of the same round: absolute figures move ' +
-      'by a third from second to second. A cell is the median of the rounds; ± is half the distance between the extremes; a ratio is the mean of those within the rounds, without the lowest and the highest quarter. Every server ' +
+      'by a third from second to second. A cell is the median of the rounds; ± is half the distance between the extremes; a ratio is the geometric mean of those within the rounds, without the lowest and the highest tenth. Every server ' +
       'is loaded until its requests get no cheaper before it is measured. CPU is that of the server, its children included, user and ' +
       'system, from `/proc/PID/task/*/schedstat`. An answer that is not 2xx, that has the wrong length, or that does ' +
       'not come makes the run invalid. Memory is the resident set of the server, without what the kernel holds. Where the load ' +

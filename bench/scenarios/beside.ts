@@ -88,11 +88,7 @@ const tables: Table[] = [
 const settle = 50;
 
 /** Opens the crowd, sees what its clients cost in memory and in CPU while there are no others, and has it pause. */
-async function openCrowd(
-  { variant, server, crowd }: Subject,
-  { alone, weighed }: Size,
-  quick: boolean,
-): Promise<Figures> {
+async function openCrowd({ variant, server, crowd }: Subject, { alone, weighed }: Size): Promise<Figures> {
   const figures: Figures = {};
   if (variant.crowd !== undefined) {
     const { kind, clients } = variant.crowd;
@@ -114,7 +110,6 @@ async function openCrowd(
       figures.memory = (server.memory() - memory) / 1024 / clients;
     }
   }
-  if (weighed || variant.server !== 'shared') await warmUp(server, fastClients, quick); // a shared one is warm
   return figures;
 }
 
@@ -168,7 +163,11 @@ function beside(
       };
       return inGroups(context, {
         ...{ table: 'fast', rounds, delayEvery, group, variants, measure },
-        prepare: (subject) => openCrowd(subject, chosen, context.quick),
+        prepare: (subject) => openCrowd(subject, chosen),
+        async warm({ variant, server }) {
+          const isWarm = variant.server === 'shared' && !chosen.weighed;
+          if (!isWarm) await warmUp(server, fastClients, context.quick);
+        },
         seconds: {
           ready: (context.quick ? 1.5 : 3) * variants.length + alone + clients / 4000,
           round: (seconds + 0.02 + (delaySeconds + 0.1) / delayEvery) * variants.length + 0.05,

@@ -47,6 +47,8 @@ export interface Plan {
   seconds: { ready: number; round: number };
   /** Has a server and its crowd ready to be measured; and what is to be known of them before anything is. */
   prepare(subject: Subject): Promise<Figures>;
+  /** Warms a server up. It comes last, when all of the peer are ready, since what has nothing to do cools down. */
+  warm?(subject: Subject): Promise<void>;
   /** Has a server be silent as soon as it is ready: what it would do by itself would keep the others from getting ready. */
   silence?(subject: Subject): void;
   /** Measures a peer in a round, and leaves everything silent. Whether it is one of the rounds in which delays are looked at, too. */
@@ -132,6 +134,7 @@ function blockOf({ quick, record }: Context, plan: Plan, peers: readonly Peer[],
         figures = { ...figures, ...(await plan.prepare(subject)) };
         plan.silence?.(subject);
       }
+      for (const subject of stand.subjects.values()) await plan.warm?.(subject);
     } catch (error) {
       problems = [...serverProblems(stand), messageOf(error)];
       ready.delete(peer.name);

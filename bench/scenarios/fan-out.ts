@@ -8,7 +8,7 @@ import { type Figures, inGroups, type Ready, type Subject, type Variant } from '
 
 const interval = 200;
 const size = (quick: boolean) =>
-  quick ? { rounds: 3, group: 5, streams: 2000, messages: 2 } : { rounds: 6, group: 1, streams: 10_000, messages: 10 };
+  quick ? { rounds: 3, group: 5, streams: 2000, messages: 2 } : { rounds: 15, group: 1, streams: 10_000, messages: 4 };
 
 /**
  * Waits for a moment in which no message is on its way: one that is cut in two would count for its time and not for its number.

@@ -3,21 +3,14 @@
 import { warmUp } from '../load/warm-up.js';
 import type { Scenario } from '../scenario.js';
 import type { Column } from '../table.js';
-import { type Figures, fastClients, inGroups, type Ready, type Subject, type Variant } from './crowded.js';
+import { type Figures, fastClients, inGroups, type Ready, type Variant } from './crowded.js';
 
 /** The tables name all; a quick run leaves out some. */
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
   quick
     ? { rounds: 6, group: 9, seconds: 0.08, measured: [0, 5000] }
-    : { rounds: 36, group: 1, seconds: 0.1, measured: counts };
-
-async function openCrowd({ variant, server, crowd }: Subject, quick: boolean): Promise<Figures> {
-  if (variant.crowd === undefined) return {};
-  await crowd.open(variant.crowd.kind, variant.crowd.clients);
-  await warmUp(server, fastClients, quick);
-  return {};
-}
+    : { rounds: 48, group: 1, seconds: 0.1, measured: counts };
 
 export const growth: Scenario = {
   name: 'growth',
@@ -55,7 +48,8 @@ export const growth: Scenario = {
     const variants = measured.map(
       (clients): Variant => ({
         name: String(clients),
-        ...(clients === 0 ? { server: 'shared' } : { server: { handler: 'hello' }, crowd: { kind: 'kept', clients } }),
+        server: clients === 0 && context.quick ? 'shared' : { handler: 'hello' },
+        ...(clients > 0 && { crowd: { kind: 'kept', clients } }),
       }),
     );
     const measure = async (ready: Ready): Promise<Figures> => {
@@ -67,7 +61,13 @@ export const growth: Scenario = {
     };
     return inGroups(context, {
       ...{ table: 'idle', rounds, group, variants, measure },
-      prepare: (subject) => openCrowd(subject, context.quick),
+      async prepare({ variant, crowd }) {
+        if (variant.crowd !== undefined) await crowd.open(variant.crowd.kind, variant.crowd.clients);
+        return {};
+      },
+      async warm({ variant, server }) {
+        if (variant.server !== 'shared') await warmUp(server, fastClients, context.quick); // a shared one is warm
+      },
       seconds: { ready: (context.quick ? 1.5 : 3) * measured.length, round: (seconds + 0.02) * measured.length },
     });
   },

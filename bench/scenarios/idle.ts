@@ -24,7 +24,7 @@ const states: State[] = [
 const size = (quick: boolean) =>
   quick
     ? { rounds: 1, from: 1000, to: 3000, settle: 100, warm: 0.1 }
-    : { rounds: 5, from: 5000, to: 15_000, settle: 1000, warm: 1 };
+    : { rounds: 3, from: 5000, to: 15_000, settle: 1000, warm: 1 };
 
 export const idle: Scenario = {
   name: 'idle',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Histogram, percentile } from '../crowd/histogram.js';
 import type { Sample } from '../results.js';
-import { figureOf, middleMean, ratioOf, summarize } from '../statistics.js';
+import { figureOf, meanRatio, ratioOf, summarize } from '../statistics.js';
 
 const sample = (peer: string, round: number, cpu: number, problems: string[] = []): Sample => ({
   ...{ scenario: 's', table: 't', round, peer, figures: { cpu }, problems },
@@ -19,11 +19,14 @@ test('ratios are taken within a round: what changes for all from round to round 
   assert.equal(ratioOf(samples, 'a', 'floor', 'cpu'), 2);
 });
 
-test('a ratio is the mean of the rounds, without the lowest and the highest quarter', () => {
-  assert.equal(middleMean([1, 9, 3, 2, Number.NaN, 3, 4]), 3);
-  assert.equal(middleMean([7, 2, 3]), 3);
-  assert.equal(middleMean([2, 3]), 2.5);
-  assert.equal(middleMean([]), undefined);
+test('a ratio is the geometric mean of the rounds, without the lowest and the highest tenth', () => {
+  const near = (ratio: number | undefined, wanted: number) =>
+    assert.ok(Math.abs((ratio ?? 0) - wanted) < 1e-9, `${ratio}`);
+  near(meanRatio([9, 1, 2, 8, Number.NaN]), 4);
+  near(meanRatio([7, 2, 3]), 3);
+  near(meanRatio([2, 8]), 4);
+  near(meanRatio([...Array(9).fill(2), ...Array(9).fill(8), 0.001, 0.001, 900, 900]), 4);
+  assert.equal(meanRatio([]), undefined);
 });
 
 test('a ratio needs both samples of its round', () => {
