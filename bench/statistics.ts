@@ -2,6 +2,9 @@
 
 import type { Sample } from './results.js';
 
+/** A sample, as far as it matters here. */
+export type Measured = Pick<Sample, 'peer' | 'round' | 'figures' | 'problems'>;
+
 /** What is known of one figure of one row. */
 export interface Figure {
   median: number;
@@ -22,19 +25,37 @@ export function summarize(values: readonly number[]): Figure | undefined {
 }
 
 /** A figure of a row, over the good samples of all rounds. */
-export function figureOf(samples: readonly Sample[], peer: string, key: string): Figure | undefined {
+export function figureOf(samples: readonly Measured[], peer: string, key: string): Figure | undefined {
   return summarize(good(samples, peer).map((sample) => sample.figures[key] ?? Number.NaN));
 }
 
 /** The ratio of a row's figure to the baseline's: the `meanRatio` of those within each round. */
-export function ratioOf(samples: readonly Sample[], peer: string, baseline: string, key: string): number | undefined {
+export function ratioOf(samples: readonly Measured[], peer: string, baseline: string, key: string): number | undefined {
+  return meanRatio(ratiosOf(samples, peer, baseline, key));
+}
+
+/** The standard error of that ratio, as a part of it; undefined where there are not two rounds to tell from. */
+export function ratioError(
+  samples: readonly Measured[],
+  peer: string,
+  baseline: string,
+  key: string,
+): number | undefined {
+  const logarithms = ratiosOf(samples, peer, baseline, key).filter(Number.isFinite).map(Math.log);
+  const { length } = logarithms;
+  if (length < 2) return undefined;
+  const mean = logarithms.reduce((sum, value) => sum + value, 0) / length;
+  const squares = logarithms.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return Math.sqrt(squares / (length - 1) / length);
+}
+
+/** For each round the ratio of the two figures; NaN where one is missing. */
+function ratiosOf(samples: readonly Measured[], peer: string, baseline: string, key: string): number[] {
   const base = good(samples, baseline);
-  return meanRatio(
-    good(samples, peer).map((sample) => {
-      const other = base.find(({ round, figures }) => round === sample.round && figures[key] !== undefined);
-      return (sample.figures[key] ?? Number.NaN) / (other?.figures[key] ?? Number.NaN);
-    }),
-  );
+  return good(samples, peer).map((sample) => {
+    const other = base.find(({ round, figures }) => round === sample.round && figures[key] !== undefined);
+    return (sample.figures[key] ?? Number.NaN) / (other?.figures[key] ?? Number.NaN);
+  });
 }
 
 /**
@@ -50,6 +71,6 @@ export function meanRatio(ratios: readonly number[]): number | undefined {
   return Math.exp(kept.reduce((sum, ratio) => sum + Math.log(ratio), 0) / kept.length);
 }
 
-function good(samples: readonly Sample[], peer: string): Sample[] {
+function good(samples: readonly Measured[], peer: string): Measured[] {
   return samples.filter((sample) => sample.peer === peer && sample.problems.length === 0);
 }

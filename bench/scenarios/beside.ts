@@ -8,9 +8,12 @@ import { wait } from '../processes.js';
 import type { Scenario } from '../scenario.js';
 import type { Table } from '../table.js';
 import { type Figures, fastClients, inGroups, type Ready, type Subject, type Variant } from './crowded.js';
+import { roundsText } from './enough.js';
 
 interface Size {
+  /** The most rounds, and the least. */
   rounds: number;
+  least: number;
   /** Delays are looked at in the rounds whose number can be divided by it. */
   delayEvery: number;
   /** Peers that are there at the same time. */
@@ -127,14 +130,14 @@ function beside(
       'server of the same peer, measured in the same round; a quick run leaves it out.',
     wrk: true,
     settings(quick) {
-      const { rounds, clients, seconds } = size(quick);
-      return `${rounds} rounds of ${seconds} s, ${clients} slow clients`;
+      const { rounds, least, clients, seconds } = size(quick);
+      return `${roundsText(rounds, least)} of ${seconds} s, ${clients} slow clients`;
     },
     tables,
 
     blocks(context) {
       const chosen = size(context.quick);
-      const { rounds, delayEvery, group, clients, seconds, delaySeconds, alone, compared } = chosen;
+      const { rounds, least, delayEvery, group, clients, seconds, delaySeconds, alone, compared } = chosen;
       const server: ServerOptions = { handler };
       const isShared = handler === 'hello'; // then the server that others are measured with will do
       const variants: Variant[] = compared
@@ -162,7 +165,8 @@ function beside(
         return figures;
       };
       return inGroups(context, {
-        ...{ table: 'fast', rounds, delayEvery, group, variants, measure },
+        ...{ table: 'fast', rounds, least, delayEvery, group, variants, measure },
+        keys: variants.map(({ name }) => `cpu ${name}`),
         prepare: (subject) => openCrowd(subject, chosen),
         async warm({ variant, server }) {
           const isWarm = variant.server === 'shared' && !chosen.weighed;
@@ -188,6 +192,7 @@ export const slow = beside(
     quick
       ? {
           rounds: 6,
+          least: 6,
           delayEvery: 4,
           group: 5,
           clients: 3000,
@@ -198,7 +203,8 @@ export const slow = beside(
           weighed: false,
         }
       : {
-          rounds: 30,
+          rounds: 80,
+          least: 24,
           delayEvery: 8,
           group: 1,
           clients: 15_000,
@@ -219,6 +225,7 @@ export const flood = beside(
     quick
       ? {
           rounds: 6,
+          least: 6,
           delayEvery: 4,
           group: 5,
           clients: 300,
@@ -229,7 +236,8 @@ export const flood = beside(
           weighed: true,
         }
       : {
-          rounds: 30,
+          rounds: 80,
+          least: 24,
           delayEvery: 8,
           group: 2,
           clients: 1000,

@@ -14,6 +14,7 @@ import { type Delays, load } from '../load/wrk.js';
 import type { Peer } from '../peers.js';
 import { defaultBaseline } from '../report/markdown.js';
 import { type Block, type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
+import { Enough } from './enough.js';
 
 /** How many fast clients there are beside the crowd. */
 export const fastClients = 64;
@@ -37,7 +38,10 @@ export type Figures = Record<string, number>;
 
 export interface Plan {
   table: string;
+  /** The most rounds of a group, and the least: it is over when the ratios of these figures are known well enough, see enough.ts. */
   rounds: number;
+  least: number;
+  keys: string[];
   /** Delays are looked at in the rounds whose number can be divided by it; without it, in none. */
   delayEvery?: number;
   /** How many peers there are in a group, beside the floor. */
@@ -114,8 +118,14 @@ export function inGroups(context: Context, plan: Plan): Block[] {
   return groupsOf(context.peers, plan.group).map((peers, i) => blockOf(context, plan, peers, i * plan.rounds));
 }
 
-function blockOf({ quick, record }: Context, plan: Plan, peers: readonly Peer[], roundsBefore: number): Block {
+function blockOf(context: Context, plan: Plan, peers: readonly Peer[], roundsBefore: number): Block {
+  const { quick } = context;
   const { table, rounds, delayEvery, seconds } = plan;
+  const enough = new Enough(plan.least, plan.keys);
+  const record: Context['record'] = (sample) => {
+    enough.add(sample);
+    context.record(sample);
+  };
   const titles = peers.map(({ title }) => title).join(', ');
   /** Those that can be measured. */
   const ready = new Map<string, Ready>();
@@ -144,6 +154,7 @@ function blockOf({ quick, record }: Context, plan: Plan, peers: readonly Peer[],
   };
 
   const measure = async (peer: Peer, round: number): Promise<void> => {
+    if (enough.isOver(round - roundsBefore, peers)) return;
     const stand = ready.get(peer.name);
     if (stand === undefined) return; // that it is not ready is known already
     let figures: Figures = {};

@@ -5,10 +5,13 @@ import type { Crowd } from '../load/crowd.js';
 import { wait } from '../processes.js';
 import type { Scenario } from '../scenario.js';
 import { type Figures, inGroups, type Ready, type Subject, type Variant } from './crowded.js';
+import { roundsText } from './enough.js';
 
 const interval = 200;
 const size = (quick: boolean) =>
-  quick ? { rounds: 3, group: 5, streams: 2000, messages: 2 } : { rounds: 15, group: 1, streams: 10_000, messages: 4 };
+  quick
+    ? { rounds: 3, least: 3, group: 5, streams: 2000, messages: 2 }
+    : { rounds: 24, least: 8, group: 1, streams: 10_000, messages: 4 };
 
 /**
  * Waits for a moment in which no message is on its way: one that is cut in two would count for its time and not for its number.
@@ -42,8 +45,8 @@ export const fanOut: Scenario = {
     'is the time that the whole round takes, and the crowd reads on a core of its own. Servers that are not being measured are stopped.',
   wrk: false,
   settings(quick) {
-    const { rounds, streams, messages } = size(quick);
-    return `${rounds} rounds of ${messages} messages to ${streams} streams`;
+    const { rounds, least, streams, messages } = size(quick);
+    return `${roundsText(rounds, least)} of ${messages} messages to ${streams} streams`;
   },
   tables: [
     {
@@ -69,7 +72,7 @@ export const fanOut: Scenario = {
   ],
 
   blocks(context) {
-    const { rounds, group, streams, messages } = size(context.quick);
+    const { rounds, least, group, streams, messages } = size(context.quick);
     const variant: Variant = {
       ...{ name: 'streams', server: { handler: 'stream', interval } },
       crowd: { kind: 'stream', clients: streams },
@@ -108,7 +111,8 @@ export const fanOut: Scenario = {
       };
     };
     return inGroups(context, {
-      ...{ table: 'streams', rounds, group, variants: [variant], prepare, measure },
+      ...{ table: 'streams', rounds, least, group, variants: [variant], prepare, measure },
+      keys: ['cpu'],
       silence: ({ server }) => server.freeze(),
       seconds: { ready: 1 + streams / 3000, round: 0.3 + (messages * interval) / 1000 },
     });

@@ -4,13 +4,14 @@ import { warmUp } from '../load/warm-up.js';
 import type { Scenario } from '../scenario.js';
 import type { Column } from '../table.js';
 import { type Figures, fastClients, inGroups, type Ready, type Variant } from './crowded.js';
+import { roundsText } from './enough.js';
 
 /** The tables name all; a quick run leaves out some. */
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
   quick
-    ? { rounds: 6, group: 9, seconds: 0.08, measured: [0, 5000] }
-    : { rounds: 48, group: 1, seconds: 0.1, measured: counts };
+    ? { rounds: 6, least: 6, group: 9, seconds: 0.08, measured: [0, 5000] }
+    : { rounds: 100, least: 24, group: 1, seconds: 0.1, measured: counts };
 
 export const growth: Scenario = {
   name: 'growth',
@@ -20,8 +21,8 @@ export const growth: Scenario = {
     'its own, and all of a peer are measured one after the other in every round. The last column is the last figure divided by the first.',
   wrk: true,
   settings(quick) {
-    const { rounds, seconds } = size(quick);
-    return `${rounds} rounds of ${seconds} s`;
+    const { rounds, least, seconds } = size(quick);
+    return `${roundsText(rounds, least)} of ${seconds} s`;
   },
   tables: [
     {
@@ -44,7 +45,7 @@ export const growth: Scenario = {
   ],
 
   blocks(context) {
-    const { rounds, group, seconds, measured } = size(context.quick);
+    const { rounds, least, group, seconds, measured } = size(context.quick);
     const variants = measured.map(
       (clients): Variant => ({
         name: String(clients),
@@ -60,7 +61,8 @@ export const growth: Scenario = {
       return figures;
     };
     return inGroups(context, {
-      ...{ table: 'idle', rounds, group, variants, measure },
+      ...{ table: 'idle', rounds, least, group, variants, measure },
+      keys: variants.map(({ name }) => `cpu ${name}`),
       async prepare({ variant, crowd }) {
         if (variant.crowd !== undefined) await crowd.open(variant.crowd.kind, variant.crowd.clients);
         return {};

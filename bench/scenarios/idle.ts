@@ -4,6 +4,7 @@ import type { Kind } from '../crowd/protocol.js';
 import { Crowd } from '../load/crowd.js';
 import { type ServerOptions, startServer } from '../load/server.js';
 import { load } from '../load/wrk.js';
+import type { Peer } from '../peers.js';
 import { wait } from '../processes.js';
 import { inTurn, range, type Scenario } from '../scenario.js';
 
@@ -21,10 +22,11 @@ const states: State[] = [
   { key: 'stream', title: 'in the middle of a stream', kind: 'stream', handler: 'stream' },
 ];
 
+/** `together` is how many peers are measured at the same time. */
 const size = (quick: boolean) =>
   quick
-    ? { rounds: 1, from: 1000, to: 3000, settle: 100, warm: 0.1 }
-    : { rounds: 3, from: 5000, to: 15_000, settle: 1000, warm: 1 };
+    ? { rounds: 1, from: 1000, to: 2500, settle: 100, warm: 0.1, together: 2 }
+    : { rounds: 3, from: 5000, to: 15_000, settle: 1000, warm: 1, together: 1 };
 
 export const idle: Scenario = {
   name: 'idle',
@@ -46,46 +48,53 @@ export const idle: Scenario = {
   ],
 
   blocks({ peers, quick, record }) {
-    const { rounds, from, to, settle, warm } = size(quick);
+    const { rounds, from, to, settle, warm, together } = size(quick);
+    const measure = async (peer: Peer, round: number): Promise<void> => {
+      const figures: Record<string, number> = {};
+      const problems: string[] = [];
+      const measureState = async ({ key, kind, handler }: State): Promise<void> => {
+        const server = await startServer(peer, { handler, memoryOnly: true });
+        const crowd = new Crowd(server);
+        const memoryOf = async (more: number): Promise<number> => {
+          await crowd.open(kind, more);
+          await wait(settle);
+          await server.quiet();
+          await server.collect();
+          return server.memory();
+        };
+        try {
+          // What compilers leave behind is not the connections': they are to have done their work by then.
+          if (handler === 'hello') await load(server, { connections: 64, seconds: warm });
+          const low = await memoryOf(from);
+          const high = await memoryOf(to - from);
+          figures[key] = (high - low) / (to - from);
+          figures[`${key} at ${from}`] = low;
+          figures[`${key} at ${to}`] = high;
+          problems.push(...(await crowd.problems()), ...server.problems());
+        } catch (error) {
+          problems.push(`${key}: ${error instanceof Error ? error.message : String(error)}`);
+        } finally {
+          await crowd.leave();
+          await server.stop();
+        }
+      };
+      await Promise.all(states.map(measureState));
+      record({ table: 'memory', round, peer: peer.name, figures, problems });
+    };
     const measured = range(rounds).map((round) =>
-      inTurn(peers, round).map((peer) => ({
-        label: `round ${round} of ${rounds}: ${peer.title}`,
-        seconds: 1.5 + to / 2500 + (settle * 2) / 1000 + 3 * warm,
-        ...{ table: 'memory', round, peer: peer.name },
+      chunksOf(inTurn(peers, round), together).map((some) => ({
+        label: `round ${round} of ${rounds}: ${some.map(({ title }) => title).join(', ')}`,
+        seconds: (1.5 + to / 2500 + (settle * 2) / 1000 + 3 * warm) * Math.max(1, some.length * 0.8),
+        ...{ table: 'memory', round, peer: some[0]?.name ?? '' },
         async run() {
-          const figures: Record<string, number> = {};
-          const problems: string[] = [];
-          const measure = async ({ key, kind, handler }: State): Promise<void> => {
-            const server = await startServer(peer, { handler, memoryOnly: true });
-            const crowd = new Crowd(server);
-            const memoryOf = async (more: number): Promise<number> => {
-              await crowd.open(kind, more);
-              await wait(settle);
-              await server.quiet();
-              await server.collect();
-              return server.memory();
-            };
-            try {
-              // What compilers leave behind is not the connections': they are to have done their work by then.
-              if (handler === 'hello') await load(server, { connections: 64, seconds: warm });
-              const low = await memoryOf(from);
-              const high = await memoryOf(to - from);
-              figures[key] = (high - low) / (to - from);
-              figures[`${key} at ${from}`] = low;
-              figures[`${key} at ${to}`] = high;
-              problems.push(...(await crowd.problems()), ...server.problems());
-            } catch (error) {
-              problems.push(`${key}: ${error instanceof Error ? error.message : String(error)}`);
-            } finally {
-              await crowd.leave();
-              await server.stop();
-            }
-          };
-          await Promise.all(states.map(measure));
-          record({ table: 'memory', round, peer: peer.name, figures, problems });
+          await Promise.all(some.map((peer) => measure(peer, round)));
         },
       })),
     );
     return [{ ready: [], rounds: measured, over: [] }];
   },
 };
+
+function chunksOf<T>(things: readonly T[], size: number): T[][] {
+  return range(Math.ceil(things.length / size)).map((i) => things.slice((i - 1) * size, i * size));
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Histogram, percentile } from '../crowd/histogram.js';
 import type { Sample } from '../results.js';
-import { figureOf, meanRatio, ratioOf, summarize } from '../statistics.js';
+import { figureOf, meanRatio, ratioError, ratioOf, summarize } from '../statistics.js';
 
 const sample = (peer: string, round: number, cpu: number, problems: string[] = []): Sample => ({
   ...{ scenario: 's', table: 't', round, peer, figures: { cpu }, problems },
@@ -55,4 +55,15 @@ test('percentiles of a histogram are right to 2 %', () => {
   }
   histogram.clear();
   assert.ok(Number.isNaN(percentile(histogram.entries(), 0.5)));
+});
+
+test('the standard error of a ratio is a part of it', () => {
+  const samples = [1, 2, 3, 4].flatMap((round) => [
+    sample('floor', round, 10),
+    sample('a', round, round % 2 === 0 ? 20 : 20 * Math.E),
+  ]);
+  const error = ratioError(samples, 'a', 'floor', 'cpu') ?? 0;
+  assert.ok(Math.abs(error - Math.sqrt(1 / 3 / 4)) < 1e-9, `${error}`);
+  assert.equal(ratioError(samples, 'floor', 'floor', 'cpu'), 0);
+  assert.equal(ratioError(samples.slice(0, 2), 'a', 'floor', 'cpu'), undefined);
 });

@@ -25,6 +25,7 @@ import {
   type Slot,
 } from '../event-layer.js';
 import { Agenda } from './agenda.js';
+import { ByteQueue } from './byte-queue.js';
 import { Random } from './random.js';
 
 export interface SimulatedOptions {
@@ -66,13 +67,12 @@ interface End {
   /** `accepted` or `connected` has been told: what the other end has sent meanwhile waits for it. */
   told: boolean;
   /** Committed and not yet taken by the kernel. */
-  queue: Uint8Array[];
+  readonly queue: ByteQueue;
   queued: number;
   /** As much of the queue as this turn has committed: it is not taken before the turn is over. */
   fresh: number;
   /** Taken by the kernel and not yet delivered. */
-  wire: Uint8Array[];
-  wired: number;
+  readonly wire: ByteQueue;
   paused: boolean;
   /** `queued` has reached the high-water mark, and `drained` has not been told since. */
   flooded: boolean;
@@ -282,7 +282,7 @@ export class SimulatedLayer implements EventLayer {
     }
     if (from.fin !== 'none') throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
     if (length === 0) return;
-    from.queue.push(this.#output.slice(this.#reservedFrom, end));
+    from.queue.put(this.#output.subarray(this.#reservedFrom, end));
     from.queued += length;
     if (from.queued >= highWaterMark) from.flooded = true;
     if (from.fresh === 0) this.#fresh.push(from);
@@ -341,13 +341,12 @@ export class SimulatedLayer implements EventLayer {
     const end = this.#tenant(slot);
     if (end.gone) return;
     end.silent = true;
-    end.wire = []; // what was under way is lost
-    end.wired = 0;
+    end.wire.clear(); // what was under way is lost
     this.#end(end, undefined, 0);
     const { other } = end;
     if (other === undefined) return;
     this.#transferSoon(other);
-    if (other.wired > 0) this.#retransmit(other);
+    if (other.wire.length > 0) this.#retransmit(other);
   }
 
   peer(slot: Slot): string {
@@ -400,11 +399,10 @@ export class SimulatedLayer implements EventLayer {
       capacity: this.#capacity ?? 2 ** this.#random.whole(10, 18),
       other: undefined,
       told: false,
-      queue: [],
+      queue: new ByteQueue(),
       queued: 0,
       fresh: 0,
-      wire: [],
-      wired: 0,
+      wire: new ByteQueue(),
       paused: false,
       flooded: false,
       flushes: 0,
@@ -445,7 +443,7 @@ export class SimulatedLayer implements EventLayer {
   /** Tells `closed` after a delay; nothing else is told of this end from now on. */
   #end(end: End, reason: ConnectionError | undefined, delay: number): void {
     end.gone = true;
-    end.queue = [];
+    end.queue.clear();
     end.queued = 0;
     this.#later(() => {
       this.#sink?.closed(end.slot, reason);
@@ -488,16 +486,15 @@ export class SimulatedLayer implements EventLayer {
         return;
       }
     }
-    const room = from.capacity - from.wired;
+    const room = from.capacity - from.wire.length;
     const ready = Math.min(from.queued - from.fresh, room);
     if (ready > 0) {
-      const bytes = takeBytes(from.queue, this.#piece(ready));
+      const bytes = from.queue.take(this.#piece(ready));
       from.queued -= bytes.length;
-      from.wire.push(bytes);
-      from.wired += bytes.length;
+      from.wire.put(bytes);
     }
     if (from.queued > 0) {
-      if (from.wired < from.capacity) this.#transferSoon(from);
+      if (from.wire.length < from.capacity) this.#transferSoon(from);
     } else {
       if (from.fin === 'asked') from.fin = 'wired';
       const calls = from.flushes;
@@ -525,11 +522,11 @@ export class SimulatedLayer implements EventLayer {
     const { other } = from;
     if (from.silent) return;
     if (other?.silent) {
-      if (from.wired > 0 || from.fin === 'wired') this.#retransmit(from);
+      if (from.wire.length > 0 || from.fin === 'wired') this.#retransmit(from);
       return;
     }
     if (from.delivering || other === undefined || ((other.paused || !other.told) && !other.gone)) return;
-    if (from.wired === 0 && from.fin !== 'wired') return;
+    if (from.wire.length === 0 && from.fin !== 'wired') return;
     from.delivering = true;
     this.#later(() => {
       from.delivering = false;
@@ -545,13 +542,12 @@ export class SimulatedLayer implements EventLayer {
     }
     if (to.gone) {
       // Nobody is there: the system at that end answers with RST.
-      if (!from.gone && from.wired > 0) this.#end(from, resetByPeer(), this.#delay());
+      if (!from.gone && from.wire.length > 0) this.#end(from, resetByPeer(), this.#delay());
       return;
     }
     if (to.paused) return;
-    if (from.wired > 0) {
-      const bytes = takeBytes(from.wire, Math.min(this.#piece(from.wired), pieceSize));
-      from.wired -= bytes.length;
+    if (from.wire.length > 0) {
+      const bytes = from.wire.take(Math.min(this.#piece(from.wire.length), pieceSize));
       // At a random offset of a larger buffer, as bytes stand in the buffers of the real layers.
       const start = this.#random.whole(0, 7);
       const lent = new Uint8Array(start + bytes.length + this.#random.whole(0, 7)).fill(0x5a);
@@ -593,21 +589,4 @@ function placeOf(address: Address): string {
 
 function resetByPeer(): ConnectionError {
   return new ConnectionError('ECONNRESET', 'the connection was reset by the peer');
-}
-
-/** Takes that many bytes off the front of a list of chunks. */
-function takeBytes(chunks: Uint8Array[], count: number): Uint8Array {
-  const bytes = new Uint8Array(count);
-  let filled = 0;
-  let used = 0;
-  while (filled < count) {
-    const chunk = chunks[used];
-    const part = chunk.subarray(0, count - filled);
-    bytes.set(part, filled);
-    filled += part.length;
-    if (part.length === chunk.length) used++;
-    else chunks[used] = chunk.subarray(part.length);
-  }
-  chunks.splice(0, used);
-  return bytes;
 }

@@ -1,0 +1,50 @@
+// When there have been enough rounds. What one peer costs changes little from window to window, what another costs by a third, and on
+// another machine it is another peer: so a whole run does not have the same number of rounds for all, but goes on until the ratios are known.
+
+import type { Peer } from '../peers.js';
+import { defaultBaseline } from '../report/markdown.js';
+import { type Measured, ratioError } from '../statistics.js';
+
+/** What the standard error of a ratio must have come down to. Two runs, each of which is as wrong as that, differ by 15 % once in a thousand times. */
+const wellEnough = 0.03;
+
+export class Enough {
+  readonly #least: number;
+  readonly #keys: readonly string[];
+  readonly #samples: Measured[] = [];
+  #round = 0;
+  #isOver = false;
+
+  /**
+   * @param least so many rounds there are in any case
+   * @param keys what is looked at: the ratios of these figures to the floor's
+   */
+  constructor(least: number, keys: readonly string[]) {
+    this.#least = least;
+    this.#keys = keys;
+  }
+
+  add(sample: Measured): void {
+    this.#samples.push(sample);
+  }
+
+  /** Whether there is no need for this round. Decided once for all peers of it. @param round counted from 1 */
+  isOver(round: number, peers: readonly Peer[]): boolean {
+    if (round > this.#round && round > this.#least) this.#isOver ||= this.#areKnown(peers);
+    this.#round = round;
+    return this.#isOver;
+  }
+
+  /** Ratios of which nothing is known, since a peer could not be measured, do not get better. */
+  #areKnown(peers: readonly Peer[]): boolean {
+    return peers.every(({ name }) =>
+      this.#keys.every((key) => (ratioError(this.#samples, name, defaultBaseline, key) ?? 0) <= wellEnough),
+    );
+  }
+}
+
+/** How many rounds there are, in words. */
+export function roundsText(most: number, least: number): string {
+  if (least === most) return `${most} rounds`;
+  return `${least} to ${most} rounds (until the standard error of each ratio is ${wellEnough * 100} %)`;
+}
