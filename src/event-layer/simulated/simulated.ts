@@ -175,16 +175,28 @@ export class SimulatedLayer implements EventLayer {
    * settle without the system (microtasks and immediates), so that async handlers take part in a run; whatever waits for
    * the real world (sockets, files, real timers) is not waited for.
    */
-  async run(time = Infinity): Promise<void> {
-    for (;;) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      const next = this.#requested ? this.#time : Math.min(this.#agenda.next, this.#wake);
-      if (next > time || next === Infinity) break;
-      // Half of the stalls are short, a few are long.
-      const stall = this.#random.chance(this.#stall) ? 2 ** (this.#random.next() * 12) : 0;
-      this.#turn(next + stall);
-    }
-    if (time !== Infinity) this.#time = Math.max(this.#time, time);
+  run(time = Infinity): Promise<void> {
+    // (One promise for all turns: whoever watches promises, as test runners do, makes each of them dear.)
+    return new Promise<void>((resolve, reject) => {
+      const step = (): void => {
+        try {
+          const next = this.#requested ? this.#time : Math.min(this.#agenda.next, this.#wake);
+          if (next > time || next === Infinity) {
+            if (time !== Infinity) this.#time = Math.max(this.#time, time);
+            resolve();
+            return;
+          }
+          // Half of the stalls are short, a few are long.
+          const stall = this.#random.chance(this.#stall) ? 2 ** (this.#random.next() * 12) : 0;
+          this.#turn(next + stall);
+        } catch (error) {
+          reject(error);
+          return;
+        }
+        setImmediate(step);
+      };
+      setImmediate(step);
+    });
   }
 
   async listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
