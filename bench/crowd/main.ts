@@ -18,7 +18,7 @@ import { Histogram } from './histogram.js';
 import type { Order, Report } from './protocol.js';
 
 /** How many clients may be on their way at a time: fewer than any server's backlog. */
-const abreast = 100;
+const abreast = 400;
 
 const beat = new Beat();
 const tally: Tally = { messages: 0, delays: new Histogram() };

@@ -21,8 +21,9 @@ export interface WindowFigures {
   throughput: number;
 }
 
-/** How long wrk may take until it reads answers, in milliseconds. */
+/** How long wrk may take until it reads answers, in milliseconds; and how long nothing may be answered later. */
 const patience = 10_000;
+const standstill = 3_000;
 /** wrk reads that much of files before it begins, at most, in bytes. */
 const readAtStart = 64 * 1024;
 /** A server is given so long to answer each request that is on its way, in milliseconds, if it does not fall silent before. */
@@ -70,13 +71,18 @@ export class StandingLoad {
     return load;
   }
 
-  /** Goes on for so many seconds. @throws {Error} if nothing is answered: the server is stuck, or wrk has ended */
+  /**
+   * Goes on for so many seconds; for longer, if nothing is answered meanwhile, since a whole machine may stand still for a moment.
+   * @throws {Error} if nothing is answered within 3 s: the server is stuck, or wrk has ended
+   */
   async window(seconds: number): Promise<WindowFigures> {
     const bytes = this.#bytes;
     const cpu = this.#server.cpu(); // others may have loaded it since
     const begun = performance.now();
     this.#wrk.kill('SIGCONT');
     await wait(seconds * 1000);
+    while (this.#read() - bytes < this.#server.answerBytes && performance.now() - begun < standstill && !this.#hasEnded)
+      await wait(glance);
     const used = (await this.#stand()) - cpu;
     const took = (performance.now() - begun) / 1000;
     const requests = (this.#bytes - bytes) / this.#server.answerBytes;

@@ -6,7 +6,7 @@ import type { Order, Parked, Took } from '../switching/protocol.js';
 import { ways } from '../switching/ways.js';
 
 const readers = 10_000;
-const size = (quick: boolean) => (quick ? { rounds: 4, heads: 3 } : { rounds: 20, heads: 20 });
+const size = (quick: boolean) => (quick ? { rounds: 4, heads: 3 } : { rounds: 10, heads: 20 });
 
 export const switching: Scenario = {
   name: 'switching',

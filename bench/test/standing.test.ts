@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { startServer } from '../load/server.js';
 import { StandingLoad } from '../load/standing.js';
 import { wrkVersion } from '../load/wrk.js';
+import { wait } from '../processes.js';
 
 const temporary = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
 after(() => rmSync(temporary, { recursive: true, force: true }));
@@ -96,4 +97,19 @@ test('a load that gets no answers says so', { skip, timeout: 60_000 }, async () 
   const { server } = await startCounting();
   await server.stop();
   await assert.rejects(StandingLoad.start(server, { connections: 4 }), /the server ended with SIGKILL/);
+});
+
+test('a window in which nothing can be answered lasts until something is', { skip, timeout: 60_000 }, async () => {
+  const { server } = await startCounting();
+  try {
+    const load = await StandingLoad.start(server, { connections: 4 });
+    server.freeze();
+    const window = load.window(0.1);
+    await wait(400);
+    server.thaw();
+    assert.ok((await window).requests >= 1);
+    assert.deepEqual(await load.end(), []);
+  } finally {
+    await server.stop();
+  }
 });
