@@ -38,8 +38,8 @@ export function parseArguments(
     },
   });
   check('scenario', positionals, known.scenarios);
-  const peers = list(values.peers);
-  const layers = list(values.layer);
+  const peers = list('peers', values.peers);
+  const layers = list('layer', values.layer);
   check('peer', peers ?? [], known.peers);
   check('event layer', layers ?? [], known.layers);
   if (layers !== undefined && peers?.includes('sluice') === false)
@@ -50,8 +50,10 @@ export function parseArguments(
   return { scenarios: positionals, quick, help, peers, layers, results };
 }
 
-function list(text: string | undefined): string[] | undefined {
-  return text?.split(',').filter((word) => word !== '');
+function list(option: string, text: string | undefined): string[] | undefined {
+  const words = text?.split(',').filter((word) => word !== '');
+  if (words?.length === 0) throw new Error(`--${option} is empty; expected names, separated by commas`);
+  return words;
 }
 
 function check(what: string, words: readonly string[], known: readonly string[]): void {

@@ -1,6 +1,6 @@
 // The bench's command: finds the peers, runs the scenarios, prints the tables, and writes the JSON, the charts and the page.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArguments, usage } from './arguments.js';
 import { wrkHint, wrkVersion } from './load/wrk.js';
@@ -86,12 +86,26 @@ function readArguments() {
   try {
     const known = { scenarios: scenarios.map(({ name }) => name), peers: peerNames, layers: layerNames };
     const parsed = parseArguments(command, known);
-    if (!parsed.help) return parsed;
+    if (!parsed.help) {
+      // Before an hour of measuring, and not after it.
+      if (parsed.results !== undefined) checkFolder(parsed.results);
+      return parsed;
+    }
     console.log(usage);
     process.exit(0);
   } catch (error) {
     console.error(`bench: ${(error as Error).message}\n\n${usage}`);
     process.exit(2);
+  }
+}
+
+/** @throws {Error} if results cannot be written there */
+function checkFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    throw new Error(`--results ${folder} is no folder that can be written: ${(error as Error).message}`);
   }
 }
 

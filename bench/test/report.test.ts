@@ -108,6 +108,7 @@ test('what is not known on the command line is refused', () => {
   const known = { scenarios: ['hello'], peers: ['sluice', 'node', 'bun'], layers: ['epoll'] };
   assert.deepEqual(parseArguments(['hello', '--peers', 'node,bun'], known).peers, ['node', 'bun']);
   assert.throws(() => parseArguments(['hallo'], known), /unknown scenario hallo/);
+  assert.throws(() => parseArguments(['--peers='], known), /--peers is empty/);
   assert.throws(() => parseArguments(['--peers', 'nodde'], known), /unknown peer nodde/);
   assert.throws(() => parseArguments(['--layer', 'kqueue'], known), /unknown event layer kqueue/);
   assert.throws(() => parseArguments(['--layer', 'epoll', '--peers', 'node'], known), /--layer epoll .* --peers node/);
