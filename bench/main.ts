@@ -87,8 +87,7 @@ function readArguments() {
     const known = { scenarios: scenarios.map(({ name }) => name), peers: peerNames, layers: layerNames };
     const parsed = parseArguments(command, known);
     if (!parsed.help) {
-      // Before an hour of measuring, and not after it.
-      if (parsed.results !== undefined) checkFolder(parsed.results);
+      makeFolder(parsed.results ?? resultsFolder); // before an hour of measuring, and not after it
       return parsed;
     }
     console.log(usage);
@@ -100,19 +99,18 @@ function readArguments() {
 }
 
 /** @throws {Error} if results cannot be written there */
-function checkFolder(folder: string): void {
+function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK);
   } catch (error) {
-    throw new Error(`--results ${folder} is no folder that can be written: ${(error as Error).message}`);
+    throw new Error(`results cannot be written into ${folder}: ${(error as Error).message}`);
   }
 }
 
 /** Writes the JSON, and says how its ratios compare with those of the one before; and, if the run was a whole one, the charts and the page: they are not to be mixed from several runs. */
 function write(): void {
   const folder = options.results ?? resultsFolder;
-  mkdirSync(folder, { recursive: true });
   const { scenarios: named, peers: only, layers, results: elsewhere } = options;
   const isPart = named.length > 0 || only !== undefined || layers !== undefined;
   // The figures of the whole are not to be lost to a look at some of them.

@@ -22,7 +22,7 @@ const addresses = 250 * 250;
 let lastAddress = (process.pid * 250) % addresses;
 
 /** How long opening may take, in milliseconds for each client, and at least. */
-const patience = { perClient: 12, least: 20_000 };
+const patience = { perClient: 4, least: 20_000 };
 
 export class Crowd {
   readonly #server: Server;

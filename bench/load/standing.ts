@@ -21,8 +21,9 @@ export interface WindowFigures {
   throughput: number;
 }
 
-/** How long wrk may take until it reads answers, in milliseconds; and how long nothing may be answered later. */
+/** How long wrk may take until it reads answers, in milliseconds. */
 const patience = 10_000;
+/** How long nothing may be answered in a window, in milliseconds: less than the shortest time that servers keep connections for. */
 const standstill = 3_000;
 /** wrk reads that much of files before it begins, at most, in bytes. */
 const readAtStart = 64 * 1024;
@@ -72,7 +73,8 @@ export class StandingLoad {
   }
 
   /**
-   * Goes on for so many seconds; for longer, if nothing is answered meanwhile, since a whole machine may stand still for a moment.
+   * Goes on for so many seconds; for longer, up to 3 s, if nothing is answered meanwhile. What was waited
+   * for counts in its throughput: a server, or a whole machine, has stood still.
    * @throws {Error} if nothing is answered within 3 s: the server is stuck, or wrk has ended
    */
   async window(seconds: number): Promise<WindowFigures> {

@@ -10,7 +10,7 @@ import { cases } from './cases.js';
 import { faultyRun, seedRange, soundRun } from './seeds.js';
 
 const one = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
-const count = Number(process.env.SEEDS ?? 40);
+const count = Number(process.env.SEEDS ?? 60);
 
 /** Runs the seeds from 0 up in as many processes as pay. */
 async function runAll(manner: 'sound' | 'faulty'): Promise<void> {
