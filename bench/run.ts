@@ -16,6 +16,8 @@ interface Planned extends Step {
 }
 
 /**
+ * A whole run has blocks of all scenarios take turns, so that each scenario is spread over all of its time: the machine is another one an hour
+ * later.
  * @param parties names of scenarios that are measured beside one another, if the run is a quick one: its windows are few, and a
  *   bad moment of the machine, which lasts for seconds, is not to fall into all those of one of them. Parties come first, in their
  *   order
@@ -38,7 +40,7 @@ export async function runScenarios(
       return [name, blocksOf(name, record, scenario.blocks({ peers, quick, record }))];
     }),
   );
-  const steps = inOrder(plan, quick ? parties : []);
+  const steps = quick ? inParties(plan, parties) : spread([...plan.values()]).flatMap((block) => sideBySide([block]));
   const progress = new Progress(steps.reduce((sum, step) => sum + step.seconds, 0));
   for (const { scenario, measures, record, label, seconds, run, table, round, peer } of steps) {
     between();
@@ -75,7 +77,7 @@ function blocksOf(scenario: string, record: Context['record'], blocks: readonly 
 }
 
 /** The steps of all, parties first: block by block, those of a party side by side. */
-function inOrder(
+function inParties(
   plan: ReadonlyMap<string, readonly PlannedBlock[]>,
   parties: readonly (readonly string[])[],
 ): Planned[] {
@@ -95,12 +97,17 @@ function inOrder(
 
 /** All are got ready, their rounds take turns, spread evenly, and all are let go. */
 export function sideBySide<S>(blocks: readonly { ready: S[]; rounds: S[][]; over: S[] }[]): S[] {
-  const rounds = blocks
-    .flatMap((block) => block.rounds.map((steps, i) => ({ steps, at: (i + 0.5) / block.rounds.length })))
-    .sort((a, b) => a.at - b.at);
   return [
     ...blocks.flatMap(({ ready }) => ready),
-    ...rounds.flatMap(({ steps }) => steps),
+    ...spread(blocks.map(({ rounds }) => rounds)).flat(),
     ...blocks.flatMap(({ over }) => over),
   ];
+}
+
+/** Lists become one, each spread evenly over it. */
+function spread<T>(lists: readonly (readonly T[])[]): T[] {
+  return lists
+    .flatMap((list) => list.map((what, i) => ({ what, at: (i + 0.5) / list.length })))
+    .sort((a, b) => a.at - b.at)
+    .map(({ what }) => what);
 }

@@ -9,7 +9,7 @@ import { CpuClock, complaint, end, residentBytes, serverCore, start, wait } from
 /** What every peer can be asked to answer; see peers/settings.ts. */
 export interface ServerOptions {
   handler: 'hello' | 'flood' | 'stream';
-  /** Milliseconds between two messages of a stream; none by default. */
+  /** Milliseconds between two messages of a stream, from `publish` on; none by default. */
   interval?: number;
   /**
    * For who measures memory and nothing else. Its garbage collections, and its C library, give back what is free; and it may run on all
@@ -88,6 +88,11 @@ export class Server {
       await wait(50);
       if (this.cpu() - before < most) return;
     }
+  }
+
+  /** Has it begin to give messages to event streams. */
+  publish(): void {
+    this.#child.kill('SIGHUP');
   }
 
   /** Keeps it from running: what its timers would do is no part of what others are measured at. */

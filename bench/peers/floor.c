@@ -25,6 +25,8 @@ static uint8_t subscribed[most_descriptors];
 
 static int highest;
 static int poller;
+static int timer = -1; // of messages to event streams
+static struct itimerspec interval;
 static char handler; // 'h'ello, 'f'lood, 's'tream
 static char input[1 << 16], output[1 << 18], piece[piece_bytes];
 static char hello[512];
@@ -116,7 +118,9 @@ static void receive(int fd) {
   }
 }
 
-static void publish(int timer) {
+static void begin_to_publish(int number) { timerfd_settime(timer, 0, &interval, NULL); }
+
+static void publish(void) {
   uint64_t expirations;
   if (read(timer, &expirations, sizeof expirations) < 0) return;
   struct timespec now;
@@ -129,7 +133,7 @@ static void publish(int timer) {
 }
 
 int main(void) {
-  const char *port = getenv("PORT"), *wanted = getenv("HANDLER"), *interval = getenv("INTERVAL");
+  const char *port = getenv("PORT"), *wanted = getenv("HANDLER"), *ms_text = getenv("INTERVAL");
   handler = wanted ? wanted[0] : 'h';
   signal(SIGUSR2, SIG_IGN); // there is no garbage
   memset(piece, 'x', sizeof piece);
@@ -137,7 +141,7 @@ int main(void) {
                          "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n"
                          "Date: Sun, 22 Nov 2026 00:00:00 GMT\r\n\r\nHello, World!");
 
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1, timer = -1;
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port ? atoi(port) : 8080)};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -147,13 +151,13 @@ int main(void) {
   }
   poller = epoll_create1(0);
   watch(listener, EPOLLIN, EPOLL_CTL_ADD);
-  if (interval && atoi(interval) > 0) {
-    int ms = atoi(interval);
+  int ms = ms_text ? atoi(ms_text) : 0;
+  if (ms > 0) {
     struct timespec period = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-    struct itimerspec times = {.it_interval = period, .it_value = period};
+    interval = (struct itimerspec){.it_interval = period, .it_value = period};
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
-    timerfd_settime(timer, 0, &times, NULL);
     watch(timer, EPOLLIN, EPOLL_CTL_ADD);
+    signal(SIGHUP, begin_to_publish);
   }
 
   static struct epoll_event events[1024];
@@ -162,7 +166,7 @@ int main(void) {
     for (int i = 0; i < count; i++) {
       int fd = events[i].data.fd;
       if (fd == listener) accept_all(fd);
-      else if (fd == timer) publish(fd);
+      else if (fd == timer) publish();
       else {
         if (events[i].events & EPOLLOUT) go_on_flooding(fd);
         if (events[i].events & ~EPOLLOUT) receive(fd);

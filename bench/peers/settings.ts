@@ -31,10 +31,10 @@ export function message(): string {
   return `data: ${(performance.timeOrigin + performance.now()).toFixed(3)}\n\n`;
 }
 
-/** Calls back when a message is to go to everybody: every INTERVAL milliseconds, or never. */
+/** Calls back when a message is to go to everybody: every INTERVAL milliseconds from SIGHUP on, when all streams are there; or never. */
 export function everyInterval(publish: () => void): void {
   const interval = Number(process.env.INTERVAL ?? 0);
-  if (interval > 0) setInterval(publish, interval);
+  if (interval > 0) process.once('SIGHUP', () => setInterval(publish, interval));
 }
 
 // The bench asks for a garbage collection by SIGUSR2 before it looks at the memory. V8's usual one leaves about as much resident

@@ -8,12 +8,9 @@ import { wait } from '../processes.js';
 import type { Scenario } from '../scenario.js';
 import type { Table } from '../table.js';
 import { type Figures, fastClients, inGroups, type Ready, type Subject, type Variant } from './crowded.js';
-import { roundsText } from './enough.js';
+import { type Rounds, roundsText } from './enough.js';
 
-interface Size {
-  /** The most rounds, and the least. */
-  rounds: number;
-  least: number;
+interface Size extends Rounds {
   /** Delays are looked at in the rounds whose number can be divided by it. */
   delayEvery: number;
   /** Peers that are there at the same time. */
@@ -130,14 +127,14 @@ function beside(
       'server of the same peer, measured in the same round; a quick run leaves it out.',
     wrk: true,
     settings(quick) {
-      const { rounds, least, clients, seconds } = size(quick);
-      return `${roundsText(rounds, least)} of ${seconds} s, ${clients} slow clients`;
+      const { clients, seconds, ...rounds } = size(quick);
+      return `${roundsText(rounds)} of ${seconds} s, ${clients} slow clients`;
     },
     tables,
 
     blocks(context) {
       const chosen = size(context.quick);
-      const { rounds, least, delayEvery, group, clients, seconds, delaySeconds, alone, compared } = chosen;
+      const { generations, rounds, least, delayEvery, group, clients, seconds, delaySeconds, alone, compared } = chosen;
       const server: ServerOptions = { handler };
       const isShared = handler === 'hello'; // then the server that others are measured with will do
       const variants: Variant[] = compared
@@ -165,7 +162,7 @@ function beside(
         return figures;
       };
       return inGroups(context, {
-        ...{ table: 'fast', rounds, least, delayEvery, group, variants, measure },
+        ...{ table: 'fast', generations, rounds, least, delayEvery, group, variants, measure },
         keys: variants.map(({ name }) => `cpu ${name}`),
         prepare: (subject) => openCrowd(subject, chosen),
         async warm({ variant, server }) {
@@ -191,6 +188,7 @@ export const slow = beside(
   (quick) =>
     quick
       ? {
+          generations: 1,
           rounds: 6,
           least: 6,
           delayEvery: 4,
@@ -203,8 +201,9 @@ export const slow = beside(
           weighed: false,
         }
       : {
-          rounds: 80,
-          least: 24,
+          generations: 2,
+          rounds: 40,
+          least: 12,
           delayEvery: 8,
           group: 1,
           clients: 15_000,
@@ -224,6 +223,7 @@ export const flood = beside(
   (quick) =>
     quick
       ? {
+          generations: 1,
           rounds: 6,
           least: 6,
           delayEvery: 4,
@@ -236,8 +236,9 @@ export const flood = beside(
           weighed: true,
         }
       : {
-          rounds: 80,
-          least: 24,
+          generations: 2,
+          rounds: 40,
+          least: 12,
           delayEvery: 8,
           group: 2,
           clients: 1000,

@@ -3,7 +3,8 @@
 // so what is compared must be close together in time, and often.
 //
 // Most peers have a timeout of 60 s for slow clients. So not all peers are there at the same time, but a few, a group, and the
-// floor with each group, which ratios are taken to: rounds are counted on from group to group.
+// floor with each group, which ratios are taken to: rounds are counted on from group to group. In a whole run each has its turn more than once,
+// with servers that are started anew: two processes of the same program do not cost quite the same, and nor does the machine an hour later.
 
 import type { Kind } from '../crowd/protocol.js';
 import { Crowd } from '../load/crowd.js';
@@ -14,7 +15,7 @@ import { type Delays, load } from '../load/wrk.js';
 import type { Peer } from '../peers.js';
 import { defaultBaseline } from '../report/markdown.js';
 import { type Block, type Context, inTurn, range, type Step, twoAtATime } from '../scenario.js';
-import { Enough } from './enough.js';
+import { Enough, type Rounds } from './enough.js';
 
 /** How many fast clients there are beside the crowd. */
 export const fastClients = 64;
@@ -36,11 +37,9 @@ export interface Subject {
 
 export type Figures = Record<string, number>;
 
-export interface Plan {
+export interface Plan extends Rounds {
   table: string;
-  /** The most rounds of a group, and the least: it is over when the ratios of these figures are known well enough, see enough.ts. */
-  rounds: number;
-  least: number;
+  /** The figures whose ratios are to be known well enough, see enough.ts. */
   keys: string[];
   /** Delays are looked at in the rounds whose number can be divided by it; without it, in none. */
   delayEvery?: number;
@@ -113,15 +112,18 @@ export function groupsOf(peers: readonly Peer[], size: number): Peer[][] {
   return range(count).map((i) => [...floor, ...others.filter((_, place) => place % count === i - 1)]);
 }
 
-/** A block for each group of peers. */
+/** A block for each group of peers in each generation of servers. */
 export function inGroups(context: Context, plan: Plan): Block[] {
-  return groupsOf(context.peers, plan.group).map((peers, i) => blockOf(context, plan, peers, i * plan.rounds));
+  const groups = groupsOf(context.peers, plan.group);
+  return range(plan.generations)
+    .flatMap(() => groups)
+    .map((peers, i) => blockOf(context, plan, peers, i * plan.rounds));
 }
 
 function blockOf(context: Context, plan: Plan, peers: readonly Peer[], roundsBefore: number): Block {
   const { quick } = context;
   const { table, rounds, delayEvery, seconds } = plan;
-  const enough = new Enough(plan.least, plan.keys);
+  const enough = new Enough(plan, plan.keys);
   const record: Context['record'] = (sample) => {
     enough.add(sample);
     context.record(sample);

@@ -8,19 +8,30 @@ import { type Measured, ratioError } from '../statistics.js';
 /** What the standard error of a ratio must have come down to. Two runs, each of which is as wrong as that, differ by 15 % once in a thousand times. */
 const wellEnough = 0.03;
 
+/** How many rounds there are of a generation of servers, and how many generations. */
+export interface Rounds {
+  generations: number;
+  /** The most rounds of a generation, and the least: it is over when the ratios are known well enough. */
+  rounds: number;
+  least: number;
+}
+
 export class Enough {
   readonly #least: number;
+  readonly #limit: number;
   readonly #keys: readonly string[];
   readonly #samples: Measured[] = [];
   #round = 0;
   #isOver = false;
 
   /**
+   * Of one generation: each has its share of what it takes.
    * @param least so many rounds there are in any case
    * @param keys what is looked at: the ratios of these figures to the floor's
    */
-  constructor(least: number, keys: readonly string[]) {
+  constructor({ generations, least }: Omit<Rounds, 'rounds'>, keys: readonly string[]) {
     this.#least = least;
+    this.#limit = wellEnough * Math.sqrt(generations);
     this.#keys = keys;
   }
 
@@ -38,13 +49,14 @@ export class Enough {
   /** Ratios of which nothing is known, since a peer could not be measured, do not get better. */
   #areKnown(peers: readonly Peer[]): boolean {
     return peers.every(({ name }) =>
-      this.#keys.every((key) => (ratioError(this.#samples, name, defaultBaseline, key) ?? 0) <= wellEnough),
+      this.#keys.every((key) => (ratioError(this.#samples, name, defaultBaseline, key) ?? 0) <= this.#limit),
     );
   }
 }
 
 /** How many rounds there are, in words. */
-export function roundsText(most: number, least: number): string {
-  if (least === most) return `${most} rounds`;
-  return `${least} to ${most} rounds (until the standard error of each ratio is ${wellEnough * 100} %)`;
+export function roundsText({ generations, rounds, least }: Rounds): string {
+  if (least === rounds) return `${generations * rounds} rounds`;
+  const until = `until the standard error of each ratio is ${wellEnough * 100} %`;
+  return `${generations} generations of servers, ${least} to ${rounds} rounds of each (${until})`;
 }

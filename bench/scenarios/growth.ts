@@ -10,8 +10,8 @@ import { roundsText } from './enough.js';
 const counts = [0, 1000, 5000, 15_000];
 const size = (quick: boolean) =>
   quick
-    ? { rounds: 6, least: 6, group: 9, seconds: 0.08, measured: [0, 5000] }
-    : { rounds: 100, least: 24, group: 1, seconds: 0.1, measured: counts };
+    ? { generations: 1, rounds: 6, least: 6, group: 9, seconds: 0.08, measured: [0, 5000] }
+    : { generations: 2, rounds: 50, least: 12, group: 1, seconds: 0.1, measured: counts };
 
 export const growth: Scenario = {
   name: 'growth',
@@ -21,8 +21,8 @@ export const growth: Scenario = {
     'its own, and all of a peer are measured one after the other in every round. The last column is the last figure divided by the first.',
   wrk: true,
   settings(quick) {
-    const { rounds, least, seconds } = size(quick);
-    return `${roundsText(rounds, least)} of ${seconds} s`;
+    const { seconds, ...rounds } = size(quick);
+    return `${roundsText(rounds)} of ${seconds} s`;
   },
   tables: [
     {
@@ -45,7 +45,7 @@ export const growth: Scenario = {
   ],
 
   blocks(context) {
-    const { rounds, least, group, seconds, measured } = size(context.quick);
+    const { seconds, measured, ...rounds } = size(context.quick);
     const variants = measured.map(
       (clients): Variant => ({
         name: String(clients),
@@ -61,7 +61,7 @@ export const growth: Scenario = {
       return figures;
     };
     return inGroups(context, {
-      ...{ table: 'idle', rounds, least, group, variants, measure },
+      ...{ table: 'idle', ...rounds, variants, measure },
       keys: variants.map(({ name }) => `cpu ${name}`),
       async prepare({ variant, crowd }) {
         if (variant.crowd !== undefined) await crowd.open(variant.crowd.kind, variant.crowd.clients);

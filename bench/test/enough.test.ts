@@ -7,8 +7,8 @@ const peer = (name: string): Peer => ({ name, title: name, version: '', command:
 const peers = ['floor', 'a'].map(peer);
 
 /** Has the peer's figure be these multiples of the floor's, round by round, for as long as there are rounds. @returns how many there were */
-function play(least: number, multiples: number[]): number {
-  const enough = new Enough(least, ['cpu']);
+function play(least: number, multiples: number[], generations = 1): number {
+  const enough = new Enough({ generations, least }, ['cpu']);
   for (const [i, multiple] of multiples.entries()) {
     const round = i + 1;
     const isOver = enough.isOver(round, peers);
@@ -25,6 +25,7 @@ test('rounds go on until the ratios are known, and not before there are as many 
   const wavering = Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? 2 : 3));
   // The logarithms differ from their mean by 0.203: it takes (0.203 / 0.03)² rounds.
   assert.ok(Math.abs(play(4, wavering) - 46) <= 2);
+  assert.ok(Math.abs(play(4, wavering, 2) - 23) <= 2, 'two generations have half of the rounds each');
 });
 
 test('what cannot be measured is not waited for', () => {
@@ -32,7 +33,7 @@ test('what cannot be measured is not waited for', () => {
 });
 
 test('once there have been enough rounds, there are no more', () => {
-  const enough = new Enough(2, ['cpu']);
+  const enough = new Enough({ generations: 1, least: 2 }, ['cpu']);
   const add = (round: number, cpu: number) => {
     enough.add({ peer: 'floor', round, figures: { cpu: 10 }, problems: [] });
     enough.add({ peer: 'a', round, figures: { cpu }, problems: [] });
@@ -45,6 +46,9 @@ test('once there have been enough rounds, there are no more', () => {
 });
 
 test('how many rounds there are is said in words', () => {
-  assert.equal(roundsText(6, 6), '6 rounds');
-  assert.match(roundsText(80, 24), /^24 to 80 rounds \(.*3 %\)$/);
+  assert.equal(roundsText({ generations: 1, rounds: 6, least: 6 }), '6 rounds');
+  assert.match(
+    roundsText({ generations: 2, rounds: 40, least: 12 }),
+    /^2 generations of servers, 12 to 40 rounds of each \(.*3 %\)$/,
+  );
 });

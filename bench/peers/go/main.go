@@ -61,7 +61,8 @@ func stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func publish(interval time.Duration) {
+func publish(interval time.Duration, begin <-chan os.Signal) {
+	<-begin
 	for range time.Tick(interval) {
 		text := fmt.Sprintf("data: %.3f\n\n", float64(time.Now().UnixNano())/1e6)
 		lock.Lock()
@@ -84,7 +85,9 @@ func main() {
 		}
 	}()
 	if interval, _ := strconv.Atoi(os.Getenv("INTERVAL")); interval > 0 {
-		go publish(time.Duration(interval) * time.Millisecond)
+		begin := make(chan os.Signal, 1)
+		signal.Notify(begin, syscall.SIGHUP)
+		go publish(time.Duration(interval)*time.Millisecond, begin)
 	}
 	switch os.Getenv("HANDLER") {
 	case "stream":
