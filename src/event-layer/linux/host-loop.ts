@@ -13,6 +13,7 @@
 
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
+import { Alarm } from './alarm.js';
 import { type Libuv, loadLibraries, unavailable } from './libc.js';
 import { map, type Region } from './memory.js';
 
@@ -25,8 +26,8 @@ export interface Guest {
   setAlone(isAlone: boolean): void;
   /** A descriptor that is readable when there is something to collect, for the time when it is not alone. */
   readonly pollable: number;
-  /** Milliseconds until it wants to run even if nothing happens: 0 is now, `Infinity` never. @param now by the process's clock */
-  patience(now: number): number;
+  /** When it wants to run even if nothing happens, by the process's clock: -Infinity is at once, Infinity never. */
+  wakeTime(): number;
   /**
    * Waits until something happens, or libuv's descriptor is ready, but no longer than that; then has its turn, if there is
    * reason for one. @param milliseconds 0 does not wait, -1 is without end @returns whether libuv's descriptor was ready
@@ -72,6 +73,12 @@ export class HostLoop {
   readonly #idle: number;
   #isIdling = false;
   readonly #onNothing: number;
+  readonly #alarm: Alarm;
+  /** Its poll handle. */
+  readonly #ringing: number;
+  readonly #onRing: number;
+  /** When libuv's clock was set here, by the process's. */
+  #updated = -Infinity;
   readonly #guests: Guest[] = [];
   /** Poll handles of guests, made when they are first needed. */
   readonly #polls = new Map<Guest, number>();
@@ -98,14 +105,22 @@ export class HostLoop {
     this.#idle = this.#allot(UV_IDLE);
     uv.uv_idle_init(this.#loop, this.#idle);
     this.#onClosed = uv.callback(() => this.#handleClosed());
+    this.#alarm = new Alarm(loadLibraries().libc);
+    this.#ringing = this.#allot(UV_POLL);
+    checkPoll(uv.uv_poll_init(this.#loop, this.#ringing, this.#alarm.descriptor));
+    this.#onRing = uv.callback(() => this.#alarm.rung()); // whoever wanted it finds that it is time, in `prepare`
     this.#onNothing = uv.callback(() => {}); // what is to be done is done in `prepare`, which libuv comes by before it waits again
   }
 
   /** Takes a guest in, who holds the process open from now on. */
   enter(guest: Guest): void {
     this.#guests.push(guest);
-    if (this.#guests.length === 1) this.#uv.uv_prepare_start(this.#prepare, this.#onPrepare);
-    else for (const each of this.#guests) this.#watch(each);
+    if (this.#guests.length === 1) {
+      this.#uv.uv_prepare_start(this.#prepare, this.#onPrepare);
+      this.#uv.uv_poll_start(this.#ringing, UV_READABLE, this.#onRing);
+    } else {
+      for (const each of this.#guests) this.#watch(each);
+    }
   }
 
   leave(guest: Guest): void {
@@ -119,6 +134,7 @@ export class HostLoop {
     if (this.#guests.length > 0) return;
     this.#setIdling(false);
     this.#uv.uv_prepare_stop(this.#prepare);
+    this.#uv.uv_poll_stop(this.#ringing);
   }
 
   /** A guest is about to close its descriptor. */
@@ -147,20 +163,40 @@ export class HostLoop {
     }
     const [guest] = this.#guests;
     let hasty = 0;
-    let updated = -1; // libuv's clock goes by milliseconds, and so it is told of each one, and not of each turn
     for (let isOver = false; !isOver && this.#guests.length === 1 && this.#guests[0] === guest; ) {
-      const now = performance.now();
-      if (Math.floor(now) !== updated) this.#uv.uv_update_time(this.#loop);
-      updated = Math.floor(now);
       const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
-      const own = Math.min(Math.ceil(guest.patience(now)), longest);
-      const isReady = guest.run(free < 0 ? (own === longest ? -1 : own) : Math.min(free, own));
+      const wake = guest.wakeTime();
+      const due = free < 0 ? Infinity : this.#updated + free; // or later, if somebody else has set libuv's clock
+      // The usual case does without looking at a clock: the alarm is set for what comes first, or sooner.
+      const isSet = free !== 0 && Math.min(wake, due) >= this.#alarm.time;
+      const patience = isSet ? -1 : this.#patience(free, wake);
+      const isReady = guest.run(patience);
       runTicks?.();
       // A guest that wants another turn at once does not wait, and so may not learn that libuv has something to do.
-      isOver = isReady || free === 0 || (own === 0 && ++hasty === hastyTurns);
+      isOver = isReady || free === 0 || (patience === 0 && ++hasty === hastyTurns);
     }
     guest?.settle();
     if (this.#guests.length > 0) this.#setIdling(true);
+  }
+
+  /**
+   * How long the guest may wait, as `run` takes it; sets the alarm.
+   * @param free milliseconds until libuv's next timer, by its own clock, which stands still until it is set
+   * @param wake when the guest wants to run
+   */
+  #patience(free: number, wake: number): number {
+    if (free === 0) return 0;
+    const now = performance.now();
+    let time = wake;
+    if (free > 0) {
+      this.#uv.uv_update_time(this.#loop);
+      this.#updated = now;
+      time = Math.min(wake, now + this.#uv.uv_backend_timeout(this.#loop));
+    }
+    const patience = Math.min(Math.max(Math.ceil(time - now), 0), longest);
+    if (patience < longWait) return patience;
+    if (time < this.#alarm.time) this.#alarm.set(patience, time);
+    return -1;
   }
 
   #setIdling(isIdling: boolean): void {
@@ -179,7 +215,7 @@ export class HostLoop {
     clearTimeout(this.#timer);
     if (this.#guests.length === 1) this.#setIdling(true);
     const now = performance.now();
-    const patience = Math.min(...this.#guests.map((guest) => guest.patience(now)), longest);
+    const patience = Math.min(...this.#guests.map((guest) => guest.wakeTime() - now), longest);
     // What they do is to keep libuv from waiting too long.
     if (patience <= 0) setImmediate(() => {});
     else if (patience < longest) this.#timer = setTimeout(() => {}, Math.ceil(patience));
@@ -190,8 +226,7 @@ export class HostLoop {
     let poll = this.#polls.get(guest);
     if (poll === undefined) {
       poll = this.#free.pop() ?? this.#allot(UV_POLL);
-      const error = this.#uv.uv_poll_init(this.#loop, poll, guest.pollable);
-      if (error !== 0) throw unavailable(`uv_poll_init has failed with ${error}`);
+      checkPoll(this.#uv.uv_poll_init(this.#loop, poll, guest.pollable));
       this.#polls.set(guest, poll);
     }
     this.#uv.uv_poll_start(poll, UV_READABLE, this.#onNothing);
@@ -214,7 +249,14 @@ export class HostLoop {
   }
 }
 
+/** @throws {ConnectionError} unless it is 0 */
+function checkPoll(result: number): void {
+  if (result !== 0) throw unavailable(`uv_poll_init has failed with ${result}`);
+}
+
 /** So many turns a guest may have at once, before libuv looks for itself what it has to do. */
 const hastyTurns = 16;
-/** Waits are no longer than this many milliseconds: 31 bits. */
+/** From so many milliseconds on it is the alarm that ends a wait, and not the wait's own time. */
+const longWait = 20;
+/** Times are no longer than this many milliseconds: 31 bits. */
 const longest = 2 ** 31 - 1;

@@ -45,6 +45,8 @@ export interface Libc {
   fcntl(fd: number, command: number, argument: number): number;
   getrlimit(resource: number, limits: Bytes): number;
   eventfd(value: number, flags: number): number;
+  timerfd_create(clock: number, flags: number): number;
+  timerfd_settime(fd: number, flags: number, times: Bytes, before: Bytes): number;
   epoll_create1(flags: number): number;
   epoll_ctl(epoll: number, operation: number, fd: number, event: Bytes): number;
   epoll_wait(epoll: number, events: number, count: number, timeout: number): number;
@@ -112,6 +114,8 @@ const signatures = {
   fcntl: ['int', 'int', 'int', 'int'],
   getrlimit: ['int', 'int', 'void *'],
   eventfd: ['int', 'uint32_t', 'int'],
+  timerfd_create: ['int', 'int', 'int'],
+  timerfd_settime: ['int', 'int', 'int', 'void *', 'void *'],
   epoll_create1: ['int', 'int'],
   epoll_ctl: ['int', 'int', 'int', 'int', 'void *'],
   epoll_wait: ['int', 'int', 'uintptr_t', 'int', 'int'],

@@ -242,9 +242,8 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
 
   // Turns
 
-  patience(now: number): number {
-    if (this.#isBusy()) return 0;
-    return this.#wake === Infinity ? Infinity : Math.max(this.#wake - now, 0);
+  wakeTime(): number {
+    return this.#isBusy() ? -Infinity : this.#wake;
   }
 
   // (These two are asked in every turn, and are no getters: the engine calls private getters by way of its runtime.)

@@ -26,10 +26,10 @@ function clientProgram(port: number): string {
 
 const makers: Record<string, () => EventLayer> = { epoll: () => new EpollLayer(), uring: () => new UringLayer() };
 
-/** Starts a layer whose listener answers each piece with itself, calling `during` in the turn. @returns its port */
-async function echo(layer: EventLayer, during: () => void): Promise<number> {
+/** Starts a layer whose listener answers each piece with itself, calling `during` in the turn, and `turn` when one begins. @returns its port */
+async function echo(layer: EventLayer, during: () => void, turn: () => void = () => {}): Promise<number> {
   layer.start({
-    beginTurn() {},
+    beginTurn: turn,
     accepted() {},
     connected() {},
     received(slot: Slot, bytes: Uint8Array, start: number, end: number) {
@@ -106,6 +106,58 @@ for (const [name, make] of Object.entries(makers))
       client.destroy();
       await new Promise((resolve) => setTimeout(resolve, 20));
       assert.deepEqual([immediates, timers], [200, 200]);
+      await layer.close();
+    });
+
+    test('what is far away comes when it is time, and not before, also when that has been changed', async () => {
+      const layer = make();
+      /** Called when a turn has begun, with its time. */
+      let told = (_now: number): void => {};
+      const port = await echo(
+        layer,
+        () => {},
+        () => told(layer.now()),
+      );
+      /** @returns how late the first turn is after the last of the times that are asked for, with nothing of Node's to end the wait */
+      const lateness = async (...delays: number[]): Promise<number> => {
+        await new Promise((resolve) => setTimeout(resolve, 30)); // the turns that the commands before have asked for
+        const first = new Promise<number>((resolve) => {
+          told = resolve;
+        });
+        let time = 0;
+        for (const delay of delays) {
+          time = layer.now() + delay;
+          layer.wakeAt(time);
+          await new Promise((resolve) => setTimeout(resolve, 5)); // it begins to wait
+        }
+        return (await first) - time;
+      };
+      const inTime = (late: number): void => assert.ok(late >= 0 && late < 250, `${late} ms late`);
+      inTime(await lateness(80));
+      inTime(await lateness(5000, 60)); // sooner than before
+      inTime(await lateness(40, 150)); // later than before: what was to end the wait sooner is no turn
+      inTime(await lateness(5));
+      // A timer of Node's that is sooner than what the layer waits for, with nothing else that would end its wait.
+      layer.wakeAt(layer.now() + 5000);
+      for (const delay of [25, 70]) {
+        const begun = performance.now();
+        await new Promise((resolve) => setTimeout(resolve, delay));
+        inTime(performance.now() - begun - delay + 1); // Node's clock goes by milliseconds
+      }
+      // With events in between.
+      const client = connect(port, '127.0.0.1');
+      client.on('data', () => setTimeout(() => client.write('x'), 3));
+      client.write('x');
+      await once(client, 'data');
+      const time = layer.now() + 100;
+      const due = new Promise<number>((resolve) => {
+        told = (now) => {
+          if (now >= time) resolve(now);
+        };
+      });
+      layer.wakeAt(time);
+      inTime((await due) - time);
+      client.destroy();
       await layer.close();
     });
 
