@@ -29,6 +29,7 @@ import {
   responseHead,
   wholeText,
 } from './response-head.js';
+import { byteLengthOf, putAscii } from './words.js';
 
 /** Where a response is written to: a connection, or the output of a slot that has none. */
 export interface Output {
@@ -92,7 +93,7 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) return false;
   const size = content === null ? 0 : content.length;
   if (size > smallContent) return false;
-  const bytes = typeof content === 'string' ? Buffer.byteLength(content) : size;
+  const bytes = typeof content === 'string' ? byteLengthOf(content) : size;
   const head = responseHead(out, framing, date, bytes);
   const room = head.text.length + lengthRoom + bytes;
   if (room > pieceSize) return false;
@@ -102,7 +103,8 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
   if (content !== null && !isBodiless(out.status) && !framing.headOnly) {
     if (typeof content === 'string') {
       // As many bytes as characters: it is US-ASCII, which the shorter way will do for.
-      end += bytes === size ? output.latin1Write(content, end, bytes) : output.utf8Write(content, end, bytes);
+      if (bytes === size) end = putAscii(content, output, end);
+      else end += output.utf8Write(content, end, bytes);
     } else {
       output.set(content, end);
       end += bytes;

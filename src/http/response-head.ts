@@ -6,6 +6,7 @@ import { isAll, VALUE } from './characters.js';
 import type { Content } from './fetch/body.js';
 import type { Head } from './head.js';
 import { reasonPhrases } from './refusal.js';
+import { putWords } from './words.js';
 
 const ZERO = 48;
 const CR = 13;
@@ -82,7 +83,12 @@ export function declaredLength(out: Outgoing, length: number | undefined): numbe
 export interface ResponseHead {
   readonly text: string;
   readonly endsInLength: boolean;
+  /** The text as bytes, where it is short, and has been made for more than one response. */
+  readonly bytes: DataView | undefined;
 }
+
+/** Heads up to this many bytes are kept as bytes, too. */
+const shortHead = 512;
 
 /** How many bytes `putHead` writes at most behind the text of a head. */
 export const lengthRoom = `${Number.MAX_SAFE_INTEGER}\r\n\r\n`.length;
@@ -97,6 +103,7 @@ const last = {
   framing: -1,
   text: '',
   endsInLength: false,
+  bytes: undefined as DataView | undefined,
 };
 
 /**
@@ -117,8 +124,10 @@ export function responseHead(out: Outgoing, framing: Framing, date: string, leng
   // One that has changed the framing is made anew each time.
   if (length === undefined || framing.keepAlive !== wasKept) return head;
   const { endsInLength } = head;
-  const text = inOnePiece(head.text);
-  const made = { status, statusText, fields: fields.slice(), length, date, framing: bits, text, endsInLength };
+  const kept = Buffer.from(head.text, 'latin1');
+  const text = kept.toString('latin1'); // not as the parts that it was put together of, which are written by a slower way
+  const bytes = kept.length > shortHead ? undefined : new DataView(kept.buffer, kept.byteOffset, kept.length);
+  const made = { status, statusText, fields: fields.slice(), length, date, framing: bits, text, endsInLength, bytes };
   return Object.assign(last, made);
 }
 
@@ -131,10 +140,10 @@ export function wholeText({ text, endsInLength }: ResponseHead, length: number |
 export function putHead(
   output: OutputMemory,
   at: number,
-  { text, endsInLength }: ResponseHead,
+  { text, endsInLength, bytes }: ResponseHead,
   length: number,
 ): number {
-  let end = at + output.latin1Write(text, at, text.length);
+  let end = bytes === undefined ? at + output.latin1Write(text, at, text.length) : putWords(bytes, output, at);
   if (!endsInLength) return end;
   let digits = 1;
   for (let limit = 10; limit <= length; limit *= 10) digits++;
@@ -150,11 +159,6 @@ export function putHead(
   output[end + 2] = CR;
   output[end + 3] = LF;
   return end + 4;
-}
-
-/** The same text, not as the parts that it was put together of: what is made of parts is written by a slower way, each time. */
-function inOnePiece(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** All that a head depends on besides status, fields, date and length. */
@@ -237,5 +241,5 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
   // RFC 9110 §7.8: who sends Upgrade says so in Connection.
   if (upgrades) head += `connection: ${option === '' ? '' : `${option}, `}upgrade\r\n`;
   else if (option !== '') head += `connection: ${option}\r\n`;
-  return { text: endsInLength ? `${head}content-length: ` : `${head}${framed}\r\n`, endsInLength };
+  return { text: endsInLength ? `${head}content-length: ` : `${head}${framed}\r\n`, endsInLength, bytes: undefined };
 }

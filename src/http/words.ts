@@ -1,8 +1,11 @@
-// Bytes by fours. What is compared or copied with every request is short, so a call of the runtime's would cost more than the work,
-// and a loop over bytes four times the loads.
+// Bytes by fours, and short text. What is compared, copied or written with every request is short, so a call of the runtime's would cost more
+// than the work, and a loop over bytes four times the loads.
 //
 // The first four are looked at before each loop, and numbers are made 32 bits wide before it: what the engine has checked by then it
 // does not check again in every round.
+
+import { Buffer } from 'node:buffer';
+import type { OutputMemory } from '../connection/network.js';
 
 let last: Uint8Array = new Uint8Array(0);
 let words = new DataView(last.buffer);
@@ -16,9 +19,30 @@ export function wordsOf(bytes: Uint8Array): DataView {
   return words;
 }
 
+let lastOutput: Uint8Array = last;
+let outputWords = words;
+
+/** The same as `wordsOf`, of what is written to. */
+function wordsOfOutput(output: Uint8Array): DataView {
+  if (output !== lastOutput) {
+    lastOutput = output;
+    outputWords = new DataView(output.buffer, output.byteOffset, output.length);
+  }
+  return outputWords;
+}
+
 /** Copies `bytes[from … from+count-1]` to where `to` has its place `at`. */
 export function copyBytes(bytes: Uint8Array, from: number, to: DataView, at: number, count: number): void {
-  const source = wordsOf(bytes);
+  copyWords(wordsOf(bytes), from, to, at, count);
+}
+
+/** Writes the whole of what a view shows. @returns where it ends */
+export function putWords(from: DataView, output: Uint8Array, at: number): number {
+  copyWords(from, 0, wordsOfOutput(output), at, from.byteLength);
+  return at + from.byteLength;
+}
+
+function copyWords(source: DataView, from: number, to: DataView, at: number, count: number): void {
   const end = (from + count) | 0;
   let read = from | 0;
   let write = at | 0;
@@ -44,4 +68,23 @@ export function areBytes(bytes: Uint8Array, from: number, to: number, expected: 
   }
   for (; i < count; i++) if (source.getInt8(begin + i) !== expected.getInt8(i)) return false;
   return true;
+}
+
+/** Text of up to so many characters is looked through here, and longer text by the runtime. */
+const shortText = 64;
+
+/** How many bytes a text is in UTF-8. */
+export function byteLengthOf(text: string): number {
+  const { length } = text;
+  if (length > shortText) return Buffer.byteLength(text);
+  for (let i = 0; i < length; i++) if (text.charCodeAt(i) > 127) return Buffer.byteLength(text);
+  return length;
+}
+
+/** Writes a text of which each character is one byte, in UTF-8 as in Latin-1: US-ASCII. @returns where it ends */
+export function putAscii(text: string, output: OutputMemory, at: number): number {
+  const { length } = text;
+  if (length > shortText) return at + output.latin1Write(text, at, length);
+  for (let i = 0; i < length; i++) output[at + i] = text.charCodeAt(i);
+  return at + length;
 }
