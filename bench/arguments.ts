@@ -6,7 +6,9 @@ export const usage = `npm run bench -- [scenario …] [options]
 
   scenario            hello, idle, slow, flood, growth, fan-out, switching, heads; all of them if none is named
   --quick             each in a shorter form
-  --peers a,b,…       only these peers: sluice, bun, deno, go, node, fastify, hono (the floor always takes part)
+  --peers a,b,…       only these peers: sluice, bun, deno, go, node, fastify, hono (the floor always takes part); and, only if they are
+                      named: broken, a server that is broken on purpose, and no-direct, no-registered, no-silent, no-merged, sluice's
+                      io_uring layer without one of its means
   --layer a,b,…       only these event layers of sluice: uring, epoll, portable
   --results FOLDER    where to write latest.json; default bench/results, where a run of a part is partial.json
   --help              this

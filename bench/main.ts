@@ -1,7 +1,7 @@
 // The bench's command: finds the peers, runs the scenarios, prints the tables, and writes the JSON, the charts and the page.
 
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { parseArguments, usage } from './arguments.js';
 import { wrkHint, wrkVersion } from './load/wrk.js';
 import { describeMachine, versionOf } from './machine.js';
@@ -101,7 +101,10 @@ function readArguments() {
 /** @throws {Error} if results cannot be written there */
 function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    // One by one: Node's `recursive` never comes back from a file system that takes no new folders, like /proc.
+    const missing: string[] = [];
+    for (let path = resolve(folder); !existsSync(path); path = dirname(path)) missing.unshift(path);
+    for (const path of missing) mkdirSync(path);
     accessSync(folder, constants.W_OK);
   } catch (error) {
     throw new Error(`results cannot be written into ${folder}: ${(error as Error).message}`);

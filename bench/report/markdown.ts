@@ -11,12 +11,17 @@ export function rowsOf(table: Table, peers: readonly PeerRecord[]): PeerRecord[]
   return table.rows?.map((row) => ({ ...row, version: '' })) ?? [...peers];
 }
 
-/** A table of the samples that belong to it; a column that has none is left out. @param compact lets a remark run over the edges of its column, for a terminal */
+/**
+ * A table of the samples that belong to it; a column that has none is left out.
+ * @param compact lets a remark run over the edges of its column, for a terminal
+ * @param failed samples of the whole scenario that have problems: what was dropped for one of them has no samples here
+ */
 export function renderTable(
   table: Table,
   peers: readonly PeerRecord[],
   samples: readonly Sample[],
   compact = false,
+  failed: readonly Sample[] = [],
 ): string {
   const rows = rowsOf(table, peers);
   const others = [table.baseline ?? defaultBaseline, ...(table.beside === undefined ? [] : [table.beside])].flatMap(
@@ -26,7 +31,7 @@ export function renderTable(
   const header = ['', ...columns.flatMap((column) => headers(column, others))];
   const lines = rows.map((row) => {
     const cells = columns.flatMap((column) => cellsOf(column, row, others, samples));
-    const remark = remarkOf(row, samples);
+    const remark = remarkOf(row, samples, failed);
     if (remark !== undefined) cells[0] = remark;
     return [row.title, ...cells];
   });
@@ -46,9 +51,12 @@ function cellsOf(column: Column, row: PeerRecord, others: readonly PeerRecord[],
 }
 
 /** Why a row has no figures, or that it must not be trusted. */
-function remarkOf(row: PeerRecord, samples: readonly Sample[]): string | undefined {
+function remarkOf(row: PeerRecord, samples: readonly Sample[], failed: readonly Sample[]): string | undefined {
   if (row.missing !== undefined) return `not to be had: ${row.missing}`;
-  const problem = samples.find((sample) => sample.peer === row.name && sample.problems.length > 0)?.problems[0];
+  const hasFigures = samples.some(({ peer, figures }) => peer === row.name && Object.keys(figures).length > 0);
+  const problem = [...samples, ...(hasFigures ? [] : failed)].find(
+    ({ peer, problems }) => peer === row.name && problems.length > 0,
+  )?.problems[0];
   return problem === undefined ? undefined : `INVALID: ${problem}`;
 }
 

@@ -77,9 +77,10 @@ function memoryFacts(loads: readonly number[] | undefined): string[][] {
 
 /** The tables of a scenario, as lines of Markdown. */
 export function renderScenario(scenario: Scenario, results: Results, compact = false): string[] {
+  const failed = results.samples.filter(({ scenario: of, problems }) => of === scenario.name && problems.length > 0);
   return scenario.tables.flatMap((table) => {
     const samples = samplesOf(results, scenario, table);
-    return [`**${table.title}**`, '', renderTable(table, results.peers, samples, compact), ''];
+    return [`**${table.title}**`, '', renderTable(table, results.peers, samples, compact, failed), ''];
   });
 }
 

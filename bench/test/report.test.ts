@@ -55,6 +55,16 @@ test('a table names every peer, and says why one is missing', () => {
   assert.match(text, /\| B +\| not to be had: there is no b \|/);
 });
 
+test('what was dropped for a problem in one table says so in the others of the scenario', () => {
+  const failed: Sample = {
+    ...{ scenario: 's', table: 'u', round: 1, peer: 'a', figures: {}, problems: ['it did not start'] },
+  };
+  const [floor] = results(20).samples;
+  assert.ok(floor);
+  assert.match(renderTable(table, peers, [floor], true, [failed]), /\| A +\| INVALID: it did not start/);
+  assert.doesNotMatch(renderTable(table, peers, results(20).samples, true, [failed]), /INVALID/);
+});
+
 test('a sample with a problem is shown as invalid, in the table and on the page', () => {
   const invalid = results(20, ['3 of 7 answers were not 2xx']);
   assert.match(renderTable(table, peers, invalid.samples, true), /\| A +\| INVALID: 3 of 7 answers/);
