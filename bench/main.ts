@@ -1,6 +1,6 @@
 // The bench's command: finds the peers, runs the scenarios, prints the tables, and writes the JSON, the charts and the page.
 
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArguments, usage } from './arguments.js';
 import { wrkHint, wrkVersion } from './load/wrk.js';
@@ -105,7 +105,7 @@ function makeFolder(folder: string): void {
     const missing: string[] = [];
     for (let path = resolve(folder); !existsSync(path); path = dirname(path)) missing.unshift(path);
     for (const path of missing) mkdirSync(path);
-    accessSync(folder, constants.W_OK);
+    rmdirSync(mkdtempSync(join(folder, 'tried-'))); // what permissions say is not all: it may be a file, or /proc
   } catch (error) {
     throw new Error(`results cannot be written into ${folder}: ${(error as Error).message}`);
   }
