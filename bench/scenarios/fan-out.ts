@@ -113,7 +113,7 @@ export const fanOut: Scenario = {
         cpu: (cpu * 1e6) / received,
         messages: received,
         'crowd itself': (crowdCpu * 1000) / took,
-        // A round of messages more or less may fall into the time.
+        // It is looked at every so often, so it may come to a little more than all.
         delivered: Math.min(1, (received * interval) / (streams * took * 1000)) * 100,
         p50: percentile(delays, 0.5) / 1000,
         p99: percentile(delays, 0.99) / 1000,
