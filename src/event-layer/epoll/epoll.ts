@@ -1,6 +1,10 @@
 // The contract over epoll(7). One `epoll_wait` a turn says what is ready; each ready connection is read from once, into a
-// buffer that all share, and what a turn has written is sent when the turn is over. Readiness is level-triggered: what one
-// read leaves is ready again in the next turn, so that no connection keeps the others waiting.
+// buffer that all share, so that none keeps the others waiting, and what a turn has written is sent when the turn is over.
+//
+// A connection that is only read from is told of once for each time that something comes (EPOLLET): the kernel need not look
+// at it again in the next `epoll_wait`, to find that it has nothing. A read that may have left something, because it filled the
+// buffer or because the peer's FIN is there too, has the kernel look once more (`#lookAgain`), and so has one that was due
+// while reading was paused. All else is level-triggered.
 
 import { extended } from '../columns.js';
 import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
@@ -28,6 +32,8 @@ const EPOLLIN = 1;
 const EPOLLOUT = 4;
 const EPOLLERR = 8;
 const EPOLLHUP = 16;
+const EPOLLRDHUP = 0x2000;
+const EPOLLET = 1 << 31;
 const MSG_NOSIGNAL = 0x4000;
 
 /** struct epoll_event is packed on x64: 32 bits of events, 64 of data. */
@@ -55,6 +61,8 @@ export class EpollLayer extends LinuxLayer {
   readonly #events: Region;
   readonly #ready: Int32Array;
   #readyCount = 0;
+  /** How many of them have been told. */
+  #toldCount = 0;
   readonly #input: Region;
   #isAlone = false;
 
@@ -77,7 +85,12 @@ export class EpollLayer extends LinuxLayer {
   }
 
   protected wait(milliseconds: number): boolean {
+    // Of connections that have turned out to be flooded when the turn's sends were done.
+    this.submit();
+    // What is told once only is not lost if a turn was cut short by an error.
+    if (this.#toldCount < this.#readyCount) return true;
     const { libc } = this;
+    this.#toldCount = 0;
     this.#readyCount = libc.epoll_wait(this.pollable, this.#events.address, eventCount, milliseconds);
     if (this.#readyCount < 0) {
       const errno = libc.errno();
@@ -86,13 +99,14 @@ export class EpollLayer extends LinuxLayer {
     }
     this.hostReady = false;
     for (let i = 0; i < this.#readyCount; i++) if (this.#ready[i * eventWords + 1] === hostData) this.hostReady = true;
-    return this.#readyCount > (this.hostReady ? 1 : 0);
+    const some = this.#readyCount > (this.hostReady ? 1 : 0);
+    if (!some) this.#readyCount = 0;
+    return some;
   }
 
   protected collect(): void {
-    const count = this.#readyCount;
-    this.#readyCount = 0;
-    for (let at = 0; at < count * eventWords; at += eventWords) {
+    while (this.#toldCount < this.#readyCount) {
+      const at = this.#toldCount++ * eventWords;
       const data = this.#ready[at + 1];
       if (data >= 0) {
         if (this.slots.generations[data] === this.#ready[at + 2] >>> 0) this.#tell(data, this.#ready[at]);
@@ -110,7 +124,9 @@ export class EpollLayer extends LinuxLayer {
       this.#update(slot);
       if ((this.slots.flags[slot] & (open | dropped)) !== open) return;
     }
-    if ((events & EPOLLIN) !== 0 && (this.slots.flags[slot] & (paused | ended)) === 0) this.#receive(slot);
+    const isRead = (this.slots.flags[slot] & (paused | ended)) === 0;
+    if ((events & EPOLLIN) !== 0 && (!isRead || (events & EPOLLRDHUP) !== 0)) this.#lookAgain(slot);
+    if ((events & EPOLLIN) !== 0 && isRead) this.#receive(slot);
     else if ((events & (EPOLLERR | EPOLLHUP)) !== 0) this.#hungUp(slot);
   }
 
@@ -118,13 +134,15 @@ export class EpollLayer extends LinuxLayer {
     const { address, bytes } = this.#input;
     const received = this.libc.recv(this.slots.descriptors[slot], address, pieceSize, 0);
     if (received > 0) {
+      if (received === pieceSize) this.#lookAgain(slot);
       this.sink.received(slot, bytes, 0, received);
     } else if (received === 0) {
       this.tellEnded(slot);
       this.#update(slot);
     } else {
       const errno = this.libc.errno();
-      if (errno !== EAGAIN && errno !== EINTR) this.broke(slot, errno);
+      if (errno === EINTR) this.#lookAgain(slot);
+      else if (errno !== EAGAIN) this.broke(slot, errno);
     }
   }
 
@@ -231,6 +249,13 @@ export class EpollLayer extends LinuxLayer {
     this.#changed.push(slot);
   }
 
+  /** Has the kernel say once more what there is to be read, if it would not by itself. */
+  #lookAgain(slot: Slot): void {
+    if ((this.#interests[slot] & (EPOLLIN | EPOLLOUT)) !== EPOLLIN) return;
+    this.#interests[slot] |= toldBit;
+    this.#update(slot);
+  }
+
   #wanted(slot: Slot): number {
     const flags = this.slots.flags[slot];
     if ((flags & connecting) !== 0) return EPOLLOUT;
@@ -239,7 +264,8 @@ export class EpollLayer extends LinuxLayer {
 
   #watch(slot: Slot, operation: number, interest: number): void {
     this.#interests[slot] = interest;
-    const errno = this.#control(operation, this.slots.descriptors[slot], interest, slot, this.slots.generations[slot]);
+    const events = interest === EPOLLIN ? EPOLLIN | EPOLLRDHUP | EPOLLET : interest;
+    const errno = this.#control(operation, this.slots.descriptors[slot], events, slot, this.slots.generations[slot]);
     if (errno !== 0) this.broke(slot, errno); // ENOSPC, ENOMEM: there are limits to what one may watch
   }
 
@@ -255,6 +281,8 @@ export class EpollLayer extends LinuxLayer {
 
 /** In a slot's interest: it stands in `#changed`. */
 const changedBit = 128;
+/** In a slot's interest: the kernel has told of input that has not been read, and is to be asked again. */
+const toldBit = 64;
 
 function listenerData(id: ListenerId): number {
   return firstListenerData - id;
