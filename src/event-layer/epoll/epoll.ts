@@ -1,13 +1,15 @@
 // The contract over epoll(7). One `epoll_wait` a turn says what is ready; each ready connection is read from once, into a
 // buffer that all share, so that none keeps the others waiting, and what a turn has written is sent when the turn is over.
 //
-// A connection that is only read from is told of once for each time that something comes (EPOLLET): the kernel need not look
-// at it again in the next `epoll_wait`, to find that it has nothing. A read that may have left something, because it filled the
-// buffer or because the peer's FIN is there too, has the kernel look once more (`#lookAgain`), and so has one that was due
-// while reading was paused. All else is level-triggered.
+// A connection that was accepted over TCP, and is only read from, is told of once for each time that something comes (EPOLLET):
+// the kernel need not look at it again in the next `epoll_wait`, to find that it has nothing. A read that may have left
+// something has the kernel look once more (`#lookAgain`): one that filled the buffer, or for which more was told than input (the
+// peer's FIN, an error, urgent data, at which a read ends); and so has one that was due while reading was paused. All else is
+// level-triggered. (On a Unix-domain socket a read also ends where descriptors come along, which nothing tells.)
 
 import { extended } from '../columns.js';
 import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
+import { isPath } from '../linux/addresses.js';
 import { check, EAGAIN, ECONNABORTED, ECONNRESET, EINTR, failure } from '../linux/libc.js';
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
@@ -29,11 +31,14 @@ const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
 const EPOLLIN = 1;
+const EPOLLPRI = 2;
 const EPOLLOUT = 4;
 const EPOLLERR = 8;
 const EPOLLHUP = 16;
 const EPOLLRDHUP = 0x2000;
 const EPOLLET = 1 << 31;
+/** Of TCP: a read takes all that is there, unless its buffer is full, or one of these is told with EPOLLIN. */
+const endsReads = EPOLLPRI | EPOLLERR | EPOLLHUP | EPOLLRDHUP;
 const MSG_NOSIGNAL = 0x4000;
 
 /** struct epoll_event is packed on x64: 32 bits of events, 64 of data. */
@@ -54,6 +59,8 @@ export class EpollLayer extends LinuxLayer {
   readonly pollable: number;
   /** The events that the kernel knows of each slot. */
   #interests = new Uint8Array(firstRows);
+  /** Slots whose input is told once, as 1. */
+  #edges = new Uint8Array(firstRows);
   /** Slots whose interest may have changed. */
   #changed: Slot[] = [];
   readonly #event = new Int32Array(eventWords);
@@ -125,7 +132,7 @@ export class EpollLayer extends LinuxLayer {
       if ((this.slots.flags[slot] & (open | dropped)) !== open) return;
     }
     const isRead = (this.slots.flags[slot] & (paused | ended)) === 0;
-    if ((events & EPOLLIN) !== 0 && (!isRead || (events & EPOLLRDHUP) !== 0)) this.#lookAgain(slot);
+    if ((events & EPOLLIN) !== 0 && (!isRead || (events & endsReads) !== 0)) this.#lookAgain(slot);
     if ((events & EPOLLIN) !== 0 && isRead) this.#receive(slot);
     else if ((events & (EPOLLERR | EPOLLHUP)) !== 0) this.#hungUp(slot);
   }
@@ -164,6 +171,7 @@ export class EpollLayer extends LinuxLayer {
         continue;
       }
       const slot = this.allotAccepted(descriptor, listening);
+      this.#edges[slot] = isPath(listening.address) ? 0 : 1;
       this.#watch(slot, EPOLL_CTL_ADD, EPOLLIN);
       this.sink.accepted(slot, listening.id);
     }
@@ -182,6 +190,7 @@ export class EpollLayer extends LinuxLayer {
   }
 
   adoptConnecting(slot: Slot): void {
+    this.#edges[slot] = 0;
     this.#watch(slot, EPOLL_CTL_ADD, EPOLLOUT);
   }
 
@@ -240,6 +249,7 @@ export class EpollLayer extends LinuxLayer {
 
   protected grow(rows: number): void {
     this.#interests = extended(this.#interests, new Uint8Array(rows));
+    this.#edges = extended(this.#edges, new Uint8Array(rows));
   }
 
   /** The interest of a slot has changed, or may have: the kernel is told at the end of the turn. */
@@ -251,7 +261,7 @@ export class EpollLayer extends LinuxLayer {
 
   /** Has the kernel say once more what there is to be read, if it would not by itself. */
   #lookAgain(slot: Slot): void {
-    if ((this.#interests[slot] & (EPOLLIN | EPOLLOUT)) !== EPOLLIN) return;
+    if (this.#edges[slot] === 0 || (this.#interests[slot] & (EPOLLIN | EPOLLOUT)) !== EPOLLIN) return;
     this.#interests[slot] |= toldBit;
     this.#update(slot);
   }
@@ -264,7 +274,8 @@ export class EpollLayer extends LinuxLayer {
 
   #watch(slot: Slot, operation: number, interest: number): void {
     this.#interests[slot] = interest;
-    const events = interest === EPOLLIN ? EPOLLIN | EPOLLRDHUP | EPOLLET : interest;
+    const isEdge = interest === EPOLLIN && this.#edges[slot] !== 0;
+    const events = isEdge ? EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET : interest;
     const errno = this.#control(operation, this.slots.descriptors[slot], events, slot, this.slots.generations[slot]);
     if (errno !== 0) this.broke(slot, errno); // ENOSPC, ENOMEM: there are limits to what one may watch
   }

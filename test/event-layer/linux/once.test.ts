@@ -1,12 +1,17 @@
 // What the kernel tells once must not be lost, whatever happens in the turn in which it is told.
 
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
 import type { Slot } from '#sluice/event-layer/event-layer.js';
+import { nobody } from '#sluice/event-layer/nobody.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 
 type Layer = EpollLayer | UringLayer;
@@ -57,6 +62,23 @@ async function until(isTrue: () => boolean): Promise<void> {
   assert.ok(isTrue());
 }
 
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+
+/** Clients that say `hello` with something in its middle, and stay until their input ends: Node has no means to send it. */
+const stops = {
+  'urgent data': `
+import socket, sys
+s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+s.sendall(b'hel'); s.send(b'!', socket.MSG_OOB); s.sendall(b'lo')
+sys.stdin.read()`,
+  'a descriptor': `
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+rights = array.array('i', [os.open('/dev/null', os.O_RDONLY)])
+s.sendmsg([b'hel'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]); s.sendall(b'lo')
+sys.stdin.read()`,
+};
+
 for (const [name, make] of Object.entries(makers))
   describe(name, () => {
     test('reading that is paused and resumed in the turn in which there is something to be read', async (t) => {
@@ -98,6 +120,37 @@ for (const [name, make] of Object.entries(makers))
         await sleep(20);
         layer.resumeReading(slots[0]);
         await until(() => told.get(slots[0]) === `${'x'.repeat(bytes)}$`);
+      });
+
+    for (const [what, client] of Object.entries(stops))
+      test(`what stands behind ${what}, where the kernel ends a read`, {
+        skip: hasPython ? false : 'no python3',
+      }, async () => {
+        const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
+        const layer = make();
+        const told: string[] = [];
+        layer.start({
+          ...nobody,
+          received: (_slot, bytes, start, end) => void told.push(Buffer.from(bytes.subarray(start, end)).toString()),
+          acceptFailed: assert.fail,
+        });
+        const path = join(folder, 'socket');
+        const isLocal = client.includes('AF_UNIX');
+        const { address } = await layer.listen({
+          address: isLocal ? { path } : { hostname: '127.0.0.1', port: 0 },
+          backlog: 16,
+        });
+        const child = spawn('python3', ['-c', client, 'port' in address ? `${address.port}` : address.path], {
+          stdio: ['pipe', 'inherit', 'inherit'],
+        });
+        try {
+          await until(() => told.join('') === 'hello');
+        } finally {
+          child.stdin.end();
+          await once(child, 'close');
+          await layer.close();
+          await rm(folder, { recursive: true });
+        }
       });
 
     test('what comes after an error in the middle of a turn', async (t) => {
