@@ -26,6 +26,7 @@ import {
   type Outgoing,
   putHead,
   ResponseError,
+  type ResponseHead,
   responseHead,
   wholeText,
 } from './response-head.js';
@@ -83,6 +84,20 @@ function fromPlatform(response: PlatformResponse): Outgoing {
   return { status: response.status, statusText: response.statusText, fields, content, length: undefined };
 }
 
+/** A response that was sent at once, to be compared with the next: some servers say the same again and again. */
+const last = {
+  content: '' as string | null,
+  /** Bytes of the content. */
+  length: 0,
+  head: undefined as ResponseHead | undefined,
+  /** All of it, once it has been sent twice in a row. */
+  bytes: undefined as Uint8Array | undefined,
+  /** So many responses are not compared, since those before were not the same. */
+  skips: 0,
+};
+/** To compare text, and to keep it, takes some time: where it is not worth that, it is tried again after so many responses. */
+const skipsAfterOther = 32;
+
 /**
  * Sends a response that is small and complete, without parking. The common case.
  * @returns false if it is not one, and nothing has been sent
@@ -93,25 +108,49 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) return false;
   const size = content === null ? 0 : content.length;
   if (size > smallContent) return false;
-  const bytes = typeof content === 'string' ? byteLengthOf(content) : size;
-  const head = responseHead(out, framing, date, bytes);
-  const room = head.text.length + lengthRoom + bytes;
+  const isAlike = last.skips === 0 && content === last.content;
+  const length = isAlike ? last.length : typeof content === 'string' ? byteLengthOf(content) : size;
+  const head = responseHead(out, framing, date, length);
+  const isSame = isAlike && head === last.head;
+  if (isSame && last.bytes !== undefined) {
+    const at = to.reserve(last.bytes.length);
+    to.output.set(last.bytes, at);
+    to.commit(at + last.bytes.length);
+    return true;
+  }
+  const room = head.text.length + lengthRoom + length;
   if (room > pieceSize) return false;
   const at = to.reserve(room);
   const { output } = to;
-  let end = putHead(output, at, head, bytes);
+  let end = putHead(output, at, head, length);
   if (content !== null && !isBodiless(out.status) && !framing.headOnly) {
     if (typeof content === 'string') {
       // As many bytes as characters: it is US-ASCII, which the shorter way will do for.
-      if (bytes === size) end = putAscii(content, output, end);
-      else end += output.utf8Write(content, end, bytes);
+      if (length === size) end = putAscii(content, output, end);
+      else end += output.utf8Write(content, end, length);
     } else {
       output.set(content, end);
-      end += bytes;
+      end += length;
     }
   }
+  if (isSame) last.bytes = new Uint8Array(output.subarray(at, end));
+  else noteOther(content, length, head, isAlike);
   to.commit(end);
   return true;
+}
+
+/** Another response than the last has been sent. @param isAlike only the head is another */
+function noteOther(content: string | null | Uint8Array, length: number, head: ResponseHead, isAlike: boolean): void {
+  if (!isAlike && last.skips === 0) {
+    last.skips = skipsAfterOther;
+    return;
+  }
+  if (!isAlike && --last.skips > 0) return;
+  const isText = !(content instanceof Uint8Array); // no other has the same bytes: each has copied them
+  last.content = isText ? content : '';
+  last.length = isText ? length : 0;
+  last.head = isText ? head : undefined;
+  last.bytes = undefined;
 }
 
 /**

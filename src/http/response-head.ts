@@ -6,7 +6,6 @@ import { isAll, VALUE } from './characters.js';
 import type { Content } from './fetch/body.js';
 import type { Head } from './head.js';
 import { reasonPhrases } from './refusal.js';
-import { putWords } from './words.js';
 
 const ZERO = 48;
 const CR = 13;
@@ -83,52 +82,50 @@ export function declaredLength(out: Outgoing, length: number | undefined): numbe
 export interface ResponseHead {
   readonly text: string;
   readonly endsInLength: boolean;
-  /** The text as bytes, where it is short, and has been made for more than one response. */
-  readonly bytes: DataView | undefined;
+  /** The text as bytes, where it has been made for more than one response. */
+  readonly bytes: Uint8Array | undefined;
 }
-
-/** Heads up to this many bytes are kept as bytes, too. */
-const shortHead = 512;
 
 /** How many bytes `putHead` writes at most behind the text of a head. */
 export const lengthRoom = `${Number.MAX_SAFE_INTEGER}\r\n\r\n`.length;
 
-/** The last head that was made, and what it was made of: a server's responses are much alike. */
-const last = {
-  status: 0,
-  statusText: '',
-  fields: [] as readonly string[],
-  length: -1,
-  date: '',
-  framing: -1,
-  text: '',
-  endsInLength: false,
-  bytes: undefined as DataView | undefined,
-};
+/** A head, and what it was made of. */
+interface KeptHead extends ResponseHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly fields: readonly string[];
+  readonly length: number;
+  readonly date: string;
+  readonly framing: number;
+}
+
+/** The last one that was made: a server's responses are much alike. */
+let last: KeptHead | undefined;
 
 /**
  * The head: status line, the handler's fields, and those that are the server's to say: Date, Connection,
  * Content-Length or Transfer-Encoding. Of these the handler's are taken only where they say the same; `connection: close` is obeyed.
- * To be used at once: the next one may be in the same object.
  * @param length bytes of the content, if known
  */
 export function responseHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): ResponseHead {
   const { status, statusText, fields } = out;
   const bits = framingBits(out, framing);
-  if (status === last.status && date === last.date && bits === last.framing && length !== undefined) {
+  if (
+    last !== undefined &&
+    status === last.status &&
+    date === last.date &&
+    bits === last.framing &&
+    length !== undefined
+  )
     if (statusText === last.statusText && areSame(fields, last.fields) && (last.endsInLength || length === last.length))
       return last;
-  }
   const wasKept = framing.keepAlive;
   const head = makeHead(out, framing, date, length);
   // One that has changed the framing is made anew each time.
   if (length === undefined || framing.keepAlive !== wasKept) return head;
-  const { endsInLength } = head;
-  const kept = Buffer.from(head.text, 'latin1');
-  const text = kept.toString('latin1'); // not as the parts that it was put together of, which are written by a slower way
-  const bytes = kept.length > shortHead ? undefined : new DataView(kept.buffer, kept.byteOffset, kept.length);
-  const made = { status, statusText, fields: fields.slice(), length, date, framing: bits, text, endsInLength, bytes };
-  return Object.assign(last, made);
+  const bytes = Buffer.from(head.text, 'latin1');
+  last = { ...head, bytes, status, statusText, fields: fields.slice(), length, date, framing: bits };
+  return last;
 }
 
 /** The whole text of a head. */
@@ -136,20 +133,22 @@ export function wholeText({ text, endsInLength }: ResponseHead, length: number |
   return endsInLength ? `${text}${length}\r\n\r\n` : text;
 }
 
-/** Writes a head. @param length bytes of the content @returns where it ends */
+/** Writes a head. @param length bytes of the content, less than 2 GiB @returns where it ends */
 export function putHead(
   output: OutputMemory,
   at: number,
   { text, endsInLength, bytes }: ResponseHead,
   length: number,
 ): number {
-  let end = bytes === undefined ? at + output.latin1Write(text, at, text.length) : putWords(bytes, output, at);
+  if (bytes === undefined) output.latin1Write(text, at, text.length);
+  else output.set(bytes, at);
+  let end = at + text.length;
   if (!endsInLength) return end;
   let digits = 1;
   for (let limit = 10; limit <= length; limit *= 10) digits++;
-  let rest = length;
+  let rest = length | 0;
   for (let place = end + digits - 1; place >= end; place--) {
-    const next = Math.floor(rest / 10);
+    const next = (rest / 10) | 0;
     output[place] = ZERO + rest - next * 10;
     rest = next;
   }

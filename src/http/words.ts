@@ -19,36 +19,17 @@ export function wordsOf(bytes: Uint8Array): DataView {
   return words;
 }
 
-let lastOutput: Uint8Array = last;
-let outputWords = words;
-
-/** The same as `wordsOf`, of what is written to. */
-function wordsOfOutput(output: Uint8Array): DataView {
-  if (output !== lastOutput) {
-    lastOutput = output;
-    outputWords = new DataView(output.buffer, output.byteOffset, output.length);
-  }
-  return outputWords;
-}
-
 /** Copies `bytes[from … from+count-1]` to where `to` has its place `at`. */
 export function copyBytes(bytes: Uint8Array, from: number, to: DataView, at: number, count: number): void {
-  copyWords(wordsOf(bytes), from, to, at, count);
-}
-
-/** Writes the whole of what a view shows. @returns where it ends */
-export function putWords(from: DataView, output: Uint8Array, at: number): number {
-  copyWords(from, 0, wordsOfOutput(output), at, from.byteLength);
-  return at + from.byteLength;
-}
-
-function copyWords(source: DataView, from: number, to: DataView, at: number, count: number): void {
+  const source = wordsOf(bytes);
   const end = (from + count) | 0;
   let read = from | 0;
   let write = at | 0;
   if (count >= 4) {
     to.setInt32(write, source.getInt32(read, true), true);
-    for (read += 4, write += 4; read + 4 <= end; read += 4, write += 4)
+    read = (read + 4) | 0;
+    write = (write + 4) | 0;
+    for (; ((read + 4) | 0) <= end; read = (read + 4) | 0, write = (write + 4) | 0)
       to.setInt32(write, source.getInt32(read, true), true);
   }
   for (; read < end; read++, write++) to.setInt8(write, source.getInt8(read));

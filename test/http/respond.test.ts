@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Random } from '#sluice/event-layer/simulated/random.js';
 import type { BodyInit } from '#sluice/http/fetch/body.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
@@ -127,4 +128,59 @@ test('responses that differ in their length alone each say their own', async () 
     assert.deepEqual(world.errors, []);
     await world.close();
   }
+});
+
+test('responses that are said again and again, and others in between, each say their own', async () => {
+  const contents: (() => BodyInit | null)[] = [
+    ...['', 'same', 'sane', 'é', 'éé'].map((text) => () => text),
+    () => null,
+    () => Buffer.from('same'),
+    () => Buffer.from('ÿ', 'latin1'),
+  ];
+  const statuses = [200, 201];
+  const fields: Record<string, string>[] = [{}, { a: '1' }, { a: '2' }];
+  const random = new Random(7);
+  const pick = (list: readonly unknown[]) => random.whole(0, list.length - 1);
+  // Runs of the same, some long enough that the server looks out for them again.
+  const asked: { method: string; content: number; status: number; field: number }[] = [];
+  for (let run = 0; run < 300; run++) {
+    const one = {
+      method: random.whole(0, 3) === 0 ? 'HEAD' : 'GET',
+      content: pick(contents),
+      status: pick(statuses),
+      field: pick(fields),
+    };
+    const times = run % 10 === 0 ? 80 : random.whole(1, 4);
+    for (let i = 0; i < times; i++) asked.push(one);
+  }
+  const world = await World.open({
+    maxPipelined: asked.length + 1,
+    fetch(request) {
+      const [content, status, field] = new URL(request.url).pathname.slice(1).split('/').map(Number);
+      return new Response(contents[content](), { status: statuses[status], headers: fields[field] });
+    },
+  });
+  const text = asked.map(
+    ({ method, content, status, field }) => `${method} /${content}/${status}/${field} HTTP/1.1\r\nhost: a\r\n\r\n`,
+  );
+  const client = world.exchange(
+    `${text.join('')}GET /0/0/0 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`,
+    ...asked.map(({ method }) => method),
+    'GET',
+  );
+  await world.pass();
+  const { responses, ending } = await client;
+  assert.equal(ending, 'FIN');
+  assert.equal(responses.length, asked.length + 1);
+  for (const [i, { method, content, status, field: which }] of asked.entries()) {
+    const bytes = Buffer.from((contents[content]() ?? '') as string);
+    const response = responses[i];
+    assert.equal(response.status, statuses[status]);
+    assert.equal(field(response, 'a'), fields[which].a);
+    assert.equal(response.body, method === 'HEAD' ? '' : bytes.toString('latin1'), `response ${i}`);
+    const isUnknown = method === 'HEAD' && contents[content]() === null;
+    assert.equal(field(response, 'content-length'), isUnknown ? undefined : String(bytes.length));
+  }
+  assert.deepEqual(world.errors, []);
+  await world.close();
 });

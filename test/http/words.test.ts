@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutputMemory } from '#sluice/connection/network.js';
-import { areBytes, byteLengthOf, copyBytes, putAscii, putWords, wordsOf } from '#sluice/http/words.js';
+import { areBytes, byteLengthOf, copyBytes, putAscii, wordsOf } from '#sluice/http/words.js';
 
 const bytes = Uint8Array.from({ length: 40 }, (_, i) => i * 7);
 /** The same within a larger buffer, where its first byte is not the buffer's. */
@@ -50,14 +50,6 @@ test('the view is of the bytes that were given last', () => {
   assert.equal(wordsOf(others).byteLength, 3);
   assert.equal(wordsOf(within).getUint8(2), 14);
   assert.equal(wordsOf(within).byteLength, within.length);
-});
-
-test('what a view shows is written whole, into whichever output', () => {
-  const view = new DataView(within.buffer, within.byteOffset, 9);
-  for (const output of [new Uint8Array(16).fill(255), new Uint8Array(32).fill(255).subarray(3, 19)]) {
-    assert.equal(putWords(view, output, 5), 14);
-    assert.deepEqual([...output], [...Array(5).fill(255), ...bytes.subarray(0, 9), 255, 255]);
-  }
 });
 
 test('the length of text in UTF-8, short and long, whatever is in it', () => {

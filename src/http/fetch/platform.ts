@@ -26,11 +26,8 @@ interface AnyClass {
 export function passFor(light: AnyClass, platform: AnyClass, twin: (self: object, consume: boolean) => object): void {
   const own = light.prototype;
   // WebIDL makes operations and attributes enumerable, classes do not; copying loops (`for … in`) rely on it.
-  for (const target of [own, light]) {
-    for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(target))) {
-      if (key === 'constructor' || key === 'prototype' || key === 'length' || key === 'name') continue;
-      Object.defineProperty(target, key, { ...descriptor, enumerable: true });
-    }
+  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(own))) {
+    if (key !== 'constructor') Object.defineProperty(own, key, { ...descriptor, enumerable: true });
   }
   for (const key of Reflect.ownKeys(platform.prototype)) {
     if (Object.hasOwn(own, key)) continue;

@@ -96,21 +96,24 @@ export class Response {
     }
   }
 
-  static error(): Response {
+  // These are no methods, since to make static methods enumerable afterwards, as WebIDL has them, would make the class itself an object
+  // whose properties the engine looks up by name, each time that one is constructed.
+
+  static readonly error = (): Response => {
     const response = new Response();
     response.#status = 0;
     response.#kind = 'error';
     return response;
-  }
+  };
 
-  static json(...args: [] | [data: unknown, init?: ResponseInit | null]): Response {
+  static readonly json = (...args: [] | [data: unknown, init?: ResponseInit | null]): Response => {
     if (args.length === 0) throw new TypeError('Response.json: expected an argument, found none');
     const text: string | undefined = JSON.stringify(args[0]);
     if (text === undefined) throw new TypeError('Response.json: the value has no representation in JSON');
     return new Response(new BodyWithType(new Body(text), 'application/json'), args[1]);
-  }
+  };
 
-  static redirect(url: string | URL, status = 302): Response {
+  static readonly redirect = (url: string | URL, status = 302): Response => {
     const location = new URL(url).href;
     const code = unsignedShort(status);
     if (code !== 301 && code !== 302 && code !== 303 && code !== 307 && code !== 308) {
@@ -121,7 +124,7 @@ export class Response {
     response.#kind = 'redirect';
     response.#fields.push('location', location);
     return response;
-  }
+  };
 
   get body(): globalThis.Response['body'] {
     return this.#body.stream;
