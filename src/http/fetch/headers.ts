@@ -13,17 +13,17 @@ export type HeadersInit =
   | Headers;
 
 /** Names that user code has given, and what they are in lower case: they are few, and come again with each response. Bounded, and emptied when full. */
-const knownNames = new Map<string, string>();
-const knownNamesLimit = { names: 512, length: 64 };
+const lowerNames = new Map<string, string>();
+const lowerNamesLimit = { names: 512, length: 64 };
 
 /** Lowercases and checks a name that user code gave; TypeError if it is no token (RFC 9110 §5.6.2). */
 function fieldName(name: unknown): string {
   const text = typeof name === 'string' ? name : `${name}`;
-  let lower = knownNames.get(text);
+  let lower = lowerNames.get(text);
   if (lower === undefined) {
     lower = lowerCased(text);
-    if (knownNames.size >= knownNamesLimit.names) knownNames.clear();
-    if (text.length <= knownNamesLimit.length) knownNames.set(text, lower);
+    if (lowerNames.size >= lowerNamesLimit.names) lowerNames.clear();
+    if (text.length <= lowerNamesLimit.length) lowerNames.set(text, lower);
   }
   return lower;
 }
@@ -97,40 +97,36 @@ export function fieldsFrom(init: unknown): Fields {
   return fields;
 }
 
-/** The record that was taken last. */
-let lastRecord: object | undefined;
-/** A record, its names and values, and what these are as fields. */
+/** A record that was taken, its names, and what it is as fields. */
 interface Known {
   readonly record: object;
-  readonly given: readonly unknown[];
+  readonly names: readonly string[];
   readonly fields: readonly string[];
 }
-const unknown: Known = { record: {}, given: [], fields: [] };
-/**
- * One that was taken twice in a row, as a constant is that all responses of a handler are made with. As long as its names and values are
- * the same, they need not be checked again. (Nor is it looked through for symbols again.)
- */
-let constant = unknown;
+/** Most responses of a server are made with the same names and values; where they are those of the known record, they need not be checked again. */
+let known: Known = { record: {}, names: [], fields: [] };
+/** To keep one takes some time, so where they all differ only one in so many is kept. */
+const othersBetween = 32;
+let others = 0;
 
 function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields {
   const names = Object.keys(record);
   const fields: Fields = new Array(2 * names.length); // nearly every response has one of these, and `push` makes room for many more
-  const known = record === constant.record ? constant : unknown;
-  const given: unknown[] | undefined = known === unknown && record === lastRecord ? [] : undefined;
-  let isSame = known !== unknown && known.given.length === fields.length;
+  const { names: knownNames, fields: knownFields } = known;
+  let isSame = names.length === knownNames.length;
   for (let i = 0; i < fields.length; i += 2) {
     const name = names[i >> 1];
     const value = record[name];
-    isSame &&= name === known.given[i] && value === known.given[i + 1] && typeof value === 'string';
-    fields[i] = isSame ? known.fields[i] : fieldName(name);
-    fields[i + 1] = isSame ? known.fields[i + 1] : fieldValue(value);
-    given?.push(name, value);
+    isSame &&= name === knownNames[i >> 1] && value === knownFields[i + 1];
+    fields[i] = isSame ? knownFields[i] : fieldName(name);
+    fields[i + 1] = isSame ? knownFields[i + 1] : fieldValue(value);
   }
-  if (isSame) return fields;
+  if (record === known.record && isSame) return fields;
   refuseSymbols(record);
-  if (known !== unknown) constant = unknown;
-  if (given !== undefined) constant = { record, given, fields: fields.slice() };
-  lastRecord = record;
+  if (!isSame && --others < 0) {
+    others = othersBetween;
+    known = { record, names, fields: fields.slice() };
+  }
   return fields;
 }
 
