@@ -5,6 +5,7 @@
 //
 // Strict throughout: what a lenient recipient could read in two ways is refused, since a proxy in front may read it in the other.
 
+import { Buffer } from 'node:buffer';
 import * as characters from './characters.js';
 import { trim } from './characters.js';
 import { Refusal } from './refusal.js';
@@ -69,16 +70,14 @@ const names = [
   { name: 'transfer-encoding', field: Field.transferEncoding },
 ];
 const longestName = 'transfer-encoding'.length;
-/** The same by the length of the name: no two are equally long. */
-const namesByLength = Array.from({ length: longestName + 1 }, (_, length) =>
-  names.find(({ name }) => name.length === length),
-);
+/** The same by the length of the name: no two are equally long. And their first four letters, as `wordsOf` reads them. */
+const namesByLength = Array.from({ length: longestName + 1 }, (_, length) => {
+  const known = names.find(({ name }) => name.length === length);
+  return known && { ...known, first: Buffer.from(known.name).readInt32LE() };
+});
 
 /** What a request line ends with; in place of each digit there may be another. */
 const versionLine = Uint8Array.from('HTTP/1.1\r\n', (character) => character.charCodeAt(0));
-/** Its middle four bytes in the versions that there are, as `wordsOf` reads them. */
-const version11 = 0x312e312f;
-const version10 = 0x302e312f;
 
 export class Head {
   /** Bytes of the head, empty lines before it included; final when `parse` has returned true. */
@@ -235,7 +234,12 @@ export class Head {
         }
 
         case inVersion:
-          at = this.#version(bytes, start, at, end) | 0;
+          if (at === start + this.#markStart && end - at >= versionLine.length && isVersionLine(bytes, at)) {
+            at += versionLine.length;
+            this.fieldsStart = at - start;
+          } else {
+            at = this.#version(bytes, start, at, end) | 0;
+          }
           if (this.fieldsStart > 0) expect = atField;
           break;
       }
@@ -305,13 +309,10 @@ export class Head {
     return false;
   }
 
-  /** `HTTP/1.1` and its CRLF, looked at byte by byte as it comes; at once, if it has come whole. */
+  /** The version and its CRLF, looked at byte by byte as it comes. */
   #version(bytes: Uint8Array, start: number, from: number, end: number): number {
     const begin = (start + this.#markStart) | 0;
     let at = from | 0;
-    const isWhole = from === begin && end - begin >= versionLine.length;
-    if (isWhole && (isVersionLine(bytes, begin, version11) || isVersionLine(bytes, begin, version10)))
-      at += versionLine.length;
     for (; at < end && at < begin + versionLine.length; at++) {
       const byte = bytes[at];
       const place = at - begin;
@@ -435,12 +436,12 @@ export class Head {
   }
 }
 
-/** Whether HTTP, these four bytes and CRLF stand there: `versionLine` at a glance. */
-function isVersionLine(bytes: Uint8Array, at: number, middle: number): boolean {
+/** Whether `versionLine` stands there: at a glance, since nearly every request has it, and has it whole. */
+function isVersionLine(bytes: Uint8Array, at: number): boolean {
   const fours = wordsOf(bytes);
   return (
     fours.getInt32(at, true) === 0x50545448 &&
-    fours.getInt32(at + 4, true) === middle &&
+    fours.getInt32(at + 4, true) === 0x312e312f &&
     fours.getInt16(at + 8, true) === 0x0a0d
   );
 }
@@ -504,7 +505,10 @@ function badHost(): Refusal {
 function fieldOf(bytes: Uint8Array, from: number, to: number): number {
   const length = to - from;
   const known = length <= longestName ? namesByLength[length] : undefined;
-  return known !== undefined && startsWith(bytes, from, known.name) ? known.field : Field.other;
+  if (known === undefined) return Field.other;
+  // Of what may stand in a name, this makes letters of letters alone.
+  if ((wordsOf(bytes).getInt32(from, true) | 0x20202020) !== known.first) return Field.other;
+  return length === 4 || startsWith(bytes, from, known.name) ? known.field : Field.other;
 }
 
 /** Compares bytes with a string, US-ASCII letters without regard to case unless the string has upper case. */
