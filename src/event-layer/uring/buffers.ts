@@ -25,6 +25,8 @@ export class Buffers {
   readonly #ringMemory: Region;
   readonly #words: Int32Array;
   readonly #halves: Uint16Array;
+  /** Where each buffer stands: the lower and the upper 32 bits. */
+  readonly #addresses: Int32Array;
   #tail = 0;
 
   /** @param count a power of 2 @throws {ConnectionError} `ENOMEM`, … */
@@ -39,6 +41,12 @@ export class Buffers {
     const { buffer, byteOffset } = this.#ringMemory.bytes;
     this.#words = new Int32Array(buffer, byteOffset, count * entryWords);
     this.#halves = new Uint16Array(buffer, byteOffset, count * entryWords * 2);
+    this.#addresses = new Int32Array(count * 2);
+    for (let id = 0; id < count; id++) {
+      const address = this.#memory.address + id * size;
+      this.#addresses[id * 2] = address | 0;
+      this.#addresses[id * 2 + 1] = address / 0x100000000;
+    }
     const registration = Buffer.alloc(40); // struct io_uring_buf_reg
     registration.writeBigUInt64LE(BigInt(this.#ringMemory.address), 0);
     registration.writeUInt32LE(count, 8);
@@ -53,9 +61,8 @@ export class Buffers {
   give(id: number): void {
     this.taken--;
     const at = (this.#tail & (this.count - 1)) * entryWords;
-    const address = this.#memory.address + id * this.size;
-    this.#words[at] = address | 0;
-    this.#words[at + 1] = (address / 0x100000000) | 0;
+    this.#words[at] = this.#addresses[id * 2];
+    this.#words[at + 1] = this.#addresses[id * 2 + 1];
     this.#words[at + 2] = this.size;
     this.#halves[at * 2 + 6] = id; // the half above it, in the first entry, is the tail
     this.#tail = (this.#tail + 1) & 0xffff;
