@@ -171,6 +171,7 @@ export class Head {
   #parse(bytes: Uint8Array, from: number, limit: number, limits: HeadLimits): boolean {
     // (`| 0`: what is known to have 32 bits need not be looked at again in every round of a loop.)
     const start = from | 0;
+    const fours = wordsOf(bytes);
     const most = (start + limits.headSize) | 0;
     const end = least(limit | 0, most);
     let at = (start + this.#at) | 0;
@@ -195,7 +196,7 @@ export class Head {
 
         case inMethod: {
           const from = start + this.methodStart;
-          if (at === from && end - at > 4 && wordsOf(bytes).getInt32(at, true) === getAndSpace) {
+          if (at === from && end - at > 4 && fours.getInt32(at, true) === getAndSpace) {
             at += 4; // at a glance: what most requests begin with
             this.methodEnd = at - 1 - start;
             this.targetStart = at - start;
@@ -243,7 +244,7 @@ export class Head {
         }
 
         case inVersion:
-          if (at === start + this.#markStart && end - at >= versionLine.length && isVersionLine(bytes, at)) {
+          if (at === start + this.#markStart && end - at >= versionLine.length && isVersionLine(fours, at)) {
             at += versionLine.length;
             this.fieldsStart = at - start;
           } else {
@@ -280,12 +281,14 @@ export class Head {
         return true;
       }
       if (expect === inName) {
+        // At a glance: the one name that every request has.
+        if (at === start + this.#markStart && end - at > 4 && isHost(fours, at) && bytes[at + 4] === COLON) at += 4;
         while (at < end && (classes[bytes[at]] & TOKEN) !== 0) at++;
         if (at === end) break;
         if (bytes[at] !== COLON || at === start + this.#markStart) {
           throw new Refusal(400, 'RFC 9112 §5.1: a field name is no token directly followed by a colon');
         }
-        this.#field = fieldOf(bytes, start + this.#markStart, at);
+        this.#field = fieldOf(bytes, fours, start + this.#markStart, at);
         expect = beforeValue;
         if (++at === end) break;
       }
@@ -296,7 +299,7 @@ export class Head {
         expect = inValue;
       }
       if (expect === inValue) {
-        at = endOfValue(bytes, at, end) | 0;
+        at = endOfValue(bytes, fours, at, end) | 0;
         if (at === end) break;
         if (bytes[at] !== CR) {
           throw new Refusal(
@@ -446,8 +449,7 @@ export class Head {
 }
 
 /** Whether `versionLine` stands there: at a glance, since nearly every request has it, and has it whole. */
-function isVersionLine(bytes: Uint8Array, at: number): boolean {
-  const fours = wordsOf(bytes);
+function isVersionLine(fours: DataView, at: number): boolean {
   return (
     fours.getInt32(at, true) === 0x50545448 &&
     fours.getInt32(at + 4, true) === 0x312e312f &&
@@ -455,12 +457,16 @@ function isVersionLine(bytes: Uint8Array, at: number): boolean {
   );
 }
 
+/** Whether `Host` stands there, in any letters. */
+function isHost(fours: DataView, at: number): boolean {
+  return (fours.getInt32(at, true) | 0x20202020) === 0x74736f68;
+}
+
 /** @returns where the first byte stands, from `at` on, that is not of the class VALUE; `end` if there is none */
-function endOfValue(bytes: Uint8Array, at: number, end: number): number {
+function endOfValue(bytes: Uint8Array, fours: DataView, at: number, end: number): number {
   // Values are most of what a browser sends, so they are looked at by four bytes, up to the first four of which one is below 0x20 or
   // is 0x7f: such a byte less 0x20, or less one when turned over, has its highest bit set and had not before. (Sean Eron Anderson,
   // "Bit Twiddling Hacks", hasless. What it borrows from the next byte does not matter, since the four are looked at again one by one.)
-  const fours = wordsOf(bytes);
   let place = at | 0;
   for (; place + 4 <= end; place += 4) {
     const four = fours.getInt32(place, true);
@@ -511,12 +517,12 @@ function badHost(): Refusal {
   return new Refusal(400, 'RFC 9112 §3.2: the Host field, or the authority of the target, is no host and port');
 }
 
-function fieldOf(bytes: Uint8Array, from: number, to: number): number {
+function fieldOf(bytes: Uint8Array, fours: DataView, from: number, to: number): number {
   const length = to - from;
   const known = length <= longestName ? namesByLength[length] : undefined;
   if (known === undefined) return Field.other;
   // Of what may stand in a name, this makes letters of letters alone.
-  if ((wordsOf(bytes).getInt32(from, true) | 0x20202020) !== known.first) return Field.other;
+  if ((fours.getInt32(from, true) | 0x20202020) !== known.first) return Field.other;
   return length === 4 || startsWith(bytes, from, known.name) ? known.field : Field.other;
 }
 
