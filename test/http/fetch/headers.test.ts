@@ -263,3 +263,29 @@ test('what a record is asked for is asked once, also when it is given again', ()
   const before = asked;
   for (let i = 1; i < 6; i++) assert.deepEqual([...new Headers(untyped<Init>(turning))], [['x-a', `${before + i}`]]);
 });
+
+test('a record that is like one taken before is taken for what it is', async () => {
+  const usual = () => ({ 'Content-Type': 'text/plain', 'x-a': '1', 'x-b': '2' });
+  const records: Record<string, unknown> = {
+    'other letters': { 'content-type': 'text/plain', 'x-a': '1', 'x-b': '2' },
+    'another order': { 'x-a': '1', 'Content-Type': 'text/plain', 'x-b': '2' },
+    'values exchanged': { 'Content-Type': 'text/plain', 'x-a': '2', 'x-b': '1' },
+    'a name exchanged': { 'Content-Type': 'text/plain', 'x-a': '1', 'x-c': '2' },
+    'white space': { 'Content-Type': ' text/plain', 'x-a': '1', 'x-b': '2 ' },
+    numbers: { 'Content-Type': 'text/plain', 'x-a': 1, 'x-b': 2 },
+    objects: { 'Content-Type': ['text/plain'], 'x-a': { toString: () => '1' }, 'x-b': Object('2') },
+    'nothing at the end': { 'Content-Type': 'text/plain', 'x-a': '1', 'x-b': undefined },
+    fewer: { 'Content-Type': 'text/plain', 'x-a': '1' },
+    more: { ...usual(), 'x-c': '3' },
+    'a line break': { ...usual(), 'x-b': '2\n3' },
+    'a name that is none': { 'Content-Type': 'text/plain', 'x-a': '1', 'x b': '2' },
+    'a symbol': { ...usual(), [Symbol('x')]: '1' },
+    inherited: Object.create(usual()),
+  };
+  for (const [name, record] of Object.entries(records)) {
+    for (let i = 0; i < 100; i++) new Headers(usual()); // one of them is kept to compare with
+    for (let i = 0; i < 40; i++) {
+      assert.deepEqual(await outcome(build(record), light), await outcome(build(record), platform), name);
+    }
+  }
+});
