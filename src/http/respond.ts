@@ -143,13 +143,18 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
 function noteOther(content: string | null | Uint8Array, length: number, head: ResponseHead, isAlike: boolean): void {
   if (!isAlike && last.skips === 0) {
     last.skips = skipsAfterOther;
-    return;
+    remember('', 0, undefined); // the text may be a part of a larger one, which it would keep in memory
+  } else if (isAlike || --last.skips === 0) {
+    if (content instanceof Uint8Array)
+      remember('', 0, undefined); // no other has the same bytes: each has copied them
+    else remember(content, length, head);
   }
-  if (!isAlike && --last.skips > 0) return;
-  const isText = !(content instanceof Uint8Array); // no other has the same bytes: each has copied them
-  last.content = isText ? content : '';
-  last.length = isText ? length : 0;
-  last.head = isText ? head : undefined;
+}
+
+function remember(content: string | null, length: number, head: ResponseHead | undefined): void {
+  last.content = content;
+  last.length = length;
+  last.head = head;
   last.bytes = undefined;
 }
 

@@ -184,3 +184,32 @@ test('responses that are said again and again, and others in between, each say t
   assert.deepEqual(world.errors, []);
   await world.close();
 });
+
+test('text that was sent is not kept in memory, nor what it is a part of, once another was', async () => {
+  const world = await World.open({
+    fetch(request) {
+      const size = Number(new URL(request.url).pathname.slice(1));
+      const text = `${'x'.repeat(size)}${Math.random()}`;
+      return new Response(text.slice(-100)); // to the engine it is a part of the whole
+    },
+  });
+  const held = () => {
+    gc?.();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  const ask = async (count: number, size: number) => {
+    for (let i = 0; i < count; i++) {
+      const client = world.exchange(`GET /${size} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`, 'GET');
+      await world.pass();
+      await client;
+    }
+  };
+  await ask(100, 200);
+  const before = held();
+  await ask(40, 20_000_000); // all differ, and so one of them is kept to be compared with the next
+  await ask(1, 200);
+  assert.ok(gc !== undefined, 'to be run with --expose-gc');
+  assert.ok(held() - before < 8_000_000, `${held() - before} bytes more`);
+  await world.close();
+});

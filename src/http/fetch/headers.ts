@@ -103,7 +103,7 @@ interface Known {
   readonly names: readonly string[];
   readonly fields: readonly string[];
 }
-/** Most responses of a server are made with the same names and values; where they are those of the known record, they need not be checked again. */
+/** Most responses of a server are made with the same names and values; where they are those of the known record, they need not be checked again. (Nor is the same record looked through for symbols again.) */
 let known: Known = { record: {}, names: [], fields: [] };
 /** To keep one takes some time, so where they all differ only one in so many is kept. */
 const othersBetween = 32;

@@ -43,6 +43,12 @@ function platformTwin(response: Response, body: ReadableStream | null): Platform
   return new PlatformResponse(body as unknown as string, { status, statusText, headers: [...response.headers] });
 }
 
+interface Statics {
+  error(): Response;
+  json(...args: [] | [data: unknown, init?: ResponseInit | null]): Response;
+  redirect(url: string | URL, status?: number): Response;
+}
+
 type ResponseKind = 'default' | 'error' | 'redirect';
 
 /** The platform's `Response`. */
@@ -97,23 +103,23 @@ export class Response {
   }
 
   // These are no methods, since to make static methods enumerable afterwards, as WebIDL has them, would make the class itself an object
-  // whose properties the engine looks up by name, each time that one is constructed.
+  // whose properties the engine looks up by name, each time that one is constructed. Their types are those of methods, for subclasses.
 
-  static readonly error = (): Response => {
+  static error: Statics['error'] = () => {
     const response = new Response();
     response.#status = 0;
     response.#kind = 'error';
     return response;
   };
 
-  static readonly json = (...args: [] | [data: unknown, init?: ResponseInit | null]): Response => {
+  static json: Statics['json'] = (...args: [] | [data: unknown, init?: ResponseInit | null]) => {
     if (args.length === 0) throw new TypeError('Response.json: expected an argument, found none');
     const text: string | undefined = JSON.stringify(args[0]);
     if (text === undefined) throw new TypeError('Response.json: the value has no representation in JSON');
     return new Response(new BodyWithType(new Body(text), 'application/json'), args[1]);
   };
 
-  static readonly redirect = (url: string | URL, status = 302): Response => {
+  static redirect: Statics['redirect'] = (url, status = 302) => {
     const location = new URL(url).href;
     const code = unsignedShort(status);
     if (code !== 301 && code !== 302 && code !== 303 && code !== 307 && code !== 308) {

@@ -347,6 +347,20 @@ describe('Response, as user code sees it', () => {
     assert.equal(handler(new platform.Request('http://localhost/')).status, 200);
   });
 
+  test('a subclass may have statics of its own, with the parameters that it wants', async () => {
+    class Own extends Response {
+      static override json<T>(data: T, init?: { status?: number }): Response {
+        return Response.json({ data }, init);
+      }
+
+      static override redirect(url: string): Response {
+        return Response.redirect(url, 307);
+      }
+    }
+    assert.deepEqual(await Own.json(1).json(), { data: 1 });
+    assert.equal(Own.redirect('http://a/').status, 307);
+  });
+
   test('printing it shows status and headers, and does not touch the body', () => {
     const response = new Response('a', { status: 201, headers: { a: 'b' } });
     const printed = inspect(response);
