@@ -104,7 +104,7 @@ export class Listeners {
     this.#all.delete(id);
   }
 
-  /** Accepting has failed: with EMFILE and the like it rests until a connection has closed. */
+  /** Accepting has failed: with EMFILE and the like it rests until a connection has closed, or some time has passed. */
   acceptFailed(listening: Listening, errno: number): void {
     if (listening.resting || !listening.open) return;
     const layer = this.#layer;
@@ -116,7 +116,7 @@ export class Listeners {
     listening.failedAt = now;
     if (!isNew) return;
     const { code, meaning } = describeErrno(errno);
-    const message = `accepting on ${describeListener(listening)} has failed: ${meaning}; it is tried again when a connection has closed`;
+    const message = `accepting on ${describeListener(listening)} has failed: ${meaning}; it is tried again when a connection has closed, and every second`;
     layer.tellAcceptFailed(listening.id, new ConnectionError(code, message));
   }
 

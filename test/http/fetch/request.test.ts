@@ -344,6 +344,12 @@ describe('A request that the server received', () => {
     assert.deepEqual([heavy.method, heavy.headers.get('a'), await heavy.text()], ['POST', 'b', 'abc']);
   });
 
+  test('the platform’s Request, and what extends that, takes it as the second argument', async () => {
+    class Own extends platform.Request {}
+    const own = new Own(URL_HERE, requestFrom(new Received('POST', ['a', 'b'], incoming('abc'))));
+    assert.deepEqual([own.method, own.headers.get('a'), await own.text()], ['POST', 'b', 'abc']);
+  });
+
   test('it is an instance of both classes, and the platform’s requests are of ours', () => {
     const request = requestFrom(new Received('GET'));
     class Own extends Request {}
