@@ -152,7 +152,11 @@ export abstract class Listener implements Owner {
    * no connection, thread, timer or descriptor. Calling it again returns the same promise; a shorter deadline counts.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    checkOptions('close', options, { deadline: { number: [0, longestDelay] } });
+    try {
+      checkOptions('close', options, { deadline: { number: [0, longestDelay] } });
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const { deadline = 10_000 } = options;
     if (!this.#isOver) this.#armDeadline(deadline);
     this.#closed ??= this.#close();

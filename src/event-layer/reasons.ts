@@ -46,8 +46,10 @@ export function describeConnection(target: Target | undefined, peer: string, lis
 /** The most bytes of a Unix-domain socket's path on Linux: sizeof(sun_path), less the zero at its end (unix(7)). Others have less. */
 const longestPath = 107;
 
-/** Where the system would cut a path short, or node:net does. @throws {ConnectionError} `ENAMETOOLONG` */
+/** Where the system would cut a path short, or node:net does. @throws {ConnectionError} `ENAMETOOLONG`, `ERR_ADDRESS` */
 export function checkPath(path: string): void {
+  if (path.includes('\0'))
+    throw new ConnectionError('ERR_ADDRESS', `${JSON.stringify(path)}: the path of a socket has a zero byte`);
   const { length } = Buffer.from(path);
   if (length <= longestPath) return;
   throw new ConnectionError(

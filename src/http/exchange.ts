@@ -50,7 +50,7 @@ export class Exchange implements RequestSource {
   #bytes: Uint8Array;
   #start: number;
   #end: number;
-  readonly body: RequestBody | null;
+  readonly #body: RequestBody | null;
   #origin: Origin | undefined;
   // Where things stand in the text that the head knows already. The rest is soon found.
   readonly #targetStart: number;
@@ -78,7 +78,7 @@ export class Exchange implements RequestSource {
     this.#bytes = bytes;
     this.#start = start + methodStart;
     this.#end = start + head.length;
-    this.body = body;
+    this.#body = body;
     this.#origin = origin;
     this.#targetStart = head.targetStart - methodStart;
     this.#targetEnd = head.targetEnd - methodStart;
@@ -116,6 +116,10 @@ export class Exchange implements RequestSource {
   keepText(): void {
     this.#text ??= latin1(this.#bytes, this.#start, this.#end);
     this.#bytes = none;
+  }
+
+  get body(): RequestBody | null {
+    return this.#body;
   }
 
   get method(): string {

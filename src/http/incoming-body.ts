@@ -57,6 +57,8 @@ export class RequestBody implements IncomingBody {
   /** The thread that reads for a promise or a stream. */
   #reading: Thread<unknown> | undefined;
   #used = false;
+  /** All of it is being read for a promise. */
+  #readWhole = false;
   /** What is left of it has been dropped, or is being dropped. */
   #dropped = false;
   /** Why its request was aborted, if it was. */
@@ -95,9 +97,9 @@ export class RequestBody implements IncomingBody {
     if (this.awaited) this.#begin();
   }
 
-  /** Whether it is certain that `discard` will not read it to its end: nobody reads it, and there is too much left of it. */
+  /** Whether it is certain that `discard` will not read it to its end: nobody reads it whole, and there is too much left of it. */
   undiscardable(most: number): boolean {
-    return this.#state === 'broken' || (!this.#used && !this.#chunked && this.#left > most);
+    return this.#state === 'broken' || (!this.#readWhole && !this.#chunked && this.#left > most);
   }
 
   /** Its request is aborted: who reads on is told why, and it is known for the client's doing where the handler lets it pass. */
@@ -163,25 +165,29 @@ export class RequestBody implements IncomingBody {
   }
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    this.#readWhole = true;
     return this.#inThread(() => this.readAll());
   }
 
   stream(): ReadableStream<Uint8Array> {
     const body = this;
-    function* next(): Task<Uint8Array | undefined> {
+    function* next(): Task<Uint8Array<ArrayBuffer> | undefined> {
       const part = yield* body.read();
       return part && copy(part);
     }
-    return new ReadableStream<Uint8Array>(
-      {
-        async pull(controller) {
-          const part = await body.#inThread(next);
-          if (part !== undefined) controller.enqueue(part);
-          else controller.close();
-        },
+    // Of bytes, as the platform's are, so that BYOB readers work.
+    return new ReadableStream({
+      type: 'bytes',
+      async pull(controller) {
+        const part = await body.#inThread(next);
+        if (part !== undefined) {
+          controller.enqueue(part);
+        } else {
+          controller.close();
+          controller.byobRequest?.respond(0);
+        }
       },
-      { highWaterMark: 0 },
-    );
+    });
   }
 
   /** Runs a task in a child of the connection's thread, and is fulfilled with what it returns. */

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -847,6 +847,21 @@ function onTheSystem(scenario: Scenario): void {
       const client = world.connect(address);
       await world.until(() => client.isClosed, 'closed');
       assert.equal(client.reason?.code, 'ENAMETOOLONG');
+    }),
+  );
+
+  scenario('a Unix-domain socket path with a zero byte is not cut short: ERR_ADDRESS', (world) =>
+    inFolder(async (folder) => {
+      const address: Address = { path: path.join(folder, 'a\0b') };
+      await assert.rejects(world.listen(address), {
+        name: 'ConnectionError',
+        code: 'ERR_ADDRESS',
+        message: /zero byte/,
+      });
+      assert.deepEqual(readdirSync(folder), []);
+      const client = world.connect(address);
+      await world.until(() => client.isClosed, 'closed');
+      assert.equal(client.reason?.code, 'ERR_ADDRESS');
     }),
   );
 

@@ -194,6 +194,23 @@ export const routes: Readonly<Record<string, Route>> = {
     request.text().then(leave, leave);
     return new Response('answered first');
   },
+  byob: (request, ledger) =>
+    ledger.async(async () => {
+      const reader = request.body?.getReader({ mode: 'byob' });
+      let bytes = 0;
+      for (let buffer = new Uint8Array(1000); ; ) {
+        const part = await reader?.read(buffer);
+        if (part?.value === undefined || part.done) return new Response(`byob:${bytes}`);
+        bytes += part.value.length;
+        buffer = new Uint8Array(part.value.buffer);
+      }
+    }),
+  'read-some': (request, ledger) =>
+    ledger.async(async () => {
+      const reader = request.body?.getReader();
+      await reader?.read();
+      return new Response('read some');
+    }),
   'caught-body': (request, ledger) =>
     ledger.async(async () => {
       try {

@@ -451,8 +451,8 @@ test('every limit and every time is finite: Infinity is refused, and the message
     await assert.rejects(World.open({ fetch: hello, [name]: '1' }), TypeError);
   }
   const world = await World.open({ fetch: hello });
-  assert.throws(
-    () => world.server.close({ deadline: Infinity }),
+  await assert.rejects(
+    world.server.close({ deadline: Infinity }),
     /close: deadline is Infinity; expected a number from 0 to 86400000/,
   );
   await world.close();

@@ -44,8 +44,6 @@ export function internetName(host: string, port: number): SocketName {
 export function unixName(path: string): SocketName {
   checkPath(path);
   const text = Buffer.from(path);
-  if (text.includes(0))
-    throw new ConnectionError('ERR_ADDRESS', `${JSON.stringify(path)}: the path of a socket has a zero byte`);
   const bytes = new Uint8Array(2 + text.length + 1);
   bytes[0] = AF_UNIX;
   bytes.set(text, 2);

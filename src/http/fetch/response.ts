@@ -26,9 +26,16 @@ export function makeResponse(content: Content, init?: ResponseInit | null): Resp
   return new Response(new BodyWithType(new Body(content), null), init);
 }
 
-/** True for the platform's own Response, which the sender reads through its public interface. */
+/**
+ * True for the platform's own Response, and for one of another implementation of the standard whose body is the platform's stream (npm's
+ * undici has one): the sender reads both through their public interface.
+ */
 export function isPlatformResponse(value: unknown): value is PlatformResponse {
-  return value instanceof PlatformResponse && !isLightResponse(value);
+  if (isLightResponse(value)) return false;
+  if (value instanceof PlatformResponse) return true;
+  if (Object.prototype.toString.call(value) !== '[object Response]') return false;
+  const { body } = value as { body: unknown };
+  return body === null || body instanceof ReadableStream;
 }
 
 /** The platform's object for a light response, whose body goes with it. */

@@ -25,6 +25,14 @@ answers('json', post('/json', '{"a":[1,2]}'), {
 answers('arrayBuffer', post('/buffer', 'x'.repeat(3000)), { status: 200, body: 'buffer:3000' });
 answers('a body as a stream', post('/body', 'x'.repeat(3000)), { status: 200, body: 'body:3000' });
 answers('a large body as a stream', post('/body', 'x'.repeat(150_000)), { status: 200, body: 'body:150000' });
+answers('a body read into memory of the handler’s own', post('/byob', 'x'.repeat(3000)) + get('/plain'), [
+  { status: 200, body: 'byob:3000' },
+  { status: 200 },
+]);
+answers('a body in chunks, likewise', chunked('/byob', '3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n'), {
+  status: 200,
+  body: 'byob:5',
+});
 answers('a large body', post('/buffer', 'x'.repeat(150_000)), { status: 200, body: 'buffer:150000' });
 answers('an echo', post('/echo', 'there and back'), {
   status: 200,
@@ -70,6 +78,16 @@ answers(
   { status: 200, fields: closing },
   { ending: 'closes' },
 );
+answers(
+  'a large body of which some is read closes, and the response says so',
+  crlf('POST /read-some HTTP/1.1', 'host: a', 'content-length: 300000', '', 'only the beginning comes'),
+  { status: 200, body: 'read some', fields: closing },
+  { ending: 'closes' },
+);
+answers('a small body of which some is read is drained', post('/read-some', 'x'.repeat(10_000)) + get('/plain'), [
+  { status: 200, body: 'read some', fields: staying },
+  { status: 200 },
+]);
 answers(
   'a large unread body in chunks closes',
   chunked('/plain', `${'4000\r\n'}${'x'.repeat(0x4000)}\r\n`.repeat(6)) + smuggled,

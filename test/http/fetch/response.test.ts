@@ -437,6 +437,19 @@ describe('Response, as the sender sees it', () => {
     assert.equal(responseFields(response), fields);
   });
 
+  test('a response of another implementation is taken for one of the platform’s, if its body is', () => {
+    class Other {
+      readonly [Symbol.toStringTag] = 'Response';
+      readonly body: unknown;
+      constructor(body: unknown) {
+        this.body = body;
+      }
+    }
+    assert.equal(isPlatformResponse(new Other(null)), true);
+    assert.equal(isPlatformResponse(new Other(new ReadableStream())), true);
+    for (const body of [undefined, 'text', process.stdin]) assert.equal(isPlatformResponse(new Other(body)), false);
+  });
+
   test('only the platform’s own is a platform response', () => {
     class Own extends platform.Response {}
     assert.equal(isPlatformResponse(new platform.Response()), true);
