@@ -74,6 +74,19 @@ export class Reader extends Side {
   }
 
   /**
+   * @internal As many of the unread bytes as there are, and no more than `most`, which are then the caller's to keep: the reader's own buffer
+   * where they fill half of it or more, and else a copy.
+   */
+  takeOwn(most: number): Uint8Array<ArrayBuffer> {
+    const count = Math.min(this.buffered, most);
+    const isWhole = count === this.buffered && !this.#lent && 2 * count >= this.bytes.length;
+    const view = new Uint8Array(this.bytes.buffer as ArrayBuffer, this.bytes.byteOffset + this.start, count); // of our own, or copied
+    const own = isWhole ? view : copy(view);
+    this.consume(count); // of all there are, so the reader lets go of the buffer
+    return own;
+  }
+
+  /**
    * Exactly `count` bytes.
    * @returns a copy, yours to keep
    * @throws {ConnectionError} `ERR_ENDED` if the input ends before, what had come staying unread; else as `read`
@@ -372,7 +385,7 @@ class More extends Dry<boolean> {
 }
 
 /** Unlike `slice`, also copies if the bytes are a `Buffer`. */
-export function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const own = new Uint8Array(bytes.length);
   own.set(bytes);
   return own;

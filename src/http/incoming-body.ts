@@ -3,7 +3,6 @@
 
 import type { Connection } from '../connection/connection.js';
 import { Gathered } from '../connection/gathered.js';
-import { copy } from '../connection/reader.js';
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { UnwoundError } from '../threads/errors.js';
 import type { Task } from '../threads/task.js';
@@ -119,15 +118,33 @@ export class RequestBody implements IncomingBody {
    * @throws {ConnectionError} if the client is gone
    */
   *read(): Task<Uint8Array | undefined> {
+    if (!(yield* this.#some())) return undefined;
+    const { reader } = this.#connection;
+    const part = reader.bytes.subarray(reader.start, Math.min(reader.limit, reader.start + this.#left));
+    reader.consume(part.length);
+    this.#count(part.length);
+    return part;
+  }
+
+  /** As `read`. @returns bytes that are the caller's to keep */
+  *readOwn(): Task<Uint8Array<ArrayBuffer> | undefined> {
+    if (!(yield* this.#some())) return undefined;
+    const part = this.#connection.reader.takeOwn(this.#left);
+    this.#count(part.length);
+    return part;
+  }
+
+  /** Waits until some of the content is there. @returns false at its end. @throws as `read` */
+  *#some(): Task<boolean> {
     this.#used = true;
-    if (this.#state === 'complete') return undefined;
+    if (this.#state === 'complete') return false;
     if (this.#state === 'broken') throw new Refusal(400, 'RFC 9112 §7.1: the body could not be read before');
     const { reader } = this.#connection;
     if (this.#state === 'unread') this.#begin();
     try {
       if (this.#chunked && this.#left === 0 && !(yield* this.#nextChunk())) {
         this.#state = 'complete';
-        return undefined;
+        return false;
       }
       while (reader.buffered === 0) {
         yield* this.#more();
@@ -137,12 +154,14 @@ export class RequestBody implements IncomingBody {
       const late = error instanceof ConnectionError && error.code === 'ERR_READ_TIMEOUT';
       throw late ? new Refusal(408, 'RFC 9110 §15.5.9: the body has not come in time') : error;
     }
-    const part = reader.bytes.subarray(reader.start, Math.min(reader.limit, reader.start + this.#left));
-    reader.consume(part.length);
-    this.#left -= part.length;
-    this.#received += part.length;
+    return true;
+  }
+
+  /** So many bytes of the content have been taken. */
+  #count(bytes: number): void {
+    this.#left -= bytes;
+    this.#received += bytes;
     if (!this.#chunked && this.#left === 0) this.#state = 'complete';
-    return part;
   }
 
   /** The whole of the rest. @returns a copy. @throws as `read` */
@@ -171,15 +190,11 @@ export class RequestBody implements IncomingBody {
 
   stream(): ReadableStream<Uint8Array> {
     const body = this;
-    function* next(): Task<Uint8Array<ArrayBuffer> | undefined> {
-      const part = yield* body.read();
-      return part && copy(part);
-    }
     // Of bytes, as the platform's are, so that BYOB readers work.
     return new ReadableStream({
       type: 'bytes',
       async pull(controller) {
-        const part = await body.#inThread(next);
+        const part = await body.#inThread(() => body.readOwn());
         if (part !== undefined) {
           controller.enqueue(part);
         } else {

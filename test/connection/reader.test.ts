@@ -53,6 +53,35 @@ function* throws(task: Task<unknown>, expected: string): Task<void> {
   assert.fail(`nothing was thrown; expected ${expected}`);
 }
 
+test('what takeOwn gives stays as it is: a buffer of the reader’s own goes along, of a lent one or a large one there is a copy', async () => {
+  await inManyWorlds((world) =>
+    reading(world, ['ab'.repeat(1000), 'cd'.repeat(1000), 'e'], function* (reader) {
+      const parts: Uint8Array[] = [];
+      const seen: string[] = [];
+      const take = (most: number) => {
+        const part = reader.takeOwn(most);
+        assert.ok(part.length <= most);
+        parts.push(part);
+        seen.push(text(part) ?? '');
+      };
+      yield* reader.more();
+      take(3); // lent, or of a few bytes
+      while (reader.buffered < 4001 - parts[0].length) yield* reader.more();
+      yield* sleep(1); // now they stand in a buffer of the reader's own
+      const { bytes } = reader;
+      take(10);
+      assert.notEqual(parts[1].buffer, bytes.buffer);
+      const isMost = 2 * reader.buffered >= bytes.length;
+      take(Infinity);
+      assert.equal(parts[2].buffer === bytes.buffer, isMost);
+      assert.deepEqual([reader.buffered, reader.bytes.length], [0, 0]);
+      while (yield* reader.more()) take(Infinity);
+      assert.deepEqual(parts.map(text), seen);
+      assert.equal(seen.join(''), `${'ab'.repeat(1000)}${'cd'.repeat(1000)}e`);
+    }),
+  );
+});
+
 test('read gives all bytes in order, then undefined at the end of input, and again', async () => {
   await inManyWorlds((world) =>
     reading(world, ['hello ', 'wor', 'ld'], function* (reader) {

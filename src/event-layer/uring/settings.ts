@@ -21,8 +21,8 @@ export interface UringSettings {
 export const usualSettings: UringSettings = {
   submissionEntries: 4096,
   completionEntries: 16_384,
-  bufferCount: 1024,
-  bufferSize: 4096,
+  bufferCount: 512,
+  bufferSize: 16_384,
   directDescriptors: 65_536,
   registeredRing: true,
   silentSends: true,
