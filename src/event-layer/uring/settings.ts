@@ -5,7 +5,10 @@
 export interface UringSettings {
   submissionEntries: number;
   completionEntries: number;
-  /** Buffers that the kernel receives into, and bytes of each. */
+  /**
+   * Buffers that the kernel receives into, and bytes of each. In one turn it fills a number of them for one connection, before reading can be
+   * paused: larger ones make large bodies cheaper, but let a client have so much more in memory that nobody reads.
+   */
   bufferCount: number;
   bufferSize: number;
   /** Connections in the ring's own table, at most; 0 is to do without. */
@@ -21,8 +24,8 @@ export interface UringSettings {
 export const usualSettings: UringSettings = {
   submissionEntries: 4096,
   completionEntries: 16_384,
-  bufferCount: 512,
-  bufferSize: 16_384,
+  bufferCount: 1024,
+  bufferSize: 4096,
   directDescriptors: 65_536,
   registeredRing: true,
   silentSends: true,
