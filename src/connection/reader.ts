@@ -80,8 +80,8 @@ export class Reader extends Side {
   takeOwn(most: number): Uint8Array<ArrayBuffer> {
     const count = Math.min(this.buffered, most);
     const isWhole = count === this.buffered && !this.#lent && 2 * count >= this.bytes.length;
-    const view = new Uint8Array(this.bytes.buffer as ArrayBuffer, this.bytes.byteOffset + this.start, count); // of our own, or copied
-    const own = isWhole ? view : copy(view);
+    const view = this.#view(count);
+    const own = isWhole ? (view as Uint8Array<ArrayBuffer>) : copy(view); // buffers of our own are plain ones
     this.consume(count); // of all there are, so the reader lets go of the buffer
     return own;
   }
@@ -283,9 +283,9 @@ export class Reader extends Side {
     return true;
   }
 
-  /** What is unread, as a plain Uint8Array on every layer: a `Buffer`, which some lend, has methods of the same name that do something else. */
-  #view(): Uint8Array {
-    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.buffered);
+  /** What is unread, or the first `count` bytes of it, as a plain Uint8Array on every layer: a `Buffer`, which some lend, has methods of the same name that do something else. */
+  #view(count = this.buffered): Uint8Array {
+    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, count);
   }
 
   #resumeReading(): void {

@@ -53,33 +53,37 @@ function* throws(task: Task<unknown>, expected: string): Task<void> {
   assert.fail(`nothing was thrown; expected ${expected}`);
 }
 
-test('what takeOwn gives stays as it is: a buffer of the reader’s own goes along, of a lent one or a large one there is a copy', async () => {
-  await inManyWorlds((world) =>
-    reading(world, ['ab'.repeat(1000), 'cd'.repeat(1000), 'e'], function* (reader) {
-      const parts: Uint8Array[] = [];
-      const seen: string[] = [];
-      const take = (most: number) => {
-        const part = reader.takeOwn(most);
-        assert.ok(part.length <= most);
-        parts.push(part);
-        seen.push(text(part) ?? '');
-      };
-      yield* reader.more();
-      take(3); // lent, or of a few bytes
-      while (reader.buffered < 4001 - parts[0].length) yield* reader.more();
-      yield* sleep(1); // now they stand in a buffer of the reader's own
-      const { bytes } = reader;
-      take(10);
-      assert.notEqual(parts[1].buffer, bytes.buffer);
-      const isMost = 2 * reader.buffered >= bytes.length;
-      take(Infinity);
-      assert.equal(parts[2].buffer === bytes.buffer, isMost);
-      assert.deepEqual([reader.buffered, reader.bytes.length], [0, 0]);
-      while (yield* reader.more()) take(Infinity);
-      assert.deepEqual(parts.map(text), seen);
-      assert.equal(seen.join(''), `${'ab'.repeat(1000)}${'cd'.repeat(1000)}e`);
-    }),
-  );
+test('what takeOwn gives stays as it is: the reader’s own buffer where that is half full, else a copy', async () => {
+  const all = `${'ab'.repeat(1000)}${'cd'.repeat(1000)}e`;
+  for (const [taken, isCopied] of [
+    [10, false],
+    [3000, true],
+  ] as const) {
+    await inManyWorlds((world) =>
+      reading(world, [all.slice(0, 2000), all.slice(2000, 4000), all.slice(4000)], function* (reader) {
+        const parts: Uint8Array[] = [];
+        const seen: (string | undefined)[] = [];
+        const take = (most: number): Uint8Array => {
+          const part = reader.takeOwn(most);
+          assert.ok(part.length <= most);
+          parts.push(part);
+          seen.push(text(part));
+          return part;
+        };
+        yield* reader.more();
+        const first = take(3); // of what is lent
+        while (reader.buffered < all.length - first.length) yield* reader.more();
+        yield* sleep(1); // now the rest stands in a buffer of the reader's own
+        const { bytes } = reader;
+        assert.notEqual(take(taken).buffer, bytes.buffer); // a part of it
+        assert.equal(take(Infinity).buffer !== bytes.buffer, isCopied); // all that is left
+        assert.deepEqual([reader.buffered, reader.bytes.length], [0, 0]);
+        while (yield* reader.more()) take(Infinity);
+        assert.deepEqual(parts.map(text), seen);
+        assert.equal(seen.join(''), all);
+      }),
+    );
+  }
 });
 
 test('read gives all bytes in order, then undefined at the end of input, and again', async () => {

@@ -116,7 +116,7 @@ export class Listeners {
     listening.failedAt = now;
     if (!isNew) return;
     const { code, meaning } = describeErrno(errno);
-    const message = `accepting on ${describeListener(listening)} has failed: ${meaning}; it is tried again when a connection has closed, and every second`;
+    const message = `accepting on ${describeListener(listening)} has failed: ${meaning}; it is tried again when a connection has closed, and every ${acceptRetry} ms`;
     layer.tellAcceptFailed(listening.id, new ConnectionError(code, message));
   }
 

@@ -450,7 +450,7 @@ describe('Response, as the sender sees it', () => {
     for (const body of [undefined, 'text', process.stdin]) assert.equal(isPlatformResponse(new Other(body)), false);
   });
 
-  test('only the platform’s own is a platform response', () => {
+  test('the platform’s own is a platform response; ours is none, nor is what is no response', () => {
     class Own extends platform.Response {}
     assert.equal(isPlatformResponse(new platform.Response()), true);
     assert.equal(isPlatformResponse(new Own()), true);
