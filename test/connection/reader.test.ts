@@ -78,6 +78,9 @@ test('what takeOwn gives stays as it is: the reader’s own buffer where that is
         assert.notEqual(take(taken).buffer, bytes.buffer); // a part of it
         assert.equal(take(Infinity).buffer !== bytes.buffer, isCopied); // all that is left
         assert.deepEqual([reader.buffered, reader.bytes.length], [0, 0]);
+        const lent = new TextEncoder().encode('lent whole');
+        reader.lend(lent, 0, lent.length);
+        assert.notEqual(reader.takeOwn(Infinity).buffer, lent.buffer);
         while (yield* reader.more()) take(Infinity);
         assert.deepEqual(parts.map(text), seen);
         assert.equal(seen.join(''), all);
