@@ -2,6 +2,8 @@
 // that comes in chunks of one byte would take many times the memory of the body.
 
 const largest = 64 * 1024;
+/** Fewer bytes than this are sooner copied in a loop than by a call. */
+const shortCopy = 32;
 
 export class Gathered {
   /** Bytes that have been added. */
@@ -13,23 +15,24 @@ export class Gathered {
   /** How far the last one is filled. */
   #filled = 0;
 
-  /** Adds a copy. */
-  add(bytes: Uint8Array): void {
-    let from = 0;
-    while (from < bytes.length) {
+  /** Adds a copy of `count` bytes, from `start` on. */
+  add(bytes: Uint8Array, start = 0, count = bytes.length - start): void {
+    const end = start + count;
+    for (let from = start; from < end; ) {
       let block = this.#blocks.at(-1);
       if (block === undefined || this.#filled === block.length) {
         // One piece gets just what it needs, which is most often all; what comes in many, blocks that double.
-        block = new Uint8Array(Math.max(bytes.length - from, Math.min(this.length, largest)));
+        block = new Uint8Array(Math.max(end - from, Math.min(this.length, largest)));
         this.#blocks.push(block);
         this.#filled = 0;
         this.held += block.length;
       }
-      const part = bytes.subarray(from, from + block.length - this.#filled);
-      block.set(part, this.#filled);
-      this.#filled += part.length;
-      this.length += part.length;
-      from += part.length;
+      const part = Math.min(end - from, block.length - this.#filled);
+      if (part < shortCopy) for (let i = 0; i < part; i++) block[this.#filled + i] = bytes[from + i];
+      else block.set(bytes.subarray(from, from + part), this.#filled);
+      this.#filled += part;
+      this.length += part;
+      from += part;
     }
   }
 

@@ -37,6 +37,14 @@ for (const never of '"<>\\#') classes[never.charCodeAt(0)] &= ~TARGET;
 mark(VALUE, ' \t');
 for (let byte = 0x80; byte <= 0xff; byte++) classes[byte] |= VALUE;
 
+/** The value of each byte that is a hexadecimal digit; 255 for every other. */
+export const hexDigits = new Uint8Array(256).fill(255);
+for (let value = 0; value < 16; value++) {
+  const digit = value.toString(16);
+  hexDigits[digit.charCodeAt(0)] = value;
+  hexDigits[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
 /** True if every character of a string is in the class. An empty string is. */
 export function isAll(text: string, bit: number): boolean {
   for (let i = 0; i < text.length; i++) {

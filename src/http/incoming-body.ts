@@ -5,9 +5,10 @@ import type { Connection } from '../connection/connection.js';
 import { Gathered } from '../connection/gathered.js';
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { UnwoundError } from '../threads/errors.js';
+import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';
 import { Thread } from '../threads/thread.js';
-import { classes, HEXDIG, TOKEN, VALUE } from './characters.js';
+import { classes, HEXDIG, hexDigits, TOKEN, VALUE } from './characters.js';
 import type { IncomingBody } from './fetch/body.js';
 import type { Head } from './head.js';
 import { Refusal } from './refusal.js';
@@ -29,7 +30,15 @@ export interface BodyLimits {
 /** The most digits of a chunk size, leading zeros included: 64 bits. */
 const sizeDigits = 16;
 
+/** The most bytes that are put together for one read of a body's stream. */
+const mostAtOnce = 64 * 1024;
+/** The most chunks of a body that are worked off before others have their turn: some tenths of a millisecond, however small they are. */
+const chunksAtOnce = 4096;
+/** Fewer bytes than this are sooner copied in a loop than by a call. */
+const shortCopy = 32;
+
 const CR = 13;
+const LF = 10;
 /** Bytes of CRLF. */
 const lineEnd = 2;
 const SEMICOLON = 59;
@@ -53,6 +62,8 @@ export class RequestBody implements IncomingBody {
   #extensions = 0;
   /** A chunk's data have been read; its CRLF has not. */
   #inChunk = false;
+  /** Chunks that were begun since others had their turn. */
+  #chunks = 0;
   /** The thread that reads for a promise or a stream. */
   #reading: Thread<unknown> | undefined;
   #used = false;
@@ -112,26 +123,53 @@ export class RequestBody implements IncomingBody {
   }
 
   /**
-   * The next bytes of the body.
-   * @returns a view that is valid until the thread next parks or reads; `undefined` at the end of the body
+   * The content that has come, of as many chunks as that is; waits while there is none.
+   * @returns bytes that are the caller's to keep, at most `mostAtOnce` if they had to be put together; `undefined` at the end of the body
    * @throws {Refusal} if the framing is broken or the limit is exceeded
    * @throws {ConnectionError} if the client is gone
    */
-  *read(): Task<Uint8Array | undefined> {
-    if (!(yield* this.#some())) return undefined;
-    const { reader } = this.#connection;
-    const part = reader.bytes.subarray(reader.start, Math.min(reader.limit, reader.start + this.#left));
-    reader.consume(part.length);
-    this.#count(part.length);
-    return part;
+  *read(): Task<Uint8Array<ArrayBuffer> | undefined> {
+    yield* this.#giveWay();
+    return (yield* this.#some()) ? this.#takeOwn() : undefined;
   }
 
-  /** As `read`. @returns bytes that are the caller's to keep */
-  *readOwn(): Task<Uint8Array<ArrayBuffer> | undefined> {
-    if (!(yield* this.#some())) return undefined;
-    const part = this.#connection.reader.takeOwn(this.#left);
-    this.#count(part.length);
-    return part;
+  /** Content that has come, and of which there is some. @returns as `read` */
+  #takeOwn(): Uint8Array<ArrayBuffer> {
+    const { reader } = this.#connection;
+    if (this.#left >= reader.buffered) {
+      const part = reader.takeOwn(this.#left);
+      this.#count(part.length);
+      return part;
+    }
+    const bytes = new Uint8Array(Math.min(reader.buffered, mostAtOnce));
+    let filled = 0;
+    do filled += this.#take(bytes, filled);
+    while (filled < bytes.length && this.#hasMore());
+    return 2 * filled >= bytes.length ? bytes.subarray(0, filled) : bytes.slice(0, filled);
+  }
+
+  /** Copies content that has come, of the chunk at hand. @returns how many bytes */
+  #take(to: Uint8Array, at: number): number {
+    const { reader } = this.#connection;
+    const { bytes, start } = reader;
+    const count = Math.min(this.#left, reader.buffered, to.length - at);
+    if (count < shortCopy) for (let i = 0; i < count; i++) to[at + i] = bytes[start + i];
+    else to.set(bytes.subarray(start, start + count), at);
+    this.#consume(count);
+    return count;
+  }
+
+  /** Whether there is more content to take now, without waiting. Goes on to the next chunk, up to `chunksAtOnce` times. */
+  #hasMore(): boolean {
+    if (this.#left > 0) return this.#connection.reader.buffered > 0;
+    return this.#chunked && this.#chunks < chunksAtOnce && this.#stepToChunk();
+  }
+
+  /** Lets others have their turn when enough chunks have been worked off in this one. */
+  *#giveWay(): Task<void> {
+    if (this.#chunks < chunksAtOnce) return;
+    this.#chunks = 0;
+    yield* sleep(0);
   }
 
   /** Waits until some of the content is there. @returns false at its end. @throws as `read` */
@@ -142,7 +180,7 @@ export class RequestBody implements IncomingBody {
     const { reader } = this.#connection;
     if (this.#state === 'unread') this.#begin();
     try {
-      if (this.#chunked && this.#left === 0 && !(yield* this.#nextChunk())) {
+      if (this.#chunked && this.#left === 0 && !this.#stepToChunk() && !(yield* this.#nextChunk())) {
         this.#state = 'complete';
         return false;
       }
@@ -157,6 +195,12 @@ export class RequestBody implements IncomingBody {
     return true;
   }
 
+  /** Takes so many bytes of the content, of those that have come. */
+  #consume(bytes: number): void {
+    this.#connection.reader.consume(bytes);
+    this.#count(bytes);
+  }
+
   /** So many bytes of the content have been taken. */
   #count(bytes: number): void {
     this.#left -= bytes;
@@ -167,7 +211,15 @@ export class RequestBody implements IncomingBody {
   /** The whole of the rest. @returns a copy. @throws as `read` */
   *readAll(): Task<Uint8Array<ArrayBuffer>> {
     const all = new Gathered();
-    for (let part: Uint8Array | undefined; (part = yield* this.read()) !== undefined; ) all.add(part);
+    const { reader } = this.#connection;
+    while (yield* this.#some()) {
+      do {
+        const count = Math.min(this.#left, reader.buffered);
+        all.add(reader.bytes, reader.start, count);
+        this.#consume(count);
+      } while (this.#hasMore());
+      yield* this.#giveWay();
+    }
     return all.whole();
   }
 
@@ -176,11 +228,14 @@ export class RequestBody implements IncomingBody {
     this.#dropped = true;
     if (!this.#chunked && this.#left > most) return false;
     const enough = this.#received + most;
-    while (this.#state !== 'complete') {
+    const { reader } = this.#connection;
+    for (;;) {
       if (this.#received > enough || this.#state === 'broken') return false;
-      yield* this.read();
+      if (!(yield* this.#some())) return true;
+      do this.#consume(Math.min(this.#left, reader.buffered));
+      while (this.#received <= enough && this.#hasMore());
+      yield* this.#giveWay();
     }
-    return true;
   }
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
@@ -194,7 +249,7 @@ export class RequestBody implements IncomingBody {
     return new ReadableStream({
       type: 'bytes',
       async pull(controller) {
-        const part = await body.#inThread(() => body.readOwn());
+        const part = body.#takeNow() ?? (await body.#inThread(() => body.read()));
         if (part !== undefined) {
           controller.enqueue(part);
         } else {
@@ -203,6 +258,12 @@ export class RequestBody implements IncomingBody {
         }
       },
     });
+  }
+
+  /** What a read need not wait for, once the body is being read: so that a stream does not take a turn for each piece. */
+  #takeNow(): Uint8Array<ArrayBuffer> | undefined {
+    const isReadable = this.#state === 'reading' && this.#reading === undefined && !this.#dropped;
+    return isReadable && !this.#connection.closed && this.#hasMore() ? this.#takeOwn() : undefined;
   }
 
   /** Runs a task in a child of the connection's thread, and is fulfilled with what it returns. */
@@ -247,6 +308,33 @@ export class RequestBody implements IncomingBody {
     this.#continueExpected = false;
   }
 
+  /**
+   * Goes on to the content of the next chunk where all that stands before it has come and is plain: the end of the chunk before, and a
+   * size alone in its line. Small chunks are mostly framing, so this is an ordinary call that makes no object.
+   * @returns false if something else stands there, or may; nothing has been read then, and `#nextChunk` finds out
+   */
+  #stepToChunk(): boolean {
+    const { reader } = this.#connection;
+    const { bytes, start, limit } = reader;
+    let at = start;
+    if (this.#inChunk) {
+      if (limit - at < lineEnd || bytes[at] !== CR || bytes[at + 1] !== LF) return false;
+      at += lineEnd;
+    }
+    const stop = Math.min(limit, at + sizeDigits);
+    const firstDigit = at;
+    let size = 0;
+    for (let digit: number; at < stop && (digit = hexDigits[bytes[at]]) < 16; at++) size = size * 16 + digit;
+    // At least one byte of content: of a reader that has nothing more, nothing could be taken.
+    if (at === firstDigit || limit - at <= lineEnd || bytes[at] !== CR || bytes[at + 1] !== LF) return false;
+    if (size === 0 || this.#received + size > this.#limits.bodySize) return false;
+    reader.consume(at + lineEnd - start);
+    this.#left = size;
+    this.#inChunk = true;
+    this.#chunks++;
+    return true;
+  }
+
   /** Reads a chunk's first line, after the end of the chunk before (RFC 9112 §7.1). @returns false at the last chunk, whose trailers have been read */
   *#nextChunk(): Task<boolean> {
     if (this.#inChunk) {
@@ -279,6 +367,7 @@ export class RequestBody implements IncomingBody {
     }
     this.#left = size;
     this.#inChunk = true;
+    this.#chunks++;
     return true;
   }
 
@@ -319,7 +408,7 @@ export class RequestBody implements IncomingBody {
         if (byte !== CR)
           throw new Refusal(400, 'RFC 9112 §7.1: a control character or a bare LF in the framing of a chunk');
         if (at + 1 === end) break; // the LF has not come yet
-        if (bytes[at + 1] !== 10) throw new Refusal(400, 'RFC 9112 §2.2: a CR without LF');
+        if (bytes[at + 1] !== LF) throw new Refusal(400, 'RFC 9112 §2.2: a CR without LF');
         for (let i = start; i < at; i++) line += String.fromCharCode(bytes[i]);
         reader.consume(at + 2 - start);
         return line;

@@ -307,3 +307,74 @@ test('a body in chunks of one byte takes no more memory than others, while it is
   assert.equal((await client).responses[0].body, '100000');
   await world.close();
 });
+
+/** The pieces in which a handler that streams the body gets these chunks, sent at once, and the turns that this took. */
+async function piecesOf(chunks: string): Promise<{ sizes: number[]; text: string; turns: number }> {
+  const sizes: number[] = [];
+  let text = '';
+  let turns = 0;
+  const world = await World.open(
+    {
+      async fetch(request) {
+        const begun = world.layer.turns;
+        for await (const piece of request.body ?? []) {
+          sizes.push(piece.length);
+          text += Buffer.from(piece).toString('latin1');
+        }
+        turns = world.layer.turns - begun;
+        return new Response('read');
+      },
+    },
+    { latency: 0, pieces: 'whole', capacity: 2 ** 24 },
+  );
+  const client = world.exchange(`${toChunked.replace('host: a', 'host: a\r\nconnection: close')}${chunks}0\r\n\r\n`);
+  await world.pass();
+  assert.equal((await client).responses[0].body, 'read');
+  await world.close();
+  return { sizes, text, turns };
+}
+
+test('a read of a body’s stream gives all that has come, of however many chunks', async () => {
+  const content = Array.from({ length: 1000 }, (_, i) => `number ${1000 + i}`);
+  const { sizes, text, turns } = await piecesOf(content.map((part) => `b\r\n${part}\r\n`).join(''));
+  assert.equal(text, content.join(''));
+  assert.equal(sizes.length, 1, `pieces of ${sizes.slice(0, 10)} … bytes`);
+  assert.ok(turns < 10, `${turns} turns`);
+});
+
+test('a read of a body’s stream puts no more than 64 KiB together', async () => {
+  const chunk = 'x'.repeat(1000);
+  const { sizes, text, turns } = await piecesOf(`3e8\r\n${chunk}\r\n`.repeat(1000));
+  assert.equal(text, chunk.repeat(1000));
+  assert.ok(Math.max(...sizes) <= 64 * 1024, `a piece of ${Math.max(...sizes)} bytes`);
+  assert.ok(sizes.length <= 40, `${sizes.length} pieces`);
+  assert.ok(turns <= 60, `${turns} turns`);
+});
+
+for (const how of ['as a stream', 'whole', 'not at all'] as const)
+  test(`a body that is read ${how}: of its chunks, however small, no more than 4,096 are worked off in a turn`, async () => {
+    const chunks = 40_000;
+    const calledAt: number[] = [];
+    const world = await World.open(
+      {
+        async fetch(request) {
+          calledAt.push(world.layer.turns);
+          if (how === 'whole') await request.text();
+          if (how === 'as a stream') for await (const piece of request.body ?? []) assert.ok(piece.length <= 4096);
+          return new Response('read');
+        },
+      },
+      { latency: 0, pieces: 'whole', capacity: 2 ** 24 },
+    );
+    const next = get('/', 'connection: close');
+    const client = world.exchange(`${toChunked}${'1\r\nx\r\n'.repeat(chunks)}0\r\n\r\n${next}`);
+    await world.pass();
+    const { responses } = await client;
+    assert.deepEqual(
+      responses.map(({ body }) => body),
+      ['read', 'read'],
+    );
+    const turns = calledAt[1] - calledAt[0];
+    assert.ok(turns >= Math.floor(chunks / 4096), `${turns} turns for ${chunks} chunks`);
+    await world.close();
+  });
