@@ -4,8 +4,11 @@ import { Buffer } from 'node:buffer';
 import type { OutputMemory } from '../connection/network.js';
 import { pieceBytes } from '../connection/writer.js';
 import { pieceSize } from '../event-layer/event-layer.js';
-import type { Task } from '../threads/task.js';
+import type { Scheduler } from '../threads/scheduler.js';
+import { type Task, Wait } from '../threads/task.js';
+import { runningThread, Thread } from '../threads/thread.js';
 import { HttpFact } from './facts.js';
+import { type Content, ThreadBody } from './fetch/body.js';
 import type { PlatformResponse } from './fetch/platform.js';
 import {
   isLightResponse,
@@ -30,6 +33,7 @@ import {
   responseHead,
   wholeText,
 } from './response-head.js';
+import { unwindBody } from './stream.js';
 import { byteLengthOf, putAscii } from './words.js';
 
 /** Where a response is written to: a connection, or the output of a slot that has none. */
@@ -79,9 +83,13 @@ function fromPlatform(response: PlatformResponse): Outgoing {
     if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue;
     fields.push(name, value);
   }
-  // The platform's type of stream has members that Node's has not; both are pulled by the same three methods.
-  const content = response.body as unknown as ReadableStream<Uint8Array> | null;
+  const content = streamOf(response);
   return { status: response.status, statusText: response.statusText, fields, content, length: undefined };
+}
+
+/** The platform's type of stream has members that Node's has not; both are pulled by the same three methods. */
+function streamOf(response: PlatformResponse): ReadableStream<Uint8Array> | null {
+  return response.body as unknown as ReadableStream<Uint8Array> | null;
 }
 
 /** A response that was sent at once, to be compared with the next: some servers say the same again and again. */
@@ -160,7 +168,9 @@ function remember(content: string | null, length: number, head: ResponseHead | u
 
 /**
  * Sends the head of any response, and readies its body, parking while the client is flooded.
- * Notes on the connection how far it has gone, as far as the body; who calls notes when the response is whole.
+ * Notes on the connection how far it has gone, as far as the body; who calls notes when the response is whole. A body that will not
+ * be sent is cancelled.
+ * @param report told of an error in cancelling
  * @returns what the body is to be written to; undefined if there is none to be written
  */
 export function* beginBody(
@@ -168,19 +178,34 @@ export function* beginBody(
   out: Outgoing,
   framing: Framing,
   date: string,
+  report: (error: unknown) => void,
 ): Task<ResponseBody | undefined> {
   const { content } = out;
-  const length = content === null ? 0 : out.length;
-  const head = wholeText(responseHead(out, framing, date, length), length);
-  if (connection.flooded) yield* connection.writer.drain();
-  connection.note(HttpFact.headSent);
-  yield* sendHead(connection, head);
-  if (isBodiless(out.status) || framing.headOnly || content === null) return undefined;
-  const delimiter = delimiterOf(out, framing, length);
-  connection.note(HttpFact.untilClose, delimiter === 'close');
-  return delimiter === 'chunked'
-    ? new ChunkedBody(connection)
-    : new PlainBody(connection, delimiter === 'length' ? declaredLength(out, length) : undefined);
+  let body: ResponseBody | undefined;
+  try {
+    const length = content === null ? 0 : out.length;
+    const head = wholeText(responseHead(out, framing, date, length), length);
+    if (connection.flooded) yield* connection.writer.drain();
+    connection.note(HttpFact.headSent);
+    yield* sendHead(connection, head);
+    if (isBodiless(out.status) || framing.headOnly || content === null) {
+      connection.note(HttpFact.wholeSent);
+      return undefined;
+    }
+    const delimiter = delimiterOf(out, framing, length);
+    connection.note(HttpFact.untilClose, delimiter === 'close');
+    body =
+      delimiter === 'chunked'
+        ? new ChunkedBody(connection)
+        : new PlainBody(connection, delimiter === 'length' ? declaredLength(out, length) : undefined);
+    return body;
+  } finally {
+    if (body === undefined) {
+      const isSent = connection.is(HttpFact.wholeSent);
+      const why = isSent ? 'the response to this request has no body' : 'the response was not sent';
+      yield* cancelled(content, new ResponseError(why), connection.network.scheduler, report);
+    }
+  }
 }
 
 /**
@@ -198,40 +223,71 @@ export function* respond(
   const { content } = out;
   const whole = typeof content === 'string' || content instanceof Uint8Array ? content : undefined;
   if (whole !== undefined) out.length = Buffer.byteLength(whole);
-  const stream = content instanceof ReadableStream ? content : undefined;
-  let body: ResponseBody | undefined;
-  try {
-    body = yield* beginBody(connection, out, framing, date);
-  } finally {
-    if (body === undefined && stream !== undefined) {
-      const why = connection.is(HttpFact.headSent)
-        ? 'the response to this request has no body'
-        : 'the response was not sent';
-      cancel(stream, new ResponseError(why), report);
-    }
-  }
+  const body = yield* beginBody(connection, out, framing, date, report);
   if (body === undefined) return;
   if (whole !== undefined) {
     yield* connection.writer.write(whole);
     return;
   }
   try {
-    if (stream !== undefined) yield* pump(stream, body, report);
+    if (content instanceof ReadableStream) yield* pump(content, body, report);
     yield* body.end();
   } finally {
     body.finish();
   }
 }
 
-/** Sees to it that the body of a response which comes too late to be sent is cancelled. @param report told of what is thrown instead */
-export function discardResponse(promised: PromiseLike<unknown>, report: (error: unknown) => void): void {
+/**
+ * Cancels the body of a response that a handler has returned, or will, and that will not be sent. Anything else that it returns is
+ * ignored.
+ * @param result what it has returned: a response, or a promise
+ * @param report told of an error in cancelling, and of what is thrown instead of a response
+ */
+export function discardResponse(result: unknown, scheduler: Scheduler, report: (error: unknown) => void): void {
   const discard = (response: unknown) => {
     if (!isLightResponse(response) && !isPlatformResponse(response)) return;
-    const content = isLightResponse(response) && !response.bodyUsed ? takeContent(response) : response.body;
-    if (content instanceof ReadableStream && !content.locked)
-      cancel(content, new ResponseError('the client has left before the response was there'), report);
+    if (response.bodyUsed) return;
+    const content = isLightResponse(response) ? takeContent(response) : streamOf(response);
+    cancelContent(content, new ResponseError('the client has left before the response was there'), scheduler, report);
   };
-  Promise.resolve(promised).then(discard).catch(report);
+  Promise.resolve(result).then(discard).catch(report);
+}
+
+/** Cancels content, and parks until the `finally` blocks of a body that is a thread have run, also when the caller is unwound meanwhile. */
+function* cancelled(
+  content: Content,
+  reason: unknown,
+  scheduler: Scheduler,
+  report: (error: unknown) => void,
+): Task<void> {
+  const thread = cancelContent(content, reason, scheduler, report);
+  if (thread === undefined) return;
+  const waiting = runningThread('stream');
+  thread.whenOver(() => scheduler.resume(waiting));
+  try {
+    while (thread.state !== 'over') yield Wait.join;
+  } finally {
+    while (thread.state !== 'over') yield Wait.join;
+  }
+}
+
+/**
+ * Cancels content that nobody has read: a stream by its own means; a body that is a thread as `unwindBody` says, in a thread that has no
+ * parent, since children of a thread that is being unwound are not started.
+ * @returns the thread, if it takes one
+ */
+function cancelContent(
+  content: Content,
+  reason: unknown,
+  scheduler: Scheduler,
+  report: (error: unknown) => void,
+): Thread<void> | undefined {
+  if (content instanceof ReadableStream) cancel(content, reason, report);
+  if (!(content instanceof ThreadBody)) return undefined;
+  const { start } = content;
+  const thread = new Thread(() => unwindBody(start, reason), 'unsent body', undefined, scheduler, report);
+  scheduler.resume(thread);
+  return thread;
 }
 
 /** Heads larger than a piece go out in several. */

@@ -66,6 +66,7 @@ export function* serveConnection(
       return undefined;
     }
     const { result } = begun;
+    begun.result = undefined; // what is left of it at the end has not been looked at: see `conclude`
     if (begun.failed) throw result;
     if (isTask(result)) {
       connection.unwindWhenLeft();
@@ -115,7 +116,7 @@ function* promised(
     throw error;
   } finally {
     if (!isSettled) {
-      discardResponse(response, (error) => {
+      discardResponse(response, connection.network.scheduler, (error) => {
         if (!isClients(error, connection, exchange.aborted)) settings.report(error, request);
       });
     }
@@ -143,8 +144,11 @@ function* answer(
   network.setState(slot, SlotState.writing);
   if (!respondAtOnce(connection, out, framing, settings.date())) {
     if (streamed) connection.unwindWhenLeft();
+    const report = (error: unknown) => {
+      if (!isClients(error, connection, exchange.aborted)) settings.report(error, request);
+    };
     if (content instanceof ThreadBody) {
-      const to = yield* beginBody(connection, out, framing, settings.date());
+      const to = yield* beginBody(connection, out, framing, settings.date(), report);
       if (to !== undefined) {
         connection.note(HttpFact.keepAlive, framing.keepAlive);
         connection.streaming = to;
@@ -155,9 +159,7 @@ function* answer(
         return task;
       }
     } else {
-      yield* respond(connection, out, framing, settings.date(), (error) => {
-        if (!isClients(error, connection, exchange.aborted)) settings.report(error, request);
-      });
+      yield* respond(connection, out, framing, settings.date(), report);
     }
   }
   connection.note(HttpFact.headSent | HttpFact.wholeSent);
@@ -196,6 +198,14 @@ export function conclude(connection: HttpConnection, settings: HttpSettings, fai
   connection.streaming?.finish();
   if (failure !== undefined) answerFailure(connection, settings, failure.error);
   else if (thread?.unwound && connection.busy) answerUnwound(connection, settings);
+  const { asked } = connection;
+  if (asked !== undefined && 'result' in asked && asked.result !== undefined) {
+    // The handler has unwound its own thread before it returned or threw.
+    const { failed, result, request } = asked as Begun;
+    const report = (error: unknown) => settings.report(error, request);
+    if (failed) report(result);
+    else discardResponse(result, network.scheduler, report);
+  }
   if (connection.busy) connection.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
   connection.endExchange();
   if (connection.is(HttpFact.resting)) settings.release(connection);

@@ -2,8 +2,10 @@
 
 import { checkData } from '../connection/writer.js';
 import { Channel } from '../threads/channel.js';
+import { UnwoundError } from '../threads/errors.js';
+import { sleep } from '../threads/sleep.js';
 import { isTask, type Task } from '../threads/task.js';
-import { run } from '../threads/thread.js';
+import { run, runningThread } from '../threads/thread.js';
 import { ThreadBody } from './fetch/body.js';
 import { makeResponse, type Response, type ResponseInit } from './fetch/response.js';
 
@@ -23,7 +25,12 @@ export type BodyTask = (out: BodyWriter) => Task<unknown>;
 
 /**
  * Makes a response whose body is a thread. It starts when the head has been sent, parks while the client is flooded, and is
- * unwound when the client leaves: `finally` blocks run, and nothing goes on running for nobody.
+ * unwound when the client leaves: `finally` blocks run, and no work continues after that.
+ *
+ * A body that is not sent is started all the same, and unwound at its first `write` or where it first parks: its `finally` blocks
+ * give back what the handler took before it returned. That is so for HEAD, for a status without a body (204, 205, 304), when the
+ * head cannot be sent, and when the client has left before. To spare the work ahead of the first `write` of a response to HEAD,
+ * look at `request.method`.
  *
  * ```ts
  * fetch: () =>
@@ -51,6 +58,24 @@ export function startBody(body: unknown, out: BodyWriter): Task<unknown> {
   if (!isTask(task)) throw new TypeError(`stream: the body returned ${typeof task}; expected a generator function`);
   return task;
 }
+
+/**
+ * What becomes of a body that is not sent: it runs up to its first `write` or park, and is unwound there, so that its `finally`
+ * blocks run. To be run in a thread of its own. @param reason what the thread is unwound with
+ */
+export function* unwindBody(body: unknown, reason: unknown): Task<void> {
+  runningThread('stream').unwind(reason);
+  yield* startBody(body, discarding);
+}
+
+/** Sends nothing. Each call parks for a moment, because that is where a running thread is unwound; in a `finally` block it goes on. */
+const discarding: BodyWriter = {
+  write(data) {
+    checkData(data);
+    return sleep(0);
+  },
+  flush: () => sleep(0),
+};
 
 /** The same body as a stream of the platform's, for code that reads a response instead of sending it (middleware, tests). */
 function toReadable(body: BodyTask): ReadableStream<Uint8Array> {
@@ -91,7 +116,11 @@ function toReadable(body: BodyTask): ReadableStream<Uint8Array> {
       },
       async cancel(reason) {
         left.abort(reason);
-        await writing; // what it ends with is of no interest: it was told to
+        writing ??= run(() => unwindBody(body, reason)).catch((error) => {
+          failure = { error };
+        });
+        await writing;
+        if (failure !== undefined && !(failure.error instanceof UnwoundError)) throw failure.error;
       },
     },
     { highWaterMark: 0 },

@@ -116,6 +116,11 @@ export class Body {
     return this.#source === null;
   }
 
+  /** A thread writes it: only `stream()` makes such a body. */
+  get isThread(): boolean {
+    return this.#source instanceof ThreadBody;
+  }
+
   /** "Disturbed": read from or cancelled, even in part. A null body never is. */
   get used(): boolean {
     const source = this.#source;

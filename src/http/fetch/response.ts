@@ -21,7 +21,10 @@ export let knownLength: (response: Response) => number | undefined;
 /** True for a response made by this class, also in a subclass; never for the platform's. */
 export let isLightResponse: (value: unknown) => value is Response;
 
-/** A response with content that user code cannot make: `stream()` passes a ThreadBody. Checked as by the constructor. */
+/**
+ * A response with content that user code cannot make: `stream()` passes a ThreadBody. Checked as by the constructor, but that the
+ * status may be one without a body: the sender cancels the body then.
+ */
 export function makeResponse(content: Content, init?: ResponseInit | null): Response {
   return new Response(new BodyWithType(new Body(content), null), init);
 }
@@ -104,7 +107,8 @@ export class Response {
     if (!this.#body.isNull) {
       // https://fetch.spec.whatwg.org/#null-body-status; 101 and 103 never get here.
       const code = this.#status;
-      if (code === 204 || code === 205 || code === 304) throw new TypeError(`a response of status ${code} has no body`);
+      if ((code === 204 || code === 205 || code === 304) && !this.#body.isThread)
+        throw new TypeError(`a response of status ${code} has no body`);
       if (type !== null && !hasField(this.#fields, 'content-type')) this.#fields.push('content-type', type);
     }
   }

@@ -498,10 +498,13 @@ describe('A response whose body is a thread', () => {
     assert.ok(takeContent(wrapped) instanceof ReadableStream);
   });
 
-  test('it brings no content type of its own, and a status without content refuses it', () => {
+  test('it brings no content type of its own, and may have a status without content: the sender cancels the body', () => {
     const body = new ThreadBody(start, () => streamOf());
     assert.deepEqual(responseFields(makeResponse(body)), []);
-    assert.throws(() => makeResponse(body, { status: 204 }), TypeError);
+    const response = makeResponse(body, { status: 304 });
+    assert.equal(response.status, 304);
+    assert.equal(takeContent(response), body);
+    assert.throws(() => makeResponse('text', { status: 304 }), TypeError);
   });
 
   test('makeResponse takes text and bytes as they are', () => {
