@@ -2,10 +2,12 @@
 
 import { type Address, type ConnectionError, formatAddress, type Slot } from '../event-layer/event-layer.js';
 import { isTask, type Task } from '../threads/task.js';
-import { Thread } from '../threads/thread.js';
+import { functionName, Thread } from '../threads/thread.js';
+import { show } from '../util/inspect.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from './listener.js';
 import { Network, SlotState } from './network.js';
+import { printError, tell } from './on-error.js';
 import { checkOptions, longestDelay, type OptionRules } from './options.js';
 
 /** Where to listen or connect to. */
@@ -128,7 +130,7 @@ class RawListener extends Listener {
     super(options.network ?? Network.current());
     this.#handler = handler;
     this.#linger = options.lingerTimeout ?? defaultLinger;
-    this.#onError = options.onError ?? printError;
+    this.#onError = options.onError ?? ((error) => printError(error));
   }
 
   *threads(): Generator<Thread<unknown>, void, void> {
@@ -145,7 +147,7 @@ class RawListener extends Listener {
     const report = (error: unknown) => this.#report(error, connection);
     const thread = new Thread(
       () => this.#attend(connection),
-      this.#handler.name || 'handler',
+      functionName(this.#handler, 'handler'),
       undefined,
       this.network.scheduler,
       report,
@@ -157,8 +159,7 @@ class RawListener extends Listener {
 
   *#attend(connection: Connection): Task<void> {
     const task: unknown = this.#handler(connection);
-    if (!isTask(task))
-      throw new TypeError(`listen: the handler returned ${typeof task}; expected a generator function`);
+    if (!isTask(task)) throw new TypeError(`listen: the handler returned ${show(task)}; expected a generator function`);
     yield* task;
   }
 
@@ -198,19 +199,4 @@ class RawListener extends Listener {
   #report(error: unknown, connection: Connection | undefined): void {
     tell(() => this.#onError(error, connection));
   }
-}
-
-/** Calls an `onError`. What it throws, or rejects with if it is async, is printed, and goes no further. */
-export function tell(onError: () => unknown): void {
-  try {
-    const told = onError();
-    if (told instanceof Promise) told.catch(printError);
-  } catch (thrown) {
-    printError(thrown);
-  }
-}
-
-/** The default of every `onError`, and the last resort when one throws. */
-export function printError(error: unknown): void {
-  console.error(error);
 }

@@ -44,7 +44,7 @@ export class ServerClosedError extends ThreadError {
   }
 }
 
-/** After the deadline, threads have their unwinding limit to be over; then their connections are reset. */
+/** After the deadline, threads have their unwinding limit, and this many milliseconds more, to be over; then their connections are reset. */
 const resetDelay = 100;
 
 export abstract class Listener implements Owner {
@@ -149,7 +149,9 @@ export abstract class Listener implements Owner {
 
   /**
    * Stops accepting, lets what is in flight finish, unwinds the rest at the deadline, and resolves when nothing is left:
-   * no connection, thread, timer or descriptor. Calling it again returns the same promise; a shorter deadline counts.
+   * no connection, thread, timer or descriptor. Connections are reset whose threads are not over within the unwinding limit after the
+   * deadline; threads that take longer than twice that are reported, and not waited for. Calling it again returns the same promise;
+   * a shorter deadline counts.
    */
   close(options: CloseOptions = {}): Promise<void> {
     try {
@@ -187,34 +189,56 @@ export abstract class Listener implements Owner {
 
   readonly #deadlineTimers = new Set<number>();
 
-  #armDeadline(milliseconds: number): void {
+  #armDeadline(milliseconds: number, passed: () => void = () => this.#endAll()): void {
     const { scheduler } = this.network;
     const target: TimerTarget = {
       timerFired: () => {
         this.#deadlineTimers.delete(timer);
-        this.#endAll();
+        passed();
       },
     };
     const timer = scheduler.armIn(milliseconds, target, 0);
     this.#deadlineTimers.add(timer);
   }
 
-  /** The deadline of `close` has passed. */
+  /** The deadline of `close` has passed: every thread is unwound, and connections without one end. */
   #endAll(): void {
+    if (this.overdue) return; // that of another call, before
     this.overdue = true;
     const { network } = this;
     const reason = new ServerClosedError();
-    let unwinding = false;
     for (const slot of network.slotsOf(this)) {
       const thread = network.connection(slot)?.thread;
-      if (thread === undefined || thread.state === 'over') {
-        this.endOverdue(slot);
-      } else {
-        thread.unwind(reason);
-        unwinding = true;
-      }
+      if (thread === undefined || thread.state === 'over') this.endOverdue(slot);
+      else thread.unwind(reason);
     }
-    if (unwinding) this.#armDeadline(network.scheduler.unwindLimit + resetDelay);
+    this.#armDeadline(this.#unwindingTime, () => this.#dropAll());
+  }
+
+  /** The time for unwinding has passed, too: every connection that is left ends now, whatever its thread is doing. */
+  #dropAll(): void {
+    const { network } = this;
+    for (const slot of network.slotsOf(this)) network.drop(slot);
+    this.#armDeadline(this.#unwindingTime, () => this.#leaveThreads());
+  }
+
+  /** Threads whose connections have been dropped are not waited for any longer: each has had its own limit, and has been reported at it. */
+  #leaveThreads(): void {
+    const count = this.#unwinding;
+    if (count === 0) return;
+    const threads = count === 1 ? 'thread is' : 'threads are';
+    this.failed(
+      new ThreadError(
+        'ERR_UNWIND_LIMIT',
+        `close: ${count} ${threads} still being unwound, and not waited for any longer`,
+      ),
+    );
+    this.#allGone?.();
+  }
+
+  /** How long the threads of all connections have to be over, in milliseconds: each has its limit, and begins within a turn. */
+  get #unwindingTime(): number {
+    return this.network.scheduler.unwindLimit + resetDelay;
   }
 
   toString(): string {

@@ -1,5 +1,7 @@
 // Checking options: what is wrong is told at once, with the name of the option, what was found, and what was expected.
 
+import { show } from '../util/inspect.js';
+
 /** What an option may be. `null`-valued and `undefined` options count as not given only if they are `undefined`. */
 export type OptionRule =
   | { type: 'function' | 'boolean' }
@@ -53,9 +55,4 @@ function checkOption(name: string, value: unknown, rule: OptionRule): void {
       throw new RangeError(`${name} is ${value}; ${expected}`);
     }
   }
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
 }

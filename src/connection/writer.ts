@@ -4,6 +4,7 @@
 
 import { highWaterMark } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
+import { isInstance, show } from '../util/inspect.js';
 import type { Connection } from './connection.js';
 import { Side } from './side.js';
 
@@ -20,9 +21,8 @@ function endOfPiece(text: string, start: number): number {
 
 /** For callers that no compiler has looked at: what is neither would be sent as nothing. @throws {TypeError} */
 export function checkData(data: unknown): void {
-  if (typeof data === 'string' || data instanceof Uint8Array) return;
-  const found = typeof data === 'object' && data !== null ? Object.prototype.toString.call(data) : String(data);
-  throw new TypeError(`write: the data is ${found}; expected a string or a Uint8Array`);
+  if (typeof data === 'string' || isInstance(data, Uint8Array)) return;
+  throw new TypeError(`write: the data is ${show(data)}; expected a string or a Uint8Array`);
 }
 
 export class Writer extends Side implements Sink {

@@ -19,6 +19,8 @@ export const HOST = 8;
 export const DIGIT = 16;
 /** Hexadecimal digits. */
 export const HEXDIG = 32;
+/** tchar without the upper-case letters: of these a field name is made that is sent. */
+export const LOWER_TOKEN = 64;
 
 export const classes = new Uint8Array(256);
 
@@ -27,10 +29,13 @@ function mark(bit: number, characters: string): void {
 }
 
 const digits = '0123456789';
-const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+const lowerCase = 'abcdefghijklmnopqrstuvwxyz';
+const letters = lowerCase + lowerCase.toUpperCase();
+const marks = "!#$%&'*+-.^_`|~";
 mark(DIGIT | HEXDIG, digits);
 mark(HEXDIG, 'abcdefABCDEF');
-mark(TOKEN, `${digits}${letters}!#$%&'*+-.^_\`|~`);
+mark(TOKEN, digits + letters + marks);
+mark(LOWER_TOKEN, digits + lowerCase + marks);
 mark(HOST, `${digits}${letters}-._~%!$&'()*+;=[]:`);
 for (let byte = 0x21; byte < 0x7f; byte++) classes[byte] |= TARGET | VALUE;
 for (const never of '"<>\\#') classes[never.charCodeAt(0)] &= ~TARGET;

@@ -1,6 +1,7 @@
 // What a client gets when its request cannot be answered as the handler meant: because of what it sent, because something was
 // thrown, or because the thread is being unwound. Called by the serving loop, once for a connection, at its end.
 
+import { isInstance, propertyOf } from '../util/inspect.js';
 import { HttpFact } from './facts.js';
 import type { HttpConnection } from './http-connection.js';
 import { Refusal, reasonPhrases } from './refusal.js';
@@ -18,7 +19,7 @@ export function answerFailure(connection: HttpConnection, settings: HttpSettings
     (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')
   ) {
     connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
-  } else if (error instanceof Refusal) {
+  } else if (isInstance(error, Refusal)) {
     answerWithStatus(connection, settings, error.status, error.headOnly);
   } else if (!clients) {
     answerWithStatus(connection, settings, 500);
@@ -32,12 +33,13 @@ export function answerFailure(connection: HttpConnection, settings: HttpSettings
  * @param left why the client of the request in question counts as gone, if it does
  */
 export function isClients(error: unknown, connection: HttpConnection, left: unknown): boolean {
-  if (error instanceof Refusal) return true;
+  if (isInstance(error, Refusal)) return true;
   if (connection.fault !== undefined && error === connection.fault) return true;
   // Whoever was given `request.signal` throws its reason, an error of its own with the reason for its cause, or an AbortError.
+  if (left === undefined) return false;
+  if (error === left) return true;
   return (
-    left !== undefined &&
-    (error === left || (error instanceof Error && (error.cause === left || error.name === 'AbortError')))
+    isInstance(error, Error) && (propertyOf(error, 'cause') === left || propertyOf(error, 'name') === 'AbortError')
   );
 }
 
@@ -58,9 +60,13 @@ function answerWithStatus(connection: HttpConnection, settings: HttpSettings, st
     answerStatus(connection, settings, status, headOnly || connection.exchange?.method === 'HEAD');
 }
 
-/** The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last. */
-export function answerStatus(to: Output, settings: HttpSettings, status: number, headOnly: boolean): void {
-  const phrase = reasonPhrases[status] ?? '';
+/**
+ * The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last.
+ * @param wanted a status that has a phrase; 500 is sent in place of any other value, which a Refusal of the application's may have
+ */
+export function answerStatus(to: Output, settings: HttpSettings, wanted: unknown, headOnly: boolean): void {
+  const status = typeof wanted === 'number' && wanted >= 400 && Object.hasOwn(reasonPhrases, wanted) ? wanted : 500;
+  const phrase = reasonPhrases[status];
   const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${settings.date()}\r\nconnection: close\r\n\r\n`;
   const text = headOnly ? head : head + phrase;
   const at = to.reserve(text.length);

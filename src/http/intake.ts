@@ -7,6 +7,7 @@
 import { type Network, SlotState } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import { type PlainCall, Thread } from '../threads/thread.js';
+import { isInstance } from '../util/inspect.js';
 import { Exchange, type Origin } from './exchange.js';
 import { answerStatus } from './failure.js';
 import type { Request } from './fetch/request.js';
@@ -287,9 +288,10 @@ export class Intake implements PlainCall<unknown>, Origin {
 
   #refuse(slot: Slot, error: unknown): void {
     const settings = this.#settings;
-    if (!(error instanceof Refusal)) settings.report(error, undefined);
+    const refusal = isInstance(error, Refusal) ? error : undefined;
+    if (refusal === undefined) settings.report(error, undefined);
     this.#output.slot = slot;
-    const { status, headOnly } = error instanceof Refusal ? error : { status: 500, headOnly: false };
+    const { status, headOnly } = refusal ?? { status: 500, headOnly: false };
     answerStatus(this.#output, settings, status, headOnly);
     this.#network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
   }

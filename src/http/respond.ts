@@ -7,6 +7,7 @@ import { pieceSize } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import { type Task, Wait } from '../threads/task.js';
 import { runningThread, Thread } from '../threads/thread.js';
+import { show } from '../util/inspect.js';
 import { HttpFact } from './facts.js';
 import { type Content, ThreadBody } from './fetch/body.js';
 import type { PlatformResponse } from './fetch/platform.js';
@@ -56,7 +57,7 @@ export function outgoing(response: unknown): Outgoing {
   if (isLightResponse(response)) return fromLight(response);
   if (isPlatformResponse(response)) return fromPlatform(response);
   throw new ResponseError(
-    `fetch returned ${response === null ? 'null' : typeof response}; expected a Response, a promise of one, or a task that returns one`,
+    `fetch returned ${show(response)}; expected a Response, a promise of one, or a task that returns one`,
   );
 }
 
@@ -79,7 +80,10 @@ function fromPlatform(response: PlatformResponse): Outgoing {
   // What `fetch` has received encoded, it gives decoded, and leaves the fields of the encoded form in place.
   const isDecoded = response.url !== '' && response.body !== null && response.headers.has('content-encoding');
   const fields: string[] = [];
-  for (const [name, value] of response.headers) {
+  for (const [given, value] of response.headers) {
+    if (fields.length >= 2 * mostFields) throw new ResponseError(`the response has more than ${mostFields} fields`);
+    // Of another implementation, whose names may have any form: `responseHead` checks them.
+    const name = typeof given === 'string' ? given.toLowerCase() : given;
     if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue;
     fields.push(name, value);
   }
@@ -91,6 +95,9 @@ function fromPlatform(response: PlatformResponse): Outgoing {
 function streamOf(response: PlatformResponse): ReadableStream<Uint8Array> | null {
   return response.body as unknown as ReadableStream<Uint8Array> | null;
 }
+
+/** The most fields that are taken of a response of another implementation: its iterator may have no end. */
+const mostFields = 10_000;
 
 /** A response that was sent at once, to be compared with the next: some servers say the same again and again. */
 const last = {

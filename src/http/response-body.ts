@@ -6,6 +6,7 @@ import type { Connection } from '../connection/connection.js';
 import { Flushing, put, type Sink, Writing } from '../connection/writer.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
+import { isInstance, show } from '../util/inspect.js';
 import type { Exchange, Origin } from './exchange.js';
 import type { HttpConnection } from './http-connection.js';
 import { ResponseError } from './response-head.js';
@@ -153,17 +154,26 @@ export function* pump(
         throw error;
       }
       if (result.done) break;
-      if (!(result.value instanceof Uint8Array)) {
-        throw new ResponseError(`the body's stream gave ${typeof result.value}; expected a Uint8Array`);
-      }
-      yield* body.write(result.value);
+      const { value }: { value: unknown } = result;
+      if (!isInstance(value, Uint8Array))
+        throw new ResponseError(`the body's stream gave ${show(value)}; expected a Uint8Array`);
+      yield* body.write(value);
     }
     over = true;
   } finally {
-    if (!over) reader.cancel(new ResponseError('the response was not sent to its end')).catch(report);
+    if (!over) cancel(reader, new ResponseError('the response was not sent to its end'), report);
   }
 }
 
-export function cancel(stream: ReadableStream<Uint8Array>, reason: unknown, report: (error: unknown) => void): void {
-  stream.cancel(reason).catch(report);
+/** Cancels a stream, or what reads it. Never throws: a class derived from the platform's may do so, or return anything. @param report told of what goes wrong */
+export function cancel(
+  stream: { cancel(reason: unknown): unknown },
+  reason: unknown,
+  report: (error: unknown) => void,
+): void {
+  try {
+    Promise.resolve(stream.cancel(reason)).catch(report);
+  } catch (error) {
+    report(error);
+  }
 }

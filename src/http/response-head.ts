@@ -2,8 +2,10 @@
 
 import { Buffer } from 'node:buffer';
 import type { OutputMemory } from '../connection/network.js';
-import { isAll, VALUE } from './characters.js';
-import type { Content } from './fetch/body.js';
+import { show } from '../util/inspect.js';
+import { isAll, LOWER_TOKEN, VALUE } from './characters.js';
+import { type Content, ThreadBody } from './fetch/body.js';
+import { getField } from './fetch/headers.js';
 import type { Head } from './head.js';
 import { reasonPhrases } from './refusal.js';
 
@@ -56,22 +58,22 @@ export function isBodiless(status: number): boolean {
   return status === 204 || status === 304 || status === 205;
 }
 
-function fieldOf(out: Outgoing, name: string): string | undefined {
-  for (let i = 0; i < out.fields.length; i += 2) if (out.fields[i] === name) return out.fields[i + 1];
-  return undefined;
+/** What the handler says of the length: all values of content-length, since there may be one only. */
+function lengthField({ fields }: Outgoing): string | undefined {
+  return getField(fields, 'content-length') ?? undefined;
 }
 
 export function delimiterOf(out: Outgoing, framing: Framing, length: number | undefined): Delimiter {
-  if (length !== undefined || fieldOf(out, 'content-length') !== undefined) return 'length';
+  if (length !== undefined || lengthField(out) !== undefined) return 'length';
   return framing.chunked ? 'chunked' : 'close';
 }
 
 /** @throws {ResponseError} if the handler's content-length is malformed, or not that of the content */
 export function declaredLength(out: Outgoing, length: number | undefined): number {
-  const declared = fieldOf(out, 'content-length');
+  const declared = lengthField(out);
   if (declared === undefined) return length ?? 0;
   if (!/^[0-9]{1,15}$/.test(declared))
-    throw new ResponseError(`content-length is ${JSON.stringify(declared)}; expected digits`);
+    throw new ResponseError(`content-length is ${show(declared)}; expected one number of at most 15 digits`);
   if (length !== undefined && length !== Number(declared)) {
     throw new ResponseError(`content-length is ${declared}, and the body has ${length} bytes`);
   }
@@ -177,17 +179,20 @@ function areSame(fields: readonly string[], others: readonly string[]): boolean 
   return true;
 }
 
+/** @throws {ResponseError} for anything that may not stand in a head, wherever the response came from: here it is written */
 function makeHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): ResponseHead {
   const { status, fields } = out;
-  const phrase = out.statusText === '' ? (reasonPhrases[status] ?? '') : out.statusText;
-  if (!isAll(phrase, VALUE))
-    throw new ResponseError(`statusText is ${JSON.stringify(phrase)}; expected visible characters, spaces and tabs`);
-  let head = `HTTP/1.1 ${status} ${phrase}\r\n`;
+  let head = statusLine(out);
+  // The body of `stream()` may be left out: it is started and unwound.
+  if (isBodiless(status) && out.content !== null && !(out.content instanceof ThreadBody)) {
+    throw new ResponseError(`the response has the status ${status} and a body; expected none (RFC 9110 §6.4.1)`);
+  }
   let hasDate = false;
   let upgrades = false;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i];
     const value = fields[i + 1];
+    checkField(name, value);
     switch (name) {
       case 'connection':
         if (/(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(value)) framing.keepAlive = false;
@@ -203,17 +208,13 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
       case 'content-length':
         continue;
       case 'date':
+        if (hasDate) throw new ResponseError(`the field date is given twice; expected one (RFC 9110 §6.6.1)`);
         hasDate = true;
-    }
-    // The fetch standard lets more control characters pass (RFC 9110 §5.5).
-    if (!isAll(value, VALUE)) {
-      const expected = 'visible characters, spaces and tabs';
-      throw new ResponseError(`the field ${name} is ${JSON.stringify(value)}; expected ${expected}`);
     }
     head += `${name}: ${value}\r\n`;
   }
   if (!hasDate) head += `date: ${date}\r\n`;
-  const declares = fieldOf(out, 'content-length') !== undefined;
+  const declares = lengthField(out) !== undefined;
   let framed = '';
   let endsInLength = false;
   if (status === 204 || (framing.headOnly && out.content === null && status !== 205 && !declares)) {
@@ -241,4 +242,25 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
   if (upgrades) head += `connection: ${option === '' ? '' : `${option}, `}upgrade\r\n`;
   else if (option !== '') head += `connection: ${option}\r\n`;
   return { text: endsInLength ? `${head}content-length: ` : `${head}${framed}\r\n`, endsInLength, bytes: undefined };
+}
+
+function statusLine({ status, statusText }: Outgoing): string {
+  if (!Number.isInteger(status) || status < 200 || status > 599)
+    throw new ResponseError(`the status is ${show(status)}; expected a whole number from 200 to 599`);
+  const phrase = statusText === '' ? (reasonPhrases[status] ?? '') : statusText;
+  if (!isText(phrase)) throw new ResponseError(`statusText is ${show(statusText)}; expected ${textExpected}`);
+  return `HTTP/1.1 ${status} ${phrase}\r\n`;
+}
+
+/** The fetch standard lets more control characters pass in values (RFC 9110 §5.5), and other implementations may let anything pass. */
+function checkField(name: string, value: string): void {
+  if (typeof name !== 'string' || name === '' || !isAll(name, LOWER_TOKEN))
+    throw new ResponseError(`a field has the name ${show(name)}; expected a token (RFC 9110 §5.6.2)`);
+  if (!isText(value)) throw new ResponseError(`the field ${name} is ${show(value)}; expected ${textExpected}`);
+}
+
+const textExpected = 'a string of visible characters, spaces and tabs';
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && isAll(value, VALUE);
 }

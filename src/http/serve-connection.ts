@@ -196,17 +196,23 @@ function* finishRequest(connection: HttpConnection, settings: HttpSettings): Tas
 export function conclude(connection: HttpConnection, settings: HttpSettings, failure?: { error: unknown }): void {
   const { network, slot, thread } = connection;
   connection.streaming?.finish();
-  if (failure !== undefined) answerFailure(connection, settings, failure.error);
-  else if (thread?.unwound && connection.busy) answerUnwound(connection, settings);
-  const { asked } = connection;
-  if (asked !== undefined && 'result' in asked && asked.result !== undefined) {
-    // The handler has unwound its own thread before it returned or threw.
-    const { failed, result, request } = asked as Begun;
-    const report = (error: unknown) => settings.report(error, request);
-    if (failed) report(result);
-    else discardResponse(result, network.scheduler, report);
+  try {
+    if (failure !== undefined) answerFailure(connection, settings, failure.error);
+    else if (thread?.unwound && connection.busy) answerUnwound(connection, settings);
+    const { asked } = connection;
+    if (asked !== undefined && 'result' in asked && asked.result !== undefined) {
+      // The handler has unwound its own thread before it returned or threw.
+      const { failed, result, request } = asked as Begun;
+      const report = (error: unknown) => settings.report(error, request);
+      if (failed) report(result);
+      else discardResponse(result, network.scheduler, report);
+    }
+    if (connection.busy) connection.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
+  } catch (error) {
+    // Nothing in there should throw. If something does, the connection must not stay: nothing else would ever end it.
+    settings.report(error, undefined);
+    connection.reset();
   }
-  if (connection.busy) connection.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
   connection.endExchange();
   if (connection.is(HttpFact.resting)) settings.release(connection);
   else if (!connection.closed) network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);

@@ -2,9 +2,10 @@
 // http/serve-connection.ts.
 
 import type { Connection } from '../connection/connection.js';
-import { type AddressOptions, addressOf, addressRules, printError, tell } from '../connection/listen.js';
+import { type AddressOptions, addressOf, addressRules } from '../connection/listen.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { Network, SlotState } from '../connection/network.js';
+import { printError, tell } from '../connection/on-error.js';
 import { checkOptions, longestDelay, type OptionRules } from '../connection/options.js';
 import { extended } from '../event-layer/columns.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
@@ -434,6 +435,5 @@ class HttpListener extends Listener implements HttpSettings, Population {
 
 /** The default of `onError`: which request it was, and the error with its stack. */
 function printErrorOf(error: unknown, request: Request | undefined): void {
-  if (request === undefined) printError(error);
-  else console.error(`${request.method} ${request.url}:`, error);
+  printError(error, request === undefined ? '' : `${request.method} ${request.url}`);
 }

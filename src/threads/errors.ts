@@ -1,5 +1,7 @@
 // The errors that threads raise themselves, and the chain of tasks that an error carries.
 
+import { describe, isInstance, propertyOf, show } from '../util/inspect.js';
+
 /** Base of the errors that `threads/` raises; `code` is stable, the message is for people. */
 export class ThreadError extends Error {
   override readonly name: string = 'ThreadError';
@@ -29,16 +31,6 @@ export class TimeoutError extends ThreadError {
   }
 }
 
-/** One line for a message about a value of any kind, such as what was thrown, which need not be an `Error`. Never throws. */
-export function describe(value: unknown): string {
-  try {
-    if (value instanceof Error) return value.message;
-    return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
-  } catch {
-    return 'a value that cannot be described';
-  }
-}
-
 const marker = '\n    in task ';
 
 /**
@@ -52,34 +44,44 @@ const longestStack = 16_384;
  * task inside a thread, `name (thread 7)` for the border of a thread.
  */
 export function tasksOf(error: unknown): string[] {
-  if (!(error instanceof Error) || typeof error.stack !== 'string') return [];
-  return error.stack
+  const stack = stackOf(error);
+  if (stack === undefined) return [];
+  return stack
     .split(marker)
     .slice(1)
     .map((line) => line.split('\n', 1)[0] ?? '');
 }
 
-/** Appends one line to the error's chain of tasks. Errors whose stack cannot be written keep it as it is. */
+/** Appends one line to the error's chain of tasks. Errors whose stack cannot be read or written keep it as it is. Never throws. */
 export function addTask(error: unknown, line: string): void {
+  const stack = stackOf(error);
+  if (stack === undefined || stack.length > longestStack) return;
   try {
-    if (!(error instanceof Error) || typeof error.stack !== 'string' || error.stack.length > longestStack) return;
-    Reflect.set(error, 'stack', error.stack + marker + line);
+    Reflect.set(error as Error, 'stack', stack + marker + line); // it has a stack, so it is an Error
   } catch {
-    // A stack behind an accessor that throws. The error is passed on all the same.
+    // An accessor that throws. The error is passed on all the same.
   }
+}
+
+/** The stack of an error; undefined where there is none, or it cannot be read. Never throws. */
+function stackOf(error: unknown): string | undefined {
+  const stack = isInstance(error, Error) ? propertyOf(error, 'stack') : undefined;
+  return typeof stack === 'string' ? stack : undefined;
 }
 
 /**
  * Appends the tasks that are suspended around the caller: an error that came from outside the thread (a promise, another
  * thread) has a stack of its own, which does not show who was waiting for it. Costs a stack capture; called for errors only.
+ * Never throws.
  * @param below the function whose own frame, and those above it, are left out
  */
 export function addSuspendedTasks(error: unknown, below: (...args: never[]) => unknown): void {
-  if (!(error instanceof Error) || Error.captureStackTrace === undefined) return;
-  const here: { stack?: string } = {};
+  if (!isInstance(error, Error) || Error.captureStackTrace === undefined) return;
+  const here = {};
   Error.captureStackTrace(here, below);
-  if (typeof here.stack !== 'string') return; // an `Error.prepareStackTrace` of the application's makes something else of it
-  for (const line of here.stack.split('\n').slice(1)) {
+  const stack = propertyOf(here, 'stack');
+  if (typeof stack !== 'string') return; // an `Error.prepareStackTrace` of the application's makes something else of it, or throws
+  for (const line of stack.split('\n').slice(1)) {
     const frame = line.trim().replace(/^at /, '');
     if (frame.startsWith('Thread.drive ')) return; // the bottom of this thread (thread.ts): below it is the scheduler
     if (frame.includes('<anonymous>')) continue; // the engine's own `next` between two generators
@@ -90,6 +92,5 @@ export function addSuspendedTasks(error: unknown, below: (...args: never[]) => u
 /** For callers that no compiler has looked at, too. @throws {ThreadError} `ERR_RANGE` if it is no length of time in milliseconds */
 export function checkMilliseconds(primitive: string, ms: unknown): void {
   if (typeof ms === 'number' && ms >= 0) return;
-  const found = typeof ms === 'string' ? JSON.stringify(ms) : describe(ms);
-  throw new ThreadError('ERR_RANGE', `${primitive}: ms is ${found}; expected a number from 0 to Infinity`);
+  throw new ThreadError('ERR_RANGE', `${primitive}: ms is ${show(ms)}; expected a number from 0 to Infinity`);
 }

@@ -1,5 +1,6 @@
 // Several tasks at once: all of them, the first of them, one of them against the clock. Each runs in a child thread.
 
+import { isInstance } from '../util/inspect.js';
 import { addSuspendedTasks, checkMilliseconds, ThreadError, TimeoutError, UnwoundError } from './errors.js';
 import { type Task, Wait } from './task.js';
 import { runningThread, spawn, type TaskSource, type Thread } from './thread.js';
@@ -53,7 +54,7 @@ export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
   try {
     return yield* child.join();
   } catch (error) {
-    const unwoundByOthers = child.outcome === 'unwound' && error instanceof UnwoundError && error.cause !== expired;
+    const unwoundByOthers = child.outcome === 'unwound' && isInstance(error, UnwoundError) && error.cause !== expired;
     if (expired === undefined || unwoundByOthers) throw error;
     // A `finally` block of it has failed: only one error can be thrown from here, and the other is told.
     if (child.outcome === 'failed') child.report(error);

@@ -12,11 +12,18 @@ export class Wait {
   readonly kind: WaitKind;
   /** Stands for the kind, from 1 on: what a parked thread keeps of it. */
   readonly number: number;
+  /** Only a wait has this field, and looking whether a value has it cannot throw, as `instanceof` can for a Proxy. */
+  readonly #isWait = true;
   static readonly #kinds: (WaitKind | undefined)[] = [undefined];
 
   private constructor(kind: WaitKind) {
     this.kind = kind;
     this.number = Wait.#kinds.push(kind) - 1;
+  }
+
+  /** Whether a value, of any kind, is a wait. Never throws. */
+  static is(value: unknown): value is Wait {
+    return typeof value === 'object' && value !== null && #isWait in value && value.#isWait;
   }
 
   /** @returns the kind that the number stands for; `undefined` for 0 */

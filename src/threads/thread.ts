@@ -11,7 +11,8 @@
 // What a thread has returned or thrown is told to those who joined it once it is over. A failure that nobody had joined
 // for fails the parent, which is unwound; at the root of the tree it is reported.
 
-import { addSuspendedTasks, addTask, describe, ThreadError, UnwoundError } from './errors.js';
+import { propertyOf, show } from '../util/inspect.js';
+import { addSuspendedTasks, addTask, ThreadError, UnwoundError } from './errors.js';
 import { Ending, Life, Queued, State, Unwinding } from './life.js';
 import { Returning } from './returning.js';
 import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
@@ -272,26 +273,30 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** Runs the generator to its next park. @param returning makes it return from where it stands */
   private advance(returning: boolean): void {
     this.enterRunning();
-    let result: IteratorResult<Wait, unknown> | undefined;
-    let thrown: unknown;
+    let threw = true;
+    let done: boolean | undefined;
+    /** What was yielded, returned or thrown. */
+    let value: unknown;
     const outer = current; // a host that runs turns from within a thread of another scheduler, as a test may
     current = this;
     try {
-      result = this.drive(returning);
+      const result = this.drive(returning);
+      ({ done, value } = result); // read here: an iterator written by hand may answer with anything, getters that throw included
+      threw = false;
     } catch (error) {
-      thrown = error;
+      value = error;
     } finally {
       current = outer;
     }
-    if (result === undefined) {
-      this.fail(thrown);
-    } else if (result.done) {
+    if (threw) {
+      this.fail(value);
+    } else if (done) {
       if (this.unwinding >= Unwinding.begun) this.settle(this.ending, this.#value);
-      else this.settle(Ending.returned, result.value);
-    } else if (!(result.value instanceof Wait)) {
-      this.refuse(result.value);
+      else this.settle(Ending.returned, value);
+    } else if (!Wait.is(value)) {
+      this.refuse(value);
     } else {
-      this.park(result.value, State.parked);
+      this.park(value, State.parked);
       if (this.goesOn) return;
       if (this.unwinding === Unwinding.asked) {
         this.beginUnwinding(); // it was unwound while it ran, and does not get to park
@@ -353,7 +358,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     if (this.unwinding === Unwinding.forced) return; // it will be told to return again
     const error = new ThreadError(
       'ERR_NOT_A_WAIT',
-      `${this} yielded ${describe(value)}, which is nothing to wait for: write yield* where it says yield`,
+      `${this} yielded ${show(value)}, which is nothing to wait for: write yield* where it says yield`,
     );
     if (this.unwinding === Unwinding.begun) {
       this.report(error);
@@ -404,7 +409,11 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     this.enterOver();
     const ties = this.#ties;
     this.#ties = undefined;
-    ties?.tellOver(this);
+    try {
+      ties?.tellOver(this);
+    } catch (thrown) {
+      uncaught(thrown); // by an action of a caller's; the parent waits for this thread, and must be told all the same
+    }
     const { parent } = this;
     if (this.ending === Ending.failed && !ties?.joined) {
       if (parent === undefined) this.report(this.#value);
@@ -461,7 +470,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 function iteratorOf<T>(task: Task<T>, what: string): Iterator<Wait, unknown, void> {
   if (typeof task !== 'object' || task === null || typeof task[Symbol.iterator] !== 'function') {
     const hint = 'expected a task: what a generator function (function*) returns';
-    throw new ThreadError('ERR_NOT_A_TASK', `${what} ${describe(task)}; ${hint}`);
+    throw new ThreadError('ERR_NOT_A_TASK', `${what} ${show(task)}; ${hint}`);
   }
   return task[Symbol.iterator]();
 }
@@ -511,6 +520,16 @@ export function run<T>(source: TaskSource<T>, options: SpawnOptions & { signal?:
   });
 }
 
+/** @throws {TypeError} if the option is no string, for callers that no compiler has looked at */
 function nameOf(source: TaskSource<unknown>, options: SpawnOptions): string {
-  return options.name ?? (typeof source === 'function' && source.name !== '' ? source.name : 'task');
+  const { name } = options;
+  if (name === undefined) return functionName(source, 'task');
+  if (typeof name !== 'string') throw new TypeError(`spawn: name is ${show(name)}; expected a string`);
+  return name;
+}
+
+/** The name of a function, which may have been replaced by something that is no name. @param otherwise what it is called if it has none */
+export function functionName(source: unknown, otherwise: string): string {
+  const name = typeof source === 'function' ? propertyOf(source, 'name') : undefined;
+  return typeof name === 'string' && name !== '' ? name : otherwise;
 }
