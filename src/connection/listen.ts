@@ -123,13 +123,13 @@ export async function listen(
 class RawListener extends Listener {
   readonly #handler: (connection: Connection) => Task<void>;
   readonly writeRate = 0;
-  readonly #linger: number;
+  protected readonly lingerTime: number;
   readonly #onError: (error: unknown, connection: Connection | undefined) => void;
 
   constructor(options: ListenOptions, handler: (connection: Connection) => Task<void>) {
     super(options.network ?? Network.current());
     this.#handler = handler;
-    this.#linger = options.lingerTimeout ?? defaultLinger;
+    this.lingerTime = options.lingerTimeout ?? defaultLinger;
     this.#onError = options.onError ?? ((error) => printError(error));
   }
 
@@ -165,7 +165,7 @@ class RawListener extends Listener {
 
   #over(connection: Connection, thread: Thread<unknown>): void {
     if (connection.closed) return;
-    if (thread.outcome === 'returned' && !this.overdue) this.network.linger(connection.slot, this.#linger);
+    if (thread.outcome === 'returned' && !this.overdue) this.endConnection(connection.slot);
     else connection.reset();
   }
 

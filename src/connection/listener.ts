@@ -9,7 +9,6 @@ import {
   type Slot,
 } from '../event-layer/event-layer.js';
 import { ThreadError } from '../threads/errors.js';
-import type { TimerTarget } from '../threads/timers.js';
 import type { Connection } from './connection.js';
 import { type Network, type Owner, SlotState } from './network.js';
 import { checkOptions, longestDelay } from './options.js';
@@ -44,8 +43,18 @@ export class ServerClosedError extends ThreadError {
   }
 }
 
+/**
+ * While a server closes, connections on which all is said are closed by FIN and, at the latest so many milliseconds after, left to the kernel.
+ * One that was idle had time enough to take its last response.
+ */
+const quietWhenIdle = 100;
+/** One that has just been sent its last response may have more to send: its client learns of the end after a round trip, or two. */
+const quietAfterResponse = 500;
+
 /** After the deadline, threads have their unwinding limit, and this many milliseconds more, to be over; then their connections are reset. */
 const resetDelay = 100;
+/** After the deadline, last bytes have so many milliseconds to arrive. */
+const overdueLinger = 100;
 
 export abstract class Listener implements Owner {
   readonly network: Network;
@@ -60,6 +69,8 @@ export abstract class Listener implements Owner {
   /** Threads whose connection is gone, and whose `finally` blocks still run. */
   #unwinding = 0;
   #closed: Promise<void> | undefined;
+  /** Idle connections end from now on: `close` has been called, and what had arrived by then has been looked at. */
+  #isRetiring = false;
   /** What `close` waits for has come. */
   #isOver = false;
   #allGone: (() => void) | undefined;
@@ -74,7 +85,9 @@ export abstract class Listener implements Owner {
   abstract expired(slot: Slot): void;
   /** A connection has been accepted and counted. */
   protected abstract begin(slot: Slot): void;
-  /** `close` has been called: what is idle may end now. */
+  /** How long a connection that was closed is waited for, in milliseconds; see `Network.linger`. */
+  protected abstract readonly lingerTime: number;
+  /** `close` has been called: ends the connection by `endIdle` if it is idle. */
   protected abstract retire(slot: Slot): void;
   /** The deadline of `close` has passed for a connection that no thread works for. */
   protected abstract endOverdue(slot: Slot): void;
@@ -124,7 +137,23 @@ export abstract class Listener implements Owner {
   opened(slot: Slot): void {
     this.#open++;
     this.begin(slot);
-    if (this.closing) this.retire(slot); // it was under way
+    if (this.#isRetiring) this.retire(slot); // it was under way
+  }
+
+  /** Closes a connection by FIN, behind what is queued for it. */
+  endConnection(slot: Slot): void {
+    if (this.overdue) this.network.linger(slot, overdueLinger);
+    else this.network.linger(slot, this.lingerTime, this.closing ? quietAfterResponse : this.lingerTime);
+  }
+
+  /** The same of one that has had its last response some time ago, or has never asked for one. */
+  protected endIdle(slot: Slot): void {
+    this.network.linger(slot, this.lingerTime, quietWhenIdle);
+  }
+
+  /** A connection has nothing to do any more. */
+  protected rested(slot: Slot): void {
+    if (this.#isRetiring) this.retire(slot);
   }
 
   closed(_slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
@@ -148,10 +177,10 @@ export abstract class Listener implements Owner {
   }
 
   /**
-   * Stops accepting, lets what is in flight finish, unwinds the rest at the deadline, and resolves when nothing is left:
-   * no connection, thread, timer or descriptor. Connections are reset whose threads are not over within the unwinding limit after the
-   * deadline; threads that take longer than twice that are reported, and not waited for. Calling it again returns the same promise;
-   * a shorter deadline counts.
+   * Stops accepting, answers what has arrived, closes connections that are idle without waiting for their clients, lets what is in flight
+   * finish, unwinds the rest at the deadline, and resolves when nothing is left: no connection, thread, timer or descriptor. Connections are
+   * reset whose threads are not over within the unwinding limit after the deadline; threads that take longer than twice that are reported,
+   * and not waited for. Calling it again returns the same promise; the earliest of the deadlines counts.
    */
   close(options: CloseOptions = {}): Promise<void> {
     try {
@@ -160,7 +189,8 @@ export abstract class Listener implements Owner {
       return Promise.reject(error);
     }
     const { deadline = 10_000 } = options;
-    if (!this.#isOver) this.#armDeadline(deadline);
+    // Once it has passed, no earlier one can be set.
+    if (!this.#isOver && !this.overdue) this.#armDeadline(deadline, () => this.#endAll());
     this.#closed ??= this.#close();
     return this.#closed;
   }
@@ -173,37 +203,50 @@ export abstract class Listener implements Owner {
     this.closing = true;
     const { network } = this;
     const id = this.#id;
-    const unlistened = id === undefined ? undefined : network.layer.unlisten(id);
-    for (const slot of network.slotsOf(this)) this.retire(slot);
+    // Before any client is told to go away: one that connects again at once finds the next server, or none, but not this one.
+    if (id !== undefined) await network.layer.unlisten(id);
+    await network.layer.catchUp();
+    this.#isRetiring = true;
+    for (const slot of network.slotsOf(this)) {
+      if (network.state(slot) === SlotState.closing) this.endConnection(slot);
+      else this.retire(slot);
+    }
     if (this.#open > 0 || this.#unwinding > 0) {
       await new Promise<void>((resolve) => {
         this.#allGone = resolve;
       });
     }
-    await unlistened;
     if (id !== undefined) network.dropListener(id);
     this.#isOver = true;
-    for (const timer of this.#deadlineTimers) network.scheduler.cancel(timer);
-    this.#deadlineTimers.clear();
+    this.#disarmDeadline();
   }
 
-  readonly #deadlineTimers = new Set<number>();
+  /** When the deadline of `close` is, or what comes after it, in milliseconds of the scheduler; and the timer for it. */
+  #deadline = Infinity;
+  #deadlineTimer = 0;
 
-  #armDeadline(milliseconds: number, passed: () => void = () => this.#endAll()): void {
-    const { scheduler } = this.network;
-    const target: TimerTarget = {
-      timerFired: () => {
-        this.#deadlineTimers.delete(timer);
-        passed();
-      },
+  /** @param reached called at the deadline */
+  #armDeadline(milliseconds: number, reached: () => void): void {
+    const { layer, scheduler } = this.network;
+    const time = layer.now() + milliseconds;
+    if (time >= this.#deadline) return;
+    this.#disarmDeadline();
+    this.#deadline = time;
+    const timerFired = (): void => {
+      this.#deadlineTimer = 0;
+      this.#deadline = Infinity;
+      reached();
     };
-    const timer = scheduler.armIn(milliseconds, target, 0);
-    this.#deadlineTimers.add(timer);
+    this.#deadlineTimer = scheduler.armAt(time, { timerFired }, 0);
+  }
+
+  #disarmDeadline(): void {
+    if (this.#deadlineTimer !== 0) this.network.scheduler.cancel(this.#deadlineTimer);
+    this.#deadlineTimer = 0;
   }
 
   /** The deadline of `close` has passed: every thread is unwound, and connections without one end. */
   #endAll(): void {
-    if (this.overdue) return; // that of another call, before
     this.overdue = true;
     const { network } = this;
     const reason = new ServerClosedError();

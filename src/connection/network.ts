@@ -62,6 +62,18 @@ export interface OutputMemory extends Uint8Array {
   utf8Write(text: string, offset: number, most: number): number;
 }
 
+/** What is to be known of a slot that is closing. Times are in milliseconds. */
+interface Linger {
+  /** How long the peer may take nothing of what is queued; and how long it may go on sending when it has taken all. */
+  readonly patience: number;
+  /** How long it is waited for when it has taken all and sends nothing. */
+  quiet: number;
+  /** When it is waited for no longer, whatever it sends. */
+  until: number;
+  /** It has sent something since that was last looked at. */
+  hasSent: boolean;
+}
+
 interface ListenerEntry {
   readonly owner: Owner;
   /** The owner's. */
@@ -88,8 +100,8 @@ export class Network implements EventSink, TimerTarget {
   #timers = new Int32Array(64);
   /** Output queued when the slot was let go, or when its deadline last passed. */
   #queued = new Uint32Array(64);
-  /** How long a closing slot may make no progress, in milliseconds. Few slots are closing. */
-  readonly #lingers = new Map<Slot, number>();
+  /** Of closing slots, of which there are few. */
+  readonly #lingers = new Map<Slot, Linger>();
   /** The layer's output when it was last looked at, and a Buffer over the same memory. */
   #output: Uint8Array | undefined;
   #outputBuffer = Buffer.alloc(0) as Uint8Array as OutputMemory; // as below
@@ -239,23 +251,38 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /**
-   * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Lets go of the connection when
-   * the peer has not ended in so long, and takes nothing of what was queued, or too little.
+   * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too: to close the socket while something is
+   * unread would send a reset, which may destroy what the peer has not read yet (RFC 9112 §9.6). Closes the socket in the end all the same:
+   * @param patience when the peer has taken nothing of what was queued in so many milliseconds, or too little; or has taken all, and goes on
+   *   sending for so long
+   * @param quiet when the peer has taken all, and has sent nothing for so many milliseconds. For a slot that is closing already, it takes the
+   *   place of the time that was given before, if it is less
    */
-  linger(slot: Slot, milliseconds: number): void {
-    if (this.#states[slot] === SlotState.closing) return;
-    this.#detach(slot);
-    this.#states[slot] = SlotState.closing;
-    this.#queued[slot] = this.layer.queued(slot);
-    this.#lingers.set(slot, milliseconds);
-    this.layer.finish(slot);
-    this.layer.resumeReading(slot);
-    this.setDeadline(slot, this.scheduler.now + milliseconds);
+  linger(slot: Slot, patience: number, quiet: number = patience): void {
+    const before = this.#states[slot] === SlotState.closing ? this.#lingers.get(slot) : undefined;
+    if (before !== undefined && before.quiet <= quiet) return;
+    const { now } = this.scheduler;
+    const linger = before ?? { patience, quiet, until: now + patience, hasSent: false };
+    linger.quiet = Math.min(quiet, patience);
+    if (before === undefined) {
+      this.#detach(slot);
+      this.#states[slot] = SlotState.closing;
+      this.#queued[slot] = this.layer.queued(slot);
+      this.#lingers.set(slot, linger);
+      this.layer.finish(slot);
+      this.layer.resumeReading(slot);
+      this.setDeadline(slot, now + patience);
+    }
+    if (linger.quiet === patience) return;
+    if (this.layer.queued(slot) > 0) this.layer.notifyFlushed(slot);
+    else this.setDeadline(slot, now + linger.quiet);
   }
 
   /** Ends a connection whose time is up. What the kernel has taken of its last response is still delivered, if this side has ended in good order. */
   drop(slot: Slot): void {
-    if (this.#states[slot] === SlotState.closing && this.layer.queued(slot) === 0) this.layer.abandon(slot);
+    const state = this.#states[slot];
+    const isInOrder = state === SlotState.closing || state === SlotState.idle;
+    if (isInOrder && this.layer.queued(slot) === 0) this.layer.abandon(slot);
     else this.layer.reset(slot);
   }
 
@@ -285,7 +312,11 @@ export class Network implements EventSink, TimerTarget {
   }
 
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
-    if (this.#states[slot] === SlotState.closing) return;
+    if (this.#states[slot] === SlotState.closing) {
+      const linger = this.#lingers.get(slot);
+      if (linger !== undefined) linger.hasSent = true;
+      return;
+    }
     const connection = this.connection(slot);
     if (connection === undefined) {
       this.owner(slot)?.received(slot, buffer, start, end);
@@ -309,7 +340,14 @@ export class Network implements EventSink, TimerTarget {
   }
 
   flushed(slot: Slot): void {
-    this.connection(slot)?.flushed();
+    const linger = this.#lingers.get(slot);
+    if (linger === undefined) {
+      this.connection(slot)?.flushed();
+      return;
+    }
+    const { now } = this.scheduler;
+    linger.until = now + linger.patience;
+    this.setDeadline(slot, now + linger.quiet);
   }
 
   closed(slot: Slot, reason: ConnectionError | undefined): void {
@@ -345,12 +383,21 @@ export class Network implements EventSink, TimerTarget {
     this.#deadlines[slot] = Infinity;
     const connection = this.connection(slot);
     if (this.#states[slot] === SlotState.closing) {
-      const patience = this.#lingers.get(slot) ?? 0; // every closing slot has one
-      const more = this.moreTime(slot, patience);
+      const more = this.#moreLinger(slot);
       if (more > 0) this.setDeadline(slot, this.scheduler.now + more);
       else this.drop(slot);
     } else if (connection !== undefined) connection.expire();
     else this.owner(slot)?.expired(slot);
+  }
+
+  /** For how many milliseconds more a closing slot is kept, when its deadline has passed. */
+  #moreLinger(slot: Slot): number {
+    const linger = this.#lingers.get(slot);
+    if (linger === undefined) return 0; // every closing slot has one
+    if (this.layer.queued(slot) > 0) return this.moreTime(slot, linger.patience);
+    if (!linger.hasSent) return 0;
+    linger.hasSent = false;
+    return Math.min(linger.quiet, linger.until - this.scheduler.now);
   }
 
   /** Takes the slot's record away from it. Whoever still holds the record must not reach the slot, or its next tenant, through it. */

@@ -80,8 +80,16 @@ export interface EventLayer {
    * @throws (rejects) with the system's error (`EADDRINUSE`, `EACCES`, …)
    */
   listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }>;
-  /** Stops accepting. Connections that are there stay. Resolves when the address is free again. */
+  /**
+   * Stops accepting. Connections that the kernel has completed by then are still accepted: closing the socket would reset them.
+   * Connections that are open stay. Resolves when the address is free again.
+   */
   unlisten(listener: ListenerId): Promise<void>;
+  /**
+   * Resolves when everything that had arrived by the time of the call has been reported: input, and the ends of connections. More may
+   * be reported meanwhile. A caller that ends idle connections waits for it first, so that no request is left unread.
+   */
+  catchUp(): Promise<void>;
 
   /**
    * Starts to connect.

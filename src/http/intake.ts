@@ -19,7 +19,7 @@ import { PartialHead } from './partial-head.js';
 import { Refusal } from './refusal.js';
 import { type Output, outgoing, respondAtOnce } from './respond.js';
 import { type Framing, framingOf } from './response-head.js';
-import { type Begun, overdueLinger } from './serve-connection.js';
+import type { Begun } from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
 
 /** A connection that was turned away has this many milliseconds to go: others wait for its place. */
@@ -78,7 +78,7 @@ export class Intake implements PlainCall<unknown>, Origin {
     const partial = this.#drop(slot);
     if (partial?.head.begun === true)
       this.#refuse(slot, new Refusal(400, 'RFC 9112 §8: the input ends within a request head', partial.head.headOnly));
-    else this.#network.linger(slot, this.#settings.lingerTimeout);
+    else this.#settings.endConnection(slot);
   }
 
   /** The deadline of a slot has passed that is in the middle of a head. @returns false if it is not in the middle of one */
@@ -87,14 +87,14 @@ export class Intake implements PlainCall<unknown>, Origin {
     if (partial === undefined) return false;
     const { begun, headOnly } = partial.head;
     if (begun) this.#refuse(slot, new Refusal(408, 'RFC 9110 §15.5.9: the head has not come in time', headOnly));
-    else this.#network.linger(slot, this.#settings.lingerTimeout);
+    else this.#settings.endConnection(slot);
     return true;
   }
 
   /** The server's deadline for closing has passed. @returns false if the slot is not in the middle of a head */
   endOverdue(slot: Slot): boolean {
     if (this.#drop(slot) === undefined) return false;
-    this.#network.linger(slot, overdueLinger);
+    this.#settings.endConnection(slot);
     return true;
   }
 
@@ -201,7 +201,7 @@ export class Intake implements PlainCall<unknown>, Origin {
     const thread = this.#thread;
     if (thread === undefined && this.#sendAtOnce(slot, exchange, result)) {
       if (this.#framing.keepAlive) return true;
-      network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
+      settings.endConnection(slot);
       return false;
     }
     const begun = this.#begun ?? this.#begin();
@@ -293,7 +293,7 @@ export class Intake implements PlainCall<unknown>, Origin {
     this.#output.slot = slot;
     const { status, headOnly } = refusal ?? { status: 500, headOnly: false };
     answerStatus(this.#output, settings, status, headOnly);
-    this.#network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
+    settings.endConnection(slot);
   }
 
   #drop(slot: Slot): PartialHead | undefined {

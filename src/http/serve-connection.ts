@@ -24,8 +24,6 @@ import { startBody } from './stream.js';
 
 /** A request body that its handler has not read is read to its end if no more than this is left; else the connection is closed. */
 const discardedBytes = 64 * 1024;
-/** After the server's deadline for closing, last bytes have this many milliseconds to arrive. */
-export const overdueLinger = 100;
 /** The reason that threads are unwound with which outlive the request that spawned them. */
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
 
@@ -215,7 +213,7 @@ export function conclude(connection: HttpConnection, settings: HttpSettings, fai
   }
   connection.endExchange();
   if (connection.is(HttpFact.resting)) settings.release(connection);
-  else if (!connection.closed) network.linger(slot, settings.overdue ? overdueLinger : settings.lingerTimeout);
+  else if (!connection.closed) settings.endConnection(slot);
 }
 
 /**

@@ -45,6 +45,8 @@ export interface HttpSettings extends HeadLimits, BodyLimits {
   report(error: unknown, request: unknown): void;
   /** Tells `onError` of what a connection's thread leaves behind. */
   readonly reportThread: (error: unknown) => void;
+  /** Closes the connection by FIN, behind what is queued for it. */
+  endConnection(slot: Slot): void;
   /** The connection has nothing to do until the next request comes. */
   rest(slot: Slot): void;
   /** The same of one whose thread is over: its record is let go, and what it has not read is for the next. */

@@ -134,6 +134,12 @@ export interface Server extends AsyncDisposable {
 }
 
 const milliseconds = { number: [1, longestDelay] } as const;
+/**
+ * A connection on which no request has come yet when its server closes stays open until it is so many milliseconds old: a client that has
+ * just connected is about to send a request, and may not be able to send it again elsewhere.
+ */
+const firstRequestGrace = 200;
+
 const bytesPerSecond = { number: [0.001, 2 ** 30] } as const;
 
 const rules: OptionRules = {
@@ -335,7 +341,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
   rest(slot: Slot): void {
     this.network.release(slot);
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
-    if (this.closing) this.retire(slot);
+    if (this.closing) this.rested(slot);
   }
 
   release(connection: Connection): void {
@@ -405,7 +411,12 @@ class HttpListener extends Listener implements HttpSettings, Population {
     // A slow client that is still at its last response is not idle.
     const more = this.network.moreTime(slot, this.idleTimeout);
     if (more > 0) this.network.setDeadline(slot, this.network.scheduler.now + more);
-    else this.network.linger(slot, this.lingerTimeout);
+    else if (this.closing) this.endIdle(slot);
+    else this.endConnection(slot);
+  }
+
+  protected get lingerTime(): number {
+    return this.lingerTimeout;
   }
 
   override closed(slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
@@ -415,7 +426,13 @@ class HttpListener extends Listener implements HttpSettings, Population {
   }
 
   protected retire(slot: Slot): void {
-    if (this.network.state(slot) === SlotState.idle) this.network.linger(slot, this.lingerTimeout);
+    const { network } = this;
+    if (network.state(slot) !== SlotState.idle) return;
+    const deadline = network.deadline(slot);
+    const graceEnds = deadline - this.idleTimeout + firstRequestGrace;
+    const isNew = this.#requests[slot] === 0 && graceEnds > network.scheduler.now;
+    if (isNew) network.setDeadline(slot, Math.min(deadline, graceEnds));
+    else this.endIdle(slot);
   }
 
   protected endOverdue(slot: Slot): void {

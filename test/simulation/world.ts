@@ -100,6 +100,8 @@ export class World implements EventLayer, EventSink {
   #isClosed = false;
   #closes = 0;
   #closedBy = Infinity;
+  /** Until then connections may be idle: one without a request yet has some time after the call of `close`. */
+  #idleUntil = Infinity;
   #overdueAt = Infinity;
 
   readonly #live = new Set<Thread<unknown>>();
@@ -171,6 +173,7 @@ export class World implements EventLayer, EventSink {
     this.#overdueAt = Math.min(this.#overdueAt, now + deadline);
     // Threads have their limit to be unwound, and their connections a moment; then everything is reset.
     this.#closedBy = this.#overdueAt + this.network.scheduler.unwindLimit + 1_000;
+    this.#idleUntil = Math.min(this.#idleUntil, now + 300);
     this.#closes++;
     this.#closing = this.server.close({ deadline }).then(() => {
       this.#isClosed = true;
@@ -253,6 +256,10 @@ export class World implements EventLayer, EventSink {
   async unlisten(listener: ListenerId): Promise<void> {
     await this.layer.unlisten(listener);
     this.#listeners.delete(listener);
+  }
+
+  catchUp(): Promise<void> {
+    return this.layer.catchUp();
   }
 
   connect(): Slot {
@@ -572,7 +579,8 @@ export class World implements EventLayer, EventSink {
       if (state === SlotState.idle) {
         if (peer.isWithinHead(row.received))
           throw new Error(`${name}: idle after ${row.received} bytes, within a head`);
-        if (this.#closing !== undefined) throw new Error(`${name}: is idle, and the server is closing`);
+        if (network.scheduler.now > this.#idleUntil && !this.#stalls)
+          throw new Error(`${name}: is idle, long after the server was told to close`);
       }
       if (state !== SlotState.reading) return 0;
       if (!peer.isWithinHead(row.received)) throw new Error(`${name}: after ${row.received} bytes no head has begun`);

@@ -170,11 +170,15 @@ export class EpollLayer extends LinuxLayer {
         if (errno !== ECONNABORTED && errno !== EINTR) this.acceptFailed(listening, errno);
         continue;
       }
-      const slot = this.allotAccepted(descriptor, listening);
-      this.#edges[slot] = isPath(listening.address) ? 0 : 1;
-      this.#watch(slot, EPOLL_CTL_ADD, EPOLLIN);
-      this.sink.accepted(slot, listening.id);
+      this.adoptAccepted(descriptor, listening);
     }
+  }
+
+  protected adoptAccepted(descriptor: number, listening: Listening): void {
+    const slot = this.allotAccepted(descriptor, listening);
+    this.#edges[slot] = isPath(listening.address) ? 0 : 1;
+    this.#watch(slot, EPOLL_CTL_ADD, EPOLLIN);
+    this.sink.accepted(slot, listening.id);
   }
 
   startAccepting({ descriptor, id }: Listening): void {
@@ -185,8 +189,11 @@ export class EpollLayer extends LinuxLayer {
     this.#control(EPOLL_CTL_DEL, descriptor, 0, listenerData(id), 0);
   }
 
-  async stopListening({ descriptor }: Listening): Promise<void> {
-    this.libc.close(descriptor);
+  stopListening(listening: Listening): Promise<void> {
+    return this.inTurn(() => {
+      this.acceptRest(listening, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      this.libc.close(listening.descriptor);
+    });
   }
 
   adoptConnecting(slot: Slot): void {

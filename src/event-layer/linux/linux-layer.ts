@@ -24,13 +24,16 @@ import { nobody } from '../nobody.js';
 import { describeConnection, hasBroken, layerClosed } from '../reasons.js';
 import { Connecting, type ConnectingLayer } from './connecting.js';
 import { type Guest, type HostLoop, hostLoop } from './host-loop.js';
-import { describeErrno, type Libc, loadLibraries } from './libc.js';
+import { describeErrno, ECONNABORTED, type Libc, loadLibraries } from './libc.js';
 import { Listeners, type Listening, type ListeningLayer } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
 import { connecting, dropped, ended, finished, open, paused, Slots } from './slots.js';
 
 /** How often in a row a turn goes on because sending has brought about more to tell. */
 const roundsPerTurn = 4;
+
+/** `catchUp` counts on each turn to report the input of at least so many connections, if so many have some. */
+const connectionsPerTurn = 256;
 
 export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, ConnectingLayer, ListeningLayer {
   abstract readonly name: string;
@@ -63,6 +66,10 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   #wake = Infinity;
   /** Gone, and `closed` not told. */
   #leaving: Slot[] = [];
+  /** What the next turn does first; see `inTurn`. */
+  #tasks: (() => void)[] = [];
+  /** Calls of `catchUp`, with the number of turns that each still needs. */
+  #catchingUp: { turns: number; resolve: () => void }[] = [];
 
   /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
   constructor() {
@@ -140,6 +147,14 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     await this.listeners.close(listener);
     this.updateHold();
     this.#closedIfNothingLeft();
+  }
+
+  catchUp(): Promise<void> {
+    if (this.isClosing) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#catchingUp.push({ turns: 2 + Math.ceil(this.slots.taken / connectionsPerTurn), resolve });
+      this.requestTurn();
+    });
   }
 
   connect(address: Address, localAddress?: string): Slot {
@@ -226,6 +241,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     });
     this.host.forget(this);
     this.isClosed = true;
+    for (const { resolve } of this.#catchingUp) resolve();
     this.destroy();
     this.#output.close();
   }
@@ -265,6 +281,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.#requested = false;
     this.#turn(some, true);
     for (let round = 1; round < roundsPerTurn && this.#isTelling(); round++) this.#turn(false, false);
+    if (this.#catchingUp.length > 0) this.#countTurn();
     this.updateHold();
     this.#closedIfNothingLeft();
     return this.hostReady;
@@ -272,6 +289,31 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
 
   settle(): void {
     this.#output.settle();
+  }
+
+  /** A turn has reported what had arrived before it. */
+  #countTurn(): void {
+    const calls = this.#catchingUp;
+    this.#catchingUp = calls.filter((call) => --call.turns > 0);
+    for (const { turns, resolve } of calls) if (turns === 0) resolve();
+    if (this.#catchingUp.length > 0) this.requestTurn();
+  }
+
+  /** Runs something that reports events in the next turn, since events may only be reported in one. Resolves when that is done. */
+  protected inTurn(act: () => void): Promise<void> {
+    return new Promise((resolve) => {
+      this.#tasks.push(() => {
+        act();
+        resolve();
+      });
+      this.requestTurn();
+    });
+  }
+
+  #runTasks(): void {
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    for (const task of tasks) task();
   }
 
   #isTelling(): boolean {
@@ -287,6 +329,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
       this.#isBeginning = false;
     }
     this.#tellDue();
+    if (this.#tasks.length > 0) this.#runTasks();
     if (some) this.collect();
     if (this.#leaving.length > 0) this.#tellDue();
     this.sink.endTurn();
@@ -334,6 +377,19 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.slots.listeners[slot] = listening.id;
     return slot;
   }
+
+  /** Accepts on ordinary descriptors what is left in the kernel's queue of a listener that stops. Called in a turn. @param flags of accept4(2) */
+  protected acceptRest(listening: Listening, flags: number): void {
+    // More than the queue holds may come meanwhile; the bound keeps this from going on for ever.
+    for (let left = listening.backlog + 1; left > 0 && !this.isClosing; left--) {
+      const descriptor = this.libc.accept4(listening.descriptor, null, null, flags);
+      if (descriptor >= 0) this.adoptAccepted(descriptor, listening);
+      else if (this.libc.errno() !== ECONNABORTED) return;
+    }
+  }
+
+  /** Reads from and reports a connection with an ordinary descriptor that a listener has accepted. */
+  protected abstract adoptAccepted(descriptor: number, listening: Listening): void;
 
   protected acceptFailed(listening: Listening, errno: number): void {
     this.listeners.acceptFailed(listening, errno);

@@ -22,8 +22,13 @@ export interface ListeningLayer {
 interface Listening {
   readonly server: Server;
   readonly address: Address;
+  readonly backlog: number;
+  /** Connections accepted so far. */
+  accepted: number;
   /** `acceptFailed` has been told, and nothing has been accepted since. */
   failing: boolean;
+  /** `close` has been called. */
+  closing: boolean;
 }
 
 export class Listeners {
@@ -66,7 +71,7 @@ export class Listeners {
           refuse(new Error('the layer is closed'));
           return;
         }
-        resolve(this.#adopt(server, address));
+        resolve(this.#adopt(server, address, backlog));
       });
       try {
         if ('path' in address) checkPath(address.path);
@@ -80,29 +85,43 @@ export class Listeners {
 
   async close(listener: ListenerId): Promise<void> {
     const listening = this.#all.get(listener);
-    if (listening === undefined) return;
+    if (listening === undefined || listening.closing) return;
+    listening.closing = true;
+    await this.#acceptRest(listening);
     this.#all.delete(listener);
     // The descriptor is closed within this call. The server's `close`, which waits for its connections, is not waited for.
     listening.server.close();
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextIteration();
+  }
+
+  /** Closing the socket would reset connections that the kernel has completed and libuv has not accepted yet. */
+  async #acceptRest(listening: Listening): Promise<void> {
+    let accepted = -1;
+    // libuv accepts at least one in each iteration. More than the queue holds may come meanwhile; the bound keeps this from going on for ever.
+    for (let left = listening.backlog + 2; left > 0 && !this.#layer.isClosing; left--) {
+      await nextIteration();
+      if (listening.accepted === accepted) return;
+      accepted = listening.accepted;
+    }
   }
 
   closeAll(): void {
     for (const listener of this.#all.keys()) void this.close(listener);
   }
 
-  #adopt(server: Server, address: Address): { listener: ListenerId; address: Address } {
+  #adopt(server: Server, address: Address, backlog: number): { listener: ListenerId; address: Address } {
     const listener = ++this.#last;
     const bound = server.address();
     const got =
       'path' in address || bound === null || typeof bound === 'string'
         ? address
         : { hostname: address.hostname, port: bound.port };
-    const listening = { server, address: got, failing: false };
+    const listening = { server, address: got, backlog, accepted: 0, failing: false, closing: false };
     this.#all.set(listener, listening);
     this.#servers.add(server);
     server.on('connection', (socket) => {
       listening.failing = false;
+      listening.accepted++;
       this.#layer.accepted(socket, listener);
     });
     server.on('error', (error) => {
@@ -116,6 +135,11 @@ export class Listeners {
     });
     return { listener, address: got };
   }
+}
+
+/** Resolves when libuv has looked at its sockets once more. */
+export function nextIteration(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** The option of `listen` that shares a port, which its types do not know yet. @throws {Error} where this runtime's node:net has none, and would not share it */

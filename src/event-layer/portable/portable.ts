@@ -22,7 +22,7 @@ import {
 import { nobody } from '../nobody.js';
 import { describeConnection, hasBroken } from '../reasons.js';
 import { Connecting } from './connecting.js';
-import { Listeners, type ListeningLayer } from './listening.js';
+import { Listeners, type ListeningLayer, nextIteration } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
 import { dropped, ended, endHeld, finished, open, paused, Slots, type TenantSocket } from './slots.js';
 import { codeOf, drop, isWriting, peerOf } from './sockets.js';
@@ -96,6 +96,12 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
 
   unlisten(listener: ListenerId): Promise<void> {
     return this.#listeners.close(listener);
+  }
+
+  async catchUp(): Promise<void> {
+    // The first may come in the iteration that is under way, whose sockets have been looked at already. A connection that was accepted
+    // in the second is read from in the third.
+    for (let i = 0; i < 3; i++) await nextIteration();
   }
 
   connect(address: Address, localAddress?: string): Slot {

@@ -121,6 +121,8 @@ export class SimulatedLayer implements EventLayer {
   #requested = false;
   #inTurn = false;
   #closed = false;
+  /** Calls of `catchUp`. */
+  #catchingUp: (() => void)[] = [];
   /** Ends with `fresh` output. */
   #fresh: End[] = [];
 
@@ -213,6 +215,13 @@ export class SimulatedLayer implements EventLayer {
 
   async unlisten(listener: ListenerId): Promise<void> {
     for (const [key, value] of this.#listeners) if (value === listener) this.#listeners.delete(key);
+  }
+
+  /** What has arrived here has been reported by the end of the turn. */
+  catchUp(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#requested = true;
+    return new Promise((resolve) => this.#catchingUp.push(resolve));
   }
 
   /** Any local address is this machine's: a test may have its clients come from wherever it likes. */
@@ -376,6 +385,8 @@ export class SimulatedLayer implements EventLayer {
     }
     this.#agenda = new Agenda();
     this.#requested = false;
+    for (const resolve of this.#catchingUp) resolve();
+    this.#catchingUp = [];
   }
 
   #turn(time: number): void {
@@ -396,6 +407,8 @@ export class SimulatedLayer implements EventLayer {
     for (const happen of due) happen();
     sink.endTurn();
     this.#inTurn = false;
+    for (const resolve of this.#catchingUp) resolve();
+    this.#catchingUp = [];
     for (const end of this.#fresh) {
       end.fresh = 0;
       this.#transferSoon(end);

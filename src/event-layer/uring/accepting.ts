@@ -43,12 +43,11 @@ export class Accepting {
     if (serial !== undefined) this.#operations.cancel(accepting | (id << kindBits), serial);
   }
 
-  /** Stops accepting and closes the listener. Resolves when that is over. */
+  /** Stops accepting. Resolves when the operation is over. */
   async stop(listening: Listening): Promise<void> {
-    const { id, descriptor, backlog } = listening;
+    const { id, backlog } = listening;
     this.#files.expect(-backlog - 1);
     this.pause(listening);
-    this.#operations.close(descriptor, false);
     this.#ring.enter(0);
     if (!this.#armed.has(id)) return;
     await new Promise<void>((resolve) => this.#stopped.set(id, resolve));

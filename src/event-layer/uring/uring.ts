@@ -15,7 +15,7 @@ import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
 import * as slotFlags from '../linux/slots.js';
-import { makeBlocking } from '../linux/sockets.js';
+import { makeBlocking, SOCK_CLOEXEC } from '../linux/sockets.js';
 import { Accepting } from './accepting.js';
 import { Buffers } from './buffers.js';
 import { Direct } from './direct.js';
@@ -210,19 +210,27 @@ export class UringLayer extends LinuxLayer {
     if (result >= 0 && this.isClosing) {
       this.#operations.close(result, isDirect);
     } else if (result >= 0) {
-      const slot = this.allotAccepted(result, listening);
-      if (!isDirect) {
-        this.#troubles.ordinary++;
-      } else {
-        this.#operations.flags[slot] = direct;
-        this.#accepting.entered();
-      }
-      this.updateReading(slot);
-      this.sink.accepted(slot, id);
+      if (isDirect) this.#adoptDirect(result, listening);
+      else this.adoptAccepted(result, listening);
     } else if (result !== -ECANCELED && result !== -ECONNABORTED && result !== -EINTR && result !== -EAGAIN) {
       this.acceptFailed(listening, -result);
     }
     if (isOver) this.#accepting.goOn(listening);
+  }
+
+  #adoptDirect(descriptor: number, listening: Listening): void {
+    const slot = this.allotAccepted(descriptor, listening);
+    this.#operations.flags[slot] = direct;
+    this.#accepting.entered();
+    this.updateReading(slot);
+    this.sink.accepted(slot, listening.id);
+  }
+
+  protected adoptAccepted(descriptor: number, listening: Listening): void {
+    const slot = this.allotAccepted(descriptor, listening);
+    this.#troubles.ordinary++;
+    this.updateReading(slot);
+    this.sink.accepted(slot, listening.id);
   }
 
   override beginListening(listening: Listening): void {
@@ -238,8 +246,14 @@ export class UringLayer extends LinuxLayer {
     this.#accepting.pause(listening);
   }
 
-  stopListening(listening: Listening): Promise<void> {
-    return this.#accepting.stop(listening);
+  async stopListening(listening: Listening): Promise<void> {
+    await this.#accepting.stop(listening);
+    // What came after the operation was cancelled.
+    await this.inTurn(() => {
+      this.acceptRest(listening, SOCK_CLOEXEC);
+      this.#operations.close(listening.descriptor, false);
+      this.#ring.enter(0);
+    });
   }
 
   adoptConnecting(slot: Slot): void {
