@@ -1,7 +1,9 @@
 // Bytes that come in pieces and are wanted as a whole. Small pieces are put together as they come: an array for each byte of a body
 // that comes in chunks of one byte would take many times the memory of the body.
 
-const largest = 64 * 1024;
+const largestBlock = 64 * 1024;
+/** Where the length is known, the array is made this many times as large when it is full: so all that is copied is a third of the length. */
+const growth = 4;
 /** Fewer bytes than this are sooner copied in a loop than by a call. */
 const shortCopy = 32;
 
@@ -10,23 +12,24 @@ export class Gathered {
   length = 0;
   /** Bytes of memory that they take. */
   held = 0;
-  /** All of them full but the last one. */
+  /** How many bytes it will be; undefined if that is not known. */
+  readonly #expected: number | undefined;
+  /** All of them full but the last one. Where the length is known there is one at most. */
   #blocks: Uint8Array<ArrayBuffer>[] = [];
   /** How far the last one is filled. */
   #filled = 0;
+
+  /** @param expected how many bytes will be added, if that is known. Memory is taken as they come, at most four times as much as has come */
+  constructor(expected?: number) {
+    this.#expected = expected;
+  }
 
   /** Adds a copy of `count` bytes, from `start` on. */
   add(bytes: Uint8Array, start = 0, count = bytes.length - start): void {
     const end = start + count;
     for (let from = start; from < end; ) {
       let block = this.#blocks.at(-1);
-      if (block === undefined || this.#filled === block.length) {
-        // One piece gets just what it needs, which is most often all; what comes in many, blocks that double.
-        block = new Uint8Array(Math.max(end - from, Math.min(this.length, largest)));
-        this.#blocks.push(block);
-        this.#filled = 0;
-        this.held += block.length;
-      }
+      if (block === undefined || this.#filled === block.length) block = this.#grow(end - from);
       const part = Math.min(end - from, block.length - this.#filled);
       if (part < shortCopy) for (let i = 0; i < part; i++) block[this.#filled + i] = bytes[from + i];
       else block.set(bytes.subarray(from, from + part), this.#filled);
@@ -48,5 +51,26 @@ export class Gathered {
       at += part.length;
     }
     return whole;
+  }
+
+  /** Makes room for more, of which so many bytes are there. @returns where they go, from `#filled` on */
+  #grow(more: number): Uint8Array<ArrayBuffer> {
+    const { length } = this;
+    const expected = this.#expected;
+    let block: Uint8Array<ArrayBuffer>;
+    if (expected !== undefined && length < expected) {
+      block = new Uint8Array(Math.min(expected, Math.max(growth * length, more + length)));
+      if (length > 0) block.set(this.#blocks[0]);
+      this.#blocks = [block];
+      this.#filled = length;
+      this.held = block.length;
+    } else {
+      // One piece gets just what it needs, which is most often all; what comes in many, blocks that double.
+      block = new Uint8Array(Math.max(more, Math.min(length, largestBlock)));
+      this.#blocks.push(block);
+      this.#filled = 0;
+      this.held += block.length;
+    }
+    return block;
   }
 }

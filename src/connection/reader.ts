@@ -93,22 +93,22 @@ export class Reader extends Side {
    */
   *readExactly(count: number): Task<Uint8Array> {
     checkCount('readExactly', 'count', count);
-    const bytes = new Uint8Array(count);
-    // Small counts are waited for in one piece, so that nothing is consumed if the input ends; large ones are moved as they come.
+    // Small counts are waited for in one piece, so that nothing is consumed if the input ends.
     if (count <= readAhead) {
       while (this.buffered < count) if (!(yield* this.more())) throw endedEarly(`${count} bytes`, this.buffered);
-      bytes.set(this.bytes.subarray(this.start, this.start + count));
+      const bytes = copy(this.bytes.subarray(this.start, this.start + count));
       this.consume(count);
       return bytes;
     }
-    for (let filled = 0; filled < count; ) {
-      if (this.buffered === 0 && !(yield* this.more())) throw endedEarly(`${count} bytes`, filled);
-      const part = Math.min(this.buffered, count - filled);
-      bytes.set(this.bytes.subarray(this.start, this.start + part), filled);
+    // Large ones are moved as they come. The count is often what the peer says: no more memory is taken than for what it has sent.
+    const all = new Gathered(count);
+    while (all.length < count) {
+      if (this.buffered === 0 && !(yield* this.more())) throw endedEarly(`${count} bytes`, all.length);
+      const part = Math.min(this.buffered, count - all.length);
+      all.add(this.bytes, this.start, part);
       this.consume(part);
-      filled += part;
     }
-    return bytes;
+    return all.whole();
   }
 
   /**
@@ -163,11 +163,14 @@ export class Reader extends Side {
 
   /**
    * At least `count` bytes without consuming them; fewer only at the end of input.
+   * @param count at most 65,536: as much as is read ahead
    * @returns a view of all that is there, valid until the thread next parks or reads
    * @throws {ConnectionError} as `read`
    */
   *peek(count: number): Task<Uint8Array> {
     checkCount('peek', 'count', count);
+    if (count > readAhead)
+      throw new ConnectionError('ERR_RANGE', `peek: count is ${count}; expected a whole number from 0 to ${readAhead}`);
     while (this.buffered < count) if (!(yield* this.more())) break;
     return this.#view();
   }

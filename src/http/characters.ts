@@ -21,6 +21,8 @@ export const DIGIT = 16;
 export const HEXDIG = 32;
 /** tchar without the upper-case letters: of these a field name is made that is sent. */
 export const LOWER_TOKEN = 64;
+/** What may stand in the label of a host name without meaning anything to a URL parser: a host's characters but for `%`, brackets, dots and colons. */
+export const LABEL = 128;
 
 export const classes = new Uint8Array(256);
 
@@ -37,6 +39,7 @@ mark(HEXDIG, 'abcdefABCDEF');
 mark(TOKEN, digits + letters + marks);
 mark(LOWER_TOKEN, digits + lowerCase + marks);
 mark(HOST, `${digits}${letters}-._~%!$&'()*+;=[]:`);
+mark(LABEL, `${digits}${letters}-_~!$&'()*+;=`);
 for (let byte = 0x21; byte < 0x7f; byte++) classes[byte] |= TARGET | VALUE;
 for (const never of '"<>\\#') classes[never.charCodeAt(0)] &= ~TARGET;
 mark(VALUE, ' \t');

@@ -7,12 +7,11 @@
 
 import { Buffer } from 'node:buffer';
 import * as characters from './characters.js';
-import { trim } from './characters.js';
 import { Refusal } from './refusal.js';
-import { areBytes, wordsOf } from './words.js';
+import { areBytes, copyBytes, wordsOf } from './words.js';
 
 // As constants of this module: the engine loads what is imported each time.
-const { classes, DIGIT, HOST, TARGET, TOKEN, VALUE } = characters;
+const { classes, DIGIT, HOST, LABEL, TARGET, TOKEN, VALUE } = characters;
 
 /** Limits on a head. */
 export interface HeadLimits {
@@ -38,11 +37,15 @@ const SP = 32;
 const HTAB = 9;
 const CR = 13;
 const LF = 10;
+const COMMA = 44;
+const DOT = 46;
+const ZERO = 48;
 const COLON = 58;
 const SLASH = 47;
 const ASTERISK = 42;
 const QUESTION = 63;
 const BACKSLASH = 92;
+const LETTER_A = 97;
 
 // What the parser expects next, in the order in which it comes. (These are no members of an object: the engine would load each time what it
 // takes for constant here.)
@@ -411,7 +414,7 @@ export class Head {
       }
       case Field.transferEncoding:
         if (this.chunked) throw new Refusal(400, 'RFC 9112 §6.1: more than one Transfer-Encoding field');
-        if (!equals(bytes, from, to, 'chunked')) throw badCodings(stringOf(bytes, from, to));
+        if (!equals(bytes, from, to, 'chunked')) throw badCodings(bytes, from, to);
         this.chunked = true;
         break;
       case Field.connection:
@@ -419,18 +422,31 @@ export class Head {
           this.keepAlive = true; // what nearly everybody says, and not worth a list
           break;
         }
-        for (const option of listOf(bytes, from, to)) {
-          if (option === 'close') this.close = true;
-          else if (option === 'keep-alive') this.keepAlive = true;
-        }
+        this.#connectionOptions(bytes, from, to);
         break;
       case Field.expect:
-        for (const expectation of listOf(bytes, from, to)) {
-          if (expectation !== '100-continue')
-            throw new Refusal(417, 'RFC 9110 §10.1.1: an expectation other than 100-continue');
-          this.expectsContinue = true;
-        }
+        this.#expectations(bytes, from, to);
         break;
+    }
+  }
+
+  /** Looks for the two connection options that concern this side. Behind `close` none counts any more. */
+  #connectionOptions(bytes: Uint8Array, from: number, to: number): void {
+    for (let at = from; at < to && !this.close; ) {
+      at = findElement(bytes, at, to);
+      if (equals(bytes, elementStart, elementEnd, 'close')) this.close = true;
+      else if (equals(bytes, elementStart, elementEnd, 'keep-alive')) this.keepAlive = true;
+    }
+  }
+
+  /** @throws {Refusal} at the first expectation that cannot be met */
+  #expectations(bytes: Uint8Array, from: number, to: number): void {
+    for (let at = from; at < to; ) {
+      at = findElement(bytes, at, to);
+      if (elementStart === elementEnd) continue; // RFC 9110 §5.6.1: empty elements do not count
+      if (!equals(bytes, elementStart, elementEnd, '100-continue'))
+        throw new Refusal(417, 'RFC 9110 §10.1.1: an expectation other than 100-continue');
+      this.expectsContinue = true;
     }
   }
 
@@ -487,27 +503,58 @@ function bareCr(): Refusal {
   return new Refusal(400, 'RFC 9112 §2.2: a CR without LF');
 }
 
-/** Hosts that have been seen and are well-formed: nearly every request repeats one. Bounded, and emptied when full. */
+/**
+ * The most bytes of a host and its port. Names have at most 255 (RFC 3986 §3.2.2, RFC 1035 §2.3.4); 6 more are for the colon and the port. The
+ * cost of a host that is checked anew, and the memory of those that are known, have their bounds by this.
+ */
+const longestHost = 255 + 6;
+
+/** Hosts that are well-formed, and not plain: nearly every request repeats one. Bounded, and emptied when full. */
 const knownHosts = new Set<string>();
 const knownHostsLimit = 256;
 
+const hostBytes = new ArrayBuffer(longestHost);
+/** By length, a view of as many of these bytes; made when it is first needed. */
+const hostViews: DataView[] = [];
 /** The last host that was found well-formed: most often the next request has the same. */
-let lastHost = new DataView(new ArrayBuffer(0));
+let lastHost: DataView = new DataView(hostBytes, 0, 0);
 
 /** Refuses what is no host and port (RFC 9110 §7.2, RFC 3986 §3.2), or empty (RFC 9110 §4.2.1): the URL of the request is made of it. */
 function checkAuthority(bytes: Uint8Array, from: number, to: number): void {
-  if (from === to) throw badHost();
+  const length = to - from;
+  if (length === 0 || length > longestHost) throw badHost();
   if (areBytes(bytes, from, to, lastHost)) return;
-  let host = '';
-  for (let at = from; at < to; at++) {
-    if ((classes[bytes[at]] & HOST) === 0) throw badHost();
-    host += String.fromCharCode(bytes[at]);
+  if (!isPlainHost(bytes, from, to)) checkHost(stringOf(bytes, from, to));
+  lastHost = hostViews[length] ??= new DataView(hostBytes, 0, length);
+  copyBytes(bytes, from, lastHost, 0, length);
+}
+
+/**
+ * Whether it is certain at a glance that a URL parser takes the host: a name of labels, of which the last begins with a letter, or it might be
+ * an address, and none with `xn--`, and perhaps a port. Clients that change their host with each request are to cost little more than others.
+ */
+function isPlainHost(bytes: Uint8Array, from: number, to: number): boolean {
+  let label = from;
+  let at = from;
+  for (; at < to; at++) {
+    const byte = bytes[at];
+    if (byte === DOT) label = at + 1;
+    else if (byte === COLON) break;
+    else if ((classes[byte] & LABEL) === 0) return false;
+    else if (at === label + 3 && startsWith(bytes, label, 'xn--')) return false;
   }
-  if (!knownHosts.has(host)) checkHost(host);
-  lastHost = new DataView(Uint8Array.from(bytes.subarray(from, to)).buffer);
+  if (label === at || (bytes[label] | 0x20) < LETTER_A) return false;
+  let port = 0;
+  for (at++; at < to; at++) {
+    if ((classes[bytes[at]] & DIGIT) === 0) return false;
+    port = port * 10 + bytes[at] - ZERO;
+  }
+  return port <= 65_535;
 }
 
 function checkHost(host: string): void {
+  if (knownHosts.has(host)) return;
+  for (let at = 0; at < host.length; at++) if ((classes[host.charCodeAt(at)] & HOST) === 0) throw badHost();
   if (!/^(\[[0-9a-fA-F:.]+\]|[^[\]:]+)(:[0-9]*)?$/.test(host) || !URL.canParse(`http://${host}/`)) throw badHost();
   if (knownHosts.size >= knownHostsLimit) knownHosts.clear();
   knownHosts.add(host);
@@ -542,39 +589,62 @@ function startsWith(bytes: Uint8Array, from: number, text: string): boolean {
 }
 
 function stringOf(bytes: Uint8Array, from: number, to: number): string {
-  let text = '';
-  for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at]);
-  return text;
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1');
 }
 
-/** The elements of a comma-separated list, in lower case; empty ones do not count (RFC 9110 §5.6.1). */
-function listOf(bytes: Uint8Array, from: number, to: number): string[] {
-  return elementsOf(stringOf(bytes, from, to)).filter((element) => element !== '');
+// What `findElement` has found. Variables, so that it makes no object for an element: a list may have thousands.
+let elementStart = 0;
+let elementEnd = 0;
+
+/**
+ * Finds the element of a comma-separated list that begins at `from`, without the white space around it (RFC 9110 §5.6.1).
+ * @returns where the next one begins; more than `to` if there is none
+ */
+function findElement(bytes: Uint8Array, from: number, to: number): number {
+  let at = from;
+  while (at < to && (bytes[at] === SP || bytes[at] === HTAB)) at++;
+  elementStart = at;
+  elementEnd = at;
+  for (; at < to && bytes[at] !== COMMA; at++) if (bytes[at] !== SP && bytes[at] !== HTAB) elementEnd = at + 1;
+  return at + 1;
 }
 
-function elementsOf(list: string): string[] {
-  return list
-    .toLowerCase()
-    .split(',')
-    .map((element) => trim(element));
-}
+const codingWithParameters =
+  /^[!#$%&'*+\-.^_`|~0-9a-z]+([ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9a-z]+[ \t]*=[ \t]*([!#$%&'*+\-.^_`|~0-9a-z]+|"([^"\\]|\\.)*"))*$/i;
 
-const transferCoding =
-  /^[!#$%&'*+\-.^_`|~0-9a-z]+([ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9a-z]+[ \t]*=[ \t]*([!#$%&'*+\-.^_`|~0-9a-z]+|"([^"\\]|\\.)*"))*$/;
+/** RFC 9112 §7: transfer-coding. Most are a token, for which no string is made. */
+function isTransferCoding(bytes: Uint8Array, from: number, to: number): boolean {
+  let at = from;
+  while (at < to && (classes[bytes[at]] & TOKEN) !== 0) at++;
+  return at === to ? to > from : codingWithParameters.test(stringOf(bytes, from, to));
+}
 
 /**
  * Why a Transfer-Encoding that is not `chunked` alone is refused. Elements that are empty are refused, too, though a list may have
  * them: a proxy might take `, chunked` for something else, and the body for the next request.
  */
-function badCodings(list: string): Refusal {
-  const codings = elementsOf(list);
-  if (!codings.every((coding) => transferCoding.test(coding)))
-    return new Refusal(400, 'RFC 9112 §7: Transfer-Encoding is no list of transfer codings');
-  const isChunked = (coding: string) => /^chunked(?![^ \t;])/.test(coding);
-  if (codings.at(-1) !== 'chunked' || codings.slice(0, -1).some(isChunked))
-    return new Refusal(
-      400,
-      'RFC 9112 §6.3: chunked is not the last transfer coding, or stands there twice, or has parameters',
-    );
-  return new Refusal(501, 'RFC 9112 §6.1: a transfer coding other than chunked');
+function badCodings(bytes: Uint8Array, from: number, to: number): Refusal {
+  let isChunkedLast = false;
+  for (let at = from; at <= to; ) {
+    if (isChunkedLast) return badChunked();
+    at = findElement(bytes, at, to);
+    if (!isTransferCoding(bytes, elementStart, elementEnd))
+      return new Refusal(400, 'RFC 9112 §7: Transfer-Encoding is no list of transfer codings');
+    isChunkedLast = equals(bytes, elementStart, elementEnd, 'chunked');
+    if (!isChunkedLast && isChunkedWithParameters(bytes, elementStart, elementEnd)) return badChunked();
+  }
+  return isChunkedLast ? new Refusal(501, 'RFC 9112 §6.1: a transfer coding other than chunked') : badChunked();
+}
+
+/** Of a transfer coding: it is `chunked`, and something stands behind that. */
+function isChunkedWithParameters(bytes: Uint8Array, from: number, to: number): boolean {
+  const end = from + 'chunked'.length;
+  return end < to && startsWith(bytes, from, 'chunked') && (classes[bytes[end]] & TOKEN) === 0;
+}
+
+function badChunked(): Refusal {
+  return new Refusal(
+    400,
+    'RFC 9112 §6.3: chunked is not the last transfer coding, or stands there twice, or has parameters',
+  );
 }

@@ -210,7 +210,7 @@ export class RequestBody implements IncomingBody {
 
   /** The whole of the rest. @returns a copy. @throws as `read` */
   *readAll(): Task<Uint8Array<ArrayBuffer>> {
-    const all = new Gathered();
+    const all = new Gathered(this.#chunked ? undefined : this.#left);
     const { reader } = this.#connection;
     while (yield* this.#some()) {
       do {

@@ -38,3 +38,18 @@ test('a single piece is copied once, and the copy is the whole', () => {
   assert.deepEqual([...all.whole()], [1, 2, 3]);
   assert.equal(new Gathered().whole().length, 0);
 });
+
+test('where the length is known it takes no more than four times what has come, and the whole is not copied again', () => {
+  for (const size of [1, 1000, 65_536]) {
+    const all = new Gathered(300_000);
+    while (all.length < 300_000) {
+      all.add(new Uint8Array(Math.min(size, 300_000 - all.length)).fill(all.length & 255));
+      assert.ok(all.held <= 4 * all.length, `${all.held} bytes are held of ${all.length}, added by ${size}`);
+    }
+    assert.equal(all.held, 300_000);
+    const whole = all.whole();
+    assert.equal(whole.length, 300_000);
+    assert.equal(whole, all.whole());
+    for (let at = 0; at < whole.length; at += size) assert.equal(whole[at], at & 255);
+  }
+});

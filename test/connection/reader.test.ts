@@ -193,6 +193,23 @@ test('readLine counts neither LF nor CRLF into its limit', async () => {
   );
 });
 
+test('readExactly takes memory for the bytes that come, and not for those that the peer promises', async () => {
+  await inManyWorlds((world) =>
+    reading(world, ['x'.repeat(70_000)], function* (reader) {
+      yield* throws(reader.readExactly(2 ** 40), 'ERR_ENDED');
+    }),
+  );
+});
+
+test('peek refuses more than is read ahead', async () => {
+  await inWorld({}, (world) =>
+    reading(world, ['abcd'], function* (reader) {
+      yield* throws(reader.peek(65_537), 'ERR_RANGE');
+      assert.equal((yield* reader.peek(65_536)).length, 4);
+    }),
+  );
+});
+
 test('peek shows bytes and consumes none; at the end of input it shows fewer', async () => {
   await inManyWorlds((world) =>
     reading(world, ['abcd'], function* (reader) {

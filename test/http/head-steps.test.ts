@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Random } from '#sluice/event-layer/simulated/random.js';
 import { Head } from '#sluice/http/head.js';
 import { PartialHead } from '#sluice/http/partial-head.js';
 
@@ -70,4 +71,41 @@ test('byte by byte, the beginning of a head is moved a bounded number of times',
   assert.ok(moved < 2 * bytes.length, `${moved} bytes moved for ${bytes.length}`);
   partial.free();
   assert.equal(PartialHead.held, held);
+});
+
+test('the memory of heads that came in part is given back when they are gone', () => {
+  const collect = globalThis.gc ?? (() => assert.fail('to be run with --expose-gc'));
+  const held = () => {
+    collect();
+    collect(); // the first leaves the memory of arrays to a thread of its own, which the second waits for
+    return process.memoryUsage().arrayBuffers;
+  };
+  const before = held();
+  for (const size of [40, 100, 1000, 2000, 5000]) {
+    const partials = Array.from({ length: 4000 }, () => new PartialHead(new Head()));
+    for (const partial of partials) partial.add(new Uint8Array(size), 0, size);
+    for (const partial of partials) partial.free();
+  }
+  const kept = held() - before;
+  assert.ok(kept < 1_000_000, `${kept} bytes`);
+});
+
+test('heads that came in part keep their bytes apart, in whatever order they come and go', () => {
+  const random = new Random(1);
+  const all: { partial: PartialHead; expected: number[] }[] = [];
+  for (let i = 0; i < 20_000; i++) {
+    const index = random.whole(0, Math.min(all.length, 300));
+    if (index === all.length) all.push({ partial: new PartialHead(new Head()), expected: [] });
+    const { partial, expected } = all[index];
+    if (random.chance(0.1)) {
+      assert.deepEqual([...partial.bytes.subarray(partial.start, partial.end)], expected);
+      partial.free();
+      all.splice(index, 1);
+      continue;
+    }
+    const more = Array.from({ length: random.whole(1, 200) }, () => random.whole(0, 255));
+    partial.add(Uint8Array.from(more), 0, more.length);
+    expected.push(...more);
+  }
+  for (const { partial } of all) partial.free();
 });

@@ -138,6 +138,61 @@ test('hosts are judged alike, however many others have been seen', () => {
   }
 });
 
+test('a host is taken if it has 261 bytes or fewer and a URL parser takes it', () => {
+  const label = fc.oneof(
+    fc.stringMatching(/^[a-zA-Z0-9_~!$&'()*+;=-]{0,8}$/),
+    fc.constantFrom(
+      'xn--',
+      'XN--a',
+      'xn--bcher-kva',
+      'a--b',
+      '0x7f',
+      '1',
+      '256',
+      '%61',
+      '%',
+      '%00',
+      '-',
+      'a'.repeat(64),
+    ),
+  );
+  const port = fc.constantFrom('', ':', ':0', ':80', ':65535', ':65536', ':00080', ':x', ':1:2', ':99999999999');
+  const address = fc.constantFrom('[::1]', '[::', '[::1].a', 'a[::1]', '127.0.0.1', '1.2.3.4.5');
+  const name = fc.array(label, { minLength: 1, maxLength: 5 }).map((labels) => labels.join('.'));
+  fc.assert(
+    fc.property(fc.oneof({ weight: 9, arbitrary: name }, address), port, (host, end) => {
+      const text = host + end;
+      const isTaken = complete(parse(`GET / HTTP/1.1\r\nhost:${text}\r\n\r\n`));
+      assert.equal(isTaken, text.length <= 261 && /^[^:]/.test(text) && URL.canParse(`http://${text}/`), text);
+    }),
+    { numRuns: 2000, seed: 1 },
+  );
+});
+
+test('a head makes no garbage for each element of a list, nor for each byte of a host', () => {
+  const collect = globalThis.gc ?? (() => assert.fail('to be run with --expose-gc'));
+  let number = 0;
+  const heads: [what: string, text: () => string][] = [
+    ['connection', () => `host: a\r\nconnection: ${'a,'.repeat(7_000)}b`],
+    ['expect', () => `host: a\r\nexpect: ${'100-continue,'.repeat(1_000)}`],
+    ['host', () => `host: ${'a'.repeat(60)}.${'b'.repeat(60)}.host-${number++}.example`],
+  ];
+  const head = new Head();
+  for (const [what, text] of heads) {
+    const all = Array.from({ length: 50 }, () => Buffer.from(`GET / HTTP/1.1\r\n${text()}\r\n\r\n`));
+    const grown = all.map((bytes) => {
+      head.reset();
+      const before = process.memoryUsage().heapUsed;
+      assert.ok(head.parse(bytes, 0, bytes.length, limits));
+      return process.memoryUsage().heapUsed - before;
+    });
+    collect();
+    const typical = grown.sort((one, other) => one - other)[25];
+    // Asking for the memory that is used takes some itself.
+    assert.ok(typical < 2_500, `${what}: ${typical} bytes`);
+  }
+});
+
 test('a head costs time linear in its length, whatever a list in it is filled with', () => {
   // Of the processor, and many times what they need; one that is quadratic in any of them takes seconds.
   const before = process.cpuUsage();

@@ -144,3 +144,14 @@ refused('a host of white space', crlf('GET /url HTTP/1.1', 'host: \t ', ''), 400
 refused('an empty host, and then another', crlf('GET /url HTTP/1.1', 'host:', 'host: a', ''), 400);
 refused('an empty host in HTTP/1.0', old('/url', 'host:'), 400);
 refused('an empty host beside an absolute target', crlf('GET http://b/url HTTP/1.1', 'host:', ''), 400);
+
+room.section('RFC 9112 §3.2');
+
+const hostOf = (length: number) => `${'a'.repeat(length - '.example:8080'.length)}.example:8080`;
+answers('a host and port of 261 bytes', crlf('GET /plain HTTP/1.1', `host: ${hostOf(261)}`, ''), { status: 200 });
+refused('a host and port of 262 bytes', crlf('GET /plain HTTP/1.1', `host: ${hostOf(262)}`, ''), 400);
+refused(
+  'a host and port of 262 bytes in the target',
+  crlf(`GET http://${hostOf(262)}/plain HTTP/1.1`, 'host: a', ''),
+  400,
+);
