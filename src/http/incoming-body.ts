@@ -8,6 +8,7 @@ import { UnwoundError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';
 import { Thread } from '../threads/thread.js';
+import { BodyStream } from './body-stream.js';
 import { classes, HEXDIG, hexDigits, TOKEN, VALUE } from './characters.js';
 import type { IncomingBody } from './fetch/body.js';
 import type { Head } from './head.js';
@@ -67,6 +68,7 @@ export class RequestBody implements IncomingBody {
   /** The thread that reads for a promise or a stream. */
   #reading: Thread<unknown> | undefined;
   #used = false;
+  #stream: BodyStream | undefined;
   /** All of it is being read for a promise. */
   #readWhole = false;
   /** What is left of it has been dropped, or is being dropped. */
@@ -89,7 +91,12 @@ export class RequestBody implements IncomingBody {
   }
 
   get used(): boolean {
-    return this.#used;
+    return this.#used || this.#isStreamed;
+  }
+
+  /** A handler reads it as a stream. */
+  get #isStreamed(): boolean {
+    return this.#stream?.isBeingRead ?? false;
   }
 
   /** All of it has been read. */
@@ -107,14 +114,29 @@ export class RequestBody implements IncomingBody {
     if (this.awaited) this.#begin();
   }
 
-  /** Whether it is certain that `discard` will not read it to its end: nobody reads it whole, and there is too much left of it. */
+  /** Whether it is certain that it will not be read to its end: the handler does not read it, and there is too much left for `discard`. */
   undiscardable(most: number): boolean {
-    return this.#state === 'broken' || (!this.#readWhole && !this.#chunked && this.#left > most);
+    if (this.#state === 'broken') return true;
+    return !this.#readWhole && !this.#isStreamed && !this.#chunked && this.#left > most;
   }
 
   /** Its request is aborted: who reads on is told why, and it is known for the client's doing where the handler lets it pass. */
   abort(reason: unknown): void {
     this.#aborted = reason;
+  }
+
+  /** A handler may have begun to read it as a stream: `for await` makes its first read a moment later, so that is known in the next turn. */
+  get mayBeRead(): boolean {
+    return (this.#stream?.isLocked ?? false) && !this.#isStreamed;
+  }
+
+  /**
+   * To be called when the response has been sent: a handler that has begun to read the body may read to its end, in whichever way it
+   * reads. Parks until it has, or has stopped. @param ahead how many bytes are read for it before it asks for them
+   */
+  *finishReading(ahead: number): Task<void> {
+    for (let reading = this.#reading; reading !== undefined; reading = this.#reading) yield* settled(reading.join());
+    if (this.#stream !== undefined) yield* this.#stream.readOn(ahead, this.#limits.bodyTimeout);
   }
 
   /** A child thread that still reads it, if there is one. */
@@ -244,20 +266,13 @@ export class RequestBody implements IncomingBody {
   }
 
   stream(): ReadableStream<Uint8Array> {
-    const body = this;
-    // Of bytes, as the platform's are, so that BYOB readers work.
-    return new ReadableStream({
-      type: 'bytes',
-      async pull(controller) {
-        const part = body.#takeNow() ?? (await body.#inThread(() => body.read()));
-        if (part !== undefined) {
-          controller.enqueue(part);
-        } else {
-          controller.close();
-          controller.byobRequest?.respond(0);
-        }
-      },
+    this.#stream ??= new BodyStream({
+      isComplete: () => this.complete,
+      takeNow: () => this.#takeNow(),
+      read: () => this.read(),
+      inThread: (task) => this.#inThread(task),
     });
+    return this.#stream.stream;
   }
 
   /** What a read need not wait for, once the body is being read: so that a stream does not take a turn for each piece. */
@@ -434,6 +449,15 @@ export class RequestBody implements IncomingBody {
       reader.deadline = Infinity;
       this.#waited += network.scheduler.now - since;
     }
+  }
+}
+
+/** Waits for a task whose failure the handler is told of: its promise is rejected with it. */
+function* settled(task: Task<unknown>): Task<void> {
+  try {
+    yield* task;
+  } catch {
+    // see above
   }
 }
 

@@ -130,6 +130,11 @@ function* answer(
 ): Task<InPlace | undefined> {
   const { network, slot } = connection;
   const { exchange, framing, body, request } = begun;
+  if (body?.mayBeRead) {
+    begun.result = response; // see `conclude`
+    yield* sleep(0);
+    begun.result = undefined;
+  }
   const out = begun.out ?? outgoing(response);
   const { content } = out;
   const streamed = typeof content === 'object' && content !== null && !(content instanceof Uint8Array);
@@ -171,9 +176,13 @@ function* answer(
  * @returns whether the next request has come
  */
 function* finishRequest(connection: HttpConnection, settings: HttpSettings): Task<boolean> {
-  const { asked, reader, thread } = connection;
+  const { asked, network, reader, slot, thread } = connection;
   const body = asked?.exchange.body ?? null; // where it is not kept, it has been read
-  if (body?.reading !== undefined) yield* settled(body.reading.join());
+  connection.note(HttpFact.unwindOnLeave, false); // the client has its response
+  if (body?.used && !body.complete) {
+    network.setState(slot, SlotState.reading);
+    yield* body.finishReading(discardedBytes);
+  }
   if (thread !== undefined && thread.children.size > 0) yield* thread.closeChildren(connection.left ?? answeredReason);
   connection.endExchange();
   // A thread that is to be unwound, and has not parked since, must not begin what it would be unwound in.
@@ -256,13 +265,4 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-}
-
-/** Waits for a task whose failure somebody else has been told of. */
-function* settled(task: Task<unknown>): Task<void> {
-  try {
-    yield* task;
-  } catch {
-    // The promise that the handler holds has been rejected with it.
-  }
 }

@@ -87,7 +87,10 @@ export interface ServeOptions extends AddressOptions {
   idleTimeout?: number | undefined;
   /** How long a request head may take from its first byte to its last; more is answered with 408. Milliseconds; default 60,000. */
   headTimeout?: number | undefined;
-  /** How long nothing may come of a request body that is being read; more is answered with 408. Milliseconds; default 60,000. */
+  /**
+   * How long nothing may come of a request body that is being read; more is answered with 408. Also how long a handler that has
+   * answered may stop reading a body before the rest is dropped. Milliseconds; default 60,000.
+   */
   bodyTimeout?: number | undefined;
   /** The fewest bytes a second of a request body that is being read, on average, once `bodyTimeout` has passed; fewer are answered with 408. Default 240. */
   minBodyRate?: number | undefined;

@@ -211,6 +211,13 @@ export const routes: Readonly<Record<string, Route>> = {
       await reader?.read();
       return new Response('read some');
     }),
+  'cancel-rest': (request, ledger) =>
+    ledger.async(async () => {
+      const reader = request.body?.getReader();
+      await reader?.read();
+      await reader?.cancel();
+      return new Response('read some');
+    }),
   'caught-body': (request, ledger) =>
     ledger.async(async () => {
       try {

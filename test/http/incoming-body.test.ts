@@ -3,10 +3,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Connection } from '#sluice/connection/connection.js';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
+import { stream } from '#sluice/http/stream.js';
 import { sleep } from '#sluice/threads/sleep.js';
-import { get, post, received, World } from './world.js';
+import type { Task } from '#sluice/threads/task.js';
+import { run, spawn } from '#sluice/threads/thread.js';
+import { type Exchanged, get, post, received, World } from './world.js';
 
 const toChunked = 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n';
 
@@ -210,7 +215,7 @@ test('a handler that does not read a body holds back its client', async () => {
   await world.close();
 });
 
-test('a body that is read after its request was answered is refused, not taken for empty', async () => {
+test('a body that a handler has begun to read can be read to its end after its request was answered', async () => {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let first: Uint8Array | undefined;
   const world = await World.open({
@@ -234,7 +239,148 @@ test('a body that is read after its request was answered is refused, not taken f
     ['done', 'next'],
   );
   assert.equal(first?.length, 3);
-  await assert.rejects(reader?.read() ?? Promise.resolve(), { code: 'ERR_CLOSED' });
+  await world.close();
+  assert.deepEqual((await reader?.read())?.value, new Uint8Array(Buffer.from('def')));
+  assert.equal((await reader?.read())?.done, true);
+});
+
+/** Sends a body in pieces of 20,000 bytes, 10 ms apart, and reads the responses meanwhile. */
+function slowUpload(pieces: number, behind = '') {
+  return function* (connection: Connection): Task<Exchanged> {
+    const { writer } = connection;
+    spawn(function* () {
+      yield* writer.write(post('/', '', `content-length: ${pieces * 20_000}`).replace('content-length: 0\r\n', ''));
+      for (let i = 0; i < pieces; i++) {
+        yield* sleep(10);
+        yield* writer.write(new Uint8Array(20_000).fill(97));
+      }
+      yield* writer.write(behind);
+    });
+    return yield* received(connection);
+  };
+}
+
+const waysToRead = {
+  'for await': async (request: Request, note: (bytes: number) => void) => {
+    for await (const piece of request.body ?? []) note(piece.length);
+  },
+  'for await, slowly': async (request: Request, note: (bytes: number) => void, world: World) => {
+    for await (const piece of request.body ?? []) {
+      note(piece.length);
+      await run(() => sleep(200), { scheduler: world.network.scheduler });
+    }
+  },
+  pipeTo: async (request: Request, note: (bytes: number) => void) => {
+    await request.body?.pipeTo(new WritableStream({ write: (piece) => note(piece.length) }));
+  },
+  'a reader with its own buffer': async (request: Request, note: (bytes: number) => void) => {
+    const reader = request.body?.getReader({ mode: 'byob' });
+    for (let buffer = new Uint8Array(5000); reader !== undefined; ) {
+      const { done, value } = await reader.read(buffer);
+      if (done) break;
+      note(value.length);
+      buffer = new Uint8Array(value.buffer);
+    }
+  },
+  text: async (request: Request, note: (bytes: number) => void) => note((await request.text()).length),
+  'a clone': async (request: Request, note: (bytes: number) => void) => note((await request.clone().text()).length),
+};
+const waysToAnswer = {
+  plain: () => new Response('early'),
+  async: async () => new Response('early'),
+  stream: () =>
+    stream(function* (out) {
+      yield* out.write('early');
+    }),
+};
+for (const [read, start] of Object.entries(waysToRead))
+  for (const [kind, answer] of Object.entries(waysToAnswer))
+    test(`a body that is read by ${read} is read to its end after an early response (${kind})`, async () => {
+      let bytes = 0;
+      let end: unknown;
+      const note = (count: number) => {
+        bytes += count;
+      };
+      const world = await World.open({
+        fetch: (request) => {
+          if (request.method === 'GET') return new Response('next');
+          start(request, note, world).then(
+            () => {
+              end = 'complete';
+            },
+            (error) => {
+              end = error;
+            },
+          );
+          return answer();
+        },
+      });
+      const client = world.client(slowUpload(15, get('/', 'connection: close')));
+      await world.pass();
+      assert.deepEqual([bytes, end], [300_000, 'complete']);
+      const { responses, ending } = await client;
+      assert.deepEqual([responses.map(({ body }) => body), ending], [['early', 'next'], 'FIN']);
+      await world.close();
+    });
+
+test('reading on after the response fails when the client leaves, with the reason', async () => {
+  let failure: Promise<unknown> | undefined;
+  const world = await World.open({
+    fetch: (request) => {
+      failure = waysToRead['for await'](request, () => {}).catch((error) => error);
+      return new Response('early');
+    },
+  });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(post('/', 'x'.repeat(1000)).slice(0, -1));
+    yield* sleep(100);
+    connection.reset();
+  });
+  await world.pass();
+  await client;
+  assert.equal(((await failure) as { code?: string }).code, 'ERR_CLIENT_LEFT');
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
+
+test('reading on after the response is bound by maxBodySize, and the connection is closed', async () => {
+  let failure: Promise<unknown> | undefined;
+  const world = await World.open({
+    maxBodySize: 100_000,
+    fetch: (request) => {
+      failure = waysToRead['for await'](request, () => {}).catch((error) => error);
+      return new Response('early');
+    },
+  });
+  const client = world.exchange(toChunked + `4000\r\n${'x'.repeat(0x4000)}\r\n`.repeat(10));
+  await world.pass();
+  assert.equal(((await failure) as { code?: string }).code, 'ERR_HTTP_413');
+  const { responses, ending } = await client;
+  assert.deepEqual([responses.map(({ body }) => body), ending], [['early'], 'FIN']);
+  await world.close();
+});
+
+test('a handler that stops reading a large body after it has answered has bodyTimeout for its next read', async () => {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  const world = await World.open({
+    bodyTimeout: 5000,
+    fetch: async (request) => {
+      reader = request.body?.getReader();
+      await reader?.read();
+      return new Response('early');
+    },
+  });
+  const client = world.client(slowUpload(15));
+  await world.pass(4000);
+  await reader?.read();
+  await world.pass(4000);
+  assert.equal(world.server.connections.reading, 1);
+  await world.pass();
+  await client;
+  const rest = async () => {
+    for (;;) await reader?.read();
+  };
+  await assert.rejects(rest, { code: 'ERR_CLOSED' });
   await world.close();
 });
 

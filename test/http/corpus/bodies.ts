@@ -79,10 +79,16 @@ answers(
   { ending: 'closes' },
 );
 answers(
-  'a large body of which some is read closes, and the response says so',
-  crlf('POST /read-some HTTP/1.1', 'host: a', 'content-length: 300000', '', 'only the beginning comes'),
+  'a large body of which the rest is cancelled closes, and the response says so',
+  crlf('POST /cancel-rest HTTP/1.1', 'host: a', 'content-length: 300000', '', 'only the beginning comes'),
   { status: 200, body: 'read some', fields: closing },
   { ending: 'closes' },
+);
+answers(
+  'a large body that a handler stops reading, without cancelling it, closes in the end',
+  crlf('POST /read-some HTTP/1.1', 'host: a', 'content-length: 300000', '', 'x'.repeat(200_000)),
+  { status: 200, body: 'read some', fields: staying },
+  { ending: 'closes', isVirtual: true },
 );
 answers('a small body of which some is read is drained', post('/read-some', 'x'.repeat(10_000)) + get('/plain'), [
   { status: 200, body: 'read some', fields: staying },

@@ -1,0 +1,140 @@
+// A request body as a ReadableStream. Until the response has been sent, each pull reads in a child of the connection's thread. From
+// then on the connection's own thread reads to the end for the handler (see `readOn`), because nothing else can be read from the
+// connection before that.
+
+import { ConnectionError } from '../event-layer/event-layer.js';
+import { TimeoutError } from '../threads/errors.js';
+import { timeout } from '../threads/group.js';
+import type { Task } from '../threads/task.js';
+import { runningThread } from '../threads/thread.js';
+import { until } from '../threads/until.js';
+import { isDisturbed } from './fetch/body.js';
+
+/** The body that the stream reads. */
+export interface StreamSource {
+  /** All of it has been read. */
+  isComplete(): boolean;
+  /** Content that has come, if some can be taken without waiting. */
+  takeNow(): Uint8Array<ArrayBuffer> | undefined;
+  /** See `RequestBody.read`. */
+  read(): Task<Uint8Array<ArrayBuffer> | undefined>;
+  /** Runs a task in a child of the connection's thread. */
+  inThread(task: () => Task<void>): Promise<void>;
+}
+
+export class BodyStream {
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly #source: StreamSource;
+  #controller: ReadableByteStreamController | undefined;
+  /** It has been read to its end, or has failed, or has been cancelled. */
+  #isOver = false;
+  /** The connection's thread reads for it. */
+  #isReadOn = false;
+  /** Wakes the connection's thread, which waits for a pull. */
+  #wake: () => void = () => {};
+
+  constructor(source: StreamSource) {
+    this.#source = source;
+    // Of bytes, as the platform's are, so that BYOB readers work.
+    this.stream = new ReadableStream({
+      type: 'bytes',
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: (controller) => this.#pull(controller),
+      cancel: () => {
+        this.#isOver = true;
+        this.#wake();
+      },
+    });
+  }
+
+  /** It is locked and has not been read to its end, so there is or was something that means to read it: that may be seen only in the next turn. */
+  get isLocked(): boolean {
+    return !this.#isOver && this.stream.locked;
+  }
+
+  /** Some of it has been asked for, and it has not been read to its end, nor cancelled. */
+  get isBeingRead(): boolean {
+    return !this.#isOver && isDisturbed(this.stream);
+  }
+
+  async #pull(controller: ReadableByteStreamController): Promise<void> {
+    if (this.#isReadOn) {
+      this.#wake();
+      return;
+    }
+    const source = this.#source;
+    const part = source.takeNow();
+    if (part !== undefined) controller.enqueue(part);
+    else if (source.isComplete())
+      this.#close(controller); // the connection may be gone by now
+    // What is read is put into the stream before the thread is over: after that, another thread may read what follows.
+    else await source.inThread(() => this.#deliver(controller));
+  }
+
+  /** Reads some more, and puts it into the stream. */
+  *#deliver(controller: ReadableByteStreamController): Task<void> {
+    const part = yield* this.#source.read();
+    if (this.#isOver) return; // cancelled meanwhile
+    if (part !== undefined) controller.enqueue(part);
+    else this.#close(controller);
+  }
+
+  #close(controller: ReadableByteStreamController): void {
+    this.#isOver = true;
+    controller.close();
+    controller.byobRequest?.respond(0);
+  }
+
+  /**
+   * Reads the rest in the thread that calls, for a handler that has answered. Up to `ahead` bytes wait in the stream, so a handler
+   * that stopped reading a short body holds nothing up. With that much waiting, it is given `patience` milliseconds for its next read;
+   * then the stream fails. It also fails with what the body fails with, and when the caller is unwound.
+   */
+  *readOn(ahead: number, patience: number): Task<void> {
+    const controller = this.#controller;
+    if (controller === undefined || !this.isBeingRead) return;
+    this.#isReadOn = true;
+    let failure: unknown;
+    try {
+      while (!this.#isOver) {
+        if (this.#waiting >= ahead) yield* this.#pulled(patience);
+        yield* this.#deliver(controller);
+      }
+    } catch (error) {
+      failure = error;
+    } finally {
+      if (!this.#isOver) controller.error(failure ?? runningThread('request body').reason);
+      this.#isOver = true;
+    }
+  }
+
+  /** Bytes that are in the stream and have not been read. */
+  get #waiting(): number {
+    return -(this.#controller?.desiredSize ?? 0);
+  }
+
+  /** Parks until everything in the stream has been read, or it is cancelled. @throws {ConnectionError} if nothing is read for so many milliseconds */
+  *#pulled(patience: number): Task<void> {
+    const pulled = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    for (let waiting = this.#waiting; ; waiting = this.#waiting) {
+      try {
+        yield* timeout(patience, until(pulled));
+        return;
+      } catch (error) {
+        if (!(error instanceof TimeoutError)) throw error;
+        if (this.#waiting === waiting) throw notRead(patience);
+      }
+    }
+  }
+}
+
+function notRead(milliseconds: number): ConnectionError {
+  return new ConnectionError(
+    'ERR_CLOSED',
+    `the body can no longer be read: its request has been answered, and nothing was read of it for ${milliseconds} ms`,
+  );
+}
