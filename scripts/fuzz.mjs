@@ -4,7 +4,7 @@
 //
 //   --minutes N      how long. Default 1
 //   --seed N         the first seed. Default: at random
-//   --property ID    one of the properties alone: valid, mutated or both
+//   --property ID    one of the properties alone: valid, mutated, both or responses
 //   --path P         with --seed and --property: one case alone, as a failure has named it
 
 import { fork } from 'node:child_process';

@@ -214,21 +214,21 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
     head += `${name}: ${value}\r\n`;
   }
   if (!hasDate) head += `date: ${date}\r\n`;
-  const declares = lengthField(out) !== undefined;
+  const declared = lengthField(out) === undefined ? undefined : declaredLength(out, undefined);
   let framed = '';
   let endsInLength = false;
-  if (status === 204 || (framing.headOnly && out.content === null && status !== 205 && !declares)) {
+  if (status === 204 || (framing.headOnly && out.content === null && status !== 205 && declared === undefined)) {
     // RFC 9110 §8.6: no Content-Length; and none where it is not known what a GET would have got
-  } else if (status === 304 || (framing.headOnly && declares)) {
-    // What a GET would have got, if the handler says it; it is not compared with a body that is not sent.
-    if (declares) framed = `content-length: ${declaredLength(out, undefined)}\r\n`;
   } else if (status === 205) {
     framed = 'content-length: 0\r\n';
+  } else if (status === 304 || (framing.headOnly && declared !== undefined)) {
+    // What a GET would have got, if the handler says it; it is not compared with a body that is not sent.
+    if (declared !== undefined) framed = `content-length: ${declared}\r\n`;
   } else {
     switch (delimiterOf(out, framing, length)) {
       case 'length':
-        endsInLength = !declares;
-        if (declares) framed = `content-length: ${declaredLength(out, length)}\r\n`;
+        endsInLength = declared === undefined;
+        if (declared !== undefined) framed = `content-length: ${declaredLength(out, length)}\r\n`;
         break;
       case 'chunked':
         framed = 'transfer-encoding: chunked\r\n';

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { differ } from './differential.js';
 import { compare, isAsMeant, isRefusal, judge, staysFor } from './judge.js';
 import { readByNode } from './node.js';
+import { shapes, tryResponse } from './responses.js';
 import { common, manners, mutated, type Scenario, valid } from './scenario.js';
 import { exchange, type Outcome } from './server.js';
 
@@ -52,7 +53,7 @@ export interface Property {
   name: string;
   /** How often the short form tries it. */
   runs: number;
-  make(tally: Tally): fc.IAsyncPropertyWithHooks<[Scenario]>;
+  make(tally: Tally): fc.IAsyncPropertyWithHooks<[unknown]>;
 }
 
 export const properties: readonly Property[] = [
@@ -76,5 +77,11 @@ export const properties: readonly Property[] = [
       fc.asyncProperty(fc.oneof({ weight: 4, arbitrary: common }, { weight: 1, arbitrary: mutated }), (scenario) =>
         tryBoth(scenario, tally),
       ),
+  },
+  {
+    id: 'responses',
+    name: 'whatever a handler returns, what goes out is well-formed, and is what was meant or a 500',
+    runs: 400,
+    make: (tally) => fc.asyncProperty(shapes, async (shape) => tally.count(await tryResponse(shape))),
   },
 ];

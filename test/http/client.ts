@@ -144,7 +144,8 @@ export class ResponseParser {
       current.framing = 'length';
       this.#left = Number(lengths[0]);
     } else {
-      if (values('connection').join() !== 'close') throw new Error('a body without framing on a connection that stays');
+      if (!/^close(?:,|$)/.test(values('connection').join()))
+        throw new Error('a body without framing on a connection that stays');
       current.framing = 'close';
     }
     return true;

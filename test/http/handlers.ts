@@ -96,6 +96,19 @@ export const failure = 'the handler has failed, and its secret is 12345';
 /** What a handler throws; no byte of it may reach a client. */
 const mistake = (): Error => new Error(failure);
 
+/** What cannot be looked at: whatever asks it for anything is thrown at. */
+function revoked(): Error {
+  const { proxy, revoke } = Proxy.revocable(new Error(failure), {});
+  revoke();
+  return proxy;
+}
+
+/** A response of another implementation, with these members. */
+function changed(members: object): AnyResponse {
+  const response = { type: 'default', url: '', bodyUsed: false, body: null, status: 200, statusText: '', headers: [] };
+  return Object.assign(response, { [Symbol.toStringTag]: 'Response' }, members) as unknown as AnyResponse;
+}
+
 type Route = (
   request: Request,
   ledger: Ledger,
@@ -254,6 +267,19 @@ export const routes: Readonly<Record<string, Route>> = {
   'throw-nothing': () => {
     throw undefined;
   },
+  'throw-revoked': () => {
+    throw revoked();
+  },
+  'throw-revoked-async': (_, ledger) =>
+    ledger.async(async () => {
+      await ticks();
+      throw revoked();
+    }),
+  'throw-revoked-thread': (_, ledger) =>
+    ledger.thread(function* () {
+      yield* sleep(1);
+      throw revoked();
+    }),
   'throw-while-reading': (request, ledger) =>
     ledger.async(async () => {
       const [text] = await Promise.all([
@@ -306,6 +332,15 @@ export const routes: Readonly<Record<string, Route>> = {
   'bad-field': () => new Response('x', { headers: { 'x-bad': 'a\r\nx-injected: 1' } }),
   'control-field': () => new Response('x', { headers: { 'x-control': 'a\x01b' } }),
   'del-field': () => new PlatformResponse('x', { headers: { 'x-del': 'a\x7fb' } }),
+  'split-name': () => changed({ headers: [['x-a\r\nx-injected', '1']] }),
+  'split-value': () => changed({ headers: [['connection', 'a\r\nx-injected: 1']] }),
+  'bad-status': () => changed({ status: Number.NaN }),
+  'interim-status': () => changed({ status: 100 }),
+  'two-lengths': () => {
+    const response = new Response('four', { headers: { 'content-length': '4' } });
+    response.headers.append('content-length', '5');
+    return response;
+  },
   'bad-status-text': () => new Response('x', { statusText: 'a\r\nx-injected: 1' }),
 
   // What goes wrong after the head has gone.
@@ -313,6 +348,7 @@ export const routes: Readonly<Record<string, Route>> = {
   'throw-stream-at-once': (_, ledger) => ledger.streamed([mistake()]),
   'throw-readable': (_, ledger) => new Response(ledger.readable(['some', mistake()])),
   'throw-platform': (_, ledger) => new PlatformResponse(ledger.readable(['some', mistake()]) as unknown as string),
+  'throw-revoked-stream': (_, ledger) => ledger.streamed(['some', revoked()]),
   'short-stream': (_, ledger) => ledger.streamed(['short'], { 'content-length': '6' }),
   'long-stream': (_, ledger) => ledger.streamed(['lo', 'ng'], { 'content-length': '3' }),
   'wrong-stream': () => {

@@ -5,6 +5,7 @@ import net from 'node:net';
 import { Network } from '#sluice/connection/network.js';
 import type { EventLayer } from '#sluice/event-layer/event-layer.js';
 import { type Server, serve } from '#sluice/server/serve.js';
+import { describe } from '#sluice/util/inspect.js';
 import { type Case, isBulky, type ServerName, servers } from './cases.js';
 import { check, Outcome, probe } from './check.js';
 import { fetchFor, Ledger } from './handlers.js';
@@ -43,7 +44,11 @@ export async function overSockets(layer: EventLayer, cases: readonly Case[], cut
     await layer.close();
   }
   const errors = cases.reduce((count, c) => count + c.errors, 0);
-  assert.equal(ledger.errors.length, errors, `calls of onError: ${ledger.errors.slice(0, 20).map(String).join('; ')}`);
+  assert.equal(
+    ledger.errors.length,
+    errors,
+    `calls of onError: ${ledger.errors.slice(0, 20).map(describe).join('; ')}`,
+  );
   assert.deepEqual(escaped, [], 'errors that nobody was told of');
   assert.deepEqual(ledger.smuggled, [], 'what was refused has been executed');
   assert.equal(ledger.left, ledger.begun, 'handlers that were entered have been left');

@@ -12,6 +12,9 @@ const failing = [
   'throw-thread',
   'throw-at-once',
   'throw-nothing',
+  'throw-revoked',
+  'throw-revoked-async',
+  'throw-revoked-thread',
   'child-fails',
   'no-response',
   'no-response-async',
@@ -25,6 +28,11 @@ const failing = [
   'bad-length-stream',
   'bad-field',
   'bad-status-text',
+  'split-name',
+  'split-value',
+  'bad-status',
+  'interim-status',
+  'two-lengths',
 ];
 for (const path of failing) refused(`handler ${path}`, get(`/${path}`), 500, { errors: 1 });
 answers(
@@ -51,6 +59,7 @@ const breaking = [
   'throw-stream-at-once',
   'throw-readable',
   'throw-platform',
+  'throw-revoked-stream',
   'short-stream',
   'long-stream',
   'wrong-stream',
