@@ -288,12 +288,12 @@ export class Network implements EventSink, TimerTarget {
 
   // What the layer tells.
 
-  beginTurn(): void {
-    this.scheduler.beginTurn();
+  beginTurn(looked?: boolean): void {
+    this.scheduler.beginTurn(looked);
   }
 
-  endTurn(): void {
-    this.scheduler.endTurn();
+  endTurn(due?: number): void {
+    this.scheduler.endTurn(due);
   }
 
   accepted(slot: Slot, listener: ListenerId): void {
@@ -376,7 +376,7 @@ export class Network implements EventSink, TimerTarget {
   timerFired(slot: number): void {
     this.#timers[slot] = 0;
     const deadline = this.#deadlines[slot];
-    if (deadline > this.scheduler.now) {
+    if (deadline > this.scheduler.due) {
       if (deadline !== Infinity) this.#timers[slot] = this.scheduler.armAt(deadline, this, slot);
       return;
     }

@@ -68,7 +68,7 @@ export abstract class Side {
 
   /** @internal The connection's deadline has passed, perhaps for this side. */
   expire(): void {
-    if (this.parkedUntil > this.connection.network.scheduler.now || !this.isLate()) return;
+    if (this.parkedUntil > this.connection.network.scheduler.due || !this.isLate()) return;
     this.late = true;
     this.parkedUntil = Infinity;
     this.wake();

@@ -140,7 +140,7 @@ export class Writer extends Side implements Sink {
 
   protected isLate(): boolean {
     const { network, slot, writeRate } = this.connection;
-    const { now } = network.scheduler;
+    const { now, due } = network.scheduler;
     const queued = network.layer.queued(slot);
     if (queued >= this.#queuedLast) return true;
     this.#queuedLast = queued;
@@ -148,7 +148,7 @@ export class Writer extends Side implements Sink {
     const worth = writeRate > 0 ? ((this.#queuedThen - queued) * 1000) / writeRate : Infinity;
     const until = this.parkedSince + this.timeout + worth;
     this.parkedUntil = Math.min(until, now + this.timeout);
-    return until <= now;
+    return until <= due;
   }
 }
 

@@ -31,7 +31,8 @@ export interface ListenOptions {
 
 /** What an event layer tells. No method may throw: an exception here is a defect of the caller, and ends the process. */
 export interface EventSink {
-  beginTurn(): void;
+  /** @param looked whether the layer has looked at all connections since the last turn for which it said so. Default true */
+  beginTurn(looked?: boolean): void;
   /** A client has connected. Reading is on. */
   accepted(slot: Slot, listener: ListenerId): void;
   /** A connection that was asked for by `connect` is there. Reading is on. One that fails is told by `closed` alone. */
@@ -55,7 +56,12 @@ export interface EventSink {
   closed(slot: Slot, reason: ConnectionError | undefined): void;
   /** Accepting has failed in a way that the layer will try again (descriptors have run out, say). Told once for each such spell. */
   acceptFailed(listener: ListenerId, error: Error): void;
-  endTurn(): void;
+  /**
+   * @param due deadlines up to this time of `now()` may be enforced, and no later ones: all that had arrived by then has been told, and
+   *   output has been sent as far as peers had taken what was sent before. A turn that was asked for by `wakeAt` is not over before it has
+   *   been told a time that is not earlier. Default: the time at which the turn began
+   */
+  endTurn(due?: number): void;
 }
 
 export interface EventLayer {

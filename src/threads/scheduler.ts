@@ -2,8 +2,9 @@
 // connection/network.ts); threads that need no layer run on the default one at the end of this file.
 //
 // Threads run inside turns only. A turn is: `beginTurn`, whatever the host tells (each resumes threads), `endTurn`, in
-// which due timers fire and the threads made ready meanwhile run. One thread runs at a time and never inside another.
+// which the threads made ready meanwhile run, and then due timers fire. One thread runs at a time and never inside another.
 
+import { WakeTimer } from '../util/wake-timer.js';
 import { Queued } from './life.js';
 import { makeCall, type PlainCall, type Thread } from './thread.js';
 import { type TimerTarget, TimerWheel } from './timers.js';
@@ -33,6 +34,11 @@ const resumptionsPerTurn = 10_000;
 export class Scheduler {
   /** Time at which the current turn began, in milliseconds of the clock. */
   now = 0;
+  /**
+   * Deadlines up to this time, in milliseconds of the clock, have passed. It may be earlier than `now`: whatever had arrived by a deadline is
+   * handled before the deadline is enforced, however late that is because the process was busy or stopped.
+   */
+  due = 0;
   /** The same without its fraction: what a parked thread keeps of it. */
   millisecond = 0;
   /** Deadlines of sleeping threads and of connections. */
@@ -48,15 +54,21 @@ export class Scheduler {
   #head = 0;
   /** Threads that gave way to the next turn. */
   readonly #next: Thread<unknown>[] = [];
+  /** Threads that have been taken out of `#ready`, ever. */
+  #taken = 0;
+  /** While it is finite, deadlines up to `#dueNext` are enforced as soon as `#taken` has reached it: when all that were ready by then have run. */
+  #dueAfter = Infinity;
+  #dueNext = 0;
   #inTurn = false;
   /** A thread is running. */
   #running = false;
-  /** The time last given to the clock's `wakeAt`. */
+  /** The time last given to the clock's `wakeAt`; NaN when that time has passed. */
   #wakeAsked = Infinity;
 
   constructor(clock: Clock, report: Report = uncaught) {
     this.#clock = clock;
     this.now = clock.now();
+    this.due = this.now;
     this.millisecond = Math.floor(this.now);
     this.timers = new TimerWheel(this.now);
     this.report = report;
@@ -71,12 +83,15 @@ export class Scheduler {
     if (this.#head < this.#ready.length || this.#next.length > 0) clock.requestTurn();
   }
 
-  /** Opens a turn. */
-  beginTurn(): void {
+  /**
+   * Opens a turn.
+   * @param looked whether the clock's owner has looked for events since the last turn; if not, threads that wait for the next turn go on waiting
+   */
+  beginTurn(looked = true): void {
     this.#inTurn = true;
     this.now = this.#clock.now();
     this.millisecond = Math.floor(this.now);
-    if (this.#next.length > 0) {
+    if (looked && this.#next.length > 0) {
       for (const thread of this.#next) {
         if (thread.queued !== Queued.next) continue; // it has been resumed since
         thread.queued = Queued.now;
@@ -86,10 +101,15 @@ export class Scheduler {
     }
   }
 
-  /** Fires what is due, runs what is ready, and says when to wake up next. */
-  endTurn(): void {
-    this.timers.advance(this.now);
-    this.#drain();
+  /**
+   * Runs what is ready, fires the timers that are due, and says when to wake up next.
+   * @param due timers up to this time of the clock may fire: every event up to then has been told
+   */
+  endTurn(due = this.now): void {
+    if (this.#wakeAsked <= due) this.#wakeAsked = Number.NaN; // that time is over: the clock is to be told in any case
+    if (this.#ready.length === 0) this.#enforce(due);
+    else this.#drainAndEnforce(due);
+    if (this.#ready.length > 0) this.#drain();
     this.#inTurn = false;
     this.#askToWake();
     if (this.#next.length > 0 || this.#ready.length > 0) this.#clock.requestTurn();
@@ -157,10 +177,29 @@ export class Scheduler {
     }
   }
 
+  /** Deadlines wait until all threads have run that are ready by now, if that takes more than one turn: who has what it waits for is not too late. */
+  #drainAndEnforce(due: number): void {
+    if (this.#dueAfter === Infinity) {
+      this.#dueAfter = this.#taken + this.#ready.length;
+      this.#dueNext = due;
+    }
+    this.#drain();
+    if (this.#taken < this.#dueAfter) return;
+    this.#enforce(this.#ready.length === 0 ? due : this.#dueNext);
+  }
+
+  #enforce(due: number): void {
+    this.#dueAfter = Infinity;
+    if (due < this.due) return;
+    this.due = due;
+    this.timers.advance(due);
+  }
+
   #drain(): void {
     let left = resumptionsPerTurn;
     while (this.#head < this.#ready.length && left-- > 0) {
       const thread = this.#ready[this.#head++];
+      this.#taken++;
       if (thread.queued === Queued.now) this.#run(thread);
     }
     if (this.#head === 0) return;
@@ -186,12 +225,14 @@ export function uncaught(error: unknown): void {
 
 /** Node's timers as a clock, for threads that run without an event layer. Holds the process open only while asked to wake. */
 class TimerClock implements Clock {
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #requested = false;
-  readonly #turn: () => void;
+  readonly #timer: WakeTimer;
+  readonly #turn: (due: number) => void;
 
-  constructor(turn: () => void) {
+  /** @param turn what a turn is. Timers up to `due` may fire in it */
+  constructor(turn: (due: number) => void) {
     this.#turn = turn;
+    this.#timer = new WakeTimer(turn);
   }
 
   now(): number {
@@ -199,17 +240,7 @@ class TimerClock implements Clock {
   }
 
   wakeAt(time: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (time === Infinity) return;
-    this.#timer = setTimeout(
-      () => {
-        // Node's timers may be a fraction of a millisecond early.
-        if (this.now() < time) this.wakeAt(time);
-        else this.#turn();
-      },
-      timerDelay(time - this.now()),
-    );
+    this.#timer.wakeAt(time);
   }
 
   requestTurn(): void {
@@ -217,14 +248,9 @@ class TimerClock implements Clock {
     this.#requested = true;
     setImmediate(() => {
       this.#requested = false;
-      this.#turn();
+      this.#turn(this.#timer.passed);
     });
   }
-}
-
-/** A delay that Node's timers can hold: rounded up, so as not to wake early, and within their 31 bits. */
-export function timerDelay(ms: number): number {
-  return Math.min(Math.max(Math.ceil(ms), 0), 2 ** 31 - 1);
 }
 
 let shared: Scheduler | undefined;
@@ -233,9 +259,9 @@ let shared: Scheduler | undefined;
 export function defaultScheduler(): Scheduler {
   if (shared === undefined) {
     const scheduler: Scheduler = new Scheduler(
-      new TimerClock(() => {
+      new TimerClock((due) => {
         scheduler.beginTurn();
-        scheduler.endTurn();
+        scheduler.endTurn(due);
       }),
     );
     shared = scheduler;

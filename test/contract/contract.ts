@@ -4,11 +4,14 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { type Address, type EventLayer, highWaterMark, pieceSize } from '#sluice/event-layer/event-layer.js';
 import { type End, pour, World } from './world.js';
 
@@ -745,6 +748,22 @@ function timing(scenario: Scenario): void {
 }
 
 /** Scenarios that need a system: files, resolver, address families. */
+/** Lets the event loop stand for so many milliseconds, or until something is so. */
+function busyFor(milliseconds: number, isSo: () => boolean = () => false): void {
+  for (const end = performance.now() + milliseconds; performance.now() < end && !isSo(); );
+}
+
+const readerProgram = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const socket = require('node:net').connect(workerData.port, '127.0.0.1').pause().on('error', () => {});
+  let soon;
+  socket.on('data', () => {
+    clearTimeout(soon);
+    soon = setTimeout(() => Atomics.store(workerData.hasRead, 0, 1), 20); // all that the kernels held
+  });
+  socket.pause();
+  parentPort.once('message', () => socket.resume());`;
+
 function onTheSystem(scenario: Scenario): void {
   const inFolder = async (play: (folder: string) => Promise<void>): Promise<void> => {
     const folder = mkdtempSync(path.join(tmpdir(), 'sluice-'));
@@ -768,6 +787,103 @@ function onTheSystem(scenario: Scenario): void {
       } catch (error) {
         assert.match(String(error), /reusePort is not to be had/);
       }
+    },
+  );
+
+  scenario(
+    'what came before a deadline is told before the deadline passes, however long the process was busy',
+    async (world) => {
+      const { address } = await world.listen();
+      assert.ok('port' in address);
+      const { port } = address;
+      const sockets = await Promise.all(
+        ['a', 'b', 'c', 'd'].map(async (name) => {
+          const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true });
+          socket.on('error', () => {});
+          await once(socket, 'connect');
+          return { name, socket };
+        }),
+      );
+      const sendAll = (from: number) => {
+        for (const { name, socket } of sockets.slice(from)) socket.write(name); // is with the kernel when this returns
+      };
+      await world.until(() => world.ends.length === sockets.length, 'connections');
+      const order: string[] = [];
+      for (const end of world.ends)
+        end.onReceived = (bytes) => {
+          order.push(Buffer.from(bytes).toString());
+        };
+      const deadlineIn = (milliseconds: number): void => {
+        const deadline = world.layer.now() + milliseconds;
+        world.onTurnEnds = (due) => {
+          if (due < deadline) return;
+          order.push('deadline');
+          world.onTurnEnds = () => {};
+        };
+        world.layer.wakeAt(deadline);
+      };
+      const passes = () => world.until(() => order.includes('deadline'), 'the deadline');
+
+      deadlineIn(10);
+      sendAll(0);
+      busyFor(20);
+      await passes();
+      assert.deepEqual([order.slice(0, -1).sort(), order.at(-1)], [['a', 'b', 'c', 'd'], 'deadline']);
+
+      // The same while an event is told, of which another one follows: output is flushed.
+      order.length = 0;
+      const [first] = sockets;
+      for (const end of world.ends) {
+        const { onReceived } = end;
+        end.onReceived = (bytes) => {
+          onReceived(bytes);
+          if (bytes[0] !== first.name.charCodeAt(0)) return;
+          deadlineIn(10);
+          sendAll(1);
+          busyFor(20);
+          end.write('x');
+          end.notifyFlushed();
+        };
+      }
+      first.socket.write(first.name);
+      await passes();
+      assert.deepEqual([order.slice(0, -1).sort(), order.at(-1)], [['a', 'b', 'c', 'd'], 'deadline']);
+      for (const { socket } of sockets) socket.destroy();
+    },
+  );
+
+  scenario(
+    'output that a peer has made room for goes out before a deadline passes, however long the process was busy',
+    async (world) => {
+      const { address } = await world.listen();
+      assert.ok('port' in address);
+      // It reads nothing until it is told to, and then goes on while this thread is busy.
+      const hasRead = new Int32Array(new SharedArrayBuffer(4));
+      const worker = new Worker(readerProgram, { eval: true, workerData: { port: address.port, hasRead } });
+      await world.until(() => world.ends.length === 1, 'a connection');
+      const [end] = world.ends;
+      const fill = () => {
+        while (end.queued < highWaterMark) end.write(new Uint8Array(highWaterMark));
+      };
+      for (let taken = -1, same = 0; same < 5; same++) {
+        if (taken !== end.sentBytes - end.queued) same = 0;
+        taken = end.sentBytes - end.queued;
+        fill();
+        await world.pass(1);
+      }
+      const { queued } = end;
+      let left: number | undefined;
+      const deadline = world.layer.now() + 10;
+      world.onTurnEnds = (due) => {
+        if (due >= deadline) left ??= end.queued;
+      };
+      world.layer.wakeAt(deadline);
+      worker.postMessage('read');
+      busyFor(10_000, () => Atomics.load(hasRead, 0) === 1);
+      busyFor(10);
+      await world.until(() => left !== undefined, 'the deadline');
+      assert.ok(queued > 0 && left === 0, `${left} of ${queued} bytes are left`);
+      await worker.terminate();
     },
   );
 

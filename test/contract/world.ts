@@ -154,10 +154,12 @@ export class World implements EventSink {
   readonly turnTimes: number[] = [];
   #inTurn = false;
   #inCommand = 0;
+  #turnBegan = 0;
   onAccepted: (end: End) => void = () => {};
   onConnected: (end: End) => void = () => {};
   onTurnBegins: () => void = () => {};
-  onTurnEnds: () => void = () => {};
+  /** Told up to which time deadlines may be enforced. */
+  onTurnEnds: (due: number) => void = () => {};
   readonly acceptFailures: Error[] = [];
 
   constructor(layer: EventLayer, pass: (layer: EventLayer, milliseconds: number) => Promise<void>) {
@@ -243,13 +245,15 @@ export class World implements EventSink {
     if (this.#inCommand > 0) this.#violated('a turn within a command');
     this.#inTurn = true;
     this.turns++;
-    this.turnTimes.push(this.layer.now());
+    this.#turnBegan = this.layer.now();
+    this.turnTimes.push(this.#turnBegan);
     this.onTurnBegins();
   }
 
-  endTurn(): void {
+  endTurn(due = this.#turnBegan): void {
     this.#told('endTurn');
-    this.onTurnEnds();
+    if (due > this.#turnBegan) this.#violated(`deadlines up to ${due} in a turn that began at ${this.#turnBegan}`);
+    this.onTurnEnds(due);
     this.#inTurn = false;
   }
 

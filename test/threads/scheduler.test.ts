@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { Channel } from '#sluice/threads/channel.js';
+import { timeout } from '#sluice/threads/group.js';
 import { Scheduler } from '#sluice/threads/scheduler.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { run, spawn } from '#sluice/threads/thread.js';
@@ -83,6 +84,42 @@ describe('a turn', () => {
       host = true;
     });
     assert.ok(host && slept);
+  });
+
+  it('runs threads that have what they wait for before their deadline is enforced, however late that is', () => {
+    const clock = new ManualClock();
+    const channel = new Channel<number>(1);
+    const waiter = clock.start(() => timeout(10, channel.receive()));
+    clock.jumpWithin(50);
+    clock.spawn(() => channel.send(1));
+    clock.turn();
+    assert.equal(waiter.result(), 1);
+  });
+
+  it('enforces deadlines up to the time that the host says, and no later ones', () => {
+    const clock = new ManualClock(1000);
+    const sleeper = clock.start(() => sleep(10));
+    clock.jumpWithin(50);
+    const turn = (due?: number) => {
+      clock.scheduler.beginTurn();
+      clock.scheduler.endTurn(due);
+      return sleeper.state;
+    };
+    assert.equal(turn(1009), 'parked');
+    assert.ok(clock.wake <= 1010, 'it is still asked for');
+    assert.equal(turn(1011), 'over');
+  });
+
+  it('has threads that wait for the next turn go on only when the host has looked for events', () => {
+    const clock = new ManualClock();
+    const thread = clock.start(() => sleep(0));
+    const waiting = clock.spawn(() => sleep(0));
+    clock.turn();
+    clock.scheduler.beginTurn(false);
+    clock.scheduler.endTurn();
+    assert.deepEqual([thread.state, waiting.state], ['over', 'parked']);
+    clock.turn();
+    assert.equal(waiting.state, 'over');
   });
 
   it('keeps the order of threads that did not get their turn', () => {

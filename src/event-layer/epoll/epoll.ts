@@ -111,9 +111,20 @@ export class EpollLayer extends LinuxLayer {
     return some;
   }
 
+  protected get canLook(): boolean {
+    return this.#toldCount === this.#readyCount;
+  }
+
+  protected get untold(): number {
+    const some = this.#readyCount - this.#toldCount;
+    // Where it has told as many as it can, there may be more, which come next: the kernel tells of all connections in turn.
+    return this.#readyCount < eventCount ? some : some + this.slots.taken;
+  }
+
   protected collect(): void {
     while (this.#toldCount < this.#readyCount) {
       const at = this.#toldCount++ * eventWords;
+      this.told++;
       const data = this.#ready[at + 1];
       if (data >= 0) {
         if (this.slots.generations[data] === this.#ready[at + 2] >>> 0) this.#tell(data, this.#ready[at]);

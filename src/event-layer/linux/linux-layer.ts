@@ -9,6 +9,9 @@
 // A turn, as `run` has it: wait ─► beginTurn ─► what is due ─► what was collected ─► endTurn ─► output. Sending may bring about
 // more to tell (a queue that is empty, a connection that is gone); that is told in one more round, at once, a few times over,
 // and after that in the next turn.
+//
+// When the time of `wakeAt` has come, the kernel is asked once more what has arrived. That is told, and output is sent, before a turn ends
+// that lets deadlines pass: the process may have been busy or stopped for so long that what came in time is only yet to be collected.
 
 import { performance } from 'node:perf_hooks';
 import type {
@@ -61,6 +64,15 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   protected hostReady = false;
   /** The time at which the turn began, which is `now` while `#isBeginning`: the clock is read once for all who want to know then. */
   #began = 0;
+  /** Deadlines up to this time may be enforced: see `EventSink.endTurn`. */
+  #due = -Infinity;
+  /** While it is finite, `#wake` has passed, and deadlines up to `#dueNext` may be enforced when `told` has reached it. */
+  #dueAfter = Infinity;
+  #dueNext = 0;
+  /** Libuv has had its turn since `#wake` has passed. */
+  #hostServed = false;
+  /** Events of the kernel's that have been told, ever. */
+  protected told = 0;
   #isBeginning = false;
   #requested = false;
   #wake = Infinity;
@@ -106,8 +118,12 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   protected abstract peerOf(slot: Slot): string;
   /** Waits for something to happen, and sets `hostReady`. @param milliseconds 0 does not wait, -1 is without end @returns whether something has */
   protected abstract wait(milliseconds: number): boolean;
-  /** Tells what has happened. */
+  /** Tells what has happened, and adds to `told`. */
   protected abstract collect(): void;
+  /** Whether `wait` would ask the kernel, and not first have what it last said collected. */
+  protected abstract readonly canLook: boolean;
+  /** How many events there may be, at most, that had happened when the kernel was last asked, and have not been told. */
+  protected abstract readonly untold: number;
   /** Lets go of everything. Called when no connection and no listener is left. */
   protected abstract destroy(): void;
   /** There is room for so many slots now. */
@@ -270,21 +286,56 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   }
 
   run(milliseconds: number): boolean {
-    const some = this.wait(milliseconds);
-    this.#output.waited();
+    const some = this.#look(milliseconds);
     if (this.isClosed) return true;
-    this.#began = performance.now();
     const isDue = this.#wake <= this.#began;
     // Not by looking at the clock again: a turn before the time that was asked for would be one too many.
     if (!some && !isDue && !this.#isBusy()) return this.hostReady;
-    if (isDue) this.#wake = Infinity;
     this.#requested = false;
-    this.#turn(some, true);
+    if (isDue) {
+      this.#runDue(some);
+    } else {
+      this.#due = this.#began;
+      this.#turn(some, true);
+    }
     for (let round = 1; round < roundsPerTurn && this.#isTelling(); round++) this.#turn(false, false);
     if (this.#catchingUp.length > 0) this.#countTurn();
     this.updateHold();
     this.#closedIfNothingLeft();
     return this.hostReady;
+  }
+
+  /** Waits for events, and reads the clock. @returns whether there are some to collect */
+  #look(milliseconds: number): boolean {
+    const some = this.wait(milliseconds);
+    this.#output.waited();
+    this.#began = performance.now();
+    return some;
+  }
+
+  /** The time of `wakeAt` has passed: what had arrived by now has its turn first. @param some whether there is something to collect */
+  #runDue(some: boolean): void {
+    const now = this.#began;
+    if (some || this.#isBusy()) this.#turn(some, true);
+    if (this.#dueAfter === Infinity) {
+      if (!this.canLook) return; // the events of the last look first
+      const { hostReady } = this;
+      const more = this.#look(0);
+      this.hostReady ||= hostReady;
+      this.#dueAfter = this.told + this.untold;
+      this.#dueNext = now;
+      if (more) this.#turn(true, true);
+    }
+    if (this.told < this.#dueAfter) return;
+    if (this.hostReady && !this.#hostServed) {
+      this.#hostServed = true; // what promises wait for may be there as well
+      return;
+    }
+    this.#hostServed = false;
+    this.#dueAfter = Infinity;
+    this.#due = this.#dueNext;
+    if (this.#wake <= this.#due) this.#wake = Infinity;
+    this.#turn(false, true);
   }
 
   settle(): void {
@@ -320,11 +371,11 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     return this.#leaving.length > 0 || this.#output.isSettling;
   }
 
-  /** @param some whether there is something to collect @param isFirst whether `#began` was looked up just now */
+  /** @param some whether there is something to collect @param isFirst whether the kernel was asked, and the clock read, just now */
   #turn(some: boolean, isFirst: boolean): void {
     this.#isBeginning = isFirst;
     try {
-      this.sink.beginTurn();
+      this.sink.beginTurn(isFirst);
     } finally {
       this.#isBeginning = false;
     }
@@ -332,8 +383,10 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     if (this.#tasks.length > 0) this.#runTasks();
     if (some) this.collect();
     if (this.#leaving.length > 0) this.#tellDue();
-    this.sink.endTurn();
-    this.#output.flush(this.submitsInWait && !this.#isTelling() && !this.#requested);
+    this.sink.endTurn(this.#due);
+    // Not later if deadlines have passed: they wait for what becomes of this.
+    const later = this.submitsInWait && !this.#isTelling() && !this.#requested && this.#wake > this.#began;
+    this.#output.flush(later);
   }
 
   /** Tells what sending, and commands, have brought about. */

@@ -205,16 +205,16 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     return this.#output.isSettling;
   }
 
-  beginTurn(): void {
-    this.#sink.beginTurn();
+  beginTurn(looked: boolean): void {
+    this.#sink.beginTurn(looked);
   }
 
   settle(): void {
     this.#output.tellSettled(this.#sink);
   }
 
-  endTurn(): void {
-    this.#sink.endTurn();
+  endTurn(due: number): void {
+    this.#sink.endTurn(due);
     this.#output.flush();
   }
 

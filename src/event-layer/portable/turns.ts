@@ -1,19 +1,20 @@
 // Turns: one callback of node:net is one. node:net calls back at moments of its own, now and then from within a call to it; what
 // comes while a turn or a command is under way is put off to the beginning of the next turn. So turns do not nest, and no event is
-// told from within a command.
+// told from within a command. In turns of node:net's callbacks the event loop is still on its way through the connections; it has looked at
+// all of them when an immediate runs.
 
-/** The longest that `setTimeout` waits; more would fire at once. */
-const longestTimeout = 2 ** 31 - 1;
+import { WakeTimer } from '../../util/wake-timer.js';
 
 /** What of a layer is needed here. */
 export interface TurnsLayer {
   /** There is something to tell that nothing has to happen for. */
   readonly isSettling: boolean;
-  beginTurn(): void;
+  /** @param looked see `EventSink.beginTurn` */
+  beginTurn(looked: boolean): void;
   /** Tells what is due besides events that were put off; called right after these. */
   settle(): void;
-  /** Has the turn ended, and hands over its output. */
-  endTurn(): void;
+  /** Has the turn ended, and hands over its output. @param due see `EventSink.endTurn` */
+  endTurn(due: number): void;
 }
 
 export class Turns {
@@ -22,10 +23,12 @@ export class Turns {
   #isBusy = false;
   #late: (() => void)[] = [];
   #immediate: NodeJS.Immediate | undefined;
-  #wake = Infinity;
-  #timer: NodeJS.Timeout | undefined;
-  /** When the timer fires; never after `#wake`. */
-  #timerTime = Infinity;
+  readonly #timer = new WakeTimer((due) => {
+    this.#begin(true, due);
+    this.#end();
+  });
+  /** Deadlines up to this time may be enforced in the turn that is under way. */
+  #due = 0;
 
   constructor(layer: TurnsLayer) {
     this.#layer = layer;
@@ -37,15 +40,7 @@ export class Turns {
   }
 
   wakeAt(time: number): void {
-    this.#wake = time;
-    if (time === Infinity) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-      this.#timerTime = Infinity;
-    } else if (time < this.#timerTime) {
-      this.#arm();
-    }
-    // A timer that fires too soon is left alone; it is armed again when it does.
+    this.#timer.wakeAt(time);
   }
 
   request(): void {
@@ -64,7 +59,7 @@ export class Turns {
       this.putOff(event);
       return;
     }
-    this.#begin();
+    this.#begin(false);
     event();
     this.#end();
   }
@@ -80,14 +75,14 @@ export class Turns {
     }
   }
 
-  #begin(): void {
+  #begin(looked: boolean, due = this.#timer.passed): void {
     this.#isBusy = true;
-    if (this.#immediate !== undefined) {
+    this.#due = due;
+    if (looked && this.#immediate !== undefined) {
       clearImmediate(this.#immediate);
       this.#immediate = undefined;
     }
-    if (this.#wake !== Infinity && this.#wake <= performance.now()) this.#wake = Infinity;
-    this.#layer.beginTurn();
+    this.#layer.beginTurn(looked);
     // Grows while it is walked if a command makes node:net call back.
     for (let i = 0; i < this.#late.length; i++) this.#late[i]();
     if (this.#late.length > 0) this.#late = [];
@@ -95,35 +90,14 @@ export class Turns {
   }
 
   #end(): void {
-    this.#layer.endTurn();
+    this.#layer.endTurn(this.#due);
     this.#isBusy = false;
     if (this.#late.length > 0 || this.#layer.isSettling) this.request();
   }
 
   readonly #onImmediate = (): void => {
     this.#immediate = undefined;
-    this.#begin();
+    this.#begin(true);
     this.#end();
   };
-
-  readonly #onTimeout = (): void => {
-    this.#timer = undefined;
-    this.#timerTime = Infinity;
-    if (this.#wake === Infinity) return;
-    if (performance.now() < this.#wake) {
-      this.#arm();
-      return;
-    }
-    this.#begin();
-    this.#end();
-  };
-
-  #arm(): void {
-    clearTimeout(this.#timer);
-    const now = performance.now();
-    // Rounded up, and looked at again when it fires: setTimeout may be a little early by this clock.
-    const delay = Math.min(Math.max(Math.ceil(this.#wake - now), 1), longestTimeout);
-    this.#timerTime = Math.min(this.#wake, now + delay);
-    this.#timer = setTimeout(this.#onTimeout, delay);
-  }
 }

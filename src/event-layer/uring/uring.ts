@@ -120,10 +120,19 @@ export class UringLayer extends LinuxLayer {
     }
   }
 
+  protected get canLook(): boolean {
+    return true;
+  }
+
+  protected get untold(): number {
+    return this.#ring.waiting;
+  }
+
   protected collect(): void {
     const ring = this.#ring;
     // What is there now: handling it may bring more, which has its turn after all others have had theirs.
     for (let left = ring.waiting; left > 0 && ring.next(); left--) {
+      this.told++;
       const { low, high, result, flags } = ring;
       const slot = low >>> kindBits;
       if ((flags & CQE_F_MORE) === 0) this.#operations.inFlight--;
