@@ -9,11 +9,13 @@
 //                      └─► │ wait ─► turn ─► ticks and promises ─► │ ──┘  when libuv's descriptor is ready,
 //                          └──────────────────▲───────────────────┘      or its next timer is due
 //
+// A turn calls handlers, so all of this happens in a callback scope of Node's: see callback-scope.ts.
+//
 // If more than one layer is at work none of them may wait for itself alone: then libuv does, with a poll handle for each.
 
 import { performance } from 'node:perf_hooks';
-import process from 'node:process';
 import { Alarm } from './alarm.js';
+import { CallbackScope, runTicks } from './callback-scope.js';
 import { type Libuv, loadLibraries, unavailable } from './libc.js';
 import { map, type Region } from './memory.js';
 
@@ -42,9 +44,6 @@ const UV_READABLE = 1;
 const UV_IDLE = 6;
 const UV_POLL = 8;
 const UV_PREPARE = 9;
-
-/** Runs what process.nextTick and promises have queued: Node does it for callbacks of its own, and libuv's are not among them. */
-const runTicks = (process as { _tickCallback?: () => void })._tickCallback;
 
 let shared: HostLoop | undefined;
 
@@ -92,9 +91,10 @@ export class HostLoop {
     this.#memory = map(loadLibraries().libc, 64 * 1024);
     this.#prepare = this.#allot(UV_PREPARE);
     uv.uv_prepare_init(this.#loop, this.#prepare);
+    const scope = new CallbackScope(() => this.#serve());
     this.#onPrepare = uv.callback(() => {
       try {
-        this.#serve();
+        scope.enter();
       } catch (error) {
         // Here it would end the process without a word; from an immediate it is an uncaught exception like any other.
         setImmediate(() => {
@@ -157,11 +157,16 @@ export class HostLoop {
 
   #serve(): void {
     this.#setIdling(false);
-    if (this.#guests.length > 1) {
-      this.#serveAll();
-      return;
+    try {
+      if (this.#guests.length > 1) this.#serveAll();
+      else if (this.#guests.length === 1) this.#serveAlone(this.#guests[0]);
+    } finally {
+      // libuv does not wait now: it may have nothing to do after all, and nobody would be left to wait for the guest.
+      if (this.#guests.length === 1) this.#setIdling(true);
     }
-    const [guest] = this.#guests;
+  }
+
+  #serveAlone(guest: Guest): void {
     let hasty = 0;
     for (let isOver = false; !isOver && this.#guests.length === 1 && this.#guests[0] === guest; ) {
       const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
@@ -175,8 +180,7 @@ export class HostLoop {
       // A guest that wants another turn at once does not wait, and so may not learn that libuv has something to do.
       isOver = isReady || free === 0 || (patience === 0 && ++hasty === hastyTurns);
     }
-    guest?.settle();
-    if (this.#guests.length > 0) this.#setIdling(true);
+    guest.settle();
   }
 
   /**
@@ -213,7 +217,6 @@ export class HostLoop {
       guest.settle();
     }
     clearTimeout(this.#timer);
-    if (this.#guests.length === 1) this.#setIdling(true);
     const now = performance.now();
     const patience = Math.min(...this.#guests.map((guest) => guest.wakeTime() - now), longest);
     // What they do is to keep libuv from waiting too long.
