@@ -17,7 +17,7 @@ export { Request } from './http/fetch/request.js';
 export { Response } from './http/fetch/response.js';
 export { Refusal } from './http/refusal.js';
 export { ResponseError } from './http/response-head.js';
-export type { RequestInfo } from './http/settings.js';
+export type { RefusedRequest, RequestInfo } from './http/settings.js';
 export { type BodyTask, type BodyWriter, stream } from './http/stream.js';
 export {
   type ActiveConnection,

@@ -3,7 +3,7 @@
 
 import { isInstance, propertyOf } from '../util/inspect.js';
 import { HttpFact } from './facts.js';
-import type { HttpConnection } from './http-connection.js';
+import type { Asked, HttpConnection } from './http-connection.js';
 import { Refusal, reasonPhrases } from './refusal.js';
 import type { Output } from './respond.js';
 import type { HttpSettings } from './settings.js';
@@ -11,16 +11,19 @@ import type { HttpSettings } from './settings.js';
 /** Something was thrown: by the request's bytes, by the handler, or by the connection. The connection is closed afterwards. */
 export function answerFailure(connection: HttpConnection, settings: HttpSettings, error: unknown): void {
   const { fault } = connection;
-  const clients = isClients(error, connection, connection.left);
-  if (!clients) settings.report(error, connection.request);
+  const { asked } = connection;
+  const refusal = refusalOf(error, connection, asked);
+  const clients = refusal !== undefined || isClients(error, connection, asked, connection.left);
+  if (refusal !== undefined) settings.refused(refusal, connection);
+  else if (!clients) settings.report(error, connection.request);
   if (connection.closed || connection.is(HttpFact.wholeSent)) return;
   if (
     connection.is(HttpFact.headSent) ||
     (fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT')
   ) {
     connection.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
-  } else if (isInstance(error, Refusal)) {
-    answerWithStatus(connection, settings, error.status, error.headOnly);
+  } else if (refusal !== undefined) {
+    answerWithStatus(connection, settings, refusal.status, refusal.headOnly);
   } else if (!clients) {
     answerWithStatus(connection, settings, 500);
   } else if (error === fault) {
@@ -30,10 +33,16 @@ export function answerFailure(connection: HttpConnection, settings: HttpSettings
 
 /**
  * Whether an error is what a client has caused, by what it sent or did not send, or by leaving: none of the handler's.
+ * @param asked the request that it belongs to; undefined if it was thrown before there was one, or if nothing is kept of the request
  * @param left why the client of the request in question counts as gone, if it does
  */
-export function isClients(error: unknown, connection: HttpConnection, left: unknown): boolean {
-  if (isInstance(error, Refusal)) return true;
+export function isClients(
+  error: unknown,
+  connection: HttpConnection,
+  asked: Asked | undefined,
+  left: unknown,
+): boolean {
+  if (refusalOf(error, connection, asked) !== undefined) return true;
   if (connection.fault !== undefined && error === connection.fault) return true;
   // Whoever was given `request.signal` throws its reason, an error of its own with the reason for its cause, or an AbortError.
   if (left === undefined) return false;
@@ -41,6 +50,17 @@ export function isClients(error: unknown, connection: HttpConnection, left: unkn
   return (
     isInstance(error, Error) && (propertyOf(error, 'cause') === left || propertyOf(error, 'name') === 'AbortError')
   );
+}
+
+/**
+ * The refusal that an error is, or that it names as its cause, if it is about the request in question: a head that cannot be parsed, or
+ * its own body. Any other has been made by the handler, or belongs to another request, and is an error of the handler's.
+ */
+function refusalOf(error: unknown, connection: HttpConnection, asked: Asked | undefined): Refusal | undefined {
+  if (asked === undefined && !connection.busy) return isInstance(error, Refusal) ? error : undefined;
+  const failure = asked?.exchange.body?.failure;
+  const isAbout = failure !== undefined && (error === failure || propertyOf(error, 'cause') === failure);
+  return isAbout && isInstance(failure, Refusal) ? failure : undefined;
 }
 
 /** The thread is being unwound before its response was complete, and the client may still be there. */
@@ -62,7 +82,7 @@ function answerWithStatus(connection: HttpConnection, settings: HttpSettings, st
 
 /**
  * The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last.
- * @param wanted a status that has a phrase; 500 is sent in place of any other value, which a Refusal of the application's may have
+ * @param wanted a status that has a phrase; 500 is sent in place of any other value, which an application may have put into a refusal
  */
 export function answerStatus(to: Output, settings: HttpSettings, wanted: unknown, headOnly: boolean): void {
   const status = typeof wanted === 'number' && wanted >= 400 && Object.hasOwn(reasonPhrases, wanted) ? wanted : 500;

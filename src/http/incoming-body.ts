@@ -73,6 +73,7 @@ export class RequestBody implements IncomingBody {
   #readWhole = false;
   /** What is left of it has been dropped, or is being dropped. */
   #dropped = false;
+  #failure: unknown;
   /** Why its request was aborted, if it was. */
   #aborted: unknown;
 
@@ -87,7 +88,19 @@ export class RequestBody implements IncomingBody {
 
   /** @throws {Refusal} if its content-length is over the limit */
   checkLength(): void {
-    if (!this.#chunked && this.#left > this.#limits.bodySize) throw overLimit(this.#limits.bodySize);
+    if (!this.#chunked && this.#left > this.#limits.bodySize) throw this.#fail(overLimit(this.#limits.bodySize));
+  }
+
+  /** It cannot be read any further. @returns the error, to be thrown */
+  #fail(error: unknown): unknown {
+    this.#state = 'broken';
+    this.#failure = error;
+    return error;
+  }
+
+  /** Why it could not be read, if that has happened. */
+  get failure(): unknown {
+    return this.#failure;
   }
 
   get used(): boolean {
@@ -198,7 +211,7 @@ export class RequestBody implements IncomingBody {
   *#some(): Task<boolean> {
     this.#used = true;
     if (this.#state === 'complete') return false;
-    if (this.#state === 'broken') throw new Refusal(400, 'RFC 9112 §7.1: the body could not be read before');
+    if (this.#state === 'broken') throw this.#failure;
     const { reader } = this.#connection;
     if (this.#state === 'unread') this.#begin();
     try {
@@ -210,9 +223,8 @@ export class RequestBody implements IncomingBody {
         yield* this.#more();
       }
     } catch (error) {
-      this.#state = 'broken';
       const late = error instanceof ConnectionError && error.code === 'ERR_READ_TIMEOUT';
-      throw late ? new Refusal(408, 'RFC 9110 §15.5.9: the body has not come in time') : error;
+      throw this.#fail(late ? new Refusal(408, 'RFC 9110 §15.5.9: the body has not come in time') : error);
     }
     return true;
   }

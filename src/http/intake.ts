@@ -67,8 +67,10 @@ export class Intake implements PlainCall<unknown>, Origin {
   }
 
   /** A connection that has just been accepted may not stay: its client is told why, and it is closed. */
-  turnAway(slot: Slot, status: number): void {
+  turnAway(slot: Slot, status: number, message: string): void {
     this.#output.slot = slot;
+    this.#slot = slot;
+    this.#settings.refused(new Refusal(status, message), this);
     answerStatus(this.#output, this.#settings, status, false);
     this.#network.linger(slot, Math.min(this.#settings.lingerTimeout, turnedAwayLinger));
   }
@@ -289,7 +291,9 @@ export class Intake implements PlainCall<unknown>, Origin {
   #refuse(slot: Slot, error: unknown): void {
     const settings = this.#settings;
     const refusal = isInstance(error, Refusal) ? error : undefined;
+    this.#slot = slot;
     if (refusal === undefined) settings.report(error, undefined);
+    else settings.refused(refusal, this);
     this.#output.slot = slot;
     const { status, headOnly } = refusal ?? { status: 500, headOnly: false };
     answerStatus(this.#output, settings, status, headOnly);

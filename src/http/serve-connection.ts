@@ -101,7 +101,7 @@ export function* continueConnection(
 function* promised(
   connection: HttpConnection,
   settings: HttpSettings,
-  { exchange, request }: Begun,
+  begun: Begun,
   response: PromiseLike<unknown>,
 ): Task<unknown> {
   let isSettled = false;
@@ -115,7 +115,7 @@ function* promised(
   } finally {
     if (!isSettled) {
       discardResponse(response, connection.network.scheduler, (error) => {
-        if (!isClients(error, connection, exchange.aborted)) settings.report(error, request);
+        if (!isClients(error, connection, begun, begun.exchange.aborted)) settings.report(error, begun.request);
       });
     }
   }
@@ -148,7 +148,7 @@ function* answer(
   if (!respondAtOnce(connection, out, framing, settings.date())) {
     if (streamed) connection.unwindWhenLeft();
     const report = (error: unknown) => {
-      if (!isClients(error, connection, exchange.aborted)) settings.report(error, request);
+      if (!isClients(error, connection, begun, exchange.aborted)) settings.report(error, request);
     };
     if (content instanceof ThreadBody) {
       const to = yield* beginBody(connection, out, framing, settings.date(), report);

@@ -15,6 +15,18 @@ export interface RequestInfo {
   readonly peer: string;
 }
 
+/** A request that was refused because of what its client sent or did not send, or a connection for which there was no room. */
+export interface RefusedRequest {
+  /** The status that it was refused with: 400, 408, 413, 414, 417, 429, 431, 501, 503 or 505. */
+  readonly status: number;
+  /** `ERR_HTTP_` and the status. */
+  readonly code: string;
+  /** What was found or expected, with the section of the RFC, or the limit. It quotes nothing that the client sent. */
+  readonly message: string;
+  /** The address of the client, or of the proxy in front; empty for a Unix-domain socket, and if the client has left. */
+  readonly peer: string;
+}
+
 export interface HttpSettings extends HeadLimits, BodyLimits {
   readonly network: Network;
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
@@ -43,6 +55,8 @@ export interface HttpSettings extends HeadLimits, BodyLimits {
   date(): string;
   /** Tells `onError`. Never throws. @param request the light Request, if the error belongs to one */
   report(error: unknown, request: unknown): void;
+  /** A request, or a connection, has been refused: tells `onRefused`. Never throws. @param from whose address is asked for only if somebody listens */
+  refused(refusal: { status: number; code: string; message: string }, from: { readonly peer: string }): void;
   /** Tells `onError` of what a connection's thread leaves behind. */
   readonly reportThread: (error: unknown) => void;
   /** Closes the connection by FIN, behind what is queued for it. */

@@ -15,7 +15,8 @@ import type { Request } from '../http/fetch/request.js';
 import type { Response } from '../http/fetch/response.js';
 import { HttpConnection } from '../http/http-connection.js';
 import { Intake } from '../http/intake.js';
-import type { HttpSettings, RequestInfo } from '../http/settings.js';
+import type { Refusal } from '../http/refusal.js';
+import type { HttpSettings, RefusedRequest, RequestInfo } from '../http/settings.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import { Admission, type Population } from './admission.js';
@@ -51,6 +52,13 @@ export interface ServeOptions extends AddressOptions {
    *   made anew from the same head, and without a body: what nobody asks for any more is let go of while a response is streamed
    */
   onError?: ((error: unknown, request: Request | undefined) => void) | undefined;
+  /**
+   * Told of requests that are refused because of what the client sent or did not send (400, 408, 413, 414, 417, 431, 501, 505), and of
+   * connections that are refused with 429 or 503; once for each, with the address of the client. It is called for what anybody sends, so
+   * it should be cheap: count, or write a line. Connections over a limit that are reset without an answer are not told. What it throws
+   * goes to `onError`. Default: nothing is done.
+   */
+  onRefused?: ((refusal: RefusedRequest) => void) | undefined;
   /** Whether the light `Request`, `Response` and `Headers` take the platform's global names. Default true. */
   globals?: boolean | undefined;
   /** Whether a client's FIN means only that it will send nothing more, instead of that it has left. Default false. */
@@ -136,6 +144,12 @@ export interface Server extends AsyncDisposable {
   close(options?: CloseOptions): Promise<void>;
 }
 
+/** Why a connection is refused, by status. */
+const tooMany = {
+  429: 'RFC 6585 §4: more connections of one address than maxConnectionsPerAddress allows',
+  503: 'RFC 9110 §15.6.4: more connections than maxConnections allows',
+} as const;
+
 const milliseconds = { number: [1, longestDelay] } as const;
 /**
  * A connection on which no request has come yet when its server closes stays open until it is so many milliseconds old: a client that has
@@ -151,6 +165,7 @@ const rules: OptionRules = {
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },
   onError: { type: 'function' },
+  onRefused: { type: 'function' },
   globals: { type: 'boolean' },
   allowHalfOpen: { type: 'boolean' },
   maxHeadSize: { whole: [256, 1024 * 1024] },
@@ -259,6 +274,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
   readonly #onError: (error: unknown, request: Request | undefined) => void;
+  readonly #onRefused: ((refusal: RefusedRequest) => unknown) | undefined;
   #defaultHost: string | undefined;
   #date = '';
   /** Until when `#date` holds, in milliseconds of the scheduler. */
@@ -292,6 +308,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     this.lingerTimeout = options.lingerTimeout ?? 10_000;
     this.allowHalfOpen = options.allowHalfOpen ?? false;
     this.#onError = options.onError ?? printErrorOf;
+    this.#onRefused = options.onRefused;
     this.#intake = new Intake(this.network, this);
     const { maxConnections = 100_000, maxConnectionsPerAddress = 20_000 } = options;
     this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
@@ -323,6 +340,18 @@ class HttpListener extends Listener implements HttpSettings, Population {
 
   report(error: unknown, request: unknown): void {
     tell(() => this.#onError(error, request as Request | undefined)); // what the serving loop passes is what it got from requestFrom
+  }
+
+  refused({ status, code, message }: Refusal, from: { readonly peer: string }): void {
+    const onRefused = this.#onRefused;
+    if (onRefused === undefined) return;
+    const failed = (error: unknown) => this.report(error, undefined);
+    try {
+      const result = onRefused({ status, code, message, peer: from.peer });
+      if (typeof result === 'object' && result !== null) Promise.resolve(result).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   *active(): Generator<ActiveConnection, void, void> {
@@ -392,7 +421,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     const verdict = this.#admission.enter(slot);
     if (verdict !== 'stays') {
       if (verdict === 'reset') this.network.layer.reset(slot);
-      else this.#intake.turnAway(slot, verdict);
+      else this.#intake.turnAway(slot, verdict, tooMany[verdict]);
       return;
     }
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
