@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Fetch, ServeOptions } from '../server/serve.js';
+import { describe, isInstance, propertyOf } from '../util/inspect.js';
 
 /** Something that the user of the command can put right: told in one line. */
 export class CommandError extends Error {
@@ -83,14 +84,14 @@ function optionsOf(file: string, exported: unknown): ServeOptions {
 
 /** What was thrown, in one line. */
 export function oneLine(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  const message = thrown.message.split('\n', 1)[0];
-  return thrown.name === 'Error' ? message : `${thrown.name}: ${message}`;
+  const message = describe(thrown).split('\n', 1)[0];
+  const name = isInstance(thrown, Error) ? propertyOf(thrown, 'name') : undefined;
+  return typeof name !== 'string' || name === 'Error' ? message : `${name}: ${message}`;
 }
 
 /** Where it was thrown, if its stack says so: ` (/home/me/app.js:3:7)`, or the empty string. */
 function placeOf(thrown: unknown): string {
-  const stack = thrown instanceof Error ? String(thrown.stack) : '';
+  const stack = String(isInstance(thrown, Error) ? (propertyOf(thrown, 'stack') ?? '') : '');
   for (const [, file, position] of stack.matchAll(/(file:\/\/[^\s()]+?)(:\d+(?::\d+)?)(?=\)|\s|$)/g)) {
     if (!file.startsWith(ownFolder)) return ` (${fileURLToPath(file)}${position})`;
   }

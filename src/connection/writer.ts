@@ -19,9 +19,23 @@ function endOfPiece(text: string, start: number): number {
   return end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end - 1 : end;
 }
 
+const { get: lengthGetter } =
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length') ?? {};
+
+/** The length of an array of bytes, whatever its own `length` says. */
+function lengthOf(data: Uint8Array): unknown {
+  return lengthGetter?.call(data);
+}
+
 /** For callers that no compiler has looked at: what is neither would be sent as nothing. @throws {TypeError} */
 export function checkData(data: unknown): void {
-  if (typeof data === 'string' || isInstance(data, Uint8Array)) return;
+  if (typeof data === 'string') return;
+  if (isInstance(data, Uint8Array)) {
+    // What says that it is longer than it is would be sent with whatever stands behind it in the output.
+    const { length } = data;
+    if (length === lengthOf(data)) return;
+    throw new TypeError(`write: the data has a length of ${show(length)}, and ${lengthOf(data)} bytes`);
+  }
   throw new TypeError(`write: the data is ${show(data)}; expected a string or a Uint8Array`);
 }
 
@@ -152,15 +166,14 @@ export class Writer extends Side implements Sink {
   }
 }
 
-/** Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. */
-export function put(connection: Connection, data: string | Uint8Array): void {
+/** Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. @returns bytes */
+export function put(connection: Connection, data: string | Uint8Array): number {
   const at = connection.reserve(typeof data === 'string' ? data.length * 3 : data.length);
-  if (typeof data === 'string') {
-    connection.commit(at + connection.output.utf8Write(data, at, data.length * 3));
-  } else {
-    connection.output.set(data, at);
-    connection.commit(at + data.length);
-  }
+  let bytes = data.length;
+  if (typeof data === 'string') bytes = connection.output.utf8Write(data, at, data.length * 3);
+  else connection.output.set(data, at);
+  connection.commit(at + bytes);
+  return bytes;
 }
 
 /** What `next` of a task answers with that returns nothing, and has. */
@@ -290,6 +303,9 @@ export class Writing extends Flooded {
       if (end - start === data.length) sink.put(data);
       else sink.put(typeof data === 'string' ? data.slice(start, end) : data.subarray(start, end));
     }
+    // Its memory has been given away while the thread was parked.
+    if (this.#written > data.length)
+      throw new TypeError('write: the data has been detached while it was being written');
     return undefined;
   }
 }

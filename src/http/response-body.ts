@@ -122,11 +122,10 @@ export class PlainBody extends ResponseBody {
     if (this.#length !== undefined && this.#written + bytes > this.#length) {
       throw new ResponseError(`the body is longer than its content-length of ${this.#length} bytes`);
     }
-    this.#written += bytes;
   }
 
   put(piece: string | Uint8Array): void {
-    put(this.connection, piece);
+    this.#written += put(this.connection, piece);
   }
 
   *end(): Task<void> {

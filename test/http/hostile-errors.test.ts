@@ -14,7 +14,7 @@ import type { Task } from '#sluice/threads/task.js';
 import { run, spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
 import { hostileValues } from '../util/hostile-values.js';
-import { get, World } from './world.js';
+import { get, received, World } from './world.js';
 
 interface Place {
   handler: (make: () => unknown) => (...args: Parameters<Fetch>) => unknown;
@@ -266,3 +266,51 @@ test('close drops what is left after the unwinding limit, however long threads t
   const codes = errors.map((error) => (error as { code?: unknown }).code);
   assert.equal(codes.filter((code) => code === 'ERR_UNWIND_LIMIT').length, codes.length);
 });
+
+for (const framing of ['in chunks', 'with its length declared'] as const) {
+  const headers: Record<string, string> = framing === 'in chunks' ? {} : { 'content-length': '200000' };
+
+  test(`a piece that says that it is longer than it is is not sent, ${framing}`, async () => {
+    const piece = Object.defineProperty(Buffer.from('short'), 'length', { value: 1_000 });
+    const fetch = () =>
+      stream(
+        function* (out) {
+          yield* out.write(piece);
+        },
+        { headers },
+      );
+    const world = await World.open({ fetch });
+    const client = world.exchange(get('/'), 'GET');
+    await world.pass();
+    const { responses, ending } = await client;
+    assert.deepEqual([responses.length, ending], [0, 'reset']);
+    assert.deepEqual(world.errors.map(String), ['TypeError: write: the data has a length of 1000, and 5 bytes']);
+    await world.close();
+  });
+
+  test(`a piece whose memory is given away while its client is flooded is not taken for complete, ${framing}`, async () => {
+    for (const written of [0, 100_000]) {
+      const last = new Uint8Array(200_000 - written);
+      const fetch = () =>
+        stream(
+          function* (out) {
+            if (written > 0) yield* out.write(new Uint8Array(written));
+            yield* out.write(last);
+          },
+          { headers },
+        );
+      const world = await World.open({ fetch }, { latency: 0.01, capacity: 1_000 });
+      const client = world.client(function* (connection) {
+        yield* connection.writer.write(get('/'));
+        yield* sleep(100);
+        structuredClone(last.buffer, { transfer: [last.buffer] });
+        return yield* received(connection, ['GET']);
+      });
+      await world.pass();
+      const { responses, ending } = await client;
+      assert.deepEqual([responses.length, ending], [0, 'reset'], `${written} bytes before it`);
+      assert.equal(world.errors.length, 1);
+      await world.close();
+    }
+  });
+}
