@@ -8,13 +8,14 @@
 // level-triggered. (On a Unix-domain socket a read also ends where descriptors come along, which nothing tells.)
 
 import { extended } from '../columns.js';
+import { departuresPerTurn } from '../departures.js';
 import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
 import { isPath } from '../linux/addresses.js';
 import { check, EAGAIN, ECONNABORTED, ECONNRESET, EINTR, failure } from '../linux/libc.js';
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
 import { map, type Region, unmap } from '../linux/memory.js';
-import { blocked, connecting, dropped, ended, firstRows, open, paused } from '../linux/slots.js';
+import { blocked, connecting, departing, dropped, ended, firstRows, open, paused } from '../linux/slots.js';
 import {
   lingerNot,
   peerName,
@@ -45,8 +46,8 @@ const MSG_NOSIGNAL = 0x4000;
 const eventWords = 3;
 /** As many events as one `epoll_wait` may bring. */
 const eventCount = 1024;
-/** Connections that one turn accepts of a listener. */
-const acceptsPerTurn = 256;
+/** Connections that one turn accepts of a listener: no more than may leave. */
+const acceptsPerTurn = departuresPerTurn;
 
 // The data of an event: 32 bits that say whose it is, and 32 of the slot's generation.
 const hostData = -1;
@@ -136,7 +137,7 @@ export class EpollLayer extends LinuxLayer {
   }
 
   #tell(slot: Slot, events: number): void {
-    if ((this.slots.flags[slot] & dropped) !== 0) return;
+    if ((this.slots.flags[slot] & (dropped | departing)) !== 0) return;
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0 && (this.#interests[slot] & EPOLLOUT) !== 0) {
       this.becameWritable(slot);
       this.#update(slot);
@@ -155,20 +156,30 @@ export class EpollLayer extends LinuxLayer {
       if (received === pieceSize) this.#lookAgain(slot);
       this.sink.received(slot, bytes, 0, received);
     } else if (received === 0) {
-      this.tellEnded(slot);
-      this.#update(slot);
+      this.#left(slot, 0);
     } else {
       const errno = this.libc.errno();
       if (errno === EINTR) this.#lookAgain(slot);
-      else if (errno !== EAGAIN) this.broke(slot, errno);
+      else if (errno !== EAGAIN) this.#left(slot, errno);
     }
+  }
+
+  #left(slot: Slot, errno: number): void {
+    this.#interests[slot] &= ~toldBit; // there is nothing more to read
+    this.peerLeft(slot, errno);
+    this.#update(slot);
+  }
+
+  protected override tellEnded(slot: Slot): void {
+    super.tellEnded(slot);
+    this.#update(slot);
   }
 
   /** Both directions are over, or the connection has broken, while nothing is read. */
   #hungUp(slot: Slot): void {
     const errno = pendingError(this.libc, this.slots.descriptors[slot]);
-    if (errno !== 0) this.broke(slot, errno);
-    else if ((this.slots.flags[slot] & ended) !== 0) this.broke(slot, ECONNRESET);
+    if (errno !== 0) this.#left(slot, errno);
+    else if ((this.slots.flags[slot] & ended) !== 0) this.#left(slot, ECONNRESET);
     else this.#receive(slot); // what is there is told although reading is paused: nothing will come after it
   }
 
@@ -287,13 +298,16 @@ export class EpollLayer extends LinuxLayer {
   #wanted(slot: Slot): number {
     const flags = this.slots.flags[slot];
     if ((flags & connecting) !== 0) return EPOLLOUT;
+    // Events of a peer that has left are passed over until that has been told. Those of EPOLLET come once in any case.
+    if ((flags & departing) !== 0)
+      return this.#edges[slot] !== 0 && (this.#interests[slot] & ~changedBit) === EPOLLIN ? EPOLLIN : quietBit;
     return ((flags & (paused | ended)) === 0 ? EPOLLIN : 0) | ((flags & blocked) !== 0 ? EPOLLOUT : 0);
   }
 
   #watch(slot: Slot, operation: number, interest: number): void {
     this.#interests[slot] = interest;
     const isEdge = interest === EPOLLIN && this.#edges[slot] !== 0;
-    const events = isEdge ? EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET : interest;
+    const events = isEdge ? EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET : interest === quietBit ? EPOLLET : interest;
     const errno = this.#control(operation, this.slots.descriptors[slot], events, slot, this.slots.generations[slot]);
     if (errno !== 0) this.broke(slot, errno); // ENOSPC, ENOMEM: there are limits to what one may watch
   }
@@ -310,6 +324,8 @@ export class EpollLayer extends LinuxLayer {
 
 /** In a slot's interest: it stands in `#changed`. */
 const changedBit = 128;
+/** As a slot's interest: none, and the hang-up that the kernel tells of in any case is told once. */
+const quietBit = 32;
 /** In a slot's interest: the kernel has told of input that has not been read, and is to be asked again. */
 const toldBit = 64;
 

@@ -14,6 +14,7 @@
 // that lets deadlines pass: the process may have been busy or stopped for so long that what came in time is only yet to be collected.
 
 import { performance } from 'node:perf_hooks';
+import { Departures } from '../departures.js';
 import type {
   Address,
   ConnectionError,
@@ -30,13 +31,21 @@ import { type Guest, type HostLoop, hostLoop } from './host-loop.js';
 import { describeErrno, ECONNABORTED, type Libc, loadLibraries } from './libc.js';
 import { Listeners, type Listening, type ListeningLayer } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
-import { connecting, dropped, ended, finished, open, paused, Slots } from './slots.js';
+import { connecting, departing, dropped, ended, finished, open, paused, Slots } from './slots.js';
 
 /** How often in a row a turn goes on because sending has brought about more to tell. */
 const roundsPerTurn = 4;
 
 /** `catchUp` counts on each turn to report the input of at least so many connections, if so many have some. */
 const connectionsPerTurn = 256;
+
+/** A peer that has left, and waits to be told of. */
+interface Departure {
+  slot: Slot;
+  generation: number;
+  /** 0 if it has sent FIN, else the number of the error that has broken the connection. */
+  errno: number;
+}
 
 export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, ConnectingLayer, ListeningLayer {
   abstract readonly name: string;
@@ -46,6 +55,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   protected readonly host: HostLoop;
   protected readonly slots: Slots;
   protected readonly listeners: Listeners;
+  protected readonly departures = new Departures<Departure>();
   readonly #output: Output;
   readonly #connecting: Connecting;
   /** Why connections have ended that `closed` is yet to be told of. */
@@ -282,7 +292,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
 
   /** There is something to do that nothing has to happen for. */
   #isBusy(): boolean {
-    return this.#requested || this.#leaving.length > 0 || this.#output.isPending;
+    return this.#requested || this.#leaving.length > 0 || this.#output.isPending || this.departures.isPending;
   }
 
   run(milliseconds: number): boolean {
@@ -292,6 +302,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     // Not by looking at the clock again: a turn before the time that was asked for would be one too many.
     if (!some && !isDue && !this.#isBusy()) return this.hostReady;
     this.#requested = false;
+    this.departures.beginTurn();
     if (isDue) {
       this.#runDue(some);
     } else {
@@ -382,6 +393,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.#tellDue();
     if (this.#tasks.length > 0) this.#runTasks();
     if (some) this.collect();
+    if (this.departures.isPending) this.departures.report(this.#reportDeparture);
     if (this.#leaving.length > 0) this.#tellDue();
     this.sink.endTurn(this.#due);
     // Not later if deadlines have passed: they wait for what becomes of this.
@@ -448,6 +460,36 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.listeners.acceptFailed(listening, errno);
   }
 
+  /**
+   * The peer has left. It is told of now, or in a later turn if very many leave at once.
+   * @param errno 0 if it has sent FIN, else the number of the error that has broken the connection
+   */
+  protected peerLeft(slot: Slot, errno: number): void {
+    const { flags, generations } = this.slots;
+    if ((flags[slot] & (dropped | departing)) !== 0) return;
+    if (this.departures.mayReport()) {
+      this.#tellLeft(slot, errno);
+      return;
+    }
+    flags[slot] |= departing;
+    this.departures.add({ slot, generation: generations[slot], errno });
+  }
+
+  readonly #reportDeparture = ({ slot, generation, errno }: Departure): void => {
+    const { flags, generations } = this.slots;
+    // It may have been closed here in the meantime, and the slot may have been used again.
+    if (generations[slot] !== generation || (flags[slot] & dropped) !== 0) return;
+    flags[slot] &= ~departing;
+    // Reading has been paused since: the FIN is found again when it is resumed.
+    if (errno === 0 && (flags[slot] & paused) !== 0) return;
+    this.#tellLeft(slot, errno);
+  };
+
+  #tellLeft(slot: Slot, errno: number): void {
+    if (errno === 0) this.tellEnded(slot);
+    else this.broke(slot, errno);
+  }
+
   /** The peer has sent FIN. */
   protected tellEnded(slot: Slot): void {
     const { flags } = this.slots;
@@ -474,7 +516,8 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     if ((this.slots.flags[slot] & dropped) !== 0) return;
     const { code, meaning } = describeErrno(errno);
     const listening = this.listeners.get(this.slots.listeners[slot]);
-    const which = describeConnection(this.#connecting.target(slot), this.peerOf(slot), listening?.address);
+    // A socket that has broken has no peer any more (getpeername(2): ENOTCONN), so the message names the listener.
+    const which = describeConnection(this.#connecting.target(slot), '', listening?.address);
     this.fail(slot, hasBroken(which, code, meaning));
   }
 

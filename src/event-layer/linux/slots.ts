@@ -27,6 +27,8 @@ export const settling = 256;
 export const paused = 512;
 /** Output waits until the socket is writable. */
 export const blocked = 1024;
+/** The peer has left, and a later turn will tell so: see ../departures.ts. */
+export const departing = 2048;
 
 // What is exported is loaded from where importers find it, here too; these are constants to the engine.
 const openOrConnecting = open | connecting;

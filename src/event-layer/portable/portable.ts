@@ -55,13 +55,13 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
       layer.#received(this, data);
     };
     this.#onEnd = function () {
-      layer.#ended(this);
+      layer.#turns.handleDeparture(() => layer.#ended(this));
     };
     this.#onError = function (error) {
       layer.#errors.set(this, error);
     };
     this.#onClose = function () {
-      layer.#closed(this);
+      layer.#turns.handleDeparture(() => layer.#closed(this));
     };
     this.#onConnect = function () {
       layer.#connected(this);

@@ -4,6 +4,7 @@
 // all of them when an immediate runs.
 
 import { WakeTimer } from '../../util/wake-timer.js';
+import { Departures } from '../departures.js';
 
 /** What of a layer is needed here. */
 export interface TurnsLayer {
@@ -22,6 +23,9 @@ export class Turns {
   /** A turn, or a call to node:net on behalf of a command, is under way: what is called back now is put off. */
   #isBusy = false;
   #late: (() => void)[] = [];
+  /** Bounded for each round of the event loop, since each callback of node:net is a turn. */
+  readonly #departures = new Departures<() => void>();
+  #nextRound: NodeJS.Immediate | undefined;
   #immediate: NodeJS.Immediate | undefined;
   readonly #timer = new WakeTimer((due) => {
     this.#begin(true, due);
@@ -63,6 +67,21 @@ export class Turns {
     event();
     this.#end();
   }
+
+  /** Handles what a peer that has left brings: now, or in a later round of the event loop if very many leave at once. */
+  handleDeparture(handle: () => void): void {
+    this.#nextRound ??= setImmediate(this.#onNextRound);
+    if (this.#departures.mayReport()) handle();
+    else this.#departures.add(handle);
+  }
+
+  readonly #onNextRound = (): void => {
+    this.#nextRound = undefined;
+    this.#departures.beginTurn();
+    if (!this.#departures.isPending) return;
+    this.#nextRound = setImmediate(this.#onNextRound);
+    this.#departures.report((handle) => handle());
+  };
 
   /** Calls node:net on behalf of a command: what it calls back meanwhile is put off. */
   quietly<T>(act: () => T): T {

@@ -2,7 +2,7 @@
 // waits for it; what exactly has happened, reading says.
 
 import type { Slot } from '../event-layer.js';
-import { dropped, ended, open, paused, type Slots } from '../linux/slots.js';
+import { dropped, ended, finishing, open, paused, type Slots } from '../linux/slots.js';
 import {
   hangUp,
   hangUpArmed,
@@ -48,6 +48,8 @@ export class HangUps {
     const isIdle = (flags[slot] & (hangUpArmed | probing)) === 0;
     const known = this.#slots.flags[slot];
     if (!isIdle || (known & (open | dropped)) !== open || (known & (paused | ended)) === 0) return;
+    // Both directions have ended: it closes when its output is out, and sending that notices a hang-up by itself.
+    if ((known & (ended | finishing)) === (ended | finishing)) return;
     flags[slot] |= hangUpArmed;
     this.#operations.poll(slot, hangUp, 0, true);
   }

@@ -35,8 +35,6 @@ const IOSQE_CQE_SKIP_SUCCESS = 1 << 6;
 const ACCEPT_MULTISHOT = 1 << 16;
 const RECV_MULTISHOT = 2 << 16;
 const POLL_MULTISHOT = 1;
-const CANCEL_ALL_OF_FD = 3;
-const CANCEL_FD_FIXED = 8;
 const FILE_INDEX_ALLOC = -1;
 const SOCKET_URING_OP_SETSOCKOPT = 3;
 /** Not to wait; but what can be sent is sent to the end, or the completion says how much. */
@@ -158,12 +156,6 @@ export class Operations {
     const { entries } = this.#ring;
     entries[at + 4] = low;
     entries[at + 5] = high;
-  }
-
-  /** Cancels whatever is in flight for a descriptor. */
-  cancelAll(descriptor: number, isDirect: boolean): void {
-    const at = this.#ring.take(OP_ASYNC_CANCEL, IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
-    this.#ring.entries[at + 7] = CANCEL_ALL_OF_FD | (isDirect ? CANCEL_FD_FIXED : 0);
   }
 
   close(descriptor: number, isDirect: boolean): void {

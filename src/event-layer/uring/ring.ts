@@ -185,6 +185,11 @@ export class Ring {
     return at;
   }
 
+  /** Entries that have ever been taken, modulo 2³². */
+  get taken(): number {
+    return this.#tail >>> 0;
+  }
+
   /** Entries that have been taken and not been submitted. */
   get unsubmitted(): number {
     return this.#unsubmitted;

@@ -33,6 +33,8 @@ const { accepting, hangUp, host, installing, receiving, sending, writable } = nu
 const { direct, halfOver, hangUpArmed, probing, receiveArmed, receiveCancelled, writableArmed } = numbers; // flags
 
 const EFD_CLOEXEC_NONBLOCK = 0x80800;
+/** Completions that a turn brings, at most, while a crowd leaves. */
+const drainedPerTurn = 1024;
 /** For what is read from an eventfd(2), which is of no interest. */
 const scratch = new Uint8Array(8);
 
@@ -95,9 +97,23 @@ export class UringLayer extends LinuxLayer {
     }
     this.#hangUps.watch();
     if (milliseconds !== 0 || ring.unsubmitted > 0 || ring.isPending) ring.enter(milliseconds);
+    if (this.departures.isCrowd) this.#drain();
     this.hostReady = this.#hostSeen;
     this.#hostSeen = false;
     return ring.waiting > 0;
+  }
+
+  /**
+   * Brings what else is there. The kernel hands out few completions for each call (20 in Linux 6.18), in the order in which they have come.
+   * While a crowd leaves, what other connections have sent would stand behind all of it.
+   */
+  #drain(): void {
+    const ring = this.#ring;
+    while (ring.isPending && ring.waiting < drainedPerTurn) {
+      const before = ring.waiting;
+      ring.enter(0);
+      if (ring.waiting === before) return;
+    }
   }
 
   /** Sees each completion as soon as it is there. @returns whether that was all there is to it */
@@ -172,7 +188,7 @@ export class UringLayer extends LinuxLayer {
     if (!isTenant || !this.#isTenant(slot, generation)) return;
     if (result === 0) this.#end(slot);
     else if (result < 0 && result !== -ENOBUFS && result !== -ECANCELED && result !== -EINTR && result !== -EAGAIN)
-      this.broke(slot, -result);
+      this.peerLeft(slot, -result);
     // A receive that has ended by itself, or for want of buffers, is armed again.
     else if ((flags & CQE_F_MORE) === 0) {
       if (result === -ENOBUFS) {
@@ -202,12 +218,12 @@ export class UringLayer extends LinuxLayer {
   #end(slot: Slot): void {
     const wasEnded = (this.slots.flags[slot] & ended) !== 0;
     this.#operations.flags[slot] &= ~probing;
-    if (wasEnded) {
-      this.broke(slot, ECONNRESET); // it has hung up after its end
-      return;
-    }
-    this.tellEnded(slot);
-    this.#hangUps.watchSoon(slot);
+    this.peerLeft(slot, wasEnded ? ECONNRESET : 0); // after its end, it has hung up
+  }
+
+  protected override tellEnded(slot: Slot): void {
+    super.tellEnded(slot);
+    if (this.slots.isTold(slot)) this.#hangUps.watchSoon(slot);
   }
 
   #accepted(id: ListenerId, serial: number, result: number, flags: number): void {
@@ -317,7 +333,10 @@ export class UringLayer extends LinuxLayer {
     const isDirect = operations.isDirect(slot);
     operations.flags[slot] = 0;
     if (reset) this.#direct.lingerNot(descriptor, isDirect);
-    if ((inFlight & (receiveArmed | writableArmed | hangUpArmed)) !== 0) operations.cancelAll(descriptor, isDirect);
+    // Each by its user data. To cancel by descriptor, the kernel would look at all that is in flight in the ring, each time.
+    if ((inFlight & receiveArmed) !== 0) operations.cancelOf(slot, receiving);
+    if ((inFlight & writableArmed) !== 0) operations.cancelOf(slot, writable);
+    if ((inFlight & hangUpArmed) !== 0) operations.cancelOf(slot, hangUp);
     operations.close(descriptor, isDirect);
     if (isDirect) this.#accepting.left();
   }
@@ -350,7 +369,8 @@ export class UringLayer extends LinuxLayer {
     const { inFlight } = this.#operations;
     const direct = this.#files.open;
     const buffers = this.#buffers.taken;
-    return { ...super.counts, inFlight, direct, buffers, ...this.#troubles, ...this.#ring.troubles };
+    const submitted = this.#ring.taken;
+    return { ...super.counts, inFlight, direct, buffers, submitted, ...this.#troubles, ...this.#ring.troubles };
   }
 
   protected grow(rows: number): void {
