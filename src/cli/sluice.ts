@@ -5,12 +5,17 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
+import { formatAddress } from '../event-layer/event-layer.js';
 import { type ServeOptions, type Server, serve } from '../server/serve.js';
+import { meaningOf, urlsOf } from './addresses.js';
 import { CommandError, loadApp, oneLine } from './app.js';
 import { diagnose } from './doctor.js';
 
 /** How long requests in flight may take after the first signal, in milliseconds. */
 const closingDeadline = 10_000;
+
+/** The default of `serve`. */
+const defaultHost = '0.0.0.0';
 
 const help = `Usage: sluice [options] <app.js>
        sluice doctor
@@ -102,7 +107,7 @@ async function listen(options: ServeOptions): Promise<Server> {
   try {
     return await serve(options);
   } catch (error) {
-    const { port = 3000, hostname = '0.0.0.0', path } = options;
+    const { port = 3000, hostname = defaultHost, path } = options;
     const address = path ?? `${hostname}:${port}`;
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
       throw new CommandError(`${address} is in use; choose another port with --port`);
@@ -143,9 +148,20 @@ async function main(argv: string[]): Promise<void> {
     process.stdout.write(await diagnose());
     return;
   }
-  const server = await listen(withAddress(await loadApp(args.app), args));
+  const options = withAddress(await loadApp(args.app), args);
+  const server = await listen(options);
   endOnSignal(server);
-  console.log(`sluice: ${args.app} at ${server.url} (event layer: ${server.eventLayer})`);
+  console.log(`sluice: ${args.app} ${describePlace(server, options)}`);
+}
+
+/** Where the server listens: its URL, or all of them if it listens on all addresses of the machine. */
+function describePlace(server: Server, { hostname = defaultHost }: ServeOptions): string {
+  const layer = `event layer: ${server.eventLayer}`;
+  const { port, url } = server;
+  const meaning = meaningOf(hostname);
+  if (port === undefined || meaning === undefined) return `at ${url} (${layer})`;
+  const urls = urlsOf(hostname, port).map((each) => `\n  ${each}`);
+  return `on ${formatAddress({ hostname, port })}, ${meaning} (${layer}):${urls.join('')}`;
 }
 
 try {

@@ -192,6 +192,8 @@ class RawListener extends Listener {
     connection.thread?.unwind(reason ?? connection.closedError());
   }
 
+  protected whenClosed(): void {}
+
   protected failed(error: unknown): void {
     this.#report(error, undefined);
   }

@@ -93,6 +93,8 @@ export abstract class Listener implements Owner {
   protected abstract endOverdue(slot: Slot): void;
   /** A connection has gone while a thread was working for it. */
   protected abstract lost(connection: Connection, reason: ConnectionError | undefined): void;
+  /** `close` is over. */
+  protected abstract whenClosed(): void;
   /** Accepting, or something else that belongs to no connection, has failed. Must not throw. */
   protected abstract failed(error: unknown): void;
 
@@ -128,7 +130,8 @@ export abstract class Listener implements Owner {
   /** @throws (rejects) with the system's error, its message naming the address */
   async open(address: Address, backlog: number, reusePort: boolean): Promise<void> {
     const { layer } = this.network;
-    const { listener, address: got } = await layer.listen({ address, backlog, reusePort });
+    const onDisconnect = (): void => void this.close();
+    const { listener, address: got } = await layer.listen({ address, backlog, reusePort, onDisconnect });
     this.#id = listener;
     this.#address = got;
     this.network.adoptListener(listener, this, (error) => this.failed(error));
@@ -219,6 +222,7 @@ export abstract class Listener implements Owner {
     if (id !== undefined) network.dropListener(id);
     this.#isOver = true;
     this.#disarmDeadline();
+    this.whenClosed();
   }
 
   /** When the deadline of `close` is, or what comes after it, in milliseconds of the scheduler; and the timer for it. */

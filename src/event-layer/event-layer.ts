@@ -27,6 +27,11 @@ export interface ListenOptions {
   backlog: number;
   /** Whether other sockets may listen on the same port, the kernel sharing connections out between them (SO_REUSEPORT, socket(7)). Default false. */
   reusePort?: boolean | undefined;
+  /**
+   * Called, outside of any turn, when the listener should be closed for a reason of the process: it is a worker of `node:cluster` that
+   * disconnects, which closes all servers of `node:http` and `node:net`. The layer may accept nothing more by then.
+   */
+  onDisconnect?: (() => void) | undefined;
 }
 
 /** What an event layer tells. No method may throw: an exception here is a defect of the caller, and ends the process. */

@@ -10,7 +10,7 @@ import { checkOptions, longestDelay, type OptionRules } from '../connection/opti
 import { extended } from '../event-layer/columns.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import { ClientLeftError } from '../http/exchange.js';
-import { installGlobals } from '../http/fetch/globals.js';
+import { holdGlobals, releaseGlobals } from '../http/fetch/globals.js';
 import type { Request } from '../http/fetch/request.js';
 import type { Response } from '../http/fetch/response.js';
 import { HttpConnection } from '../http/http-connection.js';
@@ -59,7 +59,10 @@ export interface ServeOptions extends AddressOptions {
    * goes to `onError`. Default: nothing is done.
    */
   onRefused?: ((refusal: RefusedRequest) => void) | undefined;
-  /** Whether the light `Request`, `Response` and `Headers` take the platform's global names. Default true. */
+  /**
+   * Whether the light `Request`, `Response` and `Headers` take the platform's global names, from when the server listens until the last server
+   * that wants it has closed. Default true.
+   */
   globals?: boolean | undefined;
   /** Whether a client's FIN means only that it will send nothing more, instead of that it has left. Default false. */
   allowHalfOpen?: boolean | undefined;
@@ -208,9 +211,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
     hostname: '0.0.0.0',
     port: options.path === undefined ? 3000 : undefined,
   });
-  if (options.globals ?? true) installGlobals();
   const listener = new HttpListener(options);
   await listener.open(address, options.backlog ?? 511, options.reusePort ?? false);
+  if (listener.holdsGlobals) holdGlobals();
   return new HttpServer(listener);
 }
 
@@ -273,6 +276,8 @@ class HttpListener extends Listener implements HttpSettings, Population {
   readonly leaveTimeout: number;
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
+  /** From when it listens until it has closed, the light classes stand under the global names. */
+  readonly holdsGlobals: boolean;
   readonly #onError: (error: unknown, request: Request | undefined) => void;
   readonly #onRefused: ((refusal: RefusedRequest) => unknown) | undefined;
   #defaultHost: string | undefined;
@@ -307,6 +312,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     this.leaveTimeout = options.leaveTimeout ?? 30_000;
     this.lingerTimeout = options.lingerTimeout ?? 10_000;
     this.allowHalfOpen = options.allowHalfOpen ?? false;
+    this.holdsGlobals = options.globals ?? true;
     this.#onError = options.onError ?? printErrorOf;
     this.#onRefused = options.onRefused;
     this.#intake = new Intake(this.network, this);
@@ -475,6 +481,10 @@ class HttpListener extends Listener implements HttpSettings, Population {
     const error = new ClientLeftError('the connection to the client is gone', { cause: reason });
     if (connection instanceof HttpConnection) connection.abort(error);
     connection.thread?.unwind(error);
+  }
+
+  protected whenClosed(): void {
+    if (this.holdsGlobals) releaseGlobals();
   }
 
   protected failed(error: unknown): void {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { urlsOf } from '#sluice/cli/addresses.js';
 
 const command = fileURLToPath(import.meta.resolve('#sluice/cli/sluice.js'));
 const { version } = JSON.parse(readFileSync(fileURLToPath(import.meta.resolve('sluice/package.json')), 'utf8'));
@@ -148,6 +149,44 @@ describe('the sluice command serves', () => {
     await run.ended;
   });
 
+  test('on all addresses of the machine, and says so, with a URL for each', async () => {
+    const name = app('hello.mjs', hello);
+    for (const [host, meaning] of [
+      ['0.0.0.0', 'all IPv4 addresses of this machine'],
+      ['::', 'all IPv4 and IPv6 addresses of this machine'],
+    ]) {
+      const run = new Run(['--port', '0', '--host', host, name]);
+      const [, place, urls] = await run.until(/^sluice: hello\.mjs on (\S+), [^\n]+:\n((?: {2}\S+\n)+)$/);
+      const port = place.slice(place.lastIndexOf(':') + 1);
+      assert.equal(place, host === '::' ? `[::]:${port}` : `0.0.0.0:${port}`);
+      assert.ok(run.out.includes(`, ${meaning} (event layer: `), run.out);
+      assert.equal(
+        urls,
+        urlsOf(host, Number(port))
+          .map((url) => `  ${url}\n`)
+          .join(''),
+      );
+      for (const url of urls.trim().split(/\s+/)) assert.equal((await fetch(url)).status, 200, url);
+      run.child.kill('SIGTERM');
+      await run.ended;
+    }
+  });
+
+  test('the URLs of a server on all addresses: those of the machine that clients elsewhere can use', () => {
+    const common = { netmask: '', mac: '', cidr: null };
+    const interfaces = {
+      lo: [{ ...common, address: '127.0.0.1', family: 'IPv4' as const, internal: true }],
+      eth0: [
+        { ...common, address: '192.0.2.7', family: 'IPv4' as const, internal: false },
+        { ...common, address: '2001:db8::7', family: 'IPv6' as const, internal: false, scopeid: 0 },
+        { ...common, address: 'fe80::7', family: 'IPv6' as const, internal: false, scopeid: 2 },
+      ],
+    };
+    const byIPv4 = ['http://localhost:80/', 'http://192.0.2.7:80/'];
+    assert.deepEqual(urlsOf('0.0.0.0', 80, interfaces), byIPv4);
+    assert.deepEqual(urlsOf('::', 80, interfaces), [...byIPv4, 'http://[2001:db8::7]:80/']);
+  });
+
   test('the command line goes before PORT and HOST, and these before the module', async () => {
     const name = app('address.mjs', `export default { port: 1, hostname: '192.0.2.1', fetch: () => new Response() };`);
     const byEnvironment = new Run([name], { PORT: '0', HOST: '127.0.0.1' });
@@ -188,6 +227,26 @@ describe('the sluice command ends', () => {
     await run.until(/SIGTERM: 1 connections at work/);
     assert.equal(await response.text(), 'begun done');
     assert.deepEqual(await run.ended, { code: 0, signal: null });
+  });
+
+  test('without waiting for clients that stay connected, idle', async () => {
+    const run = new Run([...local, app('hello.mjs', hello)]);
+    const { port } = new URL(await run.url());
+    const clients = await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const socket = netConnect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+        socket.on('error', () => {}); // the end of the process
+        socket.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
+        await once(socket, 'data');
+        return socket;
+      }),
+    );
+    const before = performance.now();
+    run.child.kill('SIGTERM');
+    assert.deepEqual(await run.ended, { code: 0, signal: null });
+    const took = performance.now() - before;
+    assert.ok(took < 4000, `it took ${took} ms`); // in some 0.2 s; not in lingerTimeout, which is 10 s
+    for (const socket of clients) socket.destroy();
   });
 
   test('at once on a second signal', async () => {

@@ -237,6 +237,33 @@ test('the light classes stand under the platform’s names, unless globals is fa
   assert.deepEqual(await runScript(script), { code: 0, output: 'platform\n' });
 });
 
+test('the global names are replaced when a server listens, and put back when the last one has closed', async () => {
+  const script = `
+    const platform = globalThis.Response;
+    const isReplaced = () => globalThis.Response !== platform;
+    const { serve } = await import('sluice');
+    const options = { port: 0, hostname: '127.0.0.1', fetch: () => new Response() };
+    const seen = [];
+    const opening = serve(options);
+    seen.push(isReplaced());
+    const first = await opening;
+    seen.push(isReplaced());
+    const second = await serve(options);
+    await serve({ ...options, port: first.port }).catch((error) => seen.push(error.code));
+    await first.close();
+    seen.push(isReplaced());
+    await Promise.all([second.close(), second.close()]);
+    seen.push(isReplaced());
+    const third = await serve(options);
+    seen.push(isReplaced());
+    await third.close();
+    await serve({ ...options, hostname: '192.0.2.1' }).catch((error) => seen.push(error.code));
+    seen.push(isReplaced());
+    console.log(seen.join());`;
+  const output = 'false,true,EADDRINUSE,true,false,true,EADDRNOTAVAIL,false\n';
+  assert.deepEqual(await runScript(script), { code: 0, output });
+});
+
 test('after close, the process ends by itself, whatever its connections were doing', async () => {
   const script = `
     const { serve, sleep, stream } = await import('sluice');

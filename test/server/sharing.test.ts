@@ -153,6 +153,32 @@ for (const layer of ['uring', 'epoll', 'portable']) {
       });
     }
 
+    for (const [who, disconnect] of [
+      ['the primary', 'workers[0].disconnect()'],
+      ['the worker itself', "workers[0].send('disconnect')"],
+    ]) {
+      it(`in a worker of node:cluster closes when ${who} disconnects it, though a client stays idle`, async () => {
+        const told = await run(`
+          if (cluster.isWorker) {
+            process.once('message', () => cluster.worker.disconnect());
+            const server = await start('worker', 0);
+            process.send(server.port);
+          } else {
+            const workers = [cluster.fork()];
+            const over = once(workers[0], 'exit');
+            const [port] = await once(workers[0], 'message');
+            const agent = new http.Agent({ keepAlive: true });
+            const [response] = await once(http.get({ port, host: '127.0.0.1', agent }), 'response');
+            await response.resume();
+            await once(response, 'end');
+            ${disconnect};
+            console.log(JSON.stringify([await over, await ask(port)]));
+            agent.destroy();
+          }`);
+        assert.deepEqual(told, [[[0, null], 'ECONNREFUSED']]);
+      });
+    }
+
     it('serve beside one in a worker thread, which is on the portable layer, and which may be terminated', async () => {
       const told = await run(
         `

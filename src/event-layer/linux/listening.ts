@@ -3,6 +3,7 @@
 
 import cluster from 'node:cluster';
 import { unlinkSync } from 'node:fs';
+import process from 'node:process';
 import { type Address, ConnectionError, type ListenerId, type ListenOptions } from '../event-layer.js';
 import { cannotListen, layerClosed } from '../reasons.js';
 import { isPath, namesOf } from './addresses.js';
@@ -25,6 +26,8 @@ export interface Listening {
   /** When it last failed; a spell of failures is told once. */
   failedAt: number;
   timer: NodeJS.Timeout | undefined;
+  /** See `ListenOptions`. */
+  readonly onDisconnect: (() => void) | undefined;
 }
 
 /** What of a layer is needed here. */
@@ -69,7 +72,7 @@ export class Listeners {
   }
 
   async open(options: ListenOptions): Promise<Listening> {
-    const { address, backlog, reusePort = false } = options;
+    const { address, backlog, reusePort = false, onDisconnect } = options;
     const layer = this.#layer;
     if (layer.isClosing) throw layerClosed('listen');
     let listening: Listening;
@@ -79,7 +82,7 @@ export class Listeners {
       const descriptor = makeListener(this.#libc, name, backlog, reusePort);
       const got = boundAddress(this.#libc, descriptor, address);
       const id = ++this.#last;
-      const rest = { open: true, resting: false, failedAt: -Infinity, timer: undefined };
+      const rest = { open: true, resting: false, failedAt: -Infinity, timer: undefined, onDisconnect };
       listening = { id, descriptor, address: got, backlog, ...rest };
     } catch (error) {
       const { code, message } = asSystemError(error);
@@ -88,6 +91,7 @@ export class Listeners {
       const hint = isShared ? ' (workers of node:cluster share a port if all say reusePort)' : '';
       throw cannotListen(address, code, `${message}${hint}`, error);
     }
+    if (cluster.isWorker && this.#all.size === 0) process.on('disconnect', this.#onDisconnect);
     this.#all.set(listening.id, listening);
     layer.beginListening(listening);
     layer.requestTurn();
@@ -102,7 +106,13 @@ export class Listeners {
     if (isPath(listening.address)) removeSocketFile(listening.address.path);
     await this.#layer.stopListening(listening);
     this.#all.delete(id);
+    if (this.#all.size === 0) process.off('disconnect', this.#onDisconnect);
   }
+
+  /** The channel to the primary of node:cluster has closed. (If that was not by `disconnect()`, node:cluster ends the process.) */
+  readonly #onDisconnect = (): void => {
+    for (const { onDisconnect } of this.#all.values()) onDisconnect?.();
+  };
 
   /** Accepting has failed: with EMFILE and the like it rests until a connection has closed, or some time has passed. */
   acceptFailed(listening: Listening, errno: number): void {

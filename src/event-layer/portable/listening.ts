@@ -31,6 +31,17 @@ interface Listening {
   closing: boolean;
 }
 
+/** A server that reports when it is closed by others: a worker of node:cluster closes its servers when it disconnects. */
+class ReportingServer extends net.Server {
+  onClose: (() => void) | undefined;
+
+  override close(callback?: (error?: Error) => void): this {
+    super.close(callback);
+    this.onClose?.();
+    return this;
+  }
+}
+
 export class Listeners {
   readonly #layer: ListeningLayer;
   readonly #all = new Map<ListenerId, Listening>();
@@ -54,7 +65,7 @@ export class Listeners {
 
   open(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
     return new Promise((resolve, reject) => {
-      const { address, backlog, reusePort = false } = options;
+      const { address, backlog, reusePort = false, onDisconnect } = options;
       const refuse = (error: Error): void => {
         reject(cannotListen(address, codeOf(error) ?? 'ERR_LISTEN', error.message, error));
       };
@@ -62,7 +73,7 @@ export class Listeners {
         reject(layerClosed('listen'));
         return;
       }
-      const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+      const server = new ReportingServer({ allowHalfOpen: true, noDelay: true });
       server.once('error', refuse);
       server.once('listening', () => {
         server.off('error', refuse);
@@ -71,7 +82,11 @@ export class Listeners {
           refuse(new Error('the layer is closed'));
           return;
         }
-        resolve(this.#adopt(server, address, backlog));
+        const { listening, ...opened } = this.#adopt(server, address, backlog);
+        server.onClose = () => {
+          if (!listening.closing) onDisconnect?.();
+        };
+        resolve(opened);
       });
       try {
         if ('path' in address) checkPath(address.path);
@@ -109,7 +124,11 @@ export class Listeners {
     for (const listener of this.#all.keys()) void this.close(listener);
   }
 
-  #adopt(server: Server, address: Address, backlog: number): { listener: ListenerId; address: Address } {
+  #adopt(
+    server: Server,
+    address: Address,
+    backlog: number,
+  ): { listener: ListenerId; address: Address; listening: Listening } {
     const listener = ++this.#last;
     const bound = server.address();
     const got =
@@ -133,7 +152,7 @@ export class Listeners {
       this.#servers.delete(server);
       this.#layer.serverClosed();
     });
-    return { listener, address: got };
+    return { listener, address: got, listening };
   }
 }
 

@@ -40,6 +40,20 @@ export function installGlobals(): void {
   }
 }
 
+/** How many hold the light classes under the global names; see `holdGlobals`. */
+let holders = 0;
+
+/** Installs them until each call has been matched by one of `releaseGlobals`: for servers, of which there may be several. */
+export function holdGlobals(): void {
+  holders++;
+  installGlobals();
+}
+
+/** Uninstalls them when it has been called as often as `holdGlobals`. */
+export function releaseGlobals(): void {
+  if (--holders === 0) uninstallGlobals();
+}
+
 /** Puts back what `installGlobals` replaced, except where somebody else has replaced it in turn. */
 export function uninstallGlobals(): void {
   for (const [name, descriptor] of before) {

@@ -1,0 +1,32 @@
+// Where a server can be reached, for people to read: a server that listens on all addresses of the machine has a URL for each.
+
+import { networkInterfaces } from 'node:os';
+
+const everywhere: Readonly<Record<string, string>> = {
+  '0.0.0.0': 'all IPv4 addresses of this machine',
+  '::': 'all IPv4 and IPv6 addresses of this machine',
+};
+
+/** @returns which addresses a hostname stands for, if these are all of the machine */
+export function meaningOf(hostname: string): string | undefined {
+  return Object.hasOwn(everywhere, hostname) ? everywhere[hostname] : undefined;
+}
+
+/**
+ * @param hostname `0.0.0.0` or `::`
+ * @param interfaces Default: those of the machine
+ * @returns the URLs that a server there can be reached by: from this machine first, then from others. Without link-local IPv6 addresses,
+ *   which are of no use without the name of an interface of the client's
+ */
+export function urlsOf(
+  hostname: string,
+  port: number,
+  interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
+): string[] {
+  const urls = [`http://localhost:${port}/`];
+  for (const { address, family, internal } of Object.values(interfaces).flatMap((each) => each ?? [])) {
+    if (internal || (family === 'IPv6' && (hostname !== '::' || /^fe[89ab]/i.test(address)))) continue;
+    urls.push(family === 'IPv6' ? `http://[${address}]:${port}/` : `http://${address}:${port}/`);
+  }
+  return urls;
+}
