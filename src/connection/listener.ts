@@ -9,6 +9,7 @@ import {
   type Slot,
 } from '../event-layer/event-layer.js';
 import { ThreadError } from '../threads/errors.js';
+import { AbortError } from '../util/abort-error.js';
 import type { Connection } from './connection.js';
 import { type Network, type Owner, SlotState } from './network.js';
 import { checkOptions, longestDelay } from './options.js';
@@ -34,10 +35,11 @@ export interface CloseOptions {
   deadline?: number | undefined;
 }
 
-/** The reason that threads are unwound with when their server's deadline for closing has passed. */
-export class ServerClosedError extends ThreadError {
-  override readonly name = 'ServerClosedError';
-
+/**
+ * The reason that threads are unwound with, and of `request.signal`, when their server's deadline for closing has passed. Its name is
+ * `AbortError`, its code `ERR_SERVER_CLOSED`.
+ */
+export class ServerClosedError extends AbortError {
   constructor() {
     super('ERR_SERVER_CLOSED', 'the server is closing, and its deadline has passed');
   }

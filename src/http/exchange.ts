@@ -4,17 +4,15 @@
 // request to, may keep it for as long as it likes.
 
 import { Buffer } from 'node:buffer';
-import { ThreadError } from '../threads/errors.js';
+import { AbortError } from '../util/abort-error.js';
 import { trim } from './characters.js';
 import type { RequestSource } from './fetch/request.js';
 import { Head, type HeadLimits } from './head.js';
 import type { RequestBody } from './incoming-body.js';
 import { copyBytes } from './words.js';
 
-/** The reason of `request.signal`, and of the unwinding of a thread, when the client has left. */
-export class ClientLeftError extends ThreadError {
-  override readonly name = 'ClientLeftError';
-
+/** The reason of `request.signal`, and of the unwinding of a thread, when the client has left. Its name is `AbortError`, its code `ERR_CLIENT_LEFT`. */
+export class ClientLeftError extends AbortError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_CLIENT_LEFT', message, options);
   }

@@ -558,3 +558,40 @@ test('a client that pipelines thousands of requests gives way to others after a 
   assert.ok(busyThen !== undefined && busyThen < 500, `${busyThen} requests came before that of the other client`);
   await world.close();
 });
+
+const endings: Record<string, { end: (world: World) => Promise<unknown>; code: string }> = {
+  'the client leaves with FIN': { end: (world) => leave(world, 'FIN'), code: 'ERR_CLIENT_LEFT' },
+  'the client leaves with RST': { end: (world) => leave(world, 'RST'), code: 'ERR_CLIENT_LEFT' },
+  'the deadline of close passes': {
+    end: async (world) => {
+      const client = world.exchange(get('/'));
+      await world.pass(50);
+      const closed = world.server.close({ deadline: 50 });
+      await world.pass();
+      await closed;
+      return client;
+    },
+    code: 'ERR_SERVER_CLOSED',
+  },
+};
+for (const [when, { end, code }] of Object.entries(endings)) {
+  test(`when ${when}, the reason of the signal passes for an AbortError of the platform's, with a code of its own`, async () => {
+    let signal: AbortSignal | undefined;
+    const world = await World.open({
+      *fetch(request) {
+        signal = request.signal;
+        yield* sleep(Infinity);
+        return new Response('never');
+      },
+    });
+    const ended = end(world);
+    await world.pass();
+    await ended;
+    const { reason } = signal ?? {};
+    assert.ok(reason instanceof DOMException && reason instanceof Error);
+    assert.deepEqual([reason.name, (reason as { code: unknown }).code], ['AbortError', code]);
+    assert.match(String(reason), /^AbortError: the /);
+    assert.match(reason.stack ?? '', /^AbortError: the .*\n +at /);
+    await world.close();
+  });
+}
