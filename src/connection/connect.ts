@@ -3,7 +3,7 @@
 import { isIP } from 'node:net';
 import type { ConnectionError, Slot } from '../event-layer/event-layer.js';
 import { ConnectionError as NetworkError } from '../event-layer/event-layer.js';
-import { type Task, Wait } from '../threads/task.js';
+import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type AddressOptions, addressOf, addressRules } from './listen.js';
@@ -55,7 +55,7 @@ export function* connect(options: ConnectOptions): Task<Connection> {
   const patience = options.connectTimeout ?? 30_000;
   network.setDeadline(slot, network.scheduler.now + patience);
   try {
-    while (client.pending) yield Wait.dry;
+    yield* waitUntil(() => !client.pending, parked.dry);
   } finally {
     client.leave(slot);
   }

@@ -5,7 +5,7 @@
 import { SlotState } from '../connection/network.js';
 import { ThreadError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
-import { isTask, type Task } from '../threads/task.js';
+import { isTask, isThenable, type Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { ClientLeftError, Exchange } from './exchange.js';
 import { HttpFact } from './facts.js';
@@ -261,8 +261,4 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
   }
   reader.consume(head.length);
   return begun;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

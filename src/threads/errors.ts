@@ -15,12 +15,15 @@ export class ThreadError extends Error {
 
 /** Raised by `join` when the thread that was joined had been unwound. `cause` is the reason given to `unwind`. */
 export class UnwoundError extends ThreadError {
-  override readonly name = 'UnwoundError';
+  override readonly name: string = 'UnwoundError';
 
   constructor(thread: string, reason: unknown) {
     super('ERR_UNWOUND', `${thread} was unwound before it returned: ${describe(reason)}`, { cause: reason });
   }
 }
+
+/** The exception that unwinds a thread where its frames cannot be made to return; see unwinder.ts. */
+export class UnwindSignal extends UnwoundError {}
 
 /** Raised by `timeout` when the task was not done in time. */
 export class TimeoutError extends ThreadError {
@@ -29,6 +32,11 @@ export class TimeoutError extends ThreadError {
   constructor(message: string, code = 'ERR_TIMEOUT') {
     super(code, message);
   }
+}
+
+/** Two errors that are the same object are one failure, which has come by several ways: two threads waited for one promise, say. */
+export function isSameFailure(error: unknown, other: unknown): boolean {
+  return typeof error === 'object' && error === other;
 }
 
 const marker = '\n    in task ';
@@ -69,6 +77,11 @@ function stackOf(error: unknown): string | undefined {
   return typeof stack === 'string' ? stack : undefined;
 }
 
+/** Frames at the bottom of a thread (thread.ts): below them is the scheduler. */
+const bottom = /^(Thread\.(drive|refuse)|Unwinder\.\S+) /;
+/** Frames of tasks that only wait or pass on. */
+const primitives = /^(Join|Uninterruptible)\./;
+
 /**
  * Appends the tasks that are suspended around the caller: an error that came from outside the thread (a promise, another
  * thread) has a stack of its own, which does not show who was waiting for it. Costs a stack capture; called for errors only.
@@ -83,7 +96,8 @@ export function addSuspendedTasks(error: unknown, below: (...args: never[]) => u
   if (typeof stack !== 'string') return; // an `Error.prepareStackTrace` of the application's makes something else of it, or throws
   for (const line of stack.split('\n').slice(1)) {
     const frame = line.trim().replace(/^at /, '');
-    if (frame.startsWith('Thread.drive ')) return; // the bottom of this thread (thread.ts): below it is the scheduler
+    if (bottom.test(frame)) return;
+    if (primitives.test(frame)) continue;
     if (frame.includes('<anonymous>')) continue; // the engine's own `next` between two generators
     addTask(error, frame);
   }

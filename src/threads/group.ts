@@ -1,8 +1,16 @@
 // Several tasks at once: all of them, the first of them, one of them against the clock. Each runs in a child thread.
 
 import { isInstance } from '../util/inspect.js';
-import { addSuspendedTasks, checkMilliseconds, ThreadError, TimeoutError, UnwoundError } from './errors.js';
-import { type Task, Wait } from './task.js';
+import {
+  addSuspendedTasks,
+  checkMilliseconds,
+  isSameFailure,
+  ThreadError,
+  TimeoutError,
+  UnwindSignal,
+  UnwoundError,
+} from './errors.js';
+import { parked, type Task, waitUntil } from './task.js';
 import { runningThread, spawn, type TaskSource, type Thread } from './thread.js';
 
 /** What the tasks of a tuple return. */
@@ -54,6 +62,7 @@ export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
   try {
     return yield* child.join();
   } catch (error) {
+    if (isInstance(error, UnwindSignal)) throw error;
     const unwoundByOthers = child.outcome === 'unwound' && isInstance(error, UnwoundError) && error.cause !== expired;
     if (expired === undefined || unwoundByOthers) throw error;
     // A `finally` block of it has failed: only one error can be thrown from here, and the other is told.
@@ -92,13 +101,17 @@ function* sideBySide<S extends readonly TaskSource<unknown>[]>(
   });
   let received = false;
   try {
-    while (left > 0) yield Wait.join;
+    yield* waitUntil(() => left === 0, parked.join);
     received = true;
   } finally {
     for (const child of threads) {
+      if (child.outcome === 'failed') {
+        child.setFailureReceived();
+        // Only one failure can be thrown from here; the others are reported.
+        const isThrown = received && (child === first || isSameFailure(child.failure, first?.failure));
+        if (!isThrown) thread.report(child.failure, child);
+      }
       child.removeJoiner(joiner);
-      // Only one failure can be thrown from here; the others are told to whoever listens for what nobody receives.
-      if (child.outcome === 'failed' && !(received && child === first)) thread.report(child.failure, child);
     }
   }
   return { threads, first };

@@ -14,4 +14,5 @@ export {
   type TaskSource,
   Thread,
 } from './thread.js';
+export { uninterruptible } from './uninterruptible.js';
 export { until } from './until.js';

@@ -1,4 +1,4 @@
-// Where a thread stands in its life: six small things that change as it runs and parks. They share one field as bits, because
+// Where a thread stands in its life: small things that change as it runs and parks. They share one field as bits, because
 // threads are parked by the hundred thousand, and a field of its own for each would cost every one of them 40 bytes more.
 
 import { Wait, type WaitKind } from './task.js';
@@ -49,7 +49,9 @@ const queuedAt = 7;
 const queuedMask = 0b11 << queuedAt;
 const waitAt = 9;
 const waitMask = 0b111 << waitAt;
-const awaitsChildrenBit = 1 << 12;
+const uninterruptibleBit = 1 << 12;
+const failurePendingBit = 1 << 13;
+const failureReceivedBit = 1 << 14;
 
 export abstract class Life {
   /** A new thread has none set: it is ready, not queued, parked on nothing and not being unwound. */
@@ -112,13 +114,32 @@ export abstract class Life {
     this.#bits = (this.#bits & ~unwindingMask) | (unwinding << unwindingAt);
   }
 
-  /** Parked in `closeChildren`. */
-  protected get awaitsChildren(): boolean {
-    return (this.#bits & awaitsChildrenBit) !== 0;
+  /** Inside `uninterruptible`: unwinding waits until that has returned. */
+  protected get isUninterruptible(): boolean {
+    return (this.#bits & uninterruptibleBit) !== 0;
   }
 
-  protected set awaitsChildren(awaits: boolean) {
-    this.#bits = awaits ? this.#bits | awaitsChildrenBit : this.#bits & ~awaitsChildrenBit;
+  protected set isUninterruptible(is: boolean) {
+    this.#bits = is ? this.#bits | uninterruptibleBit : this.#bits & ~uninterruptibleBit;
+  }
+
+  /** It has failed, and is not over before every thread that is ready has had the opportunity to join it. */
+  protected get isFailurePending(): boolean {
+    return (this.#bits & failurePendingBit) !== 0;
+  }
+
+  protected set isFailurePending(is: boolean) {
+    this.#bits = is ? this.#bits | failurePendingBit : this.#bits & ~failurePendingBit;
+  }
+
+  /** @internal Its failure has been received, and is not passed on. */
+  get isFailureReceived(): boolean {
+    return (this.#bits & failureReceivedBit) !== 0;
+  }
+
+  /** @internal For joiners that receive a failure otherwise than by `result`. */
+  setFailureReceived(): void {
+    this.#bits |= failureReceivedBit;
   }
 
   /** How it ended, or `undefined` while it is not over. */

@@ -59,6 +59,8 @@ export class Scheduler {
   /** While it is finite, deadlines up to `#dueNext` are enforced as soon as `#taken` has reached it: when all that were ready by then have run. */
   #dueAfter = Infinity;
   #dueNext = 0;
+  /** Threads that have failed with no thread joining them yet. */
+  readonly #failed: Thread<unknown>[] = [];
   #inTurn = false;
   /** A thread is running. */
   #running = false;
@@ -107,9 +109,9 @@ export class Scheduler {
    */
   endTurn(due = this.now): void {
     if (this.#wakeAsked <= due) this.#wakeAsked = Number.NaN; // that time is over: the clock is to be told in any case
-    if (this.#ready.length === 0) this.#enforce(due);
-    else this.#drainAndEnforce(due);
-    if (this.#ready.length > 0) this.#drain();
+    if (this.hasWork) this.#drainAndEnforce(due);
+    else this.#enforce(due);
+    if (this.hasWork) this.#drain();
     this.#inTurn = false;
     this.#askToWake();
     if (this.#next.length > 0 || this.#ready.length > 0) this.#clock.requestTurn();
@@ -136,6 +138,14 @@ export class Scheduler {
     thread.queued = Queued.next;
     this.#next.push(thread);
     if (!this.#inTurn) this.#clock.requestTurn();
+  }
+
+  /**
+   * A thread has failed, and no thread joins it. It stays as it is until all threads that are ready have parked, or the turn ends, since
+   * one of them may be about to join it. To be called while a thread runs.
+   */
+  awaitJoiner(failed: Thread<unknown>): void {
+    this.#failed.push(failed);
   }
 
   /** Arms a timer `ms` milliseconds from this very moment, which may be later than `now`. @returns its id, for `cancel` */
@@ -177,6 +187,10 @@ export class Scheduler {
     }
   }
 
+  private get hasWork(): boolean {
+    return this.#ready.length > 0 || this.#failed.length > 0;
+  }
+
   /** Deadlines wait until all threads have run that are ready by now, if that takes more than one turn: who has what it waits for is not too late. */
   #drainAndEnforce(due: number): void {
     if (this.#dueAfter === Infinity) {
@@ -197,15 +211,29 @@ export class Scheduler {
 
   #drain(): void {
     let left = resumptionsPerTurn;
-    while (this.#head < this.#ready.length && left-- > 0) {
-      const thread = this.#ready[this.#head++];
-      this.#taken++;
-      if (thread.queued === Queued.now) this.#run(thread);
+    do {
+      while (this.#head < this.#ready.length && left-- > 0) {
+        const thread = this.#ready[this.#head++];
+        this.#taken++;
+        if (thread.queued === Queued.now) this.#run(thread);
+      }
+      if (this.#head === 0) continue;
+      if (this.#head === this.#ready.length) this.#ready.length = 0;
+      else this.#ready.splice(0, this.#head);
+      this.#head = 0;
+    } while (this.#endFailed());
+  }
+
+  /** Ends the threads that have waited for another one to join them. @returns whether there were any */
+  #endFailed(): boolean {
+    if (this.#failed.length === 0) return false;
+    this.#running = true; // so that the threads that it resumes are queued
+    try {
+      for (const thread of this.#failed.splice(0)) thread.endFailed();
+    } finally {
+      this.#running = false;
     }
-    if (this.#head === 0) return;
-    if (this.#head === this.#ready.length) this.#ready.length = 0;
-    else this.#ready.splice(0, this.#head);
-    this.#head = 0;
+    return true;
   }
 
   #askToWake(): void {

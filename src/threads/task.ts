@@ -1,6 +1,9 @@
 // What a thread runs (a task) and what it parks on (a wait). Everything in this folder, and every primitive of the
 // connection, is written in these two types.
 
+import { propertyOf } from '../util/inspect.js';
+import { UnwindSignal } from './errors.js';
+
 /** What a parked thread waits for. */
 export type WaitKind = 'dry' | 'flooded' | 'timer' | 'promise' | 'channel' | 'join';
 
@@ -61,16 +64,25 @@ export interface Task<T> {
   [Symbol.iterator](): Iterator<Wait, T, void>;
 }
 
-/** True for what a generator function returns, and for nothing else that a handler may sensibly return. */
+/** True for what a generator function returns, and for nothing else that a handler may sensibly return. Never throws. */
 export function isTask(value: unknown): value is Task<unknown> {
   return (
     typeof value === 'object' &&
-    value !== null &&
-    Symbol.iterator in value &&
-    'next' in value &&
-    typeof value.next === 'function'
+    typeof propertyOf(value, 'next') === 'function' &&
+    typeof propertyOf(value, Symbol.iterator) === 'function'
   );
 }
+
+/** True for promises, and for what `await` takes for one. Never throws. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof propertyOf(value, 'then') === 'function';
+}
+
+/** What frames.ts throws into a chain of generators to find them. An exception only to what is not suspended in `yield*` on a task. */
+export const probe = new UnwindSignal('a thread', 'its frames were looked for');
+
+/** The answer of a primitive to the probe. Its value is none of the waits (hence the cast), so that it is told from a real one. */
+export const probed: IteratorResult<Wait, never> = Object.freeze({ done: false, value: probe as never });
 
 /**
  * A task that parks on one thing, written by hand: it takes much less memory than a generator, and threads wait by the hundred
@@ -91,7 +103,8 @@ export abstract class WaitingTask<T> implements Task<T>, Iterator<Wait, T, void>
     return { done: true, value: undefined as T }; // nobody looks at what an unwound task returns
   }
 
-  throw(error: unknown): never {
+  throw(error: unknown): IteratorResult<Wait, T> {
+    if (error === probe) return probed;
     this.leave();
     throw error;
   }
@@ -106,5 +119,29 @@ export const parked = {
   dry: Object.freeze({ done: false, value: Wait.dry }),
   flooded: Object.freeze({ done: false, value: Wait.flooded }),
   timer: Object.freeze({ done: false, value: Wait.timer }),
+  promise: Object.freeze({ done: false, value: Wait.promise }),
   channel: Object.freeze({ done: false, value: Wait.channel }),
+  join: Object.freeze({ done: false, value: Wait.join }),
 } as const;
+
+/** Parks for as long as a condition does not hold. Whatever makes it hold resumes the thread. */
+export function waitUntil(isMet: () => boolean, park: IteratorResult<Wait, never>): Task<void> {
+  return new Condition(isMet, park);
+}
+
+class Condition extends WaitingTask<void> {
+  readonly #isMet: () => boolean;
+  readonly #park: IteratorResult<Wait, never>;
+
+  constructor(isMet: () => boolean, park: IteratorResult<Wait, never>) {
+    super();
+    this.#isMet = isMet;
+    this.#park = park;
+  }
+
+  next(): IteratorResult<Wait, void> {
+    return this.#isMet() ? { done: true, value: undefined } : this.#park;
+  }
+
+  protected leave(): void {}
+}

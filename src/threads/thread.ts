@@ -8,17 +8,26 @@
 //     │          ▼
 //     └──► closing children ──► running the `finally` blocks (may park) ──► closing the children of those ──► over
 //
-// What a thread has returned or thrown is told to those who joined it once it is over. A failure that nobody had joined
-// for fails the parent, which is unwound; at the root of the tree it is reported.
+// What a thread has returned or thrown is told to those who joined it once it is over.
+//
+// Every failure is received in exactly one of three ways, whatever the timing:
+//
+//   1. by the threads that join the failed thread. One that has failed before any joins it is not over until every thread that is
+//      ready has parked (or the turn ends): so a join that is on its way, in a task given to `timeout` say, comes in time;
+//   2. if no thread joins it, or all that did were unwound before they received the failure, by its parent, which is unwound and fails;
+//   3. by `report`, if there is no parent, or the parent has another end already. A parent that fails with this very error object has
+//      it, and nothing is reported.
+//
+// What joins a thread later gets the failure as well: it has asked for it.
 
 import { propertyOf, show } from '../util/inspect.js';
-import { addSuspendedTasks, addTask, ThreadError, UnwoundError } from './errors.js';
+import { addSuspendedTasks, addTask, isSameFailure, ThreadError, UnwoundError } from './errors.js';
 import { Ending, Life, Queued, State, Unwinding } from './life.js';
-import { Returning } from './returning.js';
 import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
-import { type Task, Wait } from './task.js';
+import { isTask, isThenable, parked, type Task, Wait, WaitingTask, waitUntil } from './task.js';
 import { type Joiner, Ties } from './ties.js';
 import type { TimerTarget } from './timers.js';
+import { Unwinder } from './unwinder.js';
 
 export interface SpawnOptions {
   /** What the thread is called in errors and listings. Default: the name of the generator function, else `task`. */
@@ -35,10 +44,15 @@ export interface SpawnOptions {
 /** A task, or the generator function that makes it (which also gives the thread its name). */
 export type TaskSource<T> = Task<T> | (() => Task<T>);
 
-/** How often a thread that is past its unwinding limit is told to return before it is abandoned. */
-const forcedReturns = 100;
+/**
+ * How often a thread that is past its unwinding limit is told to return before it is abandoned; also how often it may yield what is no wait
+ * without parking in between.
+ */
+const maxAttempts = 100;
 
 const none: ReadonlySet<Thread<unknown>> = new Set();
+
+const over: IteratorResult<Wait, unknown> = { done: true, value: undefined };
 
 let current: Thread<unknown> | undefined;
 /** What makes the running thread as soon as somebody asks for it. */
@@ -155,7 +169,8 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /**
    * Unwinds the thread where it stands: its children first, then its own `finally` blocks, each once, innermost first.
    * They may park, for `scheduler.unwindLimit` milliseconds in all; then the thread is reported and abandoned.
-   * A `finally` block in which it is parked when it is unwound has begun to run already, and is left at that place.
+   * A `finally` block in which it is parked when it is unwound has begun to run already, and is left at that place, unless it is parked
+   * inside {@link uninterruptible}: then the thread is unwound where it next parks outside of that.
    * A thread that is running (the caller itself, say) is unwound when it next parks. Calling it again changes nothing.
    */
   unwind(reason?: unknown): void {
@@ -163,7 +178,9 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     this.unwinding = Unwinding.asked;
     this.ending = Ending.unwound;
     this.#value = reason;
-    if (!this.isIn(State.running)) this.scheduler.resume(this);
+    if (this.isIn(State.running)) return;
+    if (this.isUninterruptible) this.limitUnwinding();
+    else this.scheduler.resume(this);
   }
 
   /**
@@ -171,32 +188,14 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
    * @returns what it returned
    * @throws what it threw, or {@link UnwoundError}
    */
-  *join(): Task<T> {
-    if (!this.isIn(State.over)) {
-      const joiner = runningThread('join');
-      if (joiner === this) throw new ThreadError('ERR_JOIN', `${this} cannot join itself`);
-      this.addJoiner(joiner);
-      let received = false;
-      try {
-        while (!this.isIn(State.over)) yield Wait.join;
-        received = true;
-      } finally {
-        this.removeJoiner(joiner);
-        if (!received && this.outcome === 'failed') this.report(this.failure, this);
-      }
-    }
-    return this.result();
+  join(): Task<T> {
+    return new Join(this);
   }
 
   /** Unwinds the threads that this one has spawned, and parks until they are over. To be called by the thread itself. */
   *closeChildren(reason: unknown): Task<void> {
     for (const child of this.children) child.unwind(reason);
-    this.awaitsChildren = true;
-    try {
-      while (this.children.size > 0) yield Wait.join;
-    } finally {
-      this.awaitsChildren = false;
-    }
+    yield* waitUntil(() => !this.hasChildren, parked.join);
   }
 
   /** What the thread returned. @throws what it threw, {@link UnwoundError}, or `ERR_NOT_OVER` */
@@ -204,19 +203,27 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     if (!this.isIn(State.over)) throw new ThreadError('ERR_NOT_OVER', `${this} is not over`);
     if (this.ending === Ending.unwound) throw new UnwoundError(this.toString(), this.#value);
     if (this.ending === Ending.failed) {
+      this.setFailureReceived();
       if (current !== undefined) addSuspendedTasks(this.#value, this.result);
       throw this.#value;
     }
     return this.#value as T; // `settle` stored what this thread's own task returned, and that is a Task<T>
   }
 
-  /** Registers who is to be told when this thread is over. While anyone is, a failure is theirs and not the parent's. */
+  /**
+   * Registers an object that is called when this thread is over. A failure is for it to receive then, with `result`, or to pass on: it does
+   * not go to the parent.
+   */
   addJoiner(joiner: Joiner): void {
     this.tie().addJoiner(joiner);
   }
 
+  /** A joiner that is removed before it has received a failure leaves it to the others, or else to the parent. */
   removeJoiner(joiner: Joiner): void {
     this.#ties?.removeJoiner(joiner);
+    if (!this.isIn(State.over) || this.#ties?.joined) return;
+    this.#ties = undefined;
+    if (this.ending === Ending.failed && !this.isFailureReceived) this.passFailureOn();
   }
 
   /** Has something done when the thread is over, however it ends; at once if it is. `action` must not throw. */
@@ -228,6 +235,17 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** A thread that this one joined is over. */
   threadOver(): void {
     this.scheduler.resume(this);
+  }
+
+  /** For `uninterruptible` alone. @returns false if the thread is inside another such task already */
+  enterUninterruptible(): boolean {
+    if (this.isUninterruptible) return false;
+    this.isUninterruptible = true;
+    return true;
+  }
+
+  leaveUninterruptible(): void {
+    this.isUninterruptible = false;
   }
 
   /** Tells of an error of this thread, or of a child, that no thread is there to receive. */
@@ -260,13 +278,13 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     if (this.isIn(State.over)) return;
     if (this.isIn(State.closing)) {
       // A wake-up that was under way when the thread was unwound finds its children still there.
-      if (!this.hasChildren) this.closed();
+      if (!this.hasChildren && !this.isFailurePending) this.closed();
     } else if (this.unwinding === Unwinding.forced) {
       this.force();
-    } else if (this.unwinding === Unwinding.asked) {
+    } else if (this.unwinding === Unwinding.asked && !this.isUninterruptible) {
       this.beginUnwinding();
     } else {
-      this.advance(false); // on with a `finally` block
+      this.advance(false); // it continues a `finally` block, or what is uninterruptible
     }
   }
 
@@ -275,13 +293,21 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     this.enterRunning();
     let threw = true;
     let done: boolean | undefined;
+    let wait: Wait | undefined;
     /** What was yielded, returned or thrown. */
     let value: unknown;
     const outer = current; // a host that runs turns from within a thread of another scheduler, as a test may
     current = this;
     try {
-      const result = this.drive(returning);
-      ({ done, value } = result); // read here: an iterator written by hand may answer with anything, getters that throw included
+      // Read here: an iterator written by hand may answer with anything, getters that throw included.
+      ({ done, value } = this.drive(returning));
+      for (let attempts = maxAttempts; !done; attempts--) {
+        if (Wait.is(value)) {
+          wait = value;
+          break;
+        }
+        ({ done, value } = this.refuse(value, attempts === 0));
+      }
       threw = false;
     } catch (error) {
       value = error;
@@ -290,43 +316,55 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     }
     if (threw) {
       this.fail(value);
-    } else if (done) {
+    } else if (wait === undefined) {
       if (this.unwinding >= Unwinding.begun) this.settle(this.ending, this.#value);
       else this.settle(Ending.returned, value);
-    } else if (!Wait.is(value)) {
-      this.refuse(value);
     } else {
-      this.park(value, State.parked);
+      this.park(wait, State.parked);
       if (this.goesOn) return;
-      if (this.unwinding === Unwinding.asked) {
+      if (this.unwinding === Unwinding.asked && !this.isUninterruptible) {
         this.beginUnwinding(); // it was unwound while it ran, and does not get to park
-      } else if (this.unwinding === Unwinding.begun && this.tie().limit === 0) {
-        this.tie().limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
+      } else if (this.unwinding !== Unwinding.forced) {
+        this.limitUnwinding();
       }
     }
   }
 
   /** The bottom of the thread's stack: errors.ts knows it by this name. */
   private drive(returning: boolean): IteratorResult<Wait, unknown> {
-    let iterator = this.#iterator;
-    if (returning) {
-      // One that has not started has no `finally` blocks to run.
-      if (iterator === undefined || typeof iterator === 'function') return { done: true, value: undefined };
-      const unwinding = iterator instanceof Returning ? iterator : new Returning(iterator);
-      this.#iterator = unwinding;
-      return unwinding.return();
+    if (typeof this.#iterator === 'function' && !returning) {
+      const source = this.#iterator;
+      this.#iterator = iteratorOf(source(), `${this}: its function returned`);
     }
-    if (typeof iterator === 'function') {
-      const source = iterator;
-      iterator = iteratorOf(source(), `${this}: its function returned`);
-      this.#iterator = iterator;
-    }
-    return iterator?.next() ?? { done: true, value: undefined };
+    const iterator = this.#iterator;
+    if (iterator === undefined || typeof iterator === 'function') return over; // what has not started has no `finally` blocks to run
+    return returning ? this.unwinderOf(iterator).return() : iterator.next();
+  }
+
+  private unwinderOf(iterator: Iterator<Wait, unknown, void>): Unwinder {
+    if (iterator instanceof Unwinder) return iterator;
+    const unwinder = new Unwinder(iterator, this.toString(), this.#value);
+    this.#iterator = unwinder;
+    return unwinder;
+  }
+
+  /** What was yielded is no wait: most often `yield` was written for `yield*`. It comes back as an exception, at the place of the mistake. */
+  private refuse(value: unknown, isLast: boolean): IteratorResult<Wait, unknown> {
+    const iterator = this.#iterator;
+    const error = notAWait(this, value);
+    if (isLast || typeof iterator !== 'object' || iterator.throw === undefined) throw error;
+    return iterator.throw(error);
   }
 
   private park(wait: Wait, state: State): void {
     this.enterWait(wait, state);
     this.#waitingSince = this.scheduler.millisecond;
+  }
+
+  /** Bounds the unwinding, if it is not yet. */
+  private limitUnwinding(): void {
+    const ties = this.tie();
+    if (ties.limit === 0) ties.limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
   }
 
   private beginUnwinding(): void {
@@ -349,32 +387,15 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** Makes the generator return from whatever it parks on, a bounded number of times, and lets go of it. */
   private abandon(): void {
     this.unwinding = Unwinding.forced;
-    for (let i = 0; i < forcedReturns && this.#iterator !== undefined; i++) this.advance(true);
+    for (let i = 0; i < maxAttempts && this.#iterator !== undefined; i++) this.advance(true);
     if (this.#iterator !== undefined) this.settle(this.ending, this.#value);
-  }
-
-  /** The generator yielded something that is no wait: most often `yield` was written for `yield*`. The thread fails, and is unwound. */
-  private refuse(value: unknown): void {
-    if (this.unwinding === Unwinding.forced) return; // it will be told to return again
-    const error = new ThreadError(
-      'ERR_NOT_A_WAIT',
-      `${this} yielded ${show(value)}, which is nothing to wait for: write yield* where it says yield`,
-    );
-    if (this.unwinding === Unwinding.begun) {
-      this.report(error);
-      this.abandon();
-    } else {
-      this.unwinding = Unwinding.asked;
-      this.ending = Ending.failed;
-      this.#value = error;
-      this.beginUnwinding();
-    }
   }
 
   /** The generator threw. */
   private fail(error: unknown): void {
     if (this.ending === Ending.failed) {
-      this.report(error); // by a `finally` block, after a child's failure, which is the first cause and stays the outcome
+      // By a `finally` block, after a child's failure, which is the first cause and stays the outcome.
+      if (!isSameFailure(error, this.#value)) this.report(error);
       this.settle(Ending.failed, this.#value);
     } else {
       this.settle(Ending.failed, error);
@@ -395,7 +416,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
         ending === Ending.unwound ? value : new ThreadError('ERR_PARENT_OVER', `${this}, its parent, is over`),
       );
     } else {
-      this.over();
+      this.end();
     }
   }
 
@@ -405,21 +426,47 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     return 0;
   }
 
+  /** Nothing of the thread runs any more, and it has no children. */
+  private end(): void {
+    if (this.ending !== Ending.failed || this.#ties?.joined) {
+      this.over();
+    } else {
+      this.park(Wait.join, State.closing);
+      this.isFailurePending = true;
+      this.scheduler.awaitJoiner(this);
+    }
+  }
+
+  /** Called by the scheduler alone, some time after `awaitJoiner`. */
+  endFailed(): void {
+    this.isFailurePending = false;
+    this.over();
+  }
+
   private over(): void {
     this.enterOver();
     const ties = this.#ties;
+    const isReceived = this.ending !== Ending.failed || ties?.joined;
+    if (ties !== undefined) {
+      if (this.ending !== Ending.failed) this.#ties = undefined;
+      try {
+        ties.tellOver(this);
+      } catch (thrown) {
+        uncaught(thrown); // by an action of a caller's; the parent waits for this thread, and must be told all the same
+      }
+      // A joiner may yet be removed before it has received the failure.
+      if (this.isFailureReceived) this.#ties = undefined;
+    }
+    if (!isReceived) this.passFailureOn();
+    if (this.parent !== undefined) this.parent.childOver(this);
+  }
+
+  /** No joiner receives the failure. */
+  private passFailureOn(): void {
+    this.setFailureReceived();
     this.#ties = undefined;
-    try {
-      ties?.tellOver(this);
-    } catch (thrown) {
-      uncaught(thrown); // by an action of a caller's; the parent waits for this thread, and must be told all the same
-    }
-    const { parent } = this;
-    if (this.ending === Ending.failed && !ties?.joined) {
-      if (parent === undefined) this.report(this.#value);
-      else parent.childFailed(this.#value);
-    }
-    if (parent !== undefined) parent.childOver(this);
+    if (this.parent === undefined || this.parent.state === 'over') this.report(this.#value);
+    else this.parent.childFailed(this.#value);
   }
 
   private tie(): Ties {
@@ -439,14 +486,15 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     return true;
   }
 
-  /** A child that nobody had joined has failed: this thread cannot be right without it. */
+  /** A child that no thread joins has failed: this thread cannot be right without it. */
   private childFailed(error: unknown): void {
+    if (this.ending === Ending.failed && isSameFailure(error, this.#value)) return; // it has this failure already
     if (this.#iterator === undefined && this.ending === Ending.returned) {
       this.ending = Ending.failed;
       this.#value = error;
       addTask(error, `${this.name} (thread ${this.id})`);
     } else if (this.#iterator === undefined || this.unwound) {
-      this.report(error); // this thread has another end already, and there is nobody else to tell
+      this.report(error); // this thread has another end already, and no other thread receives it
     } else {
       this.unwind(error);
       this.ending = Ending.failed;
@@ -456,23 +504,70 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** The last child to be over lets this thread go on, by way of the queue: a tree may be deeper than the stack. */
   private childOver(child: Thread<unknown>): void {
     this.#ties?.children?.delete(child);
-    if ((this.isIn(State.closing) || this.awaitsChildren) && !this.hasChildren) this.scheduler.resume(this);
+    if (this.hasChildren) return;
+    if (this.isIn(State.closing) || this.wait === 'join') this.scheduler.resume(this);
   }
 
   /** The children it waited for are over. */
   private closed(): void {
-    if (this.#iterator === undefined) this.over();
+    if (this.#iterator === undefined) this.end();
     else this.unwindSelf();
   }
 }
 
 /** @throws {ThreadError} `ERR_NOT_A_TASK`, for callers that no compiler has looked at */
-function iteratorOf<T>(task: Task<T>, what: string): Iterator<Wait, unknown, void> {
+export function iteratorOf<T>(task: Task<T>, what: string): Iterator<Wait, T, void> {
   if (typeof task !== 'object' || task === null || typeof task[Symbol.iterator] !== 'function') {
     const hint = 'expected a task: what a generator function (function*) returns';
     throw new ThreadError('ERR_NOT_A_TASK', `${what} ${show(task)}; ${hint}`);
   }
   return task[Symbol.iterator]();
+}
+
+/** The task of `join`. */
+class Join<T> extends WaitingTask<T> {
+  readonly #thread: Thread<T>;
+  /** The thread that waits, from when it parks until it is resumed for the last time. */
+  #joiner: Thread<unknown> | undefined;
+
+  constructor(thread: Thread<T>) {
+    super();
+    this.#thread = thread;
+  }
+
+  next(): IteratorResult<Wait, T> {
+    const thread = this.#thread;
+    if (thread.state !== 'over') {
+      if (this.#joiner === undefined) {
+        const joiner = runningThread('join');
+        if (joiner === thread) throw new ThreadError('ERR_JOIN', `${thread} cannot join itself`);
+        thread.addJoiner(joiner);
+        this.#joiner = joiner;
+      }
+      return parked.join;
+    }
+    try {
+      return { done: true, value: thread.result() };
+    } finally {
+      this.leave();
+    }
+  }
+
+  protected leave(): void {
+    if (this.#joiner !== undefined) this.#thread.removeJoiner(this.#joiner);
+    this.#joiner = undefined;
+  }
+}
+
+/** What a thread has yielded and cannot park on, and what was most likely meant. */
+function notAWait(thread: Thread<unknown>, value: unknown): ThreadError {
+  const found = `${thread} yielded ${show(value)}, which is nothing to wait for`;
+  if (isTask(value)) return new ThreadError('ERR_NOT_A_WAIT', `${found}: write yield* where it says yield`);
+  if (isThenable(value)) return new ThreadError('ERR_NOT_A_WAIT', `${found}: write yield* until(promise)`);
+  return new ThreadError(
+    'ERR_NOT_A_WAIT',
+    `${found}: only tasks are waited for, with yield*, and promises, with yield* until(promise)`,
+  );
 }
 
 /** The `arg` of a thread's timers: which of the two it may have at once has fired. */

@@ -30,7 +30,7 @@ suite('the chain of tasks that an error carries', () => {
     });
     clock.advance(2);
     const tasks = tasksOf(clock.reports[0]).map((task) => task.split(' (')[0]?.replace('Thread.', ''));
-    assert.deepEqual(tasks, ['query', 'join', 'page', 'request', 'request']);
+    assert.deepEqual(tasks, ['query', 'page', 'request', 'request']);
   });
 
   it('does so through all and timeout', () => {
