@@ -2,17 +2,16 @@
 //
 //   nc localhost 7001
 
-import { Channel, type Connection, listen, spawn, type Task } from 'sluice';
+import { Channel, type Connection, currentThread, listen, spawn, type Task, type Thread } from 'sluice';
 
 const longestLine = 512;
 /** How many lines may wait for somebody who does not read. */
 const backlog = 100;
-const inboxes = new Set<Channel<string>>();
+const inboxes = new Map<Channel<string>, Thread<unknown> | undefined>();
 
 function say(line: string, except?: Channel<string>): void {
-  for (const inbox of inboxes) {
-    if (inbox === except || inbox.closed) continue;
-    if (!inbox.trySend(line)) inbox.close();
+  for (const [inbox, thread] of inboxes) {
+    if (inbox !== except && !inbox.trySend(line)) thread?.unwind('too slow'); // its connection is reset
   }
 }
 
@@ -24,13 +23,10 @@ function* chat({ reader, writer }: Connection): Task<void> {
   const inbox = new Channel<string>(backlog);
   // A child is unwound before its parent ends, wherever it is parked; if it fails, its parent is unwound.
   spawn(function* hear() {
-    for (let line: string | undefined; (line = yield* inbox.receive()) !== undefined; ) {
-      yield* writer.write(`${line}\n`);
-    }
-    yield* writer.end(); // it was too slow, and its inbox has been closed
+    for (;;) yield* writer.write(`${yield* inbox.receive()}\n`);
   });
 
-  inboxes.add(inbox);
+  inboxes.set(inbox, currentThread());
   say(`${name} is here`, inbox);
   try {
     for (let line: string | undefined; (line = yield* reader.readLine(longestLine)) !== undefined; ) {

@@ -3,20 +3,21 @@
 //   curl -N localhost:8080/events
 //   curl -d 'some news' localhost:8080/
 
-import { Channel, serve, stream } from 'sluice';
+import { Channel, currentThread, serve, stream, type Thread } from 'sluice';
 
 /** How many events may wait for a subscriber that is slower than the news. */
 const backlog = 100;
-const subscribers = new Set<Channel<string>>();
+const subscribers = new Map<Channel<string>, Thread<unknown> | undefined>();
 
 function subscribe(): Response {
   return stream(
     function* (out) {
       const inbox = new Channel<string>(backlog);
-      subscribers.add(inbox);
+      subscribers.set(inbox, currentThread());
       try {
         yield* out.write(`: ${subscribers.size} listening\n\n`);
-        for (let news: string | undefined; (news = yield* inbox.receive()) !== undefined; ) {
+        for (;;) {
+          const news = (yield* inbox.receive()) ?? ''; // it is never closed
           yield* out.write(`data: ${news.replaceAll(/\r\n|\r|\n/g, '\ndata: ')}\n\n`);
         }
       } finally {
@@ -30,8 +31,8 @@ function subscribe(): Response {
 async function publish(request: Request): Promise<Response> {
   const news = await request.text();
   const listening = subscribers.size;
-  for (const inbox of subscribers) {
-    if (!inbox.trySend(news)) inbox.close(); // too far behind: its stream ends, and an EventSource comes back
+  for (const [inbox, thread] of subscribers) {
+    if (!inbox.trySend(news)) thread?.unwind('too slow'); // too far behind: its stream ends, and an EventSource comes back
   }
   return new Response(`sent to ${listening}\n`);
 }

@@ -66,11 +66,8 @@ export function* serveConnection(
     const { result } = begun;
     begun.result = undefined; // what is left of it at the end has not been looked at: see `conclude`
     if (begun.failed) throw result;
-    if (isTask(result)) {
-      connection.unwindWhenLeft();
-      return result;
-    }
-    if (isThenable(result)) return promised(connection, settings, begun, result);
+    const unfinished = unfinishedResult(connection, settings, begun, result);
+    if (unfinished !== undefined) return unfinished;
     const body = yield* answer(connection, settings, begun, result);
     if (body !== undefined) return body;
     if (!(yield* finishRequest(connection, settings))) return undefined;
@@ -86,6 +83,11 @@ export function* continueConnection(
   const { streaming } = connection;
   if (streaming === undefined) {
     const begun = connection.asked as Begun; // all of it, until the body of its response is streamed
+    const unfinished = unfinishedResult(connection, settings, begun, result);
+    if (unfinished !== undefined) {
+      if (connection.thread?.unwound) yield* sleep(0); // it is not started if the client has left
+      return unfinished;
+    }
     const body = yield* answer(connection, settings, begun, result);
     if (body !== undefined) return body;
   } else {
@@ -95,6 +97,24 @@ export function* continueConnection(
   }
   if (!(yield* finishRequest(connection, settings))) return undefined;
   return yield* serveConnection(connection, settings, undefined);
+}
+
+/**
+ * What a handler returns is a response, a task, or a promise, and each of the last two may result in another one of the three: middleware
+ * that is an async function wraps handlers that are threads.
+ * @returns what is to run in the place of the loop, which goes on with what it results in; undefined if the result is none of these
+ */
+function unfinishedResult(
+  connection: HttpConnection,
+  settings: HttpSettings,
+  begun: Begun,
+  result: unknown,
+): InPlace | undefined {
+  if (isTask(result)) {
+    connection.unwindWhenLeft();
+    return result;
+  }
+  return isThenable(result) ? promised(connection, settings, begun, result) : undefined;
 }
 
 /** Parks until the promise of an async handler is settled. What comes too late is seen to. */

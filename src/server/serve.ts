@@ -32,7 +32,7 @@ export type AnyResponse = Response | globalThis.Response;
 export type Fetch = (
   request: Request & globalThis.Request,
   info: RequestInfo,
-) => AnyResponse | PromiseLike<AnyResponse> | Task<AnyResponse>;
+) => AnyResponse | PromiseLike<AnyResponse | Task<AnyResponse>> | Task<AnyResponse | PromiseLike<AnyResponse>>;
 
 export interface ServeOptions extends AddressOptions {
   /** Answers each request. */

@@ -2,7 +2,7 @@
 // connection, is written in these two types.
 
 import { propertyOf } from '../util/inspect.js';
-import { UnwindSignal } from './errors.js';
+import { ThreadError, UnwindSignal } from './errors.js';
 
 /** What a parked thread waits for. */
 export type WaitKind = 'dry' | 'flooded' | 'timer' | 'promise' | 'channel' | 'join';
@@ -73,6 +73,9 @@ export function isTask(value: unknown): value is Task<unknown> {
   );
 }
 
+/** For messages about a task that was taken for its result. */
+export const taskNotRun = 'a task that has not run: write yield* before it, in a generator function';
+
 /** True for promises, and for what `await` takes for one. Never throws. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof propertyOf(value, 'then') === 'function';
@@ -107,6 +110,19 @@ export abstract class WaitingTask<T> implements Task<T>, Iterator<Wait, T, void>
     if (error === probe) return probed;
     this.leave();
     throw error;
+  }
+
+  /**
+   * `await` calls this. Without it `await sleep(5)` would do nothing, and say nothing. Tasks that are generators have no such method, as
+   * every generator of the process would have it.
+   */
+  then(_resolve: unknown, reject: (error: unknown) => void): void {
+    reject(
+      new ThreadError(
+        'ERR_AWAITED',
+        'await cannot run a task: write yield* before it, in a generator function, or give it to run(), which returns a promise. (In a generator function, yield* until(promise) waits for a promise.)',
+      ),
+    );
   }
 
   get [Symbol.toStringTag](): string {

@@ -7,9 +7,10 @@ import { ClientLeftError } from '#sluice/http/exchange.js';
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
+import { Channel } from '#sluice/threads/channel.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
-import { run, spawn } from '#sluice/threads/thread.js';
+import { currentThread, run, spawn, type Thread } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
 import { get, leave, post, received, World } from './world.js';
 
@@ -595,3 +596,47 @@ for (const [when, { end, code }] of Object.entries(endings)) {
     await world.close();
   });
 }
+
+test('a subscriber that does not read is dropped by unwinding its thread, which is flooded, and not by closing its channel', async () => {
+  for (const how of ['unwind', 'close'] as const) {
+    const listeners = new Map<Channel<string>, Thread<unknown> | undefined>();
+    const world = await World.open(
+      {
+        fetch: () =>
+          stream(function* (out) {
+            const inbox = new Channel<string>(4);
+            listeners.set(inbox, currentThread());
+            try {
+              for (let news: string | undefined; (news = yield* inbox.receive()) !== undefined; )
+                yield* out.write(news);
+            } finally {
+              listeners.delete(inbox);
+            }
+          }),
+        writeTimeout: 60_000,
+      },
+      { latency: 0.01, capacity: 1024, pieces: 'whole' },
+    );
+    const client = world.client(function* (connection) {
+      connection.network.layer.pauseReading(connection.slot);
+      yield* connection.writer.write(get('/'));
+      yield* sleep(1_000);
+      connection.reset();
+    });
+    await world.pass(100);
+    for (let i = 0; i < 20; i++) {
+      for (const [inbox, thread] of listeners) {
+        if (inbox.closed || inbox.trySend('x'.repeat(100_000))) continue;
+        if (how === 'unwind') thread?.unwind('too slow');
+        else inbox.close();
+      }
+      await world.pass(10);
+    }
+    assert.equal(listeners.size, how === 'unwind' ? 0 : 1);
+    assert.equal(world.server.connections.total, how === 'unwind' ? 0 : 1);
+    assert.deepEqual(world.errors, []);
+    await world.pass();
+    await client;
+    await world.close();
+  }
+});

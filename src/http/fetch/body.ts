@@ -2,6 +2,7 @@
 // the sender takes the raw content out of it. A stream is made only when somebody asks for one.
 // https://fetch.spec.whatwg.org/#body-mixin
 
+import { isTask, taskNotRun } from '../../threads/task.js';
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
 
 /** What the sender gets: text still to be encoded, bytes that it now owns, a stream that nobody has read, or a thread. */
@@ -73,6 +74,7 @@ export function extract(init: NonNullable<unknown>): BodyWithType {
     return new BodyWithType(new Body(`${init}`), 'application/x-www-form-urlencoded;charset=UTF-8');
   }
   if (init instanceof Blob) return new BodyWithType(new Body(init), init.type === '' ? null : init.type);
+  if (isTask(init)) throw new TypeError(`the body is ${taskNotRun}`);
   // Form data, async iterables where the platform takes them, buffers of another realm: rare, and the platform knows how.
   const carrier = new PlatformResponse(init as PlatformBodyInit); // Its types leave out some that it takes.
   return new BodyWithType(new Body(new PlatformBody(carrier)), carrier.headers.get('content-type'));

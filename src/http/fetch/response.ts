@@ -2,6 +2,7 @@
 // nothing else. http/ takes status, fields and content out of it through the functions above the class, and no Headers
 // and no stream exists unless user code asked for one. https://fetch.spec.whatwg.org/#response-class
 
+import { isTask, taskNotRun } from '../../threads/task.js';
 import { Body, type BodyInit, BodyWithType, type Content, extract, TEXT_TYPE } from './body.js';
 import { type Fields, fieldsFrom, getField, type Headers, type HeadersInit, hasField, headersOver } from './headers.js';
 import { type Inspect, inspect, PlatformResponse, passFor } from './platform.js';
@@ -125,6 +126,7 @@ export class Response {
 
   static json: Statics['json'] = (...args: [] | [data: unknown, init?: ResponseInit | null]) => {
     if (args.length === 0) throw new TypeError('Response.json: expected an argument, found none');
+    if (isTask(args[0])) throw new TypeError(`Response.json: the value is ${taskNotRun}`);
     const text: string | undefined = JSON.stringify(args[0]);
     if (text === undefined) throw new TypeError('Response.json: the value has no representation in JSON');
     return new Response(new BodyWithType(new Body(text), 'application/json'), args[1]);
