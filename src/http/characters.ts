@@ -3,9 +3,9 @@
 /** tchar, of which methods and field names are made (RFC 9110 §5.6.2). */
 export const TOKEN = 1;
 /**
- * What may stand in a request target: the visible characters of US-ASCII but for `"`, `<`, `>`, `\` and `#`. A URI may have none of
- * `{`, `}`, `|`, `^` and the backquote either (RFC 3986 §2), and brackets only around a host, but browsers send them as they are, and
- * nobody reads them in two ways.
+ * What may stand in a request target: every byte but white space, control characters and `#`. A URI has only some of the visible
+ * characters of US-ASCII (RFC 3986 §2). Clients send the others, and UTF-8, as they are, and every server and proxy splits the request
+ * line at the same places then: RFC 9112 §3.2 asks for 400 because of white space.
  */
 export const TARGET = 2;
 /** What may stand in a field value: visible characters, space, tab, and obs-text (RFC 9110 §5.5). */
@@ -41,9 +41,9 @@ mark(LOWER_TOKEN, digits + lowerCase + marks);
 mark(HOST, `${digits}${letters}-._~%!$&'()*+;=[]:`);
 mark(LABEL, `${digits}${letters}-_~!$&'()*+;=`);
 for (let byte = 0x21; byte < 0x7f; byte++) classes[byte] |= TARGET | VALUE;
-for (const never of '"<>\\#') classes[never.charCodeAt(0)] &= ~TARGET;
+classes['#'.charCodeAt(0)] &= ~TARGET;
 mark(VALUE, ' \t');
-for (let byte = 0x80; byte <= 0xff; byte++) classes[byte] |= VALUE;
+for (let byte = 0x80; byte <= 0xff; byte++) classes[byte] |= TARGET | VALUE;
 
 /** The value of each byte that is a hexadecimal digit; 255 for every other. */
 export const hexDigits = new Uint8Array(256).fill(255);

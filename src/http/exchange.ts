@@ -209,12 +209,29 @@ export function exchangeAgain(
   return new Exchange(origin, head, bytes, 0, null, limits.defaultHost); // the bytes are its own
 }
 
-function urlOf(target: string, host: string): string {
+/** @param sent the request target as Latin-1 */
+function urlOf(sent: string, host: string): string {
+  const target = escaped(sent);
   if (!target.startsWith('/') && target !== '*') return new URL(target).href;
   const path = target === '*' ? '/*' : target;
   const url = `http://${host}${path}`;
   return plainTarget.test(path) && plainHost.test(host) ? url : new URL(url).href;
 }
+
+/**
+ * A target in which a URL parser finds what was sent. It would take bytes beyond US-ASCII for characters, and a backslash in a path
+ * for a slash, which no proxy in front does; in a query it leaves one as it is. The rest it encodes itself, as the URL standard says.
+ */
+function escaped(target: string): string {
+  if (!unsafeInTarget.test(target)) return target;
+  const query = target.indexOf('?');
+  return target.replace(/[\\\x80-\xff]/g, (character, at: number) => {
+    if (character === '\\' && query !== -1 && at > query) return character;
+    return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  });
+}
+
+const unsafeInTarget = /[\\\x80-\xff]/;
 
 /** What `toString('latin1')` of a Buffer calls in Node, and in some others; it has been there from the first, and is in no types. */
 interface Sliceable {

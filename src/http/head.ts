@@ -44,7 +44,6 @@ const COLON = 58;
 const SLASH = 47;
 const ASTERISK = 42;
 const QUESTION = 63;
-const BACKSLASH = 92;
 const LETTER_A = 97;
 
 // What the parser expects next, in the order in which it comes. (These are no members of an object: the engine would load each time what it
@@ -119,8 +118,6 @@ export class Head {
   #field = otherField;
   #fieldCount = 0;
   #hasHost = false;
-  /** A question mark has been seen in the target. */
-  #inQuery = false;
   #markStart = 0;
 
   /** Makes it a new one. */
@@ -146,7 +143,6 @@ export class Head {
     this.#field = otherField;
     this.#fieldCount = 0;
     this.#hasHost = false;
-    this.#inQuery = false;
     this.#markStart = 0;
   }
 
@@ -226,7 +222,7 @@ export class Head {
         case inTarget: {
           const from = start + this.targetStart;
           const stop = least(end, from + limits.targetSize + 1);
-          while (at < stop && ((classes[bytes[at]] & TARGET) !== 0 || this.#isQueryBackslash(bytes, from, at))) at++;
+          while (at < stop && (classes[bytes[at]] & TARGET) !== 0) at++;
           if (at === stop) {
             if (at > from + limits.targetSize)
               throw new Refusal(414, `RFC 9112 §3: a request target of more than ${limits.targetSize} bytes`);
@@ -235,7 +231,7 @@ export class Head {
           if (bytes[at] !== SP || at === from) {
             throw new Refusal(
               400,
-              'RFC 9112 §3.2: the request target has a character that may not stand in it, or is missing',
+              'RFC 9112 §3.2: the request target has white space, a control character or a #, or is missing',
             );
           }
           this.targetEnd = at - start;
@@ -341,16 +337,6 @@ export class Head {
     this.minor = bytes[begin + 7] === 48 ? 0 : 1;
     this.fieldsStart = at - start;
     return at;
-  }
-
-  /**
-   * No URI has a backslash, but browsers send it in queries as it is. In a path, where a URL parser takes it for a slash and a
-   * proxy does not, it is refused.
-   */
-  #isQueryBackslash(bytes: Uint8Array, from: number, at: number): boolean {
-    if (bytes[at] !== BACKSLASH) return false;
-    for (let i = from; i < at && !this.#inQuery; i++) this.#inQuery = bytes[i] === QUESTION;
-    return this.#inQuery;
   }
 
   /** What is no handler's, whatever it is asked for. */

@@ -14,6 +14,11 @@ const known: readonly { name: string; is: (text: string, seen: Seen | undefined,
     is: (_, seen, error) => error === 'HPE_INVALID_METHOD' && seen !== undefined && !METHODS.includes(seen.method),
   },
   {
+    // Clients send UTF-8 in targets as it is, and no recipient ends the target at such a byte. node:http refuses them.
+    name: 'a target beyond US-ASCII',
+    is: (_, seen, error) => error === 'HPE_INVALID_URL' && seen !== undefined && /[\x80-\xff]/.test(seen.target),
+  },
+  {
     // RFC 9113 §3.4: PRI is the method of HTTP/2's preface, and one as any other in HTTP/1.1.
     name: 'the method PRI',
     is: (_, seen, error) => error === 'HPE_INVALID_VERSION' && seen?.method === 'PRI',

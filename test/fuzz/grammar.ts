@@ -37,7 +37,7 @@ export type Kind = (typeof kinds)[number];
 export const smuggled = 'GET /plain/smuggled HTTP/1.1\r\nhost: a\r\n\r\n';
 
 const tokenCharacters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-.^_`|~";
-const targetCharacters = `${tokenCharacters.replace('#', '')}/:@?,;=()[]{}`;
+const targetCharacters = `${tokenCharacters.replace('#', '')}/:@?,;=()[]{}"<>\\\xc3\xa9`;
 const range = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => String.fromCharCode(from + i));
 const visible = range(0x21, 0x7e).join('');
@@ -68,6 +68,8 @@ const rest = fc.oneof(
       '?',
       '?a=b&c',
       '?q=\\',
+      '/\\..\\',
+      '/<"a">?\xc3\xa9',
       '/%2e%2e/',
       '/%00',
       '?a|b{c}',

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 
 const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
-/** RFC 9112 §3: request-line; §5: field-line. Of the target here only that it is visible US-ASCII. */
+/** RFC 9112 §3: request-line; §5: field-line. Of the target here only that it has no white space, control character or number sign. */
 const head = new RegExp(
-  `^(?:\\r\\n)*(${token}) ([\\x21-\\x7e]+) HTTP/1\\.([0-9])\\r\\n((?:${token}:[\\t\\x20-\\x7e\\x80-\\xff]*\\r\\n)*)\\r\\n$`,
+  `^(?:\\r\\n)*(${token}) ([^\\x00-\\x20\\x7f#]+) HTTP/1\\.([0-9])\\r\\n((?:${token}:[\\t\\x20-\\x7e\\x80-\\xff]*\\r\\n)*)\\r\\n$`,
 );
 /** RFC 9110 §7.2 and RFC 3986 §3.2: uri-host, and a port. */
 const host = /^(?:\[[0-9a-fA-F:.]+\]|[\w\-.~!$&'()*+,;=%]*)(?::[0-9]*)?$/;
@@ -45,5 +45,4 @@ export function checkHead(text: string): void {
   const isAbsolute = /^https?:\/\/[^/?]+/i.test(target);
   const isAsterisk = target === '*' && method === 'OPTIONS';
   must(target.startsWith('/') || isAbsolute || isAsterisk, 'RFC 9112 §3.2: a form of target for this method');
-  must(!/[\\#"<>]/.test(target.split('?')[0]) && !target.includes('#'), 'RFC 3986 §3.3: no such character in a path');
 }

@@ -13,7 +13,7 @@ const targets: [target: string, url: string][] = [
   ['/url/../url/x', 'http://a/url/x'],
   ['/url/%2e%2E/url', 'http://a/url'],
   ['/url//x//', 'http://a/url//x//'],
-  ['/url/{a}|b^c`d', 'http://a/url/%7Ba%7D|b^c%60d'],
+  ['/url/{a}|b`d', 'http://a/url/%7Ba%7D|b%60d'],
   ["/url?it's", 'http://a/url?it%27s'],
   ['http://b/url', 'http://b/url'],
   ['HTTP://B:80/url', 'http://b/url'],
@@ -39,8 +39,21 @@ const targets: [target: string, url: string][] = [
   ['https://b:443/url', 'https://b/url'],
   ['http://%62/url', 'http://b/url'],
   ['http://b/url/../../url', 'http://b/url'],
+  ['/url/"a"<b>', 'http://a/url/%22a%22%3Cb%3E'],
+  ['/url?"a"<b>', 'http://a/url?%22a%22%3Cb%3E'],
+  ['/url?{a}|b`c', 'http://a/url?{a}|b`c'],
+  ['/url/a\\b', 'http://a/url/a%5Cb'],
+  ['/url/\\', 'http://a/url/%5C'],
+  ['/url/\\?\\', 'http://a/url/%5C?\\'],
+  ['/url/\xc3\xa9', 'http://a/url/%C3%A9'],
+  ['/url?\xc3\xa9=\xe2\x82\xac', 'http://a/url?%C3%A9=%E2%82%AC'],
+  ['/url/\xe4\xff', 'http://a/url/%E4%FF'],
+  ['/url/\xc0\xaf..', 'http://a/url/%C0%AF..'],
+  ['http://b/url/\\\xc3\xa9"?\\\xc3\xa9"', 'http://b/url/%5C%C3%A9%22?\\%C3%A9%22'],
 ];
 for (const [target, url] of targets) answers(`target ${target}`, get(target), { status: 200, body: url });
+// The URL standard encodes it since 2023; Node does from version 22 on.
+answers('a circumflex in a target', get('/url/b^c?^'), { status: 200, body: /^http:\/\/a\/url\/b(\^|%5E)c\?\^$/ });
 answers('an absolute target without a path', get('http://b'), { status: 404, body: 'no handler for GET /' });
 answers('an absolute target with a query and no path', get('http://b?q'), {
   status: 404,
@@ -63,10 +76,6 @@ const badTargets = [
   '/a b',
   '/a\x7f',
   '/a\x00',
-  '/\xe4',
-  '/a"b',
-  '/a<b',
-  '/a\\b',
   '/a#b',
   '#',
   '',
@@ -74,19 +83,12 @@ const badTargets = [
 for (const target of badTargets) refused(`target ${JSON.stringify(target)}`, get(target), 400);
 
 const worseTargets = [
-  '/a\xc3\xa9',
-  '/\xc0\xaf',
-  '/a\xff',
   '/a\x01',
   '/a\x1f',
   '/a\tb',
   '/a\rb',
   '/a\nb',
-  '/a>b',
-  '/a?b"c',
-  '/a?b<c',
   '/a?b#c',
-  '/\\',
   '\\a',
   '?a',
   './a',
@@ -123,6 +125,11 @@ const worseTargets = [
   '/ ',
 ];
 for (const target of worseTargets) refused(`target ${JSON.stringify(target)}`, get(target), 400);
+
+answersAndGoesOn('backslashes are no slashes: they make no dot segments', get('/url\\..\\..\\plain'), {
+  status: 404,
+  body: /^no handler for GET \/url%5C\.\.%5C\.\.%5Cplain$/,
+});
 
 room.section('RFC 9112 §3.2.1');
 
