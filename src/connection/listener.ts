@@ -60,7 +60,7 @@ const overdueLinger = 100;
 
 export abstract class Listener implements Owner {
   readonly network: Network;
-  /** Set when `close` has been called. */
+  /** Set when `close` has been called, and nothing more is accepted. */
   closing = false;
   /** Set when the deadline of `close` has passed: whatever ends from now on ends at once. */
   overdue = false;
@@ -205,11 +205,11 @@ export abstract class Listener implements Owner {
   }
 
   async #close(): Promise<void> {
-    this.closing = true;
     const { network } = this;
     const id = this.#id;
     // Before any client is told to go away: one that connects again at once finds the next server, or none, but not this one.
     if (id !== undefined) await network.layer.unlisten(id);
+    this.closing = true;
     await network.layer.catchUp();
     this.#isRetiring = true;
     for (const slot of network.slotsOf(this)) {

@@ -159,6 +159,13 @@ const milliseconds = { number: [1, longestDelay] } as const;
  * just connected is about to send a request, and may not be able to send it again elsewhere.
  */
 const firstRequestGrace = 200;
+/**
+ * Nor is a connection in steady use closed at once, such as one of a proxy's: a request that crosses the FIN would be lost, and a proxy does
+ * not send a POST again. It stays open for so many milliseconds more, in which its next request is answered with `Connection: close`.
+ */
+const steadyUseGrace = 100;
+/** It is in steady use if it has had so many requests, the last one less than so many milliseconds ago. */
+const steadyUse = { requests: 8, recent: 500 };
 
 const bytesPerSecond = { number: [0.001, 2 ** 30] } as const;
 
@@ -466,10 +473,14 @@ class HttpListener extends Listener implements HttpSettings, Population {
   protected retire(slot: Slot): void {
     const { network } = this;
     if (network.state(slot) !== SlotState.idle) return;
+    const { now } = network.scheduler;
     const deadline = network.deadline(slot);
-    const graceEnds = deadline - this.idleTimeout + firstRequestGrace;
-    const isNew = this.#requests[slot] === 0 && graceEnds > network.scheduler.now;
-    if (isNew) network.setDeadline(slot, Math.min(deadline, graceEnds));
+    const idleSince = deadline - this.idleTimeout;
+    let until = 0;
+    if (this.#requests[slot] === 0) until = idleSince + firstRequestGrace;
+    else if (this.#requests[slot] >= steadyUse.requests && now - idleSince < steadyUse.recent)
+      until = now + steadyUseGrace;
+    if (until > now) network.setDeadline(slot, Math.min(deadline, until));
     else this.endIdle(slot);
   }
 

@@ -81,6 +81,27 @@ test('a client that has just connected when the server closes still gets an answ
   await world.close();
 });
 
+test('a connection in steady use, as a proxy’s is, has its next request answered instead of closed under it', async () => {
+  const world = await World.open({ fetch: hello }, { latency: 10, pieces: 'whole' });
+  const client = world.client(function* (connection) {
+    let text = '';
+    for (let i = 0; ; i++) {
+      yield* connection.writer.write(get('/'));
+      const piece = yield* connection.reader.read();
+      if (piece === undefined) return { requests: i + 1, text };
+      text += Buffer.from(piece).toString('latin1');
+      if (/connection: close/i.test(text)) return { requests: i + 1, text };
+      yield* sleep(30);
+    }
+  });
+  await world.pass(1005);
+  const took = await timeToClose(world, 10_000);
+  assert.ok(took < 500, `it took ${took} ms`);
+  const { requests, text } = await client;
+  assert.equal(text.split('200 OK').length - 1, requests);
+  await world.close();
+});
+
 test('a client that has been closed for being idle, and stays, is not waited for', async () => {
   const world = await World.open({ fetch: hello, idleTimeout: 1000 });
   const client = world.client(function* (connection) {
