@@ -61,7 +61,7 @@ export function checkPath(path: string): void {
 /** Listening has failed. */
 export function cannotListen(address: Address, code: string, meaning: string, cause?: unknown): ConnectionError {
   const hint =
-    'path' in address && code === 'EADDRINUSE' ? ' (if nobody listens there any more, remove the socket file)' : '';
+    'path' in address && code === 'EADDRINUSE' ? ' (a server answers there, or the file is not an unused socket)' : '';
   return because(`cannot listen on ${formatAddress(address)}`, code, `${meaning}${hint}`, cause);
 }
 

@@ -2,11 +2,11 @@
 // has passed: else every turn would fail anew.
 
 import cluster from 'node:cluster';
-import { unlinkSync } from 'node:fs';
 import process from 'node:process';
 import { type Address, ConnectionError, type ListenerId, type ListenOptions } from '../event-layer.js';
 import { cannotListen, layerClosed } from '../reasons.js';
-import { isPath, namesOf } from './addresses.js';
+import { removeIfStale, removeSocketFile, type SocketFile, socketFileAt } from '../socket-file.js';
+import { isPath, namesOf, type SocketName } from './addresses.js';
 import { asSystemError, describeErrno, type Libc } from './libc.js';
 import { boundAddress, makeListener } from './sockets.js';
 
@@ -19,6 +19,8 @@ export interface Listening {
   readonly descriptor: number;
   readonly address: Address;
   readonly backlog: number;
+  /** Of a Unix-domain socket: goes with the listener. */
+  readonly file: SocketFile | undefined;
   /** Accepting goes on, or would but for `resting`. */
   open: boolean;
   /** Accepting has failed, and waits for a connection to close, or for time to pass. */
@@ -79,10 +81,11 @@ export class Listeners {
     try {
       const [name] = await namesOf(address);
       if (layer.isClosing) throw layerClosed('listen');
-      const descriptor = makeListener(this.#libc, name, backlog, reusePort);
+      const descriptor = await this.#bind(address, name, backlog, reusePort);
       const got = boundAddress(this.#libc, descriptor, address);
       const id = ++this.#last;
-      const rest = { open: true, resting: false, failedAt: -Infinity, timer: undefined, onDisconnect };
+      const file = isPath(address) ? socketFileAt(address.path) : undefined;
+      const rest = { file, open: true, resting: false, failedAt: -Infinity, timer: undefined, onDisconnect };
       listening = { id, descriptor, address: got, backlog, ...rest };
     } catch (error) {
       const { code, message } = asSystemError(error);
@@ -98,12 +101,24 @@ export class Listeners {
     return listening;
   }
 
+  /** Makes the socket. One whose path is taken by the file of a server that is no more takes it over. */
+  async #bind(address: Address, name: SocketName, backlog: number, reusePort: boolean): Promise<number> {
+    try {
+      return makeListener(this.#libc, name, backlog, reusePort);
+    } catch (error) {
+      const isTaken = isPath(address) && asSystemError(error).code === 'EADDRINUSE';
+      if (!isTaken || !(await removeIfStale(address.path))) throw error;
+      if (this.#layer.isClosing) throw layerClosed('listen');
+      return makeListener(this.#libc, name, backlog, reusePort);
+    }
+  }
+
   async close(id: ListenerId): Promise<void> {
     const listening = this.#all.get(id);
     if (listening === undefined || !listening.open) return;
     listening.open = false;
     clearTimeout(listening.timer);
-    if (isPath(listening.address)) removeSocketFile(listening.address.path);
+    if (listening.file !== undefined) removeSocketFile(listening.file);
     await this.#layer.stopListening(listening);
     this.#all.delete(id);
     if (this.#all.size === 0) process.off('disconnect', this.#onDisconnect);
@@ -146,13 +161,4 @@ export class Listeners {
 
 function describeListener({ address }: Listening): string {
   return isPath(address) ? address.path : `port ${address.port}`;
-}
-
-/** The file of a Unix-domain socket goes with its listener. */
-function removeSocketFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // Somebody else has removed it.
-  }
 }

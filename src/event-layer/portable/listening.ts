@@ -3,9 +3,11 @@
 // What node:net does not let it do: when descriptors run out, libuv accepts and drops what is waiting, and says nothing; so
 // `acceptFailed` is told of other failures only.
 
+import cluster from 'node:cluster';
 import net, { type Server, type Socket } from 'node:net';
 import type { Address, ListenerId, ListenOptions } from '../event-layer.js';
 import { cannotListen, checkPath, layerClosed } from '../reasons.js';
+import { keepOthers, removeIfStale, removeSocketFile, type SocketFile, socketFileAt } from '../socket-file.js';
 import { asError, codeOf } from './sockets.js';
 
 /** What of a layer is needed here. */
@@ -22,6 +24,8 @@ export interface ListeningLayer {
 interface Listening {
   readonly server: Server;
   readonly address: Address;
+  /** Of a Unix-domain socket: goes with the server. */
+  readonly file: SocketFile | undefined;
   readonly backlog: number;
   /** Connections accepted so far. */
   accepted: number;
@@ -40,6 +44,20 @@ class ReportingServer extends net.Server {
     this.onClose?.();
     return this;
   }
+}
+
+/** A server that listens. @throws (rejects) with the error of node:net */
+function listening({ address, backlog, reusePort = false }: ListenOptions): Promise<ReportingServer> {
+  return new Promise((resolve, reject) => {
+    const server = new ReportingServer({ allowHalfOpen: true, noDelay: true });
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      resolve(server);
+    });
+    if ('path' in address) server.listen({ path: address.path, backlog });
+    else server.listen({ host: address.hostname, port: address.port, backlog, ...(reusePort ? reusing() : {}) });
+  });
 }
 
 export class Listeners {
@@ -63,39 +81,38 @@ export class Listeners {
     return this.#all.get(listener)?.address;
   }
 
-  open(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
-    return new Promise((resolve, reject) => {
-      const { address, backlog, reusePort = false, onDisconnect } = options;
-      const refuse = (error: Error): void => {
-        reject(cannotListen(address, codeOf(error) ?? 'ERR_LISTEN', error.message, error));
-      };
-      if (this.#layer.isClosing) {
-        reject(layerClosed('listen'));
-        return;
-      }
-      const server = new ReportingServer({ allowHalfOpen: true, noDelay: true });
-      server.once('error', refuse);
-      server.once('listening', () => {
-        server.off('error', refuse);
-        if (this.#layer.isClosing) {
-          server.close();
-          refuse(new Error('the layer is closed'));
-          return;
-        }
-        const { listening, ...opened } = this.#adopt(server, address, backlog);
-        server.onClose = () => {
-          if (!listening.closing) onDisconnect?.();
-        };
-        resolve(opened);
-      });
-      try {
-        if ('path' in address) checkPath(address.path);
-        if ('path' in address) server.listen({ path: address.path, backlog });
-        else server.listen({ host: address.hostname, port: address.port, backlog, ...(reusePort ? reusing() : {}) });
-      } catch (error) {
-        refuse(asError(error));
-      }
-    });
+  async open(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
+    const { address, backlog, onDisconnect } = options;
+    if (this.#layer.isClosing) throw layerClosed('listen');
+    let server: ReportingServer;
+    try {
+      server = await this.#bind(options);
+    } catch (thrown) {
+      const error = asError(thrown);
+      throw cannotListen(address, codeOf(error) ?? 'ERR_LISTEN', error.message, error);
+    }
+    if (this.#layer.isClosing) {
+      server.close();
+      throw layerClosed('listen');
+    }
+    const { listening, ...opened } = this.#adopt(server, address, backlog);
+    server.onClose = () => {
+      if (!listening.closing) onDisconnect?.();
+    };
+    return opened;
+  }
+
+  /** Makes the server. One whose path is taken by the file of a server that is no more takes it over. */
+  async #bind(options: ListenOptions): Promise<ReportingServer> {
+    const { address } = options;
+    if ('path' in address) checkPath(address.path);
+    try {
+      return await listening(options);
+    } catch (error) {
+      const isTaken = 'path' in address && codeOf(asError(error)) === 'EADDRINUSE';
+      if (!isTaken || !(await removeIfStale(address.path))) throw error;
+      return await listening(options);
+    }
   }
 
   async close(listener: ListenerId): Promise<void> {
@@ -105,7 +122,14 @@ export class Listeners {
     await this.#acceptRest(listening);
     this.#all.delete(listener);
     // The descriptor is closed within this call. The server's `close`, which waits for its connections, is not waited for.
-    listening.server.close();
+    const { file, server } = listening;
+    if (file === undefined) {
+      server.close();
+    } else {
+      // libuv removes whatever is at the path, other runtimes do not remove anything.
+      keepOthers(file, () => server.close());
+      removeSocketFile(file);
+    }
     await nextIteration();
   }
 
@@ -135,7 +159,9 @@ export class Listeners {
       'path' in address || bound === null || typeof bound === 'string'
         ? address
         : { hostname: address.hostname, port: bound.port };
-    const listening = { server, address: got, backlog, accepted: 0, failing: false, closing: false };
+    // The file that workers of node:cluster listen on is their primary's.
+    const file = 'path' in address && !cluster.isWorker ? socketFileAt(address.path) : undefined;
+    const listening = { server, address: got, file, backlog, accepted: 0, failing: false, closing: false };
     this.#all.set(listener, listening);
     this.#servers.add(server);
     server.on('connection', (socket) => {
