@@ -8,7 +8,7 @@ import type { Network } from '../connection/network.js';
 import type { Reader } from '../connection/reader.js';
 import type { Writer } from '../connection/writer.js';
 import type { Slot } from '../event-layer/event-layer.js';
-import { UnwindSignal } from '../threads/errors.js';
+import { clarified, UnwindSignal } from '../threads/errors.js';
 import type { Task, Wait } from '../threads/task.js';
 import { isInstance } from '../util/inspect.js';
 import { ClientLeftError, type Exchange, exchangeAgain, type Origin } from './exchange.js';
@@ -210,7 +210,7 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
       }
       return step;
     } catch (error) {
-      conclude(this, this.#settings, isInstance(error, UnwindSignal) ? undefined : { error });
+      conclude(this, this.#settings, isInstance(error, UnwindSignal) ? undefined : { error: clarified(error) });
       return over;
     }
   }

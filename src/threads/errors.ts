@@ -34,6 +34,20 @@ export class TimeoutError extends ThreadError {
   }
 }
 
+/**
+ * What the end of the stack means where tasks are nested: each `yield*` takes a part of it whenever the thread is resumed, as a call does.
+ * @returns a {@link ThreadError} `ERR_TOO_DEEP` with the engine's error as its cause; any other error as it is
+ */
+export function clarified(error: unknown): unknown {
+  if (!isInstance(error, RangeError) || !/call stack/i.test(String(propertyOf(error, 'message')))) return error;
+  return new ThreadError(
+    'ERR_TOO_DEEP',
+    'the stack is exhausted: tasks are nested too deep in yield* (1,000 levels are safe), or a function calls itself without end; ' +
+      'yield* spawn(task).join() continues on a stack of its own',
+    { cause: error },
+  );
+}
+
 /** Two errors that are the same object are one failure, which has come by several ways: two threads waited for one promise, say. */
 export function isSameFailure(error: unknown, other: unknown): boolean {
   return typeof error === 'object' && error === other;

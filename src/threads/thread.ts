@@ -21,7 +21,7 @@
 // What joins a thread later gets the failure as well: it has asked for it.
 
 import { propertyOf, show } from '../util/inspect.js';
-import { addSuspendedTasks, addTask, isSameFailure, ThreadError, UnwoundError } from './errors.js';
+import { addSuspendedTasks, addTask, clarified, isSameFailure, ThreadError, UnwoundError } from './errors.js';
 import { Ending, Life, Queued, State, Unwinding } from './life.js';
 import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
 import { isTask, isThenable, parked, type Task, Wait, WaitingTask, waitUntil } from './task.js';
@@ -310,7 +310,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
       }
       threw = false;
     } catch (error) {
-      value = error;
+      value = clarified(error);
     } finally {
       current = outer;
     }

@@ -314,3 +314,19 @@ for (const framing of ['in chunks', 'with its length declared'] as const) {
     }
   });
 }
+
+test('a thread handler that exhausts the stack is answered with 500, and onError says why', async () => {
+  function* endless(): Task<Response> {
+    return yield* endless();
+  }
+  const world = await World.open({ fetch: endless });
+  const exchange = world.exchange(get('/'));
+  await world.pass();
+  const { responses } = await exchange;
+  assert.equal(responses[0]?.status, 500);
+  assert.deepEqual(
+    world.errors.map((error) => Reflect.get(Object(error), 'code')),
+    ['ERR_TOO_DEEP'],
+  );
+  await world.close();
+});

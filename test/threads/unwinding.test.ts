@@ -19,9 +19,8 @@ function nativeMethods(): boolean {
 }
 
 describe('unwinding', () => {
-  // To be run by hand with Bun and Deno, too.
+  // The other tests of threads show the same without that. The program is also for Bun and Deno.
   for (const { title, args } of [
-    { title: 'on this engine', args: [program] },
     { title: 'where the prototype of generators is frozen', args: [program, '--freeze'] },
     { title: 'with --frozen-intrinsics', args: ['--frozen-intrinsics', program] },
   ]) {
