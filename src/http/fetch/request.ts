@@ -17,7 +17,7 @@ export interface RequestSource {
   readonly method: string;
   /** Absolute and serialised. */
   readonly url: string;
-  /** Lowercased names and values in turn; copied, not kept. */
+  /** All fields as received: lowercased names and values in turn; copied, not kept. */
   readonly fields: readonly string[];
   /** Null when the message has none. Not asked for with GET and HEAD, whose Request has no body by the standard. */
   readonly body: IncomingBody | null;
@@ -151,7 +151,7 @@ export class Request {
 
   get headers(): Headers {
     this.#headers ??= headersOver(
-      this.#platform === null ? (this.#origin as RequestSource).fields.slice() : fieldsFrom(this.#platform.headers),
+      this.#platform === null ? endToEnd((this.#origin as RequestSource).fields) : fieldsFrom(this.#platform.headers),
       false,
     );
     return this.#headers;
@@ -258,6 +258,29 @@ function bodyFrom(origin: RequestSource | PlatformRequest, platform: PlatformReq
   if (platform !== null) return new Body(platform.body === null ? null : new PlatformBody(platform));
   const { method } = origin;
   return new Body(method === 'GET' || method === 'HEAD' ? null : (origin as RequestSource).body);
+}
+
+/**
+ * A copy without the fields that are about the connection and the framing (RFC 9110 §7.6.1 and RFC 9113 §8.2.2), and without Expect: the
+ * server has acted on them. A handler that passes a request on passes its fields on, and the platform's `fetch` refuses these.
+ */
+function endToEnd(fields: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i];
+    // A switch and not a Set: it compares lengths first, and hashes nothing.
+    switch (name) {
+      case 'connection':
+      case 'expect':
+      case 'keep-alive':
+      case 'proxy-connection':
+      case 'transfer-encoding':
+      case 'upgrade':
+        continue;
+    }
+    kept.push(name, fields[i + 1]);
+  }
+  return kept;
 }
 
 /** A copy to add to. */

@@ -207,7 +207,7 @@ room.section('RFC 9112 §7.1.2');
 answersAndGoesOn(
   'trailers are not merged into the fields',
   by('POST', '/headers', 'transfer-encoding: chunked', 'trailer: x').concat('0\r\nx: 1\r\nhost: b\r\n\r\n'),
-  { status: 200, body: '[["host","a"],["trailer","x"],["transfer-encoding","chunked"]]' },
+  { status: 200, body: '[["host","a"],["trailer","x"]]' },
 );
 answers('requests in chunks, pipelined', chunked('/text', '1\r\na\r\n0\r\n\r\n').repeat(3) + get('/plain'), [
   { status: 200, body: 'text:a' },

@@ -180,6 +180,15 @@ answersAndGoesOn(
     body: 'text:a',
   },
 );
+answersAndGoesOn(
+  'fields about the connection are not among those of the request',
+  get(
+    '/headers',
+    ...['connection: keep-alive, x-listed', 'keep-alive: timeout=5', 'proxy-connection: keep-alive', 'te: trailers'],
+    ...['upgrade: h2c', 'x-listed: 1', 'expect: 100-continue'],
+  ),
+  { status: 200, body: '[["host","a"],["te","trailers"],["x-listed","1"]]' },
+);
 answersAndGoesOn('connection: host', get('/url', 'connection: host'), { status: 200, body: 'http://a/url' });
 
 room.section('RFC 9110 §7.8');
