@@ -5,8 +5,9 @@ import type { OutputMemory } from '../connection/network.js';
 import { pieceBytes } from '../connection/writer.js';
 import { pieceSize } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
-import { type Task, Wait } from '../threads/task.js';
+import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, Thread } from '../threads/thread.js';
+import { uninterruptible } from '../threads/uninterruptible.js';
 import { show } from '../util/inspect.js';
 import { HttpFact } from './facts.js';
 import { type Content, ThreadBody } from './fetch/body.js';
@@ -271,11 +272,7 @@ function* cancelled(
   if (thread === undefined) return;
   const waiting = runningThread('stream');
   thread.whenOver(() => scheduler.resume(waiting));
-  try {
-    while (thread.state !== 'over') yield Wait.join;
-  } finally {
-    while (thread.state !== 'over') yield Wait.join;
-  }
+  yield* uninterruptible(waitUntil(() => thread.state === 'over', parked.join));
 }
 
 /**

@@ -8,8 +8,9 @@ import { ThreadError, UnwindSignal } from './errors.js';
 export type WaitKind = 'dry' | 'flooded' | 'timer' | 'promise' | 'channel' | 'join';
 
 /**
- * The value that a primitive yields to park its thread. There is one frozen instance for each kind, so parking allocates
- * nothing. The primitive that yields it has already arranged to be resumed; the scheduler only records the kind.
+ * What a primitive answers with to park its thread, in one of the frozen results of `parked`, so parking allocates nothing. The
+ * primitive has already arranged to be resumed; the scheduler only records the kind. A generator never yields one itself: it uses `yield*`
+ * on a primitive, which answers the probe of frames.ts.
  */
 export class Wait {
   readonly kind: WaitKind;
