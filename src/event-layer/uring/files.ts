@@ -1,5 +1,5 @@
 // The ring's own table of descriptors. Connections that are accepted into it take none of the process's, and spare the kernel
-// looking one up for each operation (io_uring_register_files_sparse(3)). Where the kernel has no such table, or it is nearly full,
+// looking one up for each operation (io_uring_register_files_sparse(3)). Where the kernel has no such table, or it is full,
 // connections get ordinary descriptors.
 
 import type { Libc } from '../linux/libc.js';
@@ -16,35 +16,18 @@ const OP_SUPPORTED = 1;
 export class Files {
   /** Connections in the table. */
   open = 0;
+  /** Accepts in flight that will take a place. */
+  reserved = 0;
   readonly #size: number;
-  /**
-   * Connections that may come in one burst, before accepting into the table can be stopped: the kernel drops those for which it
-   * finds no room.
-   */
-  #burst = 0;
 
   /** @param most the size of the table, at most; 0 is to do without */
   constructor(libc: Libc, ring: Ring, most: number) {
     this.#size = most > 0 && isSupported(ring) ? register(libc, ring, most) : 0;
   }
 
-  /** A listener has come, or, by a negative number, has gone, with so many connections that the kernel may hold for it. */
-  expect(backlog: number): void {
-    this.#burst += backlog;
-  }
-
-  /** From this many connections on, they are accepted as ordinary descriptors. */
-  get limit(): number {
-    return Math.max(this.#size - this.#burst, 0);
-  }
-
+  /** Whether one more connection may be accepted into it. The kernel drops those for which it finds no room. */
   get hasRoom(): boolean {
-    return this.open < this.limit;
-  }
-
-  /** So many have gone that accepting into the table is worth while again. */
-  get hasEmptied(): boolean {
-    return this.open === Math.floor((this.limit * 3) / 4);
+    return this.open + this.reserved < this.#size;
   }
 }
 

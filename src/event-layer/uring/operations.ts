@@ -1,14 +1,15 @@
 // What the ring is asked to do: an entry of its queue for each operation, and what of it is in flight.
 //
 // In flight, and until when what it points to must stay:
-//   accept, receive   until cancelled or over; receives point to the provided buffers, which the layer keeps until the ring is gone
+//   accept, receive   until cancelled or over; receives point to the provided buffers, which the layer keeps until the ring is gone,
+//                     and accepts to where the peer's address goes
 //   poll              for a socket that is to become writable, for a hang-up while nothing is read, for libuv; points to nothing
 //   send              does not wait for the socket (MSG_DONTWAIT): it is over, in whole or in part, when `enter` returns, and the
 //                     slab is ours again. One that is taken whole has no completion at all, so that nobody is woken for it
 //   cancel, close     over when `enter` returns
 //
 // The user data of an operation: what it is (3 bits) and its slot in the low half, the slot's generation in the high half, so
-// that a completion for a slot that has a new tenant is known for what it is.
+// that a completion for a slot that has a new tenant is known for what it is. Of an accept: its listener, and a number of its own.
 
 import { extended } from '../columns.js';
 import type { ListenerId, Slot } from '../event-layer.js';
@@ -32,7 +33,6 @@ const IOSQE_FIXED_FILE = 1;
 const IOSQE_BUFFER_SELECT = 1 << 5;
 const IOSQE_CQE_SKIP_SUCCESS = 1 << 6;
 // The upper half of an entry's first word.
-const ACCEPT_MULTISHOT = 1 << 16;
 const RECV_MULTISHOT = 2 << 16;
 const POLL_MULTISHOT = 1;
 const FILE_INDEX_ALLOC = -1;
@@ -98,11 +98,26 @@ export class Operations {
     return (this.flags[slot] & direct) !== 0;
   }
 
-  /** Accepts connections until it is cancelled. @param serial the high half of its user data @param isDirect into the ring's own table */
-  accept(descriptor: number, id: ListenerId, serial: number, isDirect: boolean): void {
-    const at = this.#ring.take(OP_ACCEPT, 0, descriptor, accepting | (id << kindBits), serial);
+  /**
+   * Accepts one connection.
+   * @param number the high half of its user data
+   * @param isDirect into the ring's own table
+   * @param address where the kernel writes the peer's address, and `lengthAddress` where it reads and writes how long that is
+   */
+  accept(
+    descriptor: number,
+    id: ListenerId,
+    number: number,
+    isDirect: boolean,
+    address: number,
+    lengthAddress: number,
+  ): void {
+    const at = this.#ring.take(OP_ACCEPT, 0, descriptor, accepting | (id << kindBits), number);
     const { entries } = this.#ring;
-    entries[at] |= ACCEPT_MULTISHOT;
+    entries[at + 2] = lengthAddress | 0;
+    entries[at + 3] = (lengthAddress / 0x100000000) | 0;
+    entries[at + 4] = address | 0;
+    entries[at + 5] = (address / 0x100000000) | 0;
     if (isDirect) entries[at + 11] = FILE_INDEX_ALLOC;
     else entries[at + 7] = SOCK_CLOEXEC;
     this.inFlight++;

@@ -1,5 +1,7 @@
+import { departuresPerTurn } from '../departures.js';
+
 /**
- * How the layer is set up. Tests make the sizes small, all of them powers of two but for `directDescriptors`; the bench does without one of
+ * How the layer is set up. Tests make the sizes small, all of them powers of two but for `directDescriptors` and `acceptsPerTurn`; the bench does without one of
  * the others at a time, to see what each is worth.
  */
 export interface UringSettings {
@@ -13,6 +15,8 @@ export interface UringSettings {
   bufferSize: number;
   /** Connections in the ring's own table, at most; 0 is to do without. */
   directDescriptors: number;
+  /** Connections of a listener that one turn accepts, at most 64. */
+  acceptsPerTurn: number;
   /** The ring's descriptor is looked up once, and not by each system call. */
   registeredRing: boolean;
   /** Sends that were taken whole have no completion. */
@@ -27,6 +31,7 @@ export const usualSettings: UringSettings = {
   bufferCount: 1024,
   bufferSize: 4096,
   directDescriptors: 65_536,
+  acceptsPerTurn: departuresPerTurn,
   registeredRing: true,
   silentSends: true,
   sendsInWait: true,

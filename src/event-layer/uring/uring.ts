@@ -10,7 +10,7 @@
 //   files.ts        the ring's own table of descriptors
 //   direct.ts       what is done to the sockets in it
 
-import type { ListenerId, Slot } from '../event-layer.js';
+import { formatAddress, type ListenerId, type Slot } from '../event-layer.js';
 import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
@@ -49,7 +49,12 @@ export class UringLayer extends LinuxLayer {
   readonly #accepting: Accepting;
   readonly #hangUps: HangUps;
   readonly #direct: Direct;
+  /** Connections whose receive has ended for want of buffers, in the order in which they are to go on. */
+  readonly #starved: { slot: Slot; generation: number }[] = [];
   readonly #troubles = { noBuffers: 0, shortSends: 0, ordinary: 0 };
+  /** The connection that `accepted` is reporting, and the number of the accept that has brought it and its peer's address. */
+  #arriving: Slot = -1;
+  #arrivedBy = -1;
   #hostArmed = false;
   /** Libuv has had something to do since `wait` last returned. */
   #hostSeen = false;
@@ -70,7 +75,8 @@ export class UringLayer extends LinuxLayer {
     this.#buffers = new Buffers(libc, ring, all.bufferCount, all.bufferSize);
     this.#files = new Files(libc, ring, all.directDescriptors);
     this.#operations = new Operations(ring, slots, all.silentSends);
-    this.#accepting = new Accepting(ring, this.#operations, this.#files, this.listeners);
+    const { acceptsPerTurn } = all;
+    this.#accepting = new Accepting(libc, ring, this.#operations, this.#files, this.listeners, acceptsPerTurn);
     this.#hangUps = new HangUps(this.#operations, slots);
     this.#direct = new Direct(libc, ring, this.#operations, slots);
   }
@@ -100,7 +106,7 @@ export class UringLayer extends LinuxLayer {
     if (this.departures.isCrowd) this.#drain();
     this.hostReady = this.#hostSeen;
     this.#hostSeen = false;
-    return ring.waiting > 0;
+    return ring.waiting > 0 || this.#starved.length > 0;
   }
 
   /**
@@ -157,7 +163,7 @@ export class UringLayer extends LinuxLayer {
           this.#received(slot, high, result, flags);
           break;
         case accepting:
-          this.#accepted(slot, high, result, flags);
+          this.#accepted(slot, high, result);
           break;
         case writable:
           this.#writable(slot, high, result, flags);
@@ -169,6 +175,17 @@ export class UringLayer extends LinuxLayer {
       }
     }
     this.#buffers.publish();
+    this.#feed();
+    this.#accepting.submit();
+  }
+
+  /** Arms receives again that have ended for want of buffers: only now are there some, and no more receives than buffers could go on. */
+  #feed(): void {
+    const starved = this.#starved;
+    if (starved.length === 0) return;
+    for (const { slot, generation } of starved.splice(0, this.#buffers.count))
+      if (this.#isTenant(slot, generation)) this.updateReading(slot);
+    if (starved.length > 0) this.requestTurn();
   }
 
   #isTenant(slot: Slot, generation: number): boolean {
@@ -193,9 +210,10 @@ export class UringLayer extends LinuxLayer {
     else if ((flags & CQE_F_MORE) === 0) {
       if (result === -ENOBUFS) {
         this.#troubles.noBuffers++;
-        this.#buffers.publish(); // the ring may be entered before the turn is over, in vain if they were not there by then
+        this.#starved.push({ slot, generation });
+      } else {
+        this.updateReading(slot);
       }
-      this.updateReading(slot);
     }
   }
 
@@ -226,41 +244,34 @@ export class UringLayer extends LinuxLayer {
     if (this.slots.isTold(slot)) this.#hangUps.watchSoon(slot);
   }
 
-  #accepted(id: ListenerId, serial: number, result: number, flags: number): void {
+  #accepted(id: ListenerId, number: number, result: number): void {
     const listening = this.listeners.get(id);
-    const isDirect = this.#accepting.isDirect(serial);
-    const isOver = (flags & CQE_F_MORE) === 0;
-    if (isOver) this.#accepting.over(id, serial);
+    const isDirect = this.#accepting.completed(id, number, result);
     if (listening === undefined) return;
     if (result >= 0 && this.isClosing) {
       this.#operations.close(result, isDirect);
+      if (isDirect) this.#accepting.left();
     } else if (result >= 0) {
-      if (isDirect) this.#adoptDirect(result, listening);
-      else this.adoptAccepted(result, listening);
+      this.#adopt(result, listening, isDirect, number);
     } else if (result !== -ECANCELED && result !== -ECONNABORTED && result !== -EINTR && result !== -EAGAIN) {
       this.acceptFailed(listening, -result);
     }
-    if (isOver) this.#accepting.goOn(listening);
   }
 
-  #adoptDirect(descriptor: number, listening: Listening): void {
+  /** @param number of the accept that has brought it; -1 if none has */
+  #adopt(descriptor: number, listening: Listening, isDirect: boolean, number: number): void {
     const slot = this.allotAccepted(descriptor, listening);
-    this.#operations.flags[slot] = direct;
-    this.#accepting.entered();
+    if (isDirect) this.#operations.flags[slot] = direct;
+    else this.#troubles.ordinary++;
     this.updateReading(slot);
+    this.#arriving = number === -1 ? -1 : slot;
+    this.#arrivedBy = number;
     this.sink.accepted(slot, listening.id);
+    this.#arriving = -1;
   }
 
   protected adoptAccepted(descriptor: number, listening: Listening): void {
-    const slot = this.allotAccepted(descriptor, listening);
-    this.#troubles.ordinary++;
-    this.updateReading(slot);
-    this.sink.accepted(slot, listening.id);
-  }
-
-  override beginListening(listening: Listening): void {
-    this.#accepting.expect(listening);
-    super.beginListening(listening);
+    this.#adopt(descriptor, listening, false, -1);
   }
 
   startAccepting(listening: Listening): void {
@@ -342,6 +353,10 @@ export class UringLayer extends LinuxLayer {
   }
 
   protected peerOf(slot: Slot): string {
+    if (slot === this.#arriving) {
+      const name = this.#accepting.peerOf(this.slots.listeners[slot], this.#arrivedBy);
+      return name === undefined ? '' : formatAddress(name);
+    }
     return this.#direct.peerOf(slot);
   }
 
@@ -354,8 +369,6 @@ export class UringLayer extends LinuxLayer {
       ring.enter(10);
       while (ring.next()) {
         if ((ring.flags & CQE_F_MORE) === 0) operations.inFlight--;
-        const isAccept = (ring.low & kindMask) === accepting;
-        if (isAccept && ring.result >= 0 && !this.#accepting.isDirect(ring.high)) this.libc.close(ring.result);
       }
     }
     ring.close();
