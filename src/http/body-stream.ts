@@ -8,7 +8,6 @@ import { timeout } from '../threads/group.js';
 import type { Task } from '../threads/task.js';
 import { runningThread } from '../threads/thread.js';
 import { until } from '../threads/until.js';
-import { isDisturbed } from './fetch/body.js';
 
 /** The body that the stream reads. */
 export interface StreamSource {
@@ -26,6 +25,8 @@ export class BodyStream {
   readonly stream: ReadableStream<Uint8Array>;
   readonly #source: StreamSource;
   #controller: ReadableByteStreamController | undefined;
+  /** Some of it has been asked for: it holds nothing by itself, so nothing else makes the first pull. */
+  #isPulled = false;
   /** It has been read to its end, or has failed, or has been cancelled. */
   #isOver = false;
   /** The connection's thread reads for it. */
@@ -56,10 +57,11 @@ export class BodyStream {
 
   /** Some of it has been asked for, and it has not been read to its end, nor cancelled. */
   get isBeingRead(): boolean {
-    return !this.#isOver && isDisturbed(this.stream);
+    return !this.#isOver && this.#isPulled;
   }
 
   async #pull(controller: ReadableByteStreamController): Promise<void> {
+    this.#isPulled = true;
     if (this.#isReadOn) {
       this.#wake();
       return;

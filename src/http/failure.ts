@@ -1,9 +1,11 @@
 // What a client gets when its request cannot be answered as the handler meant: because of what it sent, because something was
 // thrown, or because the thread is being unwound. Called by the serving loop, once for a connection, at its end.
 
+import { AbortError } from '../util/abort-error.js';
 import { isInstance, propertyOf } from '../util/inspect.js';
 import { HttpFact } from './facts.js';
 import type { Asked, HttpConnection } from './http-connection.js';
+import { isBodyFailure } from './incoming-body.js';
 import { Refusal, reasonPhrases } from './refusal.js';
 import type { Output } from './respond.js';
 import type { HttpSettings } from './settings.js';
@@ -61,6 +63,22 @@ function refusalOf(error: unknown, connection: HttpConnection, asked: Asked | un
   const failure = asked?.exchange.body?.failure;
   const isAbout = failure !== undefined && (error === failure || propertyOf(error, 'cause') === failure);
   return isAbout && isInstance(failure, Refusal) ? failure : undefined;
+}
+
+/** The most errors that are looked at, each the cause of the one before. */
+const longestChain = 10;
+
+/**
+ * Whether a promise has been rejected because a client has left, or has sent a body that cannot be read, or because the server's deadline
+ * for closing has passed: with that error, or with one that has it for its cause.
+ */
+export function isClientsRejection(reason: unknown): boolean {
+  let error = reason;
+  for (let i = 0; i < longestChain && error !== undefined; i++) {
+    if (isInstance(error, AbortError) || isBodyFailure(error)) return true;
+    error = propertyOf(error, 'cause');
+  }
+  return false;
 }
 
 /** The thread is being unwound before its response was complete, and the client may still be there. */

@@ -46,6 +46,13 @@ const SEMICOLON = 59;
 const SP = 32;
 const HTAB = 9;
 
+/** Errors that a body could not be read for: of what a client has sent, or has not. */
+const bodyFailures = new WeakSet<object>();
+
+export function isBodyFailure(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && bodyFailures.has(error);
+}
+
 export class RequestBody implements IncomingBody {
   readonly #connection: Connection;
   readonly #limits: BodyLimits;
@@ -95,6 +102,7 @@ export class RequestBody implements IncomingBody {
   #fail(error: unknown): unknown {
     this.#state = 'broken';
     this.#failure = error;
+    if (typeof error === 'object' && error !== null) bodyFailures.add(error);
     return error;
   }
 

@@ -20,6 +20,7 @@ import type { HttpSettings, RefusedRequest, RequestInfo } from '../http/settings
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import { Admission, type Population } from './admission.js';
+import { holdRejections, releaseRejections } from './client-rejections.js';
 
 /** A response of ours or of the platform's. */
 export type AnyResponse = Response | globalThis.Response;
@@ -221,6 +222,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const listener = new HttpListener(options);
   await listener.open(address, options.backlog ?? 511, options.reusePort ?? false);
   if (listener.holdsGlobals) holdGlobals();
+  holdRejections();
   return new HttpServer(listener);
 }
 
@@ -496,6 +498,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
 
   protected whenClosed(): void {
     if (this.holdsGlobals) releaseGlobals();
+    releaseRejections();
   }
 
   protected failed(error: unknown): void {

@@ -309,8 +309,7 @@ const unopened = { [inspect]: (): string => 'ReadableStream { not opened yet }' 
 const DISTURBED = Symbol.for('nodejs.stream.disturbed');
 const witnesses = new WeakMap<ReadableStream, { readonly bodyUsed: boolean }>();
 
-/** Whether a stream that a Body has given out was read from, or cancelled. */
-export function isDisturbed(stream: ReadableStream): boolean {
+function isDisturbed(stream: ReadableStream): boolean {
   const mark: unknown = Reflect.get(stream, DISTURBED);
   return typeof mark === 'boolean' ? mark : (witnesses.get(stream)?.bodyUsed ?? false);
 }

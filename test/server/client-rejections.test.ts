@@ -1,0 +1,107 @@
+// Promises that a handler leaves alone, and that are rejected because the client has left, do not end the process. All others do what they
+// do without a server. Each program is a process of its own, which it may take down with it.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { skip } from '../event-layer/linux/system.js';
+import { type Ending, type ProgramOptions, runProgram } from '../program.js';
+
+/** Clients that leave in the middle of a body, with FIN and with RST, one of each for each of the `ways`. Ends by itself. */
+const program = (ways: string, prelude = '') => `
+  import { connect } from 'node:net';
+  import { run, serve, sleep } from ${JSON.stringify(import.meta.resolve('#sluice/index.js'))};
+  ${prelude}
+  const ways = [${ways}];
+  const server = await serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === '/never') return new Promise(() => {});
+      ways[Number(pathname.slice(1))](request);
+      return new Response('early');
+    },
+    onError: (error) => console.log('onError', error),
+  });
+  const head = 'content-type: multipart/form-data; boundary=x\\r\\ncontent-length: 9';
+  const client = (way, how) =>
+    new Promise((resolve) => {
+      const socket = connect(server.port, '127.0.0.1', () => {
+        socket.write('POST /' + way + ' HTTP/1.1\\r\\nhost: a\\r\\n' + head + '\\r\\n\\r\\n[1,');
+        setTimeout(() => (how === 'FIN' ? socket.end() : socket.resetAndDestroy()), 50);
+      });
+      socket.on('error', () => {});
+      socket.on('close', resolve).resume();
+    });
+  await Promise.all(ways.flatMap((_, way) => [client(way, 'FIN'), client(way, 'RST')]));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await server.close({ deadline: 100 });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  console.log('alive, listeners:', process.listenerCount('unhandledRejection'));
+`;
+
+const careless = `
+  (request) => request.json(),
+  (request) => request.json().then(() => {}),
+  async (request) => { await request.text(); },
+  async (request) => { for await (const piece of request.body); },
+  async (request) => { const reader = request.body.getReader(); for (;;) await reader.read(); },
+  (request) => request.body.pipeTo(new WritableStream()),
+  (request) => request.formData(),
+  (request) => request.clone().blob(),
+  async (request) => { try { await request.bytes(); } catch (cause) { throw new Error('failed', { cause }); } },
+  ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  ({ signal }) => run(() => sleep(Infinity), { signal }),
+  ({ signal }) => fetch(server.url + 'never', { signal }),
+`;
+
+async function outcome(
+  text: string,
+  options: ProgramOptions,
+): Promise<Omit<Ending, 'signal' | 'stdout'> & { stdout: string[] }> {
+  const { code, stdout, stderr } = await runProgram(text, options);
+  return { code, stdout: stdout.trim().split('\n'), stderr };
+}
+
+const isAlive = { code: 0, stdout: ['alive, listeners: 0'], stderr: '' };
+
+for (const layer of ['uring', 'epoll', 'portable'] as const) {
+  test(`${layer}: a client that leaves in the middle of a body does not end the process`, {
+    skip: layer !== 'portable' && skip,
+  }, async () => {
+    assert.deepEqual(await outcome(program(careless), { eventLayer: layer }), isAlive);
+  });
+}
+
+test('the error of a handler that nothing awaits ends the process as it does without a server', async () => {
+  for (const way of ["async () => { throw new TypeError('of the handler'); }", "() => Promise.reject('no error')"]) {
+    const { code, stdout, stderr } = await outcome(program(way), { eventLayer: 'portable' });
+    assert.deepEqual([code, stdout], [1, ['']]);
+    assert.match(stderr, /TypeError: of the handler\n +at|ERR_UNHANDLED_REJECTION/);
+  }
+});
+
+test('what handles uncaught exceptions is told of other rejections, and clients that leave do no harm afterwards', async () => {
+  const prelude = `process.on('uncaughtException', (error, origin) => console.log(origin, error.message));`;
+  const ways = `async () => { throw new Error('of the handler'); }, ${careless}`;
+  const told = 'unhandledRejection of the handler';
+  assert.deepEqual(await outcome(program(ways, prelude), { eventLayer: 'portable' }), {
+    ...isAlive,
+    stdout: [told, told, ...isAlive.stdout],
+  });
+});
+
+test('the application’s own listener is told of other rejections once', async () => {
+  const prelude = `process.on('unhandledRejection', (error) => { if (error.message === 'of the handler') console.log(error.message); });`;
+  const { stdout } = await outcome(program("async () => { throw new Error('of the handler'); }", prelude), {
+    eventLayer: 'portable',
+  });
+  assert.deepEqual(stdout, ['of the handler', 'of the handler', 'alive, listeners: 1']);
+});
+
+test('where the command line says what becomes of unhandled rejections, that is done', async () => {
+  const options = { eventLayer: 'portable', execArgv: ['--unhandled-rejections=warn'] };
+  const { code, stderr } = await outcome(program('(request) => request.json()'), options);
+  assert.equal(code, 0);
+  assert.match(stderr, /UnhandledPromiseRejectionWarning: AbortError/);
+});
