@@ -6,6 +6,7 @@ import { UnwoundError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import { isTask, type Task } from '../threads/task.js';
 import { run, runningThread } from '../threads/thread.js';
+import { isInstance } from '../util/inspect.js';
 import { ThreadBody } from './fetch/body.js';
 import { makeResponse, type Response, type ResponseInit } from './fetch/response.js';
 
@@ -120,7 +121,7 @@ function toReadable(body: BodyTask): ReadableStream<Uint8Array> {
           failure = { error };
         });
         await writing;
-        if (failure !== undefined && !(failure.error instanceof UnwoundError)) throw failure.error;
+        if (failure !== undefined && !isInstance(failure.error, UnwoundError)) throw failure.error;
       },
     },
     { highWaterMark: 0 },

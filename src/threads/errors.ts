@@ -39,7 +39,8 @@ export class TimeoutError extends ThreadError {
  * @returns a {@link ThreadError} `ERR_TOO_DEEP` with the engine's error as its cause; any other error as it is
  */
 export function clarified(error: unknown): unknown {
-  if (!isInstance(error, RangeError) || !/call stack/i.test(String(propertyOf(error, 'message')))) return error;
+  const message = isInstance(error, RangeError) ? propertyOf(error, 'message') : undefined;
+  if (typeof message !== 'string' || !/call stack/i.test(message)) return error;
   return new ThreadError(
     'ERR_TOO_DEEP',
     'the stack is exhausted: tasks are nested too deep in yield* (1,000 levels are safe), or a function calls itself without end; ' +

@@ -28,6 +28,8 @@ export const hostileValues: Readonly<Record<string, () => unknown>> = {
     throwing(new Error('x'), 'stack', 'message', 'name', 'code', 'cause'), // the stack first: it is made of the others
   'an error whose message and stack are no strings': () =>
     Object.assign(new Error('x'), { message: { toString: refuse }, stack: Symbol('stack'), name: 7 }),
+  'a RangeError whose message cannot be converted': () =>
+    Object.assign(new RangeError('x'), { message: { toString: refuse } }),
   'an object that cannot be converted': () =>
     throwing({}, Symbol.toPrimitive, Symbol.toStringTag, 'toString', 'valueOf', 'then', 'constructor'),
   'an object that throws when it is printed': () =>
