@@ -37,6 +37,7 @@ export class Connection {
   #reader: Reader | undefined;
   #writer: Writer | undefined;
   #facts = 0;
+  #peer = '';
   #reason: ConnectionError | undefined;
 
   /** @internal */
@@ -68,9 +69,18 @@ export class Connection {
     return this.#writer;
   }
 
-  /** The peer's address, `127.0.0.1:5678` or `[::1]:5678`; the empty string for a Unix-domain socket, and after the connection has closed. */
+  /**
+   * The peer's address, `127.0.0.1:5678` or `[::1]:5678`. The empty string for a Unix-domain socket, and where it was not asked for before the
+   * connection closed: it is looked up once, and costs system calls.
+   */
   get peer(): string {
-    return this.closed ? '' : this.network.layer.peer(this.slot);
+    this.rememberPeer();
+    return this.#peer;
+  }
+
+  /** @internal Looks the peer's address up, if that is not done: the connection is about to end, and it may be asked for afterwards. */
+  rememberPeer(): void {
+    if (this.#peer === '' && !this.closed) this.#peer = this.network.layer.peer(this.slot);
   }
 
   /** @internal From so many bytes of queued output on, a write parks. */

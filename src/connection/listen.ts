@@ -165,6 +165,7 @@ class RawListener extends Listener {
 
   #over(connection: Connection, thread: Thread<unknown>): void {
     if (connection.closed) return;
+    if (thread.outcome === 'failed') connection.rememberPeer();
     if (thread.outcome === 'returned' && !this.overdue) this.endConnection(connection.slot);
     else connection.reset();
   }

@@ -57,6 +57,7 @@ export class Exchange implements RequestSource {
   readonly #hostEnd: number;
   readonly #defaultHost: string;
   #url: string | undefined;
+  #peer = '';
   #controller: AbortController | undefined;
   #reason: unknown;
 
@@ -124,9 +125,10 @@ export class Exchange implements RequestSource {
     return this.text.slice(0, this.#targetStart - 1);
   }
 
-  /** The client's address, as long as the request is in progress. */
+  /** The client's address, if it is first asked for while the request is in progress. */
   get peer(): string {
-    return this.#origin?.peer ?? '';
+    if (this.#peer === '') this.#peer = this.#origin?.peer ?? '';
+    return this.#peer;
   }
 
   /** Says what it belongs to from now on; undefined when the request is over. */

@@ -17,7 +17,7 @@ export function answerFailure(connection: HttpConnection, settings: HttpSettings
   const refusal = refusalOf(error, connection, asked);
   const clients = refusal !== undefined || isClients(error, connection, asked, connection.left);
   if (refusal !== undefined) settings.refused(refusal, connection);
-  else if (!clients) settings.report(error, connection.request);
+  else if (!clients) settings.report(error, connection.request, connection);
   if (connection.closed || connection.is(HttpFact.wholeSent)) return;
   if (
     connection.is(HttpFact.headSent) ||

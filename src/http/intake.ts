@@ -6,8 +6,9 @@
 
 import { type Network, SlotState } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
-import { type PlainCall, Thread } from '../threads/thread.js';
+import type { PlainCall, Thread } from '../threads/thread.js';
 import { isInstance } from '../util/inspect.js';
+import { ConnectionThread } from './connection-thread.js';
 import { Exchange, type Origin } from './exchange.js';
 import { answerStatus } from './failure.js';
 import type { Request } from './fetch/request.js';
@@ -283,7 +284,7 @@ export class Intake implements PlainCall<unknown>, Origin {
     }
     network.attach(connection);
     network.setDeadline(slot, Infinity);
-    const thread = new Thread(connection, 'connection', undefined, network.scheduler, settings.reportThread);
+    const thread = new ConnectionThread(connection, settings.reportThread);
     connection.thread = thread;
     return thread;
   }
@@ -292,7 +293,7 @@ export class Intake implements PlainCall<unknown>, Origin {
     const settings = this.#settings;
     const refusal = isInstance(error, Refusal) ? error : undefined;
     this.#slot = slot;
-    if (refusal === undefined) settings.report(error, undefined);
+    if (refusal === undefined) settings.report(error, undefined, this);
     else settings.refused(refusal, this);
     this.#output.slot = slot;
     const { status, headOnly } = refusal ?? { status: 500, headOnly: false };

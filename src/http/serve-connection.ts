@@ -7,6 +7,7 @@ import { ThreadError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import { isTask, isThenable, type Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
+import { ConnectionThread } from './connection-thread.js';
 import { ClientLeftError, Exchange } from './exchange.js';
 import { HttpFact } from './facts.js';
 import { answerFailure, answerUnwound, isClients } from './failure.js';
@@ -135,7 +136,8 @@ function* promised(
   } finally {
     if (!isSettled) {
       discardResponse(response, connection.network.scheduler, (error) => {
-        if (!isClients(error, connection, begun, begun.exchange.aborted)) settings.report(error, begun.request);
+        if (!isClients(error, connection, begun, begun.exchange.aborted))
+          settings.report(error, begun.request, connection);
       });
     }
   }
@@ -168,7 +170,7 @@ function* answer(
   if (!respondAtOnce(connection, out, framing, settings.date())) {
     if (streamed) connection.unwindWhenLeft();
     const report = (error: unknown) => {
-      if (!isClients(error, connection, begun, exchange.aborted)) settings.report(error, request);
+      if (!isClients(error, connection, begun, exchange.aborted)) settings.report(error, request, connection);
     };
     if (content instanceof ThreadBody) {
       const to = yield* beginBody(connection, out, framing, settings.date(), report);
@@ -230,16 +232,17 @@ export function conclude(connection: HttpConnection, settings: HttpSettings, fai
     if (asked !== undefined && 'result' in asked && asked.result !== undefined) {
       // The handler has unwound its own thread before it returned or threw.
       const { failed, result, request } = asked as Begun;
-      const report = (error: unknown) => settings.report(error, request);
+      const report = (error: unknown) => settings.report(error, request, connection);
       if (failed) report(result);
       else discardResponse(result, network.scheduler, report);
     }
     if (connection.busy) connection.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
   } catch (error) {
     // Nothing in there should throw. If something does, the connection must not stay: nothing else would ever end it.
-    settings.report(error, undefined);
+    settings.report(error, undefined, connection);
     connection.reset();
   }
+  if (thread instanceof ConnectionThread) thread.requestEnds();
   connection.endExchange();
   if (connection.is(HttpFact.resting)) settings.release(connection);
   else if (!connection.closed) settings.endConnection(slot);

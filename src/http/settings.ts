@@ -3,6 +3,7 @@
 import type { Connection } from '../connection/connection.js';
 import type { Network } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
+import type { Report } from '../threads/scheduler.js';
 import type { HeadLimits } from './head.js';
 import type { BodyLimits } from './incoming-body.js';
 
@@ -11,7 +12,10 @@ export type Handler = (request: never) => unknown;
 
 /** What is known of a request that is not in it. */
 export interface RequestInfo {
-  /** The address of the client, or of the proxy in front: `127.0.0.1:5678`, `[::1]:5678`. Empty for a Unix-domain socket, and once the client has left. */
+  /**
+   * The address of the client, or of the proxy in front: `127.0.0.1:5678`, `[::1]:5678`. Empty for a Unix-domain socket. It is looked up when it
+   * is first asked for, and once: if the client has left by then, it is empty.
+   */
   readonly peer: string;
 }
 
@@ -53,12 +57,16 @@ export interface HttpSettings extends HeadLimits, BodyLimits {
   countRequest(slot: Slot): boolean;
   /** The value of the Date field (RFC 9110 §6.6.1), made once a second. */
   date(): string;
-  /** Tells `onError`. Never throws. @param request the light Request, if the error belongs to one */
-  report(error: unknown, request: unknown): void;
+  /**
+   * Calls `onError`. Never throws.
+   * @param request the light Request, if the error belongs to one
+   * @param from the client, if it belongs to one
+   */
+  report(error: unknown, request: unknown, from?: { readonly peer: string }): void;
   /** A request, or a connection, has been refused: tells `onRefused`. Never throws. @param from whose address is asked for only if somebody listens */
   refused(refusal: { status: number; code: string; message: string }, from: { readonly peer: string }): void;
   /** Tells `onError` of what a connection's thread leaves behind. */
-  readonly reportThread: (error: unknown) => void;
+  readonly reportThread: Report;
   /** Closes the connection by FIN, behind what is queued for it. */
   endConnection(slot: Slot): void;
   /** The connection has nothing to do until the next request comes. */

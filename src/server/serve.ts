@@ -9,6 +9,7 @@ import { printError, tell } from '../connection/on-error.js';
 import { checkOptions, longestDelay, type OptionRules } from '../connection/options.js';
 import { extended } from '../event-layer/columns.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import { subjectOf } from '../http/connection-thread.js';
 import { ClientLeftError } from '../http/exchange.js';
 import { holdGlobals, releaseGlobals } from '../http/fetch/globals.js';
 import type { Request } from '../http/fetch/request.js';
@@ -51,8 +52,9 @@ export interface ServeOptions extends AddressOptions {
    * of more connections than `maxConnections`; once for each. The client has got a 500 or a closed connection. Default: printed to standard error.
    * @param request the request that it happened in, if any. For the body of a `stream()` it may be another object than the handler had,
    *   made anew from the same head, and without a body: what nobody asks for any more is let go of while a response is streamed
+   * @param info the client's address, if the error belongs to a connection
    */
-  onError?: ((error: unknown, request: Request | undefined) => void) | undefined;
+  onError?: ((error: unknown, request: Request | undefined, info: RequestInfo | undefined) => void) | undefined;
   /**
    * Told of requests that are refused because of what the client sent or did not send (400, 408, 413, 414, 417, 431, 501, 505), and of
    * connections that are refused with 429 or 503; once for each, with the address of the client. It is called for what anybody sends, so
@@ -127,10 +129,10 @@ export interface ActiveConnection {
   wait: WaitKind | undefined;
   /** Since when, in whole milliseconds of the scheduler; meaningful while `wait` is set. For the beginning of a head, when its first bytes came. */
   waitingSince: number;
-  /** The client's address. */
-  peer: string;
-  /** Method and target of the request that is being handled, if one is. */
-  request: { method: string; url: string } | undefined;
+  /** The client's address, looked up when it is asked for. Empty if the connection has closed by then. */
+  readonly peer: string;
+  /** Method and target of the request that is being handled, if one is; found when it is asked for. */
+  readonly request: { method: string; url: string } | undefined;
 }
 
 export interface Server extends AsyncDisposable {
@@ -287,7 +289,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
   readonly allowHalfOpen: boolean;
   /** From when it listens until it has closed, the light classes stand under the global names. */
   readonly holdsGlobals: boolean;
-  readonly #onError: (error: unknown, request: Request | undefined) => void;
+  readonly #onError: NonNullable<ServeOptions['onError']>;
   readonly #onRefused: ((refusal: RefusedRequest) => unknown) | undefined;
   #defaultHost: string | undefined;
   #date = '';
@@ -353,8 +355,9 @@ class HttpListener extends Listener implements HttpSettings, Population {
     return this.#date;
   }
 
-  report(error: unknown, request: unknown): void {
-    tell(() => this.#onError(error, request as Request | undefined)); // what the serving loop passes is what it got from requestFrom
+  report(error: unknown, request: unknown, from?: RequestInfo): void {
+    // What the serving loop passes as a request is what it got from requestFrom.
+    tell(() => this.#onError(error, request as Request | undefined, from && { peer: from.peer }));
   }
 
   refused({ status, code, message }: Refusal, from: { readonly peer: string }): void {
@@ -374,13 +377,34 @@ class HttpListener extends Listener implements HttpSettings, Population {
     for (const slot of this.network.slotsOf(this)) {
       const connection = this.network.connection(slot);
       if (connection instanceof HttpConnection && connection.thread !== undefined) {
-        const { exchange, thread, peer } = connection;
+        const { thread } = connection;
         const { wait, waitingSince } = thread;
-        const request = exchange && { method: exchange.method, url: exchange.url };
-        yield { thread, wait, waitingSince, peer, request };
+        yield {
+          thread,
+          wait,
+          waitingSince,
+          get peer() {
+            return connection.peer;
+          },
+          get request() {
+            const { exchange } = connection;
+            return exchange && { method: exchange.method, url: exchange.url };
+          },
+        };
       } else if (this.network.state(slot) === SlotState.reading) {
-        const waitingSince = Math.floor(this.network.deadline(slot) - this.headTimeout);
-        yield { thread: undefined, wait: 'dry', waitingSince, peer: this.network.layer.peer(slot), request: undefined };
+        const { network } = this;
+        const deadline = network.deadline(slot);
+        const waitingSince = Math.floor(deadline - this.headTimeout);
+        yield {
+          thread: undefined,
+          wait: 'dry',
+          waitingSince,
+          get peer() {
+            const isSame = network.state(slot) === SlotState.reading && network.deadline(slot) === deadline;
+            return isSame ? network.layer.peer(slot) : '';
+          },
+          request: undefined,
+        };
       }
     }
   }
@@ -442,7 +466,10 @@ class HttpListener extends Listener implements HttpSettings, Population {
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
   }
 
-  readonly reportThread = (error: unknown): void => this.report(error, undefined);
+  readonly reportThread = (error: unknown, thread: Thread<unknown>): void => {
+    const subject = subjectOf(thread);
+    this.report(error, subject?.request, subject);
+  };
 
   received(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
     this.#intake.received(slot, bytes, start, end);
