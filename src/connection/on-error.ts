@@ -6,6 +6,8 @@ import { describe, escapeControls, escapeControlsInLines, isInstance, propertyOf
 
 /** The most characters that are printed of one error. */
 const longestPrint = 16_384;
+/** So many errors of a chain of causes, which may be circular, are looked at for line feeds. */
+const mostCauses = 8;
 
 /** Calls an `onError`. What it throws, or rejects with if it is async, is printed, and goes no further. */
 export function tell(onError: () => unknown): void {
@@ -40,8 +42,14 @@ function format(error: unknown): string {
     // A getter of it throws, or its own method for printing.
     text = describe(error);
   }
-  const message = isInstance(error, Error) ? propertyOf(error, 'message') : undefined;
-  if (typeof message === 'string' && message !== '') text = text.replace(message, () => escapeControls(message));
+  let cause = error;
+  for (let depth = 0; depth < mostCauses && isInstance(cause, Error); depth++) {
+    const message = propertyOf(cause, 'message');
+    // The text has a cause with its lines indented.
+    if (typeof message === 'string' && message !== '')
+      text = text.replace(message.replaceAll('\n', `\n${'  '.repeat(depth)}`), () => escapeControls(message));
+    cause = propertyOf(cause, 'cause');
+  }
   if (text.length > longestPrint)
     text = `${text.slice(0, longestPrint)}… (${text.length - longestPrint} more characters)`;
   return escapeControlsInLines(text).replace(/\n(?!\s)/g, '\n    ');

@@ -40,6 +40,7 @@ test('the default onError prints what a client has sent without its control char
     assert.equal(texts.length, 1, where);
     const [text] = texts;
     assert.match(text, /^GET http:\/\/a\/path: /, where);
+    if (/message|cause/.test(where)) assert.match(text, /\\r\\nGET \/admin: Error: forged\\n {4}at ok/, where);
     assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/, where);
     for (const line of text.split('\n').slice(1)) assert.match(line, /^(\s|$)/, where);
     await world.close();
