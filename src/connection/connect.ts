@@ -5,6 +5,7 @@ import type { ConnectionError, Slot } from '../event-layer/event-layer.js';
 import { ConnectionError as NetworkError } from '../event-layer/event-layer.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
+import { BufferedBytes } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type AddressOptions, addressOf, addressRules } from './listen.js';
 import { Network, type Owner, SlotState } from './network.js';
@@ -78,6 +79,7 @@ function localAddressOf({ localAddress, path }: ConnectOptions): string | undefi
 class Client implements Owner {
   readonly #thread: Thread<unknown>;
   readonly writeRate = 0;
+  readonly buffers = BufferedBytes.ofProcess();
   readonly #network: Network;
   readonly #linger: number;
   #connection: Connection | undefined;

@@ -3,6 +3,7 @@
 
 import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { Thread } from '../threads/thread.js';
+import { BufferedBytes } from './buffered-bytes.js';
 import type { Network, OutputMemory } from './network.js';
 import { Reader } from './reader.js';
 import { Writer } from './writer.js';
@@ -83,14 +84,25 @@ export class Connection {
     if (this.#peer === '' && !this.closed) this.#peer = this.network.layer.peer(this.slot);
   }
 
+  /** @internal Where the memory that it takes is counted. */
+  get buffers(): BufferedBytes {
+    const owner = this.closed ? undefined : this.network.owner(this.slot);
+    return owner?.buffers ?? BufferedBytes.ofProcess();
+  }
+
   /** @internal From so many bytes of queued output on, a write parks. */
   get queuedBytes(): number {
-    return highWaterMark;
+    return this.buffers.isFull ? 1 : highWaterMark;
   }
 
   /** @internal How many bytes a second a peer must take, once its writer's `timeout` has passed, for a write to go on waiting for it; 0 is any. */
   get writeRate(): number {
     return 0;
+  }
+
+  /** @internal Connections take more memory than they may. */
+  get isShortOfMemory(): boolean {
+    return this.queuedBytes === 1 && this.buffers.isExceeded;
   }
 
   /** True when nothing can be received or sent any more. */
@@ -119,7 +131,9 @@ export class Connection {
 
   /** @internal Writing would have to wait. */
   get flooded(): boolean {
-    return !this.closed && this.network.layer.queued(this.slot) >= this.queuedBytes;
+    if (this.closed) return false;
+    const queued = this.network.layer.queued(this.slot);
+    return queued > 0 && queued >= this.queuedBytes;
   }
 
   /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */
@@ -162,6 +176,7 @@ export class Connection {
   close(reason: ConnectionError | undefined): void {
     this.note(Fact.closed);
     this.#reason = reason;
+    this.#reader?.closed();
   }
 
   /** @internal The layer has room for output again. */

@@ -24,6 +24,14 @@ export class Gathered {
     this.#expected = expected;
   }
 
+  /** How many bytes of memory more it takes to add so many. */
+  growth(count: number): number {
+    const room = (this.#blocks.at(-1)?.length ?? 0) - this.#filled;
+    if (count <= room) return 0;
+    const size = this.#nextBlock(count - room, this.length + room);
+    return this.#replaces(this.length + room) ? size - this.held : size;
+  }
+
   /** Adds a copy of `count` bytes, from `start` on. */
   add(bytes: Uint8Array, start = 0, count = bytes.length - start): void {
     const end = start + count;
@@ -53,20 +61,29 @@ export class Gathered {
     return whole;
   }
 
+  /** Whether the next block takes the place of the others, which are `length` bytes. */
+  #replaces(length: number): boolean {
+    return this.#expected !== undefined && length < this.#expected;
+  }
+
+  /** How large the next block is to be, of which so many bytes are there. @param length of those before, all of them full */
+  #nextBlock(more: number, length: number): number {
+    if (this.#expected !== undefined && length < this.#expected)
+      return Math.min(this.#expected, Math.max(growth * length, more + length));
+    // One piece gets just what it needs, which is most often all; what comes in many, blocks that double.
+    return Math.max(more, Math.min(length, largestBlock));
+  }
+
   /** Makes room for more, of which so many bytes are there. @returns where they go, from `#filled` on */
   #grow(more: number): Uint8Array<ArrayBuffer> {
     const { length } = this;
-    const expected = this.#expected;
-    let block: Uint8Array<ArrayBuffer>;
-    if (expected !== undefined && length < expected) {
-      block = new Uint8Array(Math.min(expected, Math.max(growth * length, more + length)));
+    const block = new Uint8Array(this.#nextBlock(more, length));
+    if (this.#replaces(length)) {
       if (length > 0) block.set(this.#blocks[0]);
       this.#blocks = [block];
       this.#filled = length;
       this.held = block.length;
     } else {
-      // One piece gets just what it needs, which is most often all; what comes in many, blocks that double.
-      block = new Uint8Array(Math.max(more, Math.min(length, largestBlock)));
       this.#blocks.push(block);
       this.#filled = 0;
       this.held += block.length;

@@ -4,6 +4,7 @@ import { type Address, type ConnectionError, formatAddress, type Slot } from '..
 import { isTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';
+import { type BufferedCounts, bufferedRule } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from './listener.js';
 import { Network, SlotState } from './network.js';
@@ -27,6 +28,12 @@ export interface ListenOptions extends AddressOptions {
   reusePort?: boolean | undefined;
   /** How long a closed connection may take to go away before it is reset, in milliseconds; at most a day. Default 10,000. */
   lingerTimeout?: number | undefined;
+  /**
+   * The most bytes of memory that input which waits to be read, and output which waits for clients, may take for all connections together: see
+   * `serve`. A `readAll` or `readExactly` for which there is none throws `ERR_MAX_BUFFERED_BYTES`. Default: an eighth of the memory
+   * that there is, and at least 32 MiB, for all servers of the process together that do not say otherwise.
+   */
+  maxBufferedBytes?: number | undefined;
   /** Told of what a handler throws, of `finally` blocks that do not end, and of accepting that fails. Default: printed to standard error. */
   onError?: ((error: unknown, connection: Connection | undefined) => void) | undefined;
   /** The network to listen on. Default: that of the running thread, else that of the process. */
@@ -42,6 +49,8 @@ export interface TcpServer extends AsyncDisposable {
   /** The event layer's name. */
   readonly eventLayer: string;
   readonly connections: ConnectionCounts;
+  /** How much memory its connections take, of how much. */
+  readonly buffered: BufferedCounts;
   /** The threads at work, one for each connection. */
   threads(): Iterable<Thread<unknown>>;
   /** Stops accepting, waits for the handlers, unwinds them at the deadline; resolves when everything is gone. */
@@ -59,6 +68,7 @@ const rules: OptionRules = {
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },
   lingerTimeout: { number: [0, longestDelay] },
+  maxBufferedBytes: bufferedRule,
   onError: { type: 'function' },
   network: { instance: Network },
 };
@@ -114,6 +124,9 @@ export async function listen(
     get connections() {
       return server.connections;
     },
+    get buffered() {
+      return server.buffers.counts;
+    },
     threads: () => server.threads(),
     close: (closeOptions) => server.close(closeOptions),
     [Symbol.asyncDispose]: () => server.close(),
@@ -127,7 +140,7 @@ class RawListener extends Listener {
   readonly #onError: (error: unknown, connection: Connection | undefined) => void;
 
   constructor(options: ListenOptions, handler: (connection: Connection) => Task<void>) {
-    super(options.network ?? Network.current());
+    super(options.network ?? Network.current(), options.maxBufferedBytes);
     this.#handler = handler;
     this.lingerTime = options.lingerTimeout ?? defaultLinger;
     this.#onError = options.onError ?? ((error) => printError(error));
@@ -194,6 +207,10 @@ class RawListener extends Listener {
   }
 
   protected whenClosed(): void {}
+
+  protected fullnessChanged(): void {
+    // Connections ask whether it is full when they write.
+  }
 
   protected failed(error: unknown): void {
     this.#report(error, undefined);

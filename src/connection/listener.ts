@@ -10,6 +10,7 @@ import {
 } from '../event-layer/event-layer.js';
 import { ThreadError } from '../threads/errors.js';
 import { AbortError } from '../util/abort-error.js';
+import { BufferedBytes } from './buffered-bytes.js';
 import type { Connection } from './connection.js';
 import { type Network, type Owner, SlotState } from './network.js';
 import { checkOptions, longestDelay } from './options.js';
@@ -60,11 +61,14 @@ const overdueLinger = 100;
 
 export abstract class Listener implements Owner {
   readonly network: Network;
+  readonly buffers: BufferedBytes;
   /** Set when `close` has been called, and nothing more is accepted. */
   closing = false;
   /** Set when the deadline of `close` has passed: whatever ends from now on ends at once. */
   overdue = false;
 
+  /** Ends that it is told of its memory. */
+  #unobserve: (() => void) | undefined;
   #id: ListenerId | undefined;
   #address: Address = { path: '' };
   #open = 0;
@@ -77,8 +81,10 @@ export abstract class Listener implements Owner {
   #isOver = false;
   #allGone: (() => void) | undefined;
 
-  constructor(network: Network) {
+  /** @param mostBuffered bytes of memory that its connections may take; undefined for a limit that it shares with others */
+  constructor(network: Network, mostBuffered: number | undefined) {
     this.network = network;
+    this.buffers = mostBuffered === undefined ? BufferedBytes.ofProcess() : new BufferedBytes(mostBuffered);
   }
 
   abstract readonly writeRate: number;
@@ -97,6 +103,8 @@ export abstract class Listener implements Owner {
   protected abstract lost(connection: Connection, reason: ConnectionError | undefined): void;
   /** `close` is over. */
   protected abstract whenClosed(): void;
+  /** Connections take as much memory as they may, or do so no more. Must not throw. */
+  protected abstract fullnessChanged(isFull: boolean): void;
   /** Accepting, or something else that belongs to no connection, has failed. Must not throw. */
   protected abstract failed(error: unknown): void;
 
@@ -137,6 +145,8 @@ export abstract class Listener implements Owner {
     this.#id = listener;
     this.#address = got;
     this.network.adoptListener(listener, this, (error) => this.failed(error));
+    this.#unobserve = this.buffers.observe((isFull) => this.fullnessChanged(isFull));
+    if (this.buffers.isFull) this.fullnessChanged(true);
   }
 
   opened(slot: Slot): void {
@@ -223,6 +233,7 @@ export abstract class Listener implements Owner {
     }
     if (id !== undefined) network.dropListener(id);
     this.#isOver = true;
+    this.#unobserve?.();
     this.#disarmDeadline();
     this.whenClosed();
   }

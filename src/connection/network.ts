@@ -10,6 +10,7 @@ import { Numbered } from '../threads/numbered.js';
 import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
 import { currentThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
+import type { BufferedBytes } from './buffered-bytes.js';
 import type { Connection } from './connection.js';
 
 /** What a slot is doing; kept as one byte in the slot's row. */
@@ -35,6 +36,8 @@ export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 export interface Owner {
   /** How many bytes a second of what is left for it a peer must take, on average, for its connection to stay; 0 is any. */
   readonly writeRate: number;
+  /** Where the memory that its connections take is counted. */
+  readonly buffers: BufferedBytes;
   /** The connection is there. */
   opened(slot: Slot): void;
   /** Bytes have come for a slot that has no record. `bytes[start … end-1]` are lent for the duration of the call. */
@@ -366,6 +369,10 @@ export class Network implements EventSink, TimerTarget {
     connection?.close(reason);
     owner?.closed(slot, connection, reason);
     connection?.wake();
+  }
+
+  outputHeld(slot: Slot, bytes: number): void {
+    this.owner(slot)?.buffers.add(bytes);
   }
 
   acceptFailed(listener: ListenerId, error: Error): void {

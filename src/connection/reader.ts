@@ -6,6 +6,7 @@
 
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
+import { type BufferedBytes, type BufferShare, longestWait, noMemory } from './buffered-bytes.js';
 import { Gathered } from './gathered.js';
 import { Side } from './side.js';
 
@@ -37,6 +38,9 @@ export class Reader extends Side {
   #lent = false;
   #paused = false;
   #ended = false;
+  /** Where the buffer of our own is counted, once there was one; and as how many bytes. */
+  #buffers: BufferedBytes | undefined;
+  #counted = 0;
 
   /** Bytes that can be read without parking. */
   get buffered(): number {
@@ -101,14 +105,17 @@ export class Reader extends Side {
       return bytes;
     }
     // Large ones are moved as they come. The count is often what the peer says: no more memory is taken than for what it has sent.
-    const all = new Gathered(count);
-    while (all.length < count) {
-      if (this.buffered === 0 && !(yield* this.more())) throw endedEarly(`${count} bytes`, all.length);
-      const part = Math.min(this.buffered, count - all.length);
-      all.add(this.bytes, this.start, part);
-      this.consume(part);
+    const share = this.openShare();
+    try {
+      const all = new Gathered(count);
+      while (all.length < count) {
+        if (this.buffered === 0 && !(yield* this.more())) throw endedEarly(`${count} bytes`, all.length);
+        yield* this.gather(all, Math.min(this.buffered, count - all.length), share);
+      }
+      return all.whole();
+    } finally {
+      share.release();
     }
-    return all.whole();
   }
 
   /**
@@ -196,12 +203,35 @@ export class Reader extends Side {
    */
   *readAll(limit: number): Task<Uint8Array> {
     checkCount('readAll', 'limit', limit);
-    const all = new Gathered();
-    for (let view: Uint8Array | undefined; (view = yield* this.read()) !== undefined; ) {
-      if (all.length + view.length > limit) throw overLimit('readAll', limit);
-      all.add(view);
+    const share = this.openShare();
+    try {
+      const all = new Gathered();
+      while (this.buffered > 0 || (yield* this.more())) {
+        if (all.length + this.buffered > limit) throw overLimit('readAll', limit);
+        yield* this.gather(all, this.buffered, share);
+      }
+      return all.whole();
+    } finally {
+      share.release();
     }
-    return all.whole();
+  }
+
+  /** @internal The share of what is to be gathered from here. */
+  openShare(): BufferShare {
+    return this.connection.buffers.open(() => this.wakeNextTurn());
+  }
+
+  /** @internal Moves so many of the unread bytes to others, for which memory may have to be waited for. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if there is none */
+  *gather(all: Gathered, count: number, share: BufferShare): Task<void> {
+    const growth = all.growth(count);
+    if (growth > 0 && !share.grow(growth)) yield* this.awaitMemory(share);
+    all.add(this.bytes, this.start, count);
+    this.consume(count);
+  }
+
+  /** @internal Parks until a share that waits has got its memory. The socket is not read meanwhile. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if it gets none */
+  awaitMemory(share: BufferShare): Task<void> {
+    return new WaitForMemory(this, share);
   }
 
   /**
@@ -222,9 +252,24 @@ export class Reader extends Side {
     this.park(thread, Math.min(this.deadline, thread.scheduler.now + this.timeout));
   }
 
+  /** @internal The same for memory, until which nothing more is to come. @param until a point in time, in milliseconds of the scheduler */
+  beginWaitingForMemory(until: number): void {
+    const connection = this.connection;
+    const thread = this.enter('reading from');
+    if (connection.closed) throw connection.closedError();
+    this.keep();
+    if (!this.#paused) this.#pauseReading();
+    this.park(thread, until);
+  }
+
   /** @internal The thread is parked here no more. */
   endWaiting(): void {
     this.leave();
+  }
+
+  /** @internal The thread was parked for too long. */
+  get isOverdue(): boolean {
+    return this.late;
   }
 
   /** @internal @throws {ConnectionError} if the thread was parked for too long */
@@ -240,6 +285,7 @@ export class Reader extends Side {
       this.start = 0;
       this.limit = 0;
       this.#lent = false;
+      if (this.#counted > 0) this.#count(0);
     }
     // Also while nobody asks for more: so that a FIN behind what has been read is seen.
     if (this.#paused && this.buffered <= resumeAt) this.#resumeReading();
@@ -271,10 +317,27 @@ export class Reader extends Side {
       this.bytes.set(unread);
       this.limit = unread.length;
     }
-    if (this.buffered >= readAhead && !this.#paused && !this.occupied && !this.connection.closed) {
-      this.#paused = true;
-      this.connection.network.layer.pauseReading(this.connection.slot);
-    }
+    const most = this.#buffers?.isFull ? 1 : readAhead;
+    if (this.buffered >= most && !this.#paused && !this.occupied && !this.connection.closed) this.#pauseReading();
+  }
+
+  /** @internal The connection is gone. What is still unread is soon read, or dropped with the thread, and not counted any more. */
+  closed(): void {
+    if (this.#counted > 0) this.#count(0);
+  }
+
+  /** The buffer of our own has so many bytes from now on. */
+  #count(bytes: number): void {
+    if (this.connection.closed) bytes = 0;
+    this.#buffers ??= this.connection.buffers;
+    const counted = this.#counted;
+    this.#counted = bytes;
+    if (bytes !== counted) this.#buffers.add(bytes - counted);
+  }
+
+  #pauseReading(): void {
+    this.#paused = true;
+    this.connection.network.layer.pauseReading(this.connection.slot);
   }
 
   /** @internal The peer has sent FIN. */
@@ -318,6 +381,7 @@ export class Reader extends Side {
       bytes.set(this.bytes.subarray(this.start, this.limit));
       this.bytes = bytes;
       this.#lent = false;
+      this.#count(bytes.length);
     }
     this.start = 0;
     this.limit = unread;
@@ -384,6 +448,46 @@ class More extends Dry<boolean> {
 
   protected result(isThere: boolean): boolean {
     return isThere;
+  }
+}
+
+/** Parks until a share has got the memory that it waits for. */
+class WaitForMemory extends WaitingTask<void> {
+  readonly #reader: Reader;
+  readonly #share: BufferShare;
+  readonly #until: number;
+  #isParked = false;
+
+  constructor(reader: Reader, share: BufferShare) {
+    super();
+    this.#reader = reader;
+    this.#share = share;
+    this.#until = reader.connection.network.scheduler.now + longestWait;
+  }
+
+  next(): IteratorResult<Wait, void> {
+    const reader = this.#reader;
+    const share = this.#share;
+    if (this.#isParked) {
+      this.#isParked = false;
+      reader.endWaiting();
+      if (reader.isOverdue) share.refuse();
+    } else {
+      // What has come is kept while it waits. Where that is too much, it cannot wait.
+      reader.keep();
+      if (reader.connection.buffers.isExceeded) share.refuse();
+    }
+    if (share.isRefused)
+      throw reader.connection.fail(noMemory, 'there is no memory for what was to be read: maxBufferedBytes is reached');
+    if (share.wanted === 0) return { done: true, value: undefined };
+    reader.beginWaitingForMemory(this.#until);
+    this.#isParked = true;
+    return parked.dry;
+  }
+
+  protected leave(): void {
+    if (this.#isParked) this.#reader.endWaiting();
+    this.#isParked = false;
   }
 }
 

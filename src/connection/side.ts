@@ -66,6 +66,12 @@ export abstract class Side {
     if (thread !== undefined) thread.scheduler.resume(thread);
   }
 
+  /** @internal The same, but in the next turn: for callers in whose midst no thread may run. */
+  wakeNextTurn(): void {
+    const thread = this.#parked;
+    if (thread !== undefined) thread.scheduler.resumeNextTurn(thread);
+  }
+
   /** @internal The connection's deadline has passed, perhaps for this side. */
   expire(): void {
     if (this.parkedUntil > this.connection.network.scheduler.due || !this.isLate()) return;

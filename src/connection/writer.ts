@@ -10,12 +10,15 @@ import { Side } from './side.js';
 
 /** Larger writes go out in pieces of this size, so that a piece never overshoots the high-water mark by more. */
 export const pieceBytes = 16 * 1024;
-/** A piece of a string has no more than this many UTF-16 units: each takes at most 3 bytes in UTF-8. */
-const pieceUnits = Math.floor(pieceBytes / 3);
+/** The same while connections take more memory than they may: there may be very many of which each has a piece queued. */
+const smallPieceBytes = 1024;
 
-/** Where a piece of a string ends that begins at `start`: not between the two halves of a character. */
-function endOfPiece(text: string, start: number): number {
-  const end = Math.min(start + pieceUnits, text.length);
+/**
+ * Where a piece of a string ends that begins at `start` and is to have no more than `most` bytes: not between the two halves of a character. Each
+ * UTF-16 unit takes at most 3 bytes in UTF-8.
+ */
+function endOfPiece(text: string, start: number, most: number): number {
+  const end = Math.min(start + Math.floor(most / 3), text.length);
   return end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end - 1 : end;
 }
 
@@ -298,7 +301,8 @@ export class Writing extends Flooded {
       const { connection } = sink;
       if (connection.flooded) return connection;
       const start = this.#written;
-      const end = typeof data === 'string' ? endOfPiece(data, start) : Math.min(start + pieceBytes, data.length);
+      const most = connection.isShortOfMemory ? smallPieceBytes : pieceBytes;
+      const end = typeof data === 'string' ? endOfPiece(data, start, most) : Math.min(start + most, data.length);
       this.#written = end;
       if (end - start === data.length) sink.put(data);
       else sink.put(typeof data === 'string' ? data.slice(start, end) : data.subarray(start, end));

@@ -59,6 +59,12 @@ export interface EventSink {
    *   (`ECONNRESET`, `EPIPE`, `ECONNREFUSED`, …)
    */
   closed(slot: Slot, reason: ConnectionError | undefined): void;
+  /**
+   * Output of the connection that the kernel has not taken by the end of a turn takes so many bytes more, or fewer if it is less than 0. By the time
+   * that `closed` is told it takes none. Unlike the others this is also told from within a call to the layer: it must call nothing back. Who does
+   * not count memory does without.
+   */
+  outputHeld?(slot: Slot, bytes: number): void;
   /** Accepting has failed in a way that the layer will try again (descriptors have run out, say). Told once for each such spell. */
   acceptFailed(listener: ListenerId, error: Error): void;
   /**

@@ -10,6 +10,9 @@ import { Refusal, reasonPhrases } from './refusal.js';
 import type { Output } from './respond.js';
 import type { HttpSettings } from './settings.js';
 
+/** In how many seconds a client that gets 503 may try again. */
+const retryAfter = 10;
+
 /** Something was thrown: by the request's bytes, by the handler, or by the connection. The connection is closed afterwards. */
 export function answerFailure(connection: HttpConnection, settings: HttpSettings, error: unknown): void {
   const { fault } = connection;
@@ -105,7 +108,9 @@ function answerWithStatus(connection: HttpConnection, settings: HttpSettings, st
 export function answerStatus(to: Output, settings: HttpSettings, wanted: unknown, headOnly: boolean): void {
   const status = typeof wanted === 'number' && wanted >= 400 && Object.hasOwn(reasonPhrases, wanted) ? wanted : 500;
   const phrase = reasonPhrases[status];
-  const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${settings.date()}\r\nconnection: close\r\n\r\n`;
+  // RFC 9110 §10.2.3. What a server lacks, it lacks for some seconds.
+  const later = status === 503 ? `retry-after: ${retryAfter}\r\n` : '';
+  const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${settings.date()}\r\n${later}connection: close\r\n\r\n`;
   const text = headOnly ? head : head + phrase;
   const at = to.reserve(text.length);
   to.commit(at + to.output.latin1Write(text, at, text.length));

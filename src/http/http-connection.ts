@@ -113,6 +113,7 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
     if (exchange.isNeeded) {
       this.#asked = { exchange, request }; // and not what its handler has returned
     } else {
+      exchange.body?.release();
       exchange.origin = this.streaming; // whoever has kept it asks there, and hears of this response alone
       this.#asked = exchange.text;
     }
@@ -162,7 +163,10 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
   /** The request has been answered, or cannot be. */
   endExchange(): void {
     const { asked } = this;
-    if (asked !== undefined) asked.exchange.origin = undefined;
+    if (asked !== undefined) {
+      asked.exchange.origin = undefined;
+      asked.exchange.body?.release();
+    }
     this.#asked = undefined;
     this.streaming = undefined;
     this.note(HttpFact.unwindOnLeave, false);

@@ -1,6 +1,7 @@
 // The body of a request, read from the connection as its framing says: by length, or chunked (RFC 9112 §6 and §7).
 // A thread reads it with `read`; promises and streams, for handlers that are ordinary code, come from child threads that do.
 
+import { type BufferShare, noMemory } from '../connection/buffered-bytes.js';
 import type { Connection } from '../connection/connection.js';
 import { Gathered } from '../connection/gathered.js';
 import { ConnectionError } from '../event-layer/event-layer.js';
@@ -72,6 +73,8 @@ export class RequestBody implements IncomingBody {
   #inChunk = false;
   /** Chunks that were begun since others had their turn. */
   #chunks = 0;
+  /** Of the memory that all requests share, if the whole of it is read at once. */
+  #share: BufferShare | undefined;
   /** The thread that reads for a promise or a stream. */
   #reading: Thread<unknown> | undefined;
   #used = false;
@@ -93,9 +96,13 @@ export class RequestBody implements IncomingBody {
     if (!head.chunked && head.contentLength === 0) this.#state = 'complete';
   }
 
-  /** @throws {Refusal} if its content-length is over the limit */
+  /** @throws {Refusal} if its content-length is over the limit, or the server has no memory for another body */
   checkLength(): void {
     if (!this.#chunked && this.#left > this.#limits.bodySize) throw this.#fail(overLimit(this.#limits.bodySize));
+    const { buffers } = this.#connection;
+    if (!buffers.isFull || this.#state === 'complete') return;
+    buffers.refused++;
+    throw this.#fail(noMemoryLeft());
   }
 
   /** It cannot be read any further. @returns the error, to be thrown */
@@ -252,17 +259,40 @@ export class RequestBody implements IncomingBody {
 
   /** The whole of the rest. @returns a copy. @throws as `read` */
   *readAll(): Task<Uint8Array<ArrayBuffer>> {
+    const { reader, buffers } = this.#connection;
+    if (!this.#chunked && this.#left > buffers.limit) throw this.#fail(overLimit(buffers.limit));
     const all = new Gathered(this.#chunked ? undefined : this.#left);
-    const { reader } = this.#connection;
+    const share = reader.openShare();
+    this.#share = share;
     while (yield* this.#some()) {
       do {
         const count = Math.min(this.#left, reader.buffered);
+        const growth = all.growth(count);
+        if (growth > 0) yield* this.#takeMemory(share, growth);
         all.add(reader.bytes, reader.start, count);
         this.#consume(count);
       } while (this.#hasMore());
       yield* this.#giveWay();
     }
+    share.complete();
     return all.whole();
+  }
+
+  /** Takes memory for the whole of the body, for which it may have to wait. @throws {Refusal} if there is none */
+  *#takeMemory(share: BufferShare, bytes: number): Task<void> {
+    const { buffers, reader } = this.#connection;
+    if (share.bytes + bytes > buffers.limit) throw this.#fail(overLimit(buffers.limit));
+    if (share.grow(bytes)) return;
+    try {
+      yield* reader.awaitMemory(share);
+    } catch (error) {
+      throw this.#fail(error instanceof ConnectionError && error.code === noMemory ? noMemoryLeft() : error);
+    }
+  }
+
+  /** The memory that the whole of it takes is not counted for its connection any more. */
+  release(): void {
+    this.#share?.release();
   }
 
   /** Reads and drops the rest, if it is not more than `most` bytes. @returns whether the body has been read to its end */
@@ -520,6 +550,10 @@ function checkExtensions(line: string, from: number): void {
 
 function chunkTooLong(): Refusal {
   return new Refusal(400, 'RFC 9112 §7.1: a chunk is longer than its size');
+}
+
+function noMemoryLeft(): Refusal {
+  return new Refusal(503, 'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for the body');
 }
 
 function overLimit(limit: number): Refusal {

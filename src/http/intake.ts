@@ -62,7 +62,11 @@ export class Intake implements PlainCall<unknown>, Origin {
       this.#take(slot, bytes, start, end, undefined);
     } else {
       this.#partials[slot] = undefined;
-      partial.add(bytes, start, end);
+      if (!this.#add(partial, bytes, start, end)) {
+        this.#free(partial);
+        this.#refuse(slot, this.#noMemory(partial));
+        return;
+      }
       this.#take(slot, partial.bytes, partial.start, partial.end, partial);
     }
   }
@@ -151,7 +155,7 @@ export class Intake implements PlainCall<unknown>, Origin {
       try {
         isWhole = head.parse(bytes, at, end, settings);
       } catch (error) {
-        partial?.free();
+        if (partial !== undefined) this.#free(partial);
         this.#refuse(slot, error);
         return;
       }
@@ -163,14 +167,38 @@ export class Intake implements PlainCall<unknown>, Origin {
       const isPlain = !head.chunked && head.contentLength < 0 && this.#answered < settings.pipelined && !head.asterisk;
       if (!isPlain || !this.#answer(slot, head, bytes, at, end)) {
         if (!isPlain) this.#handOver(slot, undefined, bytes, at, end);
-        partial?.free();
+        if (partial !== undefined) this.#free(partial);
         return;
       }
       at += length;
       this.#answered++;
     }
-    partial?.free();
+    if (partial !== undefined) this.#free(partial);
     this.#settings.rest(slot);
+  }
+
+  /** Adds to the beginning of a head. @returns whether there is memory for it */
+  #add(partial: PartialHead, bytes: Uint8Array, start: number, end: number): boolean {
+    const { buffers } = this.#settings;
+    const before = partial.size;
+    partial.add(bytes, start, end);
+    const growth = partial.size - before;
+    if (growth > 0) buffers.add(growth);
+    return growth === 0 || !buffers.isExceeded;
+  }
+
+  #free(partial: PartialHead): void {
+    this.#settings.buffers.add(-partial.size);
+    partial.free();
+  }
+
+  #noMemory({ head }: PartialHead): Refusal {
+    this.#settings.buffers.refused++;
+    return new Refusal(
+      503,
+      'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for a head that comes in part',
+      head.headOnly,
+    );
   }
 
   /** The beginning of a head has come. */
@@ -182,8 +210,13 @@ export class Intake implements PlainCall<unknown>, Origin {
     // Its first bytes: from here on it has so much time.
     const kept = new PartialHead(partial?.head ?? this.#head);
     if (partial === undefined) this.#head = new Head();
-    kept.add(bytes, at, end);
-    partial?.free();
+    const isKept = this.#add(kept, bytes, at, end);
+    if (partial !== undefined) this.#free(partial);
+    if (!isKept) {
+      this.#free(kept);
+      this.#refuse(slot, this.#noMemory(kept));
+      return;
+    }
     this.#partials[slot] = kept;
     this.#network.setState(slot, SlotState.reading);
     this.#network.setDeadline(slot, this.#network.scheduler.now + this.#settings.headTimeout);
@@ -305,7 +338,7 @@ export class Intake implements PlainCall<unknown>, Origin {
     const partial = this.#partials[slot];
     if (partial === undefined) return undefined;
     this.#partials[slot] = undefined;
-    partial.free();
+    this.#free(partial);
     return partial;
   }
 }

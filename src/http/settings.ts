@@ -1,5 +1,6 @@
 // What the serving loop needs to know of the server that it serves for. `server/` makes it; nothing here knows of `server/`.
 
+import type { BufferedBytes } from '../connection/buffered-bytes.js';
 import type { Connection } from '../connection/connection.js';
 import type { Network } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
@@ -42,6 +43,8 @@ export interface HttpSettings extends HeadLimits, BodyLimits {
   readonly queuedBytes: number;
   /** How many bytes a second a client must take, once `writeTimeout` has passed. */
   readonly writeRate: number;
+  /** Where the memory that clients take is counted. */
+  readonly buffers: BufferedBytes;
   /** Milliseconds; see `ServeOptions`. */
   readonly headTimeout: number;
   readonly bodyTimeout: number;

@@ -1,6 +1,7 @@
 // `serve`: an HTTP server for a `fetch` function. Options, limits, life and death; what happens on one connection is in
 // http/serve-connection.ts.
 
+import { type BufferedCounts, bufferedRule, noMemory } from '../connection/buffered-bytes.js';
 import type { Connection } from '../connection/connection.js';
 import { type AddressOptions, addressOf, addressRules } from '../connection/listen.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
@@ -85,6 +86,13 @@ export interface ServeOptions extends AddressOptions {
 
   /** From so many bytes on that wait for a client, writing parks: no more than this and 64 KiB are ever queued for it. Default 65,536. */
   maxQueuedBytes?: number | undefined;
+  /**
+   * The most bytes of memory that clients may take, all together: input that waits to be read, heads that came in part, bodies that are read as a
+   * whole until their requests are answered, and output that waits. When it is reached, connections are not read, requests with a body are answered
+   * with 503 and closed, and other requests are served on. At least 1 MiB. Default: an eighth of the memory that there is (of the machine,
+   * or of the process's control groups), and at least 32 MiB, for all servers of the process together that do not say otherwise.
+   */
+  maxBufferedBytes?: number | undefined;
   /** The most requests of one client that are answered before the others have their turn; the rest waits for the next turn. Default 32. */
   maxPipelined?: number | undefined;
   /** The most connections in all; more are answered with 503 and closed. Default 100,000. */
@@ -144,6 +152,8 @@ export interface Server extends AsyncDisposable {
   readonly eventLayer: string;
   /** How many connections there are, by what they are doing. */
   readonly connections: ConnectionCounts;
+  /** How much memory its clients take, of how much, and how many requests have been refused for lack of it. */
+  readonly buffered: BufferedCounts;
   /** The connections that are at a request. Idle ones are not listed, and cost nothing but a row in an array. */
   active(): Iterable<ActiveConnection>;
   /** Stops accepting, lets requests in flight finish, unwinds the rest at the deadline; resolves when everything is gone. */
@@ -188,6 +198,7 @@ const rules: OptionRules = {
   maxChunkExtensionSize: { whole: [0, 1024 * 1024] },
   maxTrailerSize: { whole: [0, 1024 * 1024] },
   maxQueuedBytes: { whole: [1, 2 ** 30] },
+  maxBufferedBytes: bufferedRule,
   maxPipelined: { whole: [1, 10_000] },
   maxConnections: { whole: [1, 2 ** 31 - 1] },
   maxConnectionsPerAddress: { whole: [1, 2 ** 31 - 1] },
@@ -254,6 +265,10 @@ class HttpServer implements Server {
     return this.#listener.connections;
   }
 
+  get buffered(): BufferedCounts {
+    return this.#listener.buffers.counts;
+  }
+
   active(): Iterable<ActiveConnection> {
     return this.#listener.active();
   }
@@ -267,6 +282,9 @@ class HttpServer implements Server {
   }
 }
 
+/** That there is no memory is told no more often than this, in milliseconds: under a load of uploads it comes and goes all the time. */
+const fullReportInterval = 60_000;
+
 /** The listener of an HTTP server, and the settings that its connections are served by. */
 class HttpListener extends Listener implements HttpSettings, Population {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
@@ -276,7 +294,8 @@ class HttpListener extends Listener implements HttpSettings, Population {
   readonly bodySize: number;
   readonly extensionSize: number;
   readonly trailerSize: number;
-  readonly queuedBytes: number;
+  /** What the option says; 1 while clients take as much memory as they may. */
+  queuedBytes: number;
   readonly pipelined: number;
   readonly idleTimeout: number;
   readonly headTimeout: number;
@@ -298,11 +317,13 @@ class HttpListener extends Listener implements HttpSettings, Population {
   readonly #intake: Intake;
   readonly #admission: Admission;
   readonly #mostRequests: number;
+  readonly #maxQueuedBytes: number;
+  #fullReportedAt = -Infinity;
   /** How many requests each connection has had, by slot. */
   #requests = new Uint32Array(64);
 
   constructor(options: ServeOptions) {
-    super(options.network ?? Network.current());
+    super(options.network ?? Network.current(), options.maxBufferedBytes);
     // As a method of the options. The request is made by requestFrom, whose class passes for the platform's; that is what the type of Fetch says.
     this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], info);
     this.headSize = options.maxHeadSize ?? 16_384;
@@ -311,7 +332,8 @@ class HttpListener extends Listener implements HttpSettings, Population {
     this.bodySize = options.maxBodySize ?? 16 * 1024 * 1024;
     this.extensionSize = options.maxChunkExtensionSize ?? 16_384;
     this.trailerSize = options.maxTrailerSize ?? 8_192;
-    this.queuedBytes = options.maxQueuedBytes ?? highWaterMark;
+    this.#maxQueuedBytes = options.maxQueuedBytes ?? highWaterMark;
+    this.queuedBytes = this.#maxQueuedBytes;
     this.pipelined = options.maxPipelined ?? 32;
     this.#mostRequests = options.maxRequests ?? 1_000_000;
     this.idleTimeout = options.idleTimeout ?? 120_000;
@@ -425,6 +447,20 @@ class HttpListener extends Listener implements HttpSettings, Population {
     reader.consume(limit - start);
     this.network.release(slot);
     this.#intake.received(slot, bytes, start, limit);
+  }
+
+  protected fullnessChanged(isFull: boolean): void {
+    this.queuedBytes = isFull ? 1 : this.#maxQueuedBytes; // one number, which costs requests nothing to look at
+    if (!isFull) return;
+    const { now } = this.network.scheduler;
+    if (now < this.#fullReportedAt + fullReportInterval) return;
+    this.#fullReportedAt = now;
+    const { held, limit } = this.buffers.counts;
+    const error = new ConnectionError(
+      noMemory,
+      `serve: clients take ${held} bytes of memory, of ${limit} that maxBufferedBytes allows: requests with a body are answered with 503 until it is less`,
+    );
+    setImmediate(() => this.failed(error)); // the handler of errors may call anything, which may not be done here
   }
 
   get slots(): number {

@@ -429,7 +429,14 @@ test('a Unix-domain socket has no client addresses, and only the limit in all', 
 test('every limit and every time is finite: Infinity is refused, and the message says what may be', async () => {
   const names = [
     ...['maxHeadSize', 'maxTargetSize', 'maxFields', 'maxBodySize', 'maxChunkExtensionSize', 'maxTrailerSize'],
-    ...['maxQueuedBytes', 'maxPipelined', 'maxRequests', 'maxConnections', 'maxConnectionsPerAddress'],
+    ...[
+      'maxBufferedBytes',
+      'maxQueuedBytes',
+      'maxPipelined',
+      'maxRequests',
+      'maxConnections',
+      'maxConnectionsPerAddress',
+    ],
     ...[
       'idleTimeout',
       'headTimeout',

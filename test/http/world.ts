@@ -84,6 +84,7 @@ export class World {
     await Promise.allSettled(this.#clients);
     assert.deepEqual(this.#escaped, [], 'errors that nobody was told of');
     assert.equal(this.server.connections.total, 0, 'connections');
+    assert.equal(this.server.buffered.held, 0, 'bytes that are counted as held');
     assert.equal(this.layer.open, 0, 'connections of the layer');
     assert.equal(this.network.scheduler.timers.size, 0, 'timers');
     await this.layer.close();

@@ -416,6 +416,10 @@ export class World implements EventLayer, EventSink {
     this.#toServer().closed(slot, reason);
   }
 
+  outputHeld(slot: Slot, bytes: number): void {
+    if (!this.#peers.has(slot)) this.#sink?.outputHeld?.(slot, bytes);
+  }
+
   acceptFailed(listener: ListenerId, error: Error): void {
     this.trace.note(this.layer.now(), 'accepting fails', -1);
     this.#toServer().acceptFailed(listener, error);
@@ -618,6 +622,7 @@ export class World implements EventLayer, EventSink {
     assert.equal(this.server.connections.total, 0, 'connections of a closed server');
     assert.equal(this.#rows.size, 0, 'connections of the server that the layer has not closed');
     assert.equal(this.#peers.size, 0, 'clients whose connection has no end');
+    assert.equal(this.server.buffered.held, 0, 'bytes that are counted as held');
     assert.equal(this.layer.open, 0, 'connections of the layer');
     assert.equal(this.#listeners.size, 0, 'listeners');
     assert.equal(scheduler.timers.size, 0, 'timers that are armed');

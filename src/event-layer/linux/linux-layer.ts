@@ -543,6 +543,10 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.depart(slot, false);
   }
 
+  outputHeld(slot: Slot, bytes: number): void {
+    this.sink.outputHeld?.(slot, bytes);
+  }
+
   depart(slot: Slot, reset: boolean): void {
     const { flags, descriptors } = this.slots;
     if ((flags[slot] & dropped) !== 0) return;

@@ -36,6 +36,8 @@ export interface OutputLayer {
   depart(slot: Slot, reset: boolean): void;
   /** There may be something to do now, or no longer. */
   updateHold(): void;
+  /** So many bytes more, or fewer, of a connection's output are kept apart from the slab. */
+  outputHeld(slot: Slot, bytes: number): void;
 }
 
 export class Output {
@@ -131,7 +133,7 @@ export class Output {
       this.#to[slot] = end;
       this.#filled = end;
     } else {
-      this.#outboxOf(slot).add(this.#slab.bytes.subarray(start, end));
+      this.#keep(slot, this.#outboxOf(slot), start, end);
     }
     this.#pending[slot] = pending + bytes;
     if (pending + bytes >= highWaterMark) this.#slots.flags[slot] |= flooded;
@@ -227,9 +229,14 @@ export class Output {
     return outbox;
   }
 
+  #keep(slot: Slot, outbox: Outbox, from: number, to: number): void {
+    outbox.add(this.#slab.bytes.subarray(from, to));
+    this.#layer.outputHeld(slot, to - from);
+  }
+
   /** What stands in the slab must not stay there. */
   #moveToOutbox(slot: Slot, outbox: Outbox): void {
-    if (this.#to[slot] > this.#from[slot]) outbox.add(this.#slab.bytes.subarray(this.#from[slot], this.#to[slot]));
+    if (this.#to[slot] > this.#from[slot]) this.#keep(slot, outbox, this.#from[slot], this.#to[slot]);
     this.#from[slot] = 0;
     this.#to[slot] = 0;
   }
@@ -344,6 +351,7 @@ export class Output {
     const result = this.#takeResult(slot, bytes);
     if (outbox === undefined || result < 0) return;
     outbox.drop(result);
+    this.#layer.outputHeld(slot, -result);
     this.#pending[slot] -= result;
     if (outbox.length === 0) this.#outboxes.delete(slot);
     else this.#block(slot);
@@ -378,7 +386,11 @@ export class Output {
     this.#pending[slot] = 0;
     this.#from[slot] = 0;
     this.#to[slot] = 0;
-    this.#outboxes.delete(slot);
+    const outbox = this.#outboxes.get(slot);
+    if (outbox !== undefined) {
+      this.#outboxes.delete(slot);
+      this.#layer.outputHeld(slot, -outbox.length);
+    }
     this.#short.delete(slot);
   }
 }

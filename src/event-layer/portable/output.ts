@@ -35,6 +35,8 @@ export interface OutputLayer {
   /** A turn is under way, at whose end output is handed over. */
   readonly isBusy: boolean;
   requestTurn(): void;
+  /** So many bytes more, or fewer, of a connection's output have to wait. */
+  outputHeld(slot: Slot, bytes: number): void;
 }
 
 /** Memory that the connections write into which have output in a turn. */
@@ -53,6 +55,8 @@ export class Output {
   #to = new Uint32Array(firstRows);
   readonly #slabs: (Slab | undefined)[] = [];
   readonly #outboxes: (Outbox | undefined)[] = [];
+  /** Bytes that have to wait, as they were last told. */
+  #held = new Uint32Array(firstRows);
   /** Calls of `notifyFlushed` that are not answered. */
   #flushes = new Uint16Array(firstRows);
   /** Slots of which there is something to hand over at the end of the turn. */
@@ -82,6 +86,7 @@ export class Output {
     this.#pending = extended(this.#pending, new Uint32Array(rows));
     this.#from = extended(this.#from, new Uint32Array(rows));
     this.#to = extended(this.#to, new Uint32Array(rows));
+    this.#held = extended(this.#held, new Uint32Array(rows));
     this.#flushes = extended(this.#flushes, new Uint16Array(rows));
   }
 
@@ -110,6 +115,7 @@ export class Output {
     const written = this.#slabs[slot];
     if (outbox !== undefined) {
       outbox.add(slab.bytes.subarray(start, end));
+      this.#tellHeld(slot, socket);
     } else if (written === slab && this.#to[slot] === start) {
       this.#to[slot] = end;
       this.#filled = end;
@@ -125,6 +131,7 @@ export class Output {
       box.add(slab.bytes.subarray(start, end));
       this.#outboxes[slot] = box;
       this.#leaveSlab(slot);
+      this.#tellHeld(slot, socket);
     }
     this.#pending[slot] += end - start;
     if (this.#pending[slot] + socket.writableLength >= highWaterMark) this.#slots.flags[slot] |= flooded;
@@ -172,6 +179,17 @@ export class Output {
     this.#pending[slot] = 0;
     this.#leaveSlab(slot);
     this.#outboxes[slot] = undefined;
+    if (this.#held[slot] > 0) this.#setHeld(slot, 0);
+  }
+
+  #tellHeld(slot: Slot, socket: TenantSocket): void {
+    this.#setHeld(slot, (this.#outboxes[slot]?.length ?? 0) + socket.writableLength);
+  }
+
+  #setHeld(slot: Slot, bytes: number): void {
+    const growth = bytes - this.#held[slot];
+    this.#held[slot] = bytes;
+    if (growth !== 0) this.#layer.outputHeld(slot, growth);
   }
 
   /** The slot is to have another tenant. */
@@ -239,6 +257,7 @@ export class Output {
       socket.write(pieces[last], () => this.#written(socket));
       if (last > 0) socket.uncork();
     }
+    if (socket.writableLength > 0 || this.#held[slot] > 0) this.#tellHeld(slot, socket);
     if ((flags[slot] & (finishing | finished)) === finishing) {
       flags[slot] |= finished;
       socket.end();
@@ -273,6 +292,7 @@ export class Output {
   #written(socket: TenantSocket): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined) return;
+    if (this.#held[slot] > 0 && !socket.destroyed) this.#tellHeld(slot, socket);
     const flags = this.#slots.flags[slot];
     const nothingToDo = (flags & (flooded | finishing)) === 0 && this.#pending[slot] === 0 && this.#flushes[slot] === 0;
     // Never at once: a client as fast as its thread would keep the process in ticks, and starve all others.

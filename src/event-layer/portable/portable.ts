@@ -231,6 +231,10 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#turns.tell(() => this.#tellAccepted(socket, slot, listener));
   }
 
+  outputHeld(slot: Slot, bytes: number): void {
+    this.#sink.outputHeld?.(slot, bytes);
+  }
+
   tellAcceptFailed(listener: ListenerId, error: Error): void {
     this.#turns.tell(() => this.#sink.acceptFailed(listener, error));
   }
@@ -313,6 +317,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
       this.#tellEnded(socket);
     }
     const reason = this.#reasonOf(socket, slot);
+    this.#output.forget(slot);
     this.#sink.closed(slot, reason);
     this.#output.vacate(slot);
     this.#connecting.vacate(slot);

@@ -305,6 +305,7 @@ export class SimulatedLayer implements EventLayer {
     if (length === 0) return;
     from.queue.put(this.#output.subarray(this.#reservedFrom, end));
     from.queued += length;
+    this.#sink?.outputHeld?.(slot, length);
     if (from.queued >= highWaterMark) from.flooded = true;
     if (from.fresh === 0) this.#fresh.push(from);
     from.fresh += length;
@@ -467,6 +468,7 @@ export class SimulatedLayer implements EventLayer {
 
   /** Tells `closed` after a delay; nothing else is told of this end from now on. */
   #end(end: End, reason: ConnectionError | undefined, delay: number): void {
+    if (!end.gone && end.queued > 0) this.#sink?.outputHeld?.(end.slot, -end.queued);
     end.gone = true;
     end.queue.clear();
     end.queued = 0;
@@ -516,6 +518,7 @@ export class SimulatedLayer implements EventLayer {
     if (ready > 0) {
       const bytes = from.queue.take(this.#piece(ready));
       from.queued -= bytes.length;
+      this.#sink?.outputHeld?.(from.slot, -bytes.length);
       from.wire.put(bytes);
     }
     if (from.queued > 0) {

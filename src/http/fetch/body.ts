@@ -108,6 +108,8 @@ type Source = Exclude<Content, null> | Blob | IncomingBody;
 /** The body concept and its mixin. User code never sees one of these, so its members need no WebIDL manners. */
 export class Body {
   #source: Source | null;
+  /** What the stream reads from that stands in its place. */
+  #incoming: IncomingBody | undefined;
   #taken = false;
 
   constructor(source: Source | null) {
@@ -148,7 +150,9 @@ export class Body {
   get stream(): ReadableStream<Uint8Array> | null {
     const source = this.#source;
     if (source === null || source instanceof ReadableStream) return source;
-    const stream = watched(this.used ? spent() : open(source));
+    const isUsed = this.used;
+    const stream = watched(isUsed ? spent() : open(source));
+    if (!isUsed && isIncoming(source)) this.#incoming = source;
     this.#source = stream;
     return stream;
   }
@@ -166,7 +170,7 @@ export class Body {
   }
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return allBytes(this.spend());
+    return allBytes(this.spendWhole());
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
@@ -176,7 +180,7 @@ export class Body {
   }
 
   async text(): Promise<string> {
-    const source = this.spend();
+    const source = this.spendWhole();
     if (source === null) return '';
     return typeof source === 'string' ? decoded(source) : UTF8.decode(await allBytes(source));
   }
@@ -218,6 +222,14 @@ export class Body {
     if (this.unusable) throw unusable();
     this.#taken = true;
     return this.#source;
+  }
+
+  /** As `spend`, where all of it is wanted at once. A stream that was asked for and not read does not stand in the way of what it reads from. */
+  private spendWhole(): Source | null {
+    const source = this.spend();
+    if (this.#incoming === undefined || !(source instanceof ReadableStream)) return source;
+    source.getReader();
+    return this.#incoming;
   }
 
   private async onPlatform(type: string | null): Promise<PlatformResponse> {

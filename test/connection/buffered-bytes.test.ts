@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { BufferedBytes, type BufferShare } from '#sluice/connection/buffered-bytes.js';
+import { memoryLimit } from '#sluice/connection/memory-limit.js';
+import { Random } from '#sluice/event-layer/simulated/random.js';
+
+const limit = 8000;
+
+test('it is full from 7/8 of the limit on, until no more than 3/4 is held', () => {
+  const buffers = new BufferedBytes(limit);
+  const told: boolean[] = [];
+  const unobserve = buffers.observe((isFull) => told.push(isFull));
+  for (const [bytes, isFull] of [
+    [6999, false],
+    [1, true],
+    [-999, true],
+    [-1, false],
+    [999, false],
+    [1, true],
+  ] as const) {
+    buffers.add(bytes);
+    assert.equal(buffers.isFull, isFull, `${buffers.counts.held}`);
+  }
+  assert.deepEqual(told, [true, false, true]);
+  unobserve();
+  buffers.add(-7000);
+  assert.equal(told.length, 3);
+});
+
+test('beyond 7/8 one body goes on, and the others wait for what it gives back', () => {
+  const buffers = new BufferedBytes(limit);
+  const woken: string[] = [];
+  const [first, second, third] = ['first', 'second', 'third'].map((name) => buffers.open(() => woken.push(name)));
+  for (const share of [first, second, third]) assert.ok(share.grow(2300));
+  assert.ok(first.grow(500));
+  assert.ok(!third.grow(100));
+  assert.ok(!second.grow(100));
+  assert.ok(first.grow(600));
+  assert.deepEqual(woken, []);
+  first.complete();
+  assert.deepEqual(woken, [], 'it holds what it has until its request is over');
+  first.release();
+  assert.deepEqual(woken, ['second', 'third']);
+  assert.deepEqual(buffers.counts, { held: 4800, limit, refused: 0 });
+});
+
+test('the first that waits may use the last eighth when the body that could is complete', () => {
+  const buffers = new BufferedBytes(limit);
+  const woken: string[] = [];
+  const [first, second, third] = ['first', 'second', 'third'].map((name) => buffers.open(() => woken.push(name)));
+  for (const share of [first, second, third]) assert.ok(share.grow(2300));
+  assert.ok(first.grow(500));
+  assert.ok(!third.grow(100) && !second.grow(100));
+  first.complete();
+  assert.deepEqual(woken, ['second']);
+});
+
+test('where the last eighth is not enough and all of them wait, the body that was begun last is refused', () => {
+  const buffers = new BufferedBytes(limit);
+  const woken: string[] = [];
+  const [first, second, third] = ['first', 'second', 'third'].map((name) => buffers.open(() => woken.push(name)));
+  for (const share of [first, second, third]) assert.ok(share.grow(2300));
+  assert.ok(!third.grow(2000) && !second.grow(2000), 'neither fits');
+  assert.ok(!third.isRefused, 'the first may still be complete');
+  assert.ok(first.grow(2000), 'it is given what the third has held');
+  assert.deepEqual(woken, ['third', 'first']);
+  assert.ok(third.isRefused && !second.isRefused);
+  assert.deepEqual(buffers.counts, { held: 6600, limit, refused: 1 });
+  assert.ok(!third.grow(1), 'what was refused gets nothing any more');
+  assert.equal(third.wanted, 0);
+});
+
+test('whatever bodies ask for, no more is held than the limit, and never does every one of them wait', () => {
+  for (let seed = 1; seed <= 50; seed++) {
+    const random = new Random(seed);
+    const buffers = new BufferedBytes(limit);
+    const open = new Map<BufferShare, number>();
+    let complete = 0;
+    let refused = 0;
+    for (let step = 0; step < 500 || open.size > 0; step++) {
+      assert.ok(step < 5000, `seed ${seed}: no end`);
+      if (step < 500 && !buffers.isFull)
+        open.set(
+          buffers.open(() => {}),
+          random.whole(1, 4000),
+        );
+      for (const [share, wanted] of [...open]) {
+        if (share.isRefused) {
+          refused++;
+          open.delete(share);
+        } else if (share.bytes >= wanted && share.wanted === 0) {
+          complete++;
+          share.complete();
+          share.release();
+          open.delete(share);
+        } else if (share.wanted === 0 && random.chance(0.5)) {
+          share.grow(random.whole(1, Math.min(1000, limit - share.bytes)));
+        }
+      }
+      assert.ok(buffers.counts.held <= limit, `seed ${seed}: ${buffers.counts.held} bytes`);
+      const stuck = open.size > 0 && [...open.keys()].every((share) => share.wanted > 0 && !share.isRefused);
+      assert.ok(!stuck, `seed ${seed}: all ${open.size} wait`);
+    }
+    assert.ok(complete > 0, `seed ${seed}`);
+    assert.equal(buffers.counts.held, 0);
+    assert.equal(buffers.counts.refused, refused);
+  }
+});
+
+test('thousands of bodies that wait are refused without delay, one after the other', () => {
+  const buffers = new BufferedBytes(2 ** 20);
+  const shares = Array.from({ length: 10_000 }, () => buffers.open(() => {}));
+  for (const share of shares) share.grow(104);
+  for (const share of shares) if (share.wanted === 0) share.grow(1000);
+  for (const share of shares) share.refuse();
+  assert.equal(buffers.counts.held, 0);
+  assert.equal(buffers.counts.refused, 10_000);
+});
+
+/** A machine of 8,000 bytes of memory, with these files. */
+function limitOf(files: Record<string, string>): number {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-memory-'));
+  try {
+    for (const [file, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(root, file)), { recursive: true });
+      writeFileSync(join(root, file), text);
+    }
+    return memoryLimit(root, 8000);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+test('the memory that there is, is that of the machine, or of the least control group above the process', () => {
+  const groups = 'sys/fs/cgroup';
+  const unified = { 'proc/self/cgroup': '0::/a/b\n' };
+  const old = { 'proc/self/cgroup': '5:cpu,cpuacct:/x\n4:memory:/docker/c\n1:name=systemd:/y\n' };
+  assert.equal(limitOf({}), 8000);
+  assert.equal(limitOf(unified), 8000);
+  assert.equal(limitOf({ ...unified, [`${groups}/a/b/memory.max`]: 'max\n' }), 8000);
+  assert.equal(limitOf({ ...unified, [`${groups}/a/b/memory.max`]: '3000\n' }), 3000);
+  assert.equal(limitOf({ ...unified, [`${groups}/a/b/memory.high`]: '2000\n' }), 2000);
+  assert.equal(
+    limitOf({ ...unified, [`${groups}/a/b/memory.max`]: '3000\n', [`${groups}/a/memory.max`]: '2500\n' }),
+    2500,
+  );
+  assert.equal(limitOf({ 'proc/self/cgroup': '0::/\n', [`${groups}/memory.max`]: '1000\n' }), 1000, 'in a container');
+  assert.equal(limitOf({ ...old, [`${groups}/memory/docker/c/memory.limit_in_bytes`]: '4000\n' }), 4000);
+  assert.equal(limitOf({ ...old, [`${groups}/memory/memory.limit_in_bytes`]: '4500\n' }), 4500, 'in a container');
+  assert.equal(
+    limitOf({ ...old, [`${groups}/memory/docker/c/memory.limit_in_bytes`]: '9223372036854771712\n' }),
+    8000,
+    'no limit',
+  );
+});

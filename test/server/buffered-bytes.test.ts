@@ -1,0 +1,104 @@
+// The bound on the memory that all clients take together, over real sockets on every event layer.
+
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { Network } from '#sluice/connection/network.js';
+import { chooseEventLayer, examineEventLayers } from '#sluice/event-layer/choose.js';
+import { type ServeOptions, serve } from '#sluice/server/serve.js';
+
+const MiB = 2 ** 20;
+
+/** Waits until the condition holds; what it waits for comes from the kernel, in its own time. */
+async function eventually(what: string, condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (condition()) return;
+    await wait(10);
+  }
+  assert.fail(`timed out waiting for: ${what}`);
+}
+
+async function serveOn(t: TestContext, name: Parameters<typeof chooseEventLayer>[0], options: ServeOptions) {
+  const layer = chooseEventLayer(name);
+  const server = await serve({
+    ...{ network: new Network(layer), hostname: '127.0.0.1', port: 0, globals: false, onError() {} },
+    ...options,
+  });
+  t.after(async () => {
+    await server.close({ deadline: 1000 });
+    await layer.close();
+    assert.equal(server.buffered.held, 0, 'bytes that are counted as held');
+  });
+  return { server, port: server.port ?? 0 };
+}
+
+/** Sends a request, and resolves with what comes back by the end of the connection, however that comes. */
+function exchange(port: number, head: string, body: Buffer | undefined): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    let text = '';
+    socket.setEncoding('latin1');
+    socket.on('data', (part) => {
+      text += part;
+    });
+    socket.on('error', () => {}); // the server may close before everything is sent
+    socket.on('close', () => resolve(text));
+    socket.write(`${head}\r\nhost: a\r\nconnection: close\r\n\r\n`);
+    if (body !== undefined) socket.write(body);
+  });
+}
+
+for (const { name, reason } of await examineEventLayers()) {
+  test(`${name}: uploads of five times maxBufferedBytes are answered or refused, within the bound, and the server serves on`, {
+    skip: reason,
+  }, async (t) => {
+    const { server, port } = await serveOn(t, name, {
+      maxBufferedBytes: 4 * MiB,
+      async fetch(request) {
+        const { byteLength } = await request.arrayBuffer();
+        await wait(20); // the body is the handler's meanwhile, and counts
+        return new Response(`${byteLength}`);
+      },
+    });
+    let most = 0;
+    const sampling = setInterval(() => {
+      most = Math.max(most, server.buffered.held);
+    }, 1);
+    const body = Buffer.alloc(MiB / 2, 'x');
+    const head = `POST / HTTP/1.1\r\ncontent-length: ${body.length}`;
+    const answers = await Promise.all(Array.from({ length: 40 }, () => exchange(port, head, body)));
+    clearInterval(sampling);
+    const answered = answers.filter((text) => /^HTTP\/1\.1 200 [\s\S]*\r\n524288\r\n/.test(text)).length;
+    const refused = answers.filter((text) => /^HTTP\/1\.1 503 [\s\S]*\r\nretry-after: 10\r\n/.test(text)).length;
+    assert.ok(answered >= 7, `${answered} were answered, ${refused} were told 503`);
+    assert.ok(answered < 40 || server.buffered.refused === 0);
+    assert.equal(server.buffered.refused, 40 - answered);
+    // Of each connection, as much as one call of the system has given.
+    assert.ok(most <= 4 * MiB + 40 * 64 * 1024, `${most} bytes were held`);
+    assert.match(await exchange(port, 'POST / HTTP/1.1\r\ncontent-length: 5', Buffer.from('again')), /\r\n5\r\n/);
+  });
+
+  test(`${name}: output that its client does not read is counted, until it is read or the client is gone`, {
+    skip: reason,
+  }, async (t) => {
+    const { server, port } = await serveOn(t, name, { fetch: () => new Response('x'.repeat(20 * MiB)) });
+    const sockets = Array.from({ length: 2 }, () => net.connect(port, '127.0.0.1').pause());
+    for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+    // Between the marks at which writing stops and goes on, each.
+    await eventually(
+      'both are flooded',
+      () => server.connections.writing === 2 && server.buffered.held > 2 * 16 * 1024,
+    );
+    assert.ok(server.buffered.held <= 2 * 2 * 64 * 1024, `${server.buffered.held} bytes`);
+    sockets[0].destroy();
+    await eventually('one is gone', () => server.connections.total === 1);
+    assert.ok(
+      server.buffered.held > 16 * 1024 && server.buffered.held <= 2 * 64 * 1024,
+      `${server.buffered.held} bytes`,
+    );
+    sockets[1].resume();
+    await eventually('the other has read all', () => server.buffered.held === 0);
+    sockets[1].destroy();
+  });
+}
