@@ -2,6 +2,7 @@
 // then on the connection's own thread reads to the end for the handler (see `readOn`), because nothing else can be read from the
 // connection before that.
 
+import type { BufferedBytes } from '../connection/buffered-bytes.js';
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { TimeoutError } from '../threads/errors.js';
 import { timeout } from '../threads/group.js';
@@ -31,6 +32,8 @@ export class BodyStream {
   #isOver = false;
   /** The connection's thread reads for it. */
   #isReadOn = false;
+  /** While the connection's thread reads: the handler waits for what comes next. */
+  #isWanted = false;
   /** Wakes the connection's thread, which waits for a pull. */
   #wake: () => void = () => {};
 
@@ -63,6 +66,7 @@ export class BodyStream {
   async #pull(controller: ReadableByteStreamController): Promise<void> {
     this.#isPulled = true;
     if (this.#isReadOn) {
+      this.#isWanted = true;
       this.#wake();
       return;
     }
@@ -79,6 +83,7 @@ export class BodyStream {
   *#deliver(controller: ReadableByteStreamController): Task<void> {
     const part = yield* this.#source.read();
     if (this.#isOver) return; // cancelled meanwhile
+    this.#isWanted = false;
     if (part !== undefined) controller.enqueue(part);
     else this.#close(controller);
   }
@@ -93,20 +98,25 @@ export class BodyStream {
    * Reads the rest in the thread that calls, for a handler that has answered. Up to `ahead` bytes wait in the stream, so a handler
    * that stopped reading a short body holds nothing up. With that much waiting, it is given `patience` milliseconds for its next read;
    * then the stream fails. It also fails with what the body fails with, and when the caller is unwound.
+   * @param buffers counts what waits in the stream; when it is full, nothing is read ahead
    */
-  *readOn(ahead: number, patience: number): Task<void> {
+  *readOn(ahead: number, patience: number, buffers: BufferedBytes): Task<void> {
     const controller = this.#controller;
     if (controller === undefined || !this.isBeingRead) return;
     this.#isReadOn = true;
     let failure: unknown;
+    let counted = 0;
     try {
       while (!this.#isOver) {
-        if (this.#waiting >= ahead) yield* this.#pulled(patience);
-        yield* this.#deliver(controller);
+        buffers.add(this.#waiting - counted);
+        counted = this.#waiting;
+        const mayRead = this.#isWanted || (counted < ahead && !buffers.isFull);
+        yield* mayRead ? this.#deliver(controller) : this.#pulled(patience);
       }
     } catch (error) {
       failure = error;
     } finally {
+      buffers.add(-counted); // from here on it is the handler's
       if (!this.#isOver) controller.error(failure ?? runningThread('request body').reason);
       this.#isOver = true;
     }

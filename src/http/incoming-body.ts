@@ -164,7 +164,8 @@ export class RequestBody implements IncomingBody {
    */
   *finishReading(ahead: number): Task<void> {
     for (let reading = this.#reading; reading !== undefined; reading = this.#reading) yield* settled(reading.join());
-    if (this.#stream !== undefined) yield* this.#stream.readOn(ahead, this.#limits.bodyTimeout);
+    const { buffers } = this.#connection;
+    if (this.#stream !== undefined) yield* this.#stream.readOn(ahead, this.#limits.bodyTimeout, buffers);
   }
 
   /** A child thread that still reads it, if there is one. */

@@ -58,8 +58,8 @@ export interface ServeOptions extends AddressOptions {
   onError?: ((error: unknown, request: Request | undefined, info: RequestInfo | undefined) => void) | undefined;
   /**
    * Told of requests that are refused because of what the client sent or did not send (400, 408, 413, 414, 417, 431, 501, 505), and of
-   * connections that are refused with 429 or 503; once for each, with the address of the client. It is called for what anybody sends, so
-   * it should be cheap: count, or write a line. Connections over a limit that are reset without an answer are not told. What it throws
+   * requests and connections that are refused with 429 or 503 because of a limit; once for each, with the address of the client. Every
+   * client can have it called, so it should be cheap: count, or write a line. Connections over a limit that are reset without an answer are not told. What it throws
    * goes to `onError`. Default: nothing is done.
    */
   onRefused?: ((refusal: RefusedRequest) => void) | undefined;

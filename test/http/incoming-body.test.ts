@@ -375,8 +375,13 @@ test('a handler that stops reading a large body after it has answered has bodyTi
   await reader?.read();
   await world.pass(4000);
   assert.equal(world.server.connections.reading, 1);
+  assert.ok(
+    world.server.buffered.held >= 128 * 1024,
+    'what waits in the stream is counted, besides what waits in the reader',
+  );
   await world.pass();
   await client;
+  assert.equal(world.server.buffered.held, 0);
   const rest = async () => {
     for (;;) await reader?.read();
   };
