@@ -12,6 +12,7 @@ import { currentThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
 import type { BufferedBytes } from './buffered-bytes.js';
 import type { Connection } from './connection.js';
+import { TurnShares } from './turn-shares.js';
 
 /** What a slot is doing; kept as one byte in the slot's row. */
 export const SlotState = {
@@ -87,6 +88,8 @@ interface ListenerEntry {
 export class Network implements EventSink, TimerTarget {
   readonly layer: EventLayer;
   readonly scheduler: Scheduler;
+  /** What each connection has had of the turn. */
+  readonly shares: TurnShares;
 
   // One row a slot. What is an object stands under its number, 0 being none: a listener is the owner of very many slots, and
   // idle slots have no record.
@@ -113,6 +116,7 @@ export class Network implements EventSink, TimerTarget {
   /** @param scheduler Default: one of the network's own, which reports errors as uncaught exceptions */
   constructor(layer: EventLayer, scheduler?: Scheduler) {
     this.layer = layer;
+    this.shares = new TurnShares(() => layer.now());
     layer.start(this);
     this.scheduler = scheduler ?? new Scheduler(layer);
     this.scheduler.timers.usual ??= this;
@@ -291,7 +295,8 @@ export class Network implements EventSink, TimerTarget {
 
   // What the layer tells.
 
-  beginTurn(looked?: boolean): void {
+  beginTurn(looked = true): void {
+    if (looked) this.shares.next();
     this.scheduler.beginTurn(looked);
   }
 

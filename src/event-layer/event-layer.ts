@@ -171,6 +171,10 @@ export const highWaterMark = 64 * 1024;
 export const lowWaterMark = 16 * 1024;
 /** The most that one `received` lends and one `reserve` gives. */
 export const pieceSize = 64 * 1024;
+/** The most that is told of one connection's input until the layer has looked at all connections again: one piece, and what was left of the one before. */
+export const inputPerTurn = 2 * pieceSize;
+/** Events are told for no longer than so many milliseconds in a turn; the others follow in the next. A single one may take longer. */
+export const turnTime = 10;
 
 /** Why a connection ended. `code` is the system's name for it (errno(3)) or one of this project's own. */
 export class ConnectionError extends Error {

@@ -34,8 +34,6 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
   #asked: Asked | string | undefined;
   /** What the response's body is written to by a task of the user's, until the request is over. */
   streaming: ResponseBody | undefined;
-  /** Requests answered, or begun, since others have had their turn. */
-  answered = 0;
   readonly #settings: HttpSettings;
   /** The timer that ends the wait for an async handler whose client has left; 0 is none. */
   #leaveTimer = 0;

@@ -27,6 +27,8 @@ export interface BodyLimits {
   readonly bodyTimeout: number;
   /** How many bytes of content a second must come of a body that is being read, once `bodyTimeout` has passed; fewer are refused with 408. */
   readonly bodyRate: number;
+  /** How much of a turn one client may have before the others have theirs: see `TurnShares`. Chunks are its unit. */
+  readonly turnWork: number;
 }
 
 /** The most digits of a chunk size, leading zeros included: 64 bits. */
@@ -34,8 +36,6 @@ const sizeDigits = 16;
 
 /** The most bytes that are put together for one read of a body's stream. */
 const mostAtOnce = 64 * 1024;
-/** The most chunks of a body that are worked off before others have their turn: some tenths of a millisecond, however small they are. */
-const chunksAtOnce = 4096;
 /** Fewer bytes than this are sooner copied in a loop than by a call. */
 const shortCopy = 32;
 
@@ -71,7 +71,7 @@ export class RequestBody implements IncomingBody {
   #extensions = 0;
   /** A chunk's data have been read; its CRLF has not. */
   #inChunk = false;
-  /** Chunks that were begun since others had their turn. */
+  /** Chunks that were begun and are not counted in the connection's share of the turn yet. */
   #chunks = 0;
   /** Of the memory that all requests share, if the whole of it is read at once. */
   #share: BufferShare | undefined;
@@ -210,17 +210,19 @@ export class RequestBody implements IncomingBody {
     return count;
   }
 
-  /** Whether there is more content to take now, without waiting. Goes on to the next chunk, up to `chunksAtOnce` times. */
+  /** Whether there is more content to take now, without waiting. Goes on to the next chunk, up to `turnWork` times. */
   #hasMore(): boolean {
     if (this.#left > 0) return this.#connection.reader.buffered > 0;
-    return this.#chunked && this.#chunks < chunksAtOnce && this.#stepToChunk();
+    return this.#chunked && this.#chunks < this.#limits.turnWork && this.#stepToChunk();
   }
 
-  /** Lets others have their turn when enough chunks have been worked off in this one. */
+  /** Lets others have their turn when the connection has had its share of this one. */
   *#giveWay(): Task<void> {
-    if (this.#chunks < chunksAtOnce) return;
+    if (this.#chunks === 0) return;
+    const { slot, network } = this.#connection;
+    network.shares.spend(slot, this.#chunks);
     this.#chunks = 0;
-    yield* sleep(0);
+    if (network.shares.isSpent(slot, this.#limits.turnWork)) yield* sleep(0);
   }
 
   /** Waits until some of the content is there. @returns false at its end. @throws as `read` */

@@ -5,6 +5,7 @@
 // there. What both do, they do with the same functions.
 
 import { type Network, SlotState } from '../connection/network.js';
+import { requestWork } from '../connection/turn-shares.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import type { PlainCall, Thread } from '../threads/thread.js';
 import { isInstance } from '../util/inspect.js';
@@ -38,8 +39,6 @@ export class Intake implements PlainCall<unknown>, Origin {
 
   // Of the call that is under way.
   #slot: Slot = 0;
-  /** How many requests of the slot have been answered before it, of what has come at once. */
-  #answered = 0;
   #exchange: Exchange | undefined;
   #request: Request | undefined;
   /** It has failed, or what it has returned cannot be sent; and of what. */
@@ -148,7 +147,7 @@ export class Intake implements PlainCall<unknown>, Origin {
   #take(slot: Slot, bytes: Uint8Array, start: number, end: number, partial: PartialHead | undefined): void {
     const settings = this.#settings;
     const head = partial?.head ?? this.#head;
-    this.#answered = 0;
+    const { shares } = this.#network;
     for (let at = start; at < end; ) {
       if (at > start || partial === undefined) head.reset();
       let isWhole: boolean;
@@ -164,14 +163,14 @@ export class Intake implements PlainCall<unknown>, Origin {
         return;
       }
       const { length } = head;
-      const isPlain = !head.chunked && head.contentLength < 0 && this.#answered < settings.pipelined && !head.asterisk;
+      const isPlain =
+        !head.chunked && head.contentLength < 0 && !head.asterisk && !shares.isSpent(slot, settings.turnWork);
       if (!isPlain || !this.#answer(slot, head, bytes, at, end)) {
         if (!isPlain) this.#handOver(slot, undefined, bytes, at, end);
         if (partial !== undefined) this.#free(partial);
         return;
       }
       at += length;
-      this.#answered++;
     }
     if (partial !== undefined) this.#free(partial);
     this.#settings.rest(slot);
@@ -227,6 +226,7 @@ export class Intake implements PlainCall<unknown>, Origin {
     const network = this.#network;
     const settings = this.#settings;
     network.setState(slot, SlotState.handling);
+    network.shares.spend(slot, requestWork);
     const exchange = new Exchange(this, head, bytes, at, null, settings.defaultHost);
     framingOf(head, settings.countRequest(slot) || settings.closing, this.#framing);
     this.#slot = slot;
@@ -310,10 +310,8 @@ export class Intake implements PlainCall<unknown>, Origin {
     const network = this.#network;
     const settings = this.#settings;
     const connection = new HttpConnection(network, slot, settings, begun);
-    connection.answered = this.#answered;
     if (begun !== undefined) {
       begun.exchange.origin = connection;
-      connection.answered++;
     }
     network.attach(connection);
     network.setDeadline(slot, Infinity);

@@ -3,6 +3,7 @@
 // each step calls.)
 
 import { SlotState } from '../connection/network.js';
+import { requestWork } from '../connection/turn-shares.js';
 import { ThreadError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import { isTask, isThenable, type Task } from '../threads/task.js';
@@ -54,11 +55,8 @@ export function* serveConnection(
   first: Begun | undefined,
 ): Task<InPlace | undefined> {
   for (let begun = first; ; begun = undefined) {
-    if (begun === undefined && connection.answered >= settings.pipelined) {
-      // The next request has come; but this client has had its share of this turn.
-      yield* sleep(0);
-      connection.answered = 0;
-    }
+    // The next request has come; but if this client has had its share of the turn, the others go first.
+    if (begun === undefined && connection.network.shares.isSpent(connection.slot, settings.turnWork)) yield* sleep(0);
     begun ??= beginNext(connection, settings);
     if (begun === undefined) {
       connection.note(HttpFact.resting, !connection.reader.finished); // else the client has ended between two requests
@@ -273,7 +271,7 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
   connection.begin(begun);
   body?.checkLength();
   framingOf(head, settings.countRequest(slot) || settings.closing, framing);
-  connection.answered++;
+  network.shares.spend(slot, requestWork);
   if (reader.finished) connection.clientEnded();
   try {
     // RFC 9110 §9.3.7: asked of the server as a whole, to see whether it is there. No URL says that, so it is none of the handler's.

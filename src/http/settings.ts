@@ -37,8 +37,6 @@ export interface HttpSettings extends HeadLimits, BodyLimits {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   /** Host and port for the URL of a request that names none. */
   readonly defaultHost: string;
-  /** How many requests of one client are answered before the others have their turn. */
-  readonly pipelined: number;
   /** From so many bytes of queued output on, nothing more is written for a client. */
   readonly queuedBytes: number;
   /** How many bytes a second a client must take, once `writeTimeout` has passed. */

@@ -8,6 +8,7 @@ import { type CloseOptions, type ConnectionCounts, Listener } from '../connectio
 import { Network, SlotState } from '../connection/network.js';
 import { printError, tell } from '../connection/on-error.js';
 import { checkOptions, longestDelay, type OptionRules } from '../connection/options.js';
+import { requestWork } from '../connection/turn-shares.js';
 import { extended } from '../event-layer/columns.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import { subjectOf } from '../http/connection-thread.js';
@@ -93,7 +94,10 @@ export interface ServeOptions extends AddressOptions {
    * or of the process's control groups), and at least 32 MiB, for all servers of the process together that do not say otherwise.
    */
   maxBufferedBytes?: number | undefined;
-  /** The most requests of one client that are answered before the others have their turn; the rest waits for the next turn. Default 32. */
+  /**
+   * The most requests of one client that are answered before the others have their turn; the rest waits for the next turn. A chunk of a
+   * request body counts as 1/128 of a request. Handlers that take long end the client's turn sooner, after 2 ms. Default 32.
+   */
   maxPipelined?: number | undefined;
   /** The most connections in all; more are answered with 503 and closed. Default 100,000. */
   maxConnections?: number | undefined;
@@ -296,7 +300,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
   readonly trailerSize: number;
   /** What the option says; 1 while clients take as much memory as they may. */
   queuedBytes: number;
-  readonly pipelined: number;
+  readonly turnWork: number;
   readonly idleTimeout: number;
   readonly headTimeout: number;
   readonly bodyTimeout: number;
@@ -334,7 +338,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     this.trailerSize = options.maxTrailerSize ?? 8_192;
     this.#maxQueuedBytes = options.maxQueuedBytes ?? highWaterMark;
     this.queuedBytes = this.#maxQueuedBytes;
-    this.pipelined = options.maxPipelined ?? 32;
+    this.turnWork = (options.maxPipelined ?? 32) * requestWork;
     this.#mostRequests = options.maxRequests ?? 1_000_000;
     this.idleTimeout = options.idleTimeout ?? 120_000;
     this.headTimeout = options.headTimeout ?? 60_000;

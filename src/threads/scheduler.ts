@@ -30,6 +30,9 @@ export type Report = (error: unknown, thread: Thread<unknown>) => void;
  * must not shut out the network.
  */
 const resumptionsPerTurn = 10_000;
+/** Nor for longer than so many milliseconds, which are looked at after every few threads. */
+const resumptionTime = 10;
+const resumptionsPerLook = 4;
 
 export class Scheduler {
   /** Time at which the current turn began, in milliseconds of the clock. */
@@ -210,9 +213,11 @@ export class Scheduler {
   }
 
   #drain(): void {
+    const end = this.#clock.now() + resumptionTime;
     let left = resumptionsPerTurn;
     do {
       while (this.#head < this.#ready.length && left-- > 0) {
+        if (left % resumptionsPerLook === 0 && this.#clock.now() > end) break;
         const thread = this.#ready[this.#head++];
         this.#taken++;
         if (thread.queued === Queued.now) this.#run(thread);

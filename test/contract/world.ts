@@ -10,6 +10,7 @@ import {
   type EventLayer,
   type EventSink,
   highWaterMark,
+  inputPerTurn,
   type ListenerId,
   lowWaterMark,
   pieceSize,
@@ -33,6 +34,8 @@ export class End {
   /** Sizes of what `received` has lent. */
   readonly pieces: number[] = [];
   receivedBytes = 0;
+  /** The last turn in which something was received, and how much. */
+  receivedIn = { turn: 0, bytes: 0 };
   readonly #hash = createHash('sha256');
   sentBytes = 0;
   readonly #sentHash = createHash('sha256');
@@ -150,6 +153,8 @@ export class World implements EventSink {
   /** All there have ever been. */
   readonly ends: End[] = [];
   turns = 0;
+  /** Turns for which the layer had looked at all connections. */
+  looks = 0;
   /** Times at which turns began. */
   readonly turnTimes: number[] = [];
   #inTurn = false;
@@ -240,7 +245,8 @@ export class World implements EventSink {
     assert.deepEqual(this.violations, []);
   }
 
-  beginTurn(): void {
+  beginTurn(looked = true): void {
+    if (looked) this.looks++;
     if (this.#inTurn) this.#violated('a turn within a turn');
     if (this.#inCommand > 0) this.#violated('a turn within a command');
     this.#inTurn = true;
@@ -283,6 +289,9 @@ export class World implements EventSink {
     if (end.hasEnded) this.#violated(`received of ${slot} after its end`);
     if (start < 0 || stop > buffer.length || stop <= start || stop - start > pieceSize)
       this.#violated(`lent ${start} to ${stop} of ${buffer.length}`);
+    if (end.receivedIn.turn !== this.looks) end.receivedIn = { turn: this.looks, bytes: 0 };
+    end.receivedIn.bytes += stop - start;
+    if (end.receivedIn.bytes > inputPerTurn) this.#violated(`${end.receivedIn.bytes} bytes of ${slot} in one turn`);
     end.take(buffer.subarray(start, stop));
   }
 

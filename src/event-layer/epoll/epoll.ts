@@ -44,6 +44,7 @@ const MSG_NOSIGNAL = 0x4000;
 
 /** struct epoll_event is packed on x64: 32 bits of events, 64 of data. */
 const eventWords = 3;
+const betweenLooks = LinuxLayer.eventsPerLook - 1;
 /** As many events as one `epoll_wait` may bring. */
 const eventCount = 1024;
 /** Connections that one turn accepts of a listener: no more than may leave. */
@@ -116,6 +117,10 @@ export class EpollLayer extends LinuxLayer {
     return this.#toldCount === this.#readyCount;
   }
 
+  protected get isBehind(): boolean {
+    return this.#toldCount < this.#readyCount;
+  }
+
   protected get untold(): number {
     const some = this.#readyCount - this.#toldCount;
     // Where it has told as many as it can, there may be more, which come next: the kernel tells of all connections in turn.
@@ -133,6 +138,7 @@ export class EpollLayer extends LinuxLayer {
         const listening = this.listeners.get(firstListenerData - data);
         if (listening !== undefined) this.#accept(listening);
       }
+      if ((this.told & betweenLooks) === 0 && this.isTimeOver()) break;
     }
   }
 

@@ -24,7 +24,7 @@ import { describeConnection, hasBroken } from '../reasons.js';
 import { Connecting } from './connecting.js';
 import { Listeners, type ListeningLayer, nextIteration } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
-import { dropped, ended, endHeld, finished, open, paused, Slots, type TenantSocket } from './slots.js';
+import { dropped, ended, endHeld, finished, open, overshare, paused, Slots, type TenantSocket } from './slots.js';
 import { codeOf, drop, isWriting, peerOf } from './sockets.js';
 import { Turns, type TurnsLayer } from './turns.js';
 
@@ -39,6 +39,8 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   readonly #listeners = new Listeners(this);
   /** What `error` has said of a socket whose `close` is to follow. */
   readonly #errors = new Map<TenantSocket, Error>();
+  /** Sockets that are not read from until the event loop has been through the others. */
+  #overshare: TenantSocket[] = [];
   #sink: EventSink = nobody;
   #closing: (() => void) | undefined;
 
@@ -147,7 +149,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const socket = this.#slots.tenant(slot);
     const { flags } = this.#slots;
     flags[slot] &= ~paused;
-    this.#turns.quietly(() => socket.resume());
+    if ((flags[slot] & overshare) === 0) this.#turns.quietly(() => socket.resume());
     if ((flags[slot] & endHeld) !== 0) this.#turns.putOff(() => this.#tellEnded(socket));
   }
 
@@ -271,6 +273,26 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     if (slot === undefined) return;
     for (let start = 0; start < data.length && this.#slots.isTold(socket, slot); start += pieceSize)
       this.#sink.received(slot, data, start, Math.min(start + pieceSize, data.length));
+    // libuv reads on as long as its buffer is full, 32 times.
+    if (data.length < pieceSize || !this.#slots.isTold(socket, slot) || (this.#slots.flags[slot] & overshare) !== 0)
+      return;
+    this.#slots.flags[slot] |= overshare;
+    this.#overshare.push(socket);
+    socket.pause();
+  }
+
+  roundOver(): void {
+    if (this.#overshare.length === 0) return;
+    const sockets = this.#overshare;
+    this.#overshare = [];
+    this.#turns.quietly(() => {
+      for (const socket of sockets) {
+        const slot = this.#slots.slotOf(socket);
+        if (slot === undefined) continue;
+        this.#slots.flags[slot] &= ~overshare;
+        if ((this.#slots.flags[slot] & (paused | dropped)) === 0) socket.resume();
+      }
+    });
   }
 
   #ended(socket: TenantSocket): void {

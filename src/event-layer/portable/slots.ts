@@ -26,6 +26,8 @@ export const settling = 128;
 export const paused = 256;
 /** The peer's FIN is there and is told when reading is resumed; node:net does not wait with it. */
 export const endHeld = 512;
+/** It has had its share of this round of the event loop: what else it has sent is read in the next. */
+export const overshare = 1024;
 
 /** Rows that a table has room for at first. */
 export const firstRows = 64;

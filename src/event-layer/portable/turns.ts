@@ -16,6 +16,8 @@ export interface TurnsLayer {
   settle(): void;
   /** Has the turn ended, and hands over its output. @param due see `EventSink.endTurn` */
   endTurn(due: number): void;
+  /** The event loop has been through all connections. */
+  roundOver(): void;
 }
 
 export class Turns {
@@ -27,6 +29,9 @@ export class Turns {
   readonly #departures = new Departures<() => void>();
   #nextRound: NodeJS.Immediate | undefined;
   #immediate: NodeJS.Immediate | undefined;
+  /** Pending while the event loop is on its way through the connections. */
+  #round: NodeJS.Immediate | undefined;
+  #hasLooked = true;
   readonly #timer = new WakeTimer((due) => {
     this.#begin(true, due);
     this.#end();
@@ -63,7 +68,9 @@ export class Turns {
       this.putOff(event);
       return;
     }
-    this.#begin(false);
+    this.#round ??= setImmediate(this.#onRound);
+    const hasLooked = this.#hasLooked;
+    this.#begin(hasLooked);
     event();
     this.#end();
   }
@@ -97,6 +104,7 @@ export class Turns {
   #begin(looked: boolean, due = this.#timer.passed): void {
     this.#isBusy = true;
     this.#due = due;
+    if (looked) this.#hasLooked = false;
     if (looked && this.#immediate !== undefined) {
       clearImmediate(this.#immediate);
       this.#immediate = undefined;
@@ -113,6 +121,12 @@ export class Turns {
     this.#isBusy = false;
     if (this.#late.length > 0 || this.#layer.isSettling) this.request();
   }
+
+  readonly #onRound = (): void => {
+    this.#round = undefined;
+    this.#hasLooked = true;
+    this.#layer.roundOver();
+  };
 
   readonly #onImmediate = (): void => {
     this.#immediate = undefined;

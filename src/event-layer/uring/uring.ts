@@ -7,10 +7,11 @@
 //   accepting.ts    connections that come
 //   hang-ups.ts     connections that nothing is read from
 //   buffers.ts      the buffers that are received into
+//   overshare.ts    input of a connection beyond its share of a turn
 //   files.ts        the ring's own table of descriptors
 //   direct.ts       what is done to the sockets in it
 
-import { formatAddress, type ListenerId, type Slot } from '../event-layer.js';
+import { formatAddress, type ListenerId, pieceSize, type Slot } from '../event-layer.js';
 import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
@@ -23,6 +24,7 @@ import { Files } from './files.js';
 import { HangUps } from './hang-ups.js';
 import * as numbers from './operations.js';
 import { Operations } from './operations.js';
+import { Overshare } from './overshare.js';
 import { Ring } from './ring.js';
 import { type UringSettings, usualSettings } from './settings.js';
 
@@ -31,6 +33,8 @@ const { dropped, ended, paused } = slotFlags;
 const { CQE_F_BUFFER, CQE_F_MORE, kindBits, kindMask, POLLERR, POLLHUP, POLLOUT } = numbers;
 const { accepting, hangUp, host, installing, receiving, sending, writable } = numbers; // kinds
 const { direct, halfOver, hangUpArmed, probing, receiveArmed, receiveCancelled, writableArmed } = numbers; // flags
+
+const betweenLooks = LinuxLayer.eventsPerLook - 1;
 
 const EFD_CLOEXEC_NONBLOCK = 0x80800;
 /** Completions that a turn brings, at most, while a crowd leaves. */
@@ -51,6 +55,7 @@ export class UringLayer extends LinuxLayer {
   readonly #direct: Direct;
   /** Connections whose receive has ended for want of buffers, in the order in which they are to go on. */
   readonly #starved: { slot: Slot; generation: number }[] = [];
+  readonly #overshare: Overshare;
   readonly #troubles = { noBuffers: 0, shortSends: 0, ordinary: 0 };
   /** The connection that `accepted` is reporting, and the number of the accept that has brought it and its peer's address. */
   #arriving: Slot = -1;
@@ -79,6 +84,7 @@ export class UringLayer extends LinuxLayer {
     this.#accepting = new Accepting(libc, ring, this.#operations, this.#files, this.listeners, acceptsPerTurn);
     this.#hangUps = new HangUps(this.#operations, slots);
     this.#direct = new Direct(libc, ring, this.#operations, slots);
+    this.#overshare = new Overshare(Math.max(1, Math.floor(pieceSize / all.bufferSize)));
   }
 
   /** The ring's own descriptor is not woken by completions that wait for the ring to be entered; an eventfd is. */
@@ -106,7 +112,7 @@ export class UringLayer extends LinuxLayer {
     if (this.departures.isCrowd) this.#drain();
     this.hostReady = this.#hostSeen;
     this.#hostSeen = false;
-    return ring.waiting > 0 || this.#starved.length > 0;
+    return this.isBehind || this.#starved.length > 0;
   }
 
   /**
@@ -150,8 +156,13 @@ export class UringLayer extends LinuxLayer {
     return this.#ring.waiting;
   }
 
+  protected get isBehind(): boolean {
+    return this.#ring.waiting > 0 || this.#overshare.isPending;
+  }
+
   protected collect(): void {
     const ring = this.#ring;
+    const overshare = this.#overshare;
     // What is there now: handling it may bring more, which has its turn after all others have had theirs.
     for (let left = ring.waiting; left > 0 && ring.next(); left--) {
       this.told++;
@@ -160,7 +171,8 @@ export class UringLayer extends LinuxLayer {
       if ((flags & CQE_F_MORE) === 0) this.#operations.inFlight--;
       switch (low & kindMask) {
         case receiving:
-          this.#received(slot, high, result, flags);
+          if (this.#overshare.isOver(slot)) this.#holdBack(slot, high, result, flags);
+          else this.#received(slot, high, result, flags);
           break;
         case accepting:
           this.#accepted(slot, high, result);
@@ -173,7 +185,10 @@ export class UringLayer extends LinuxLayer {
             this.updateReading(slot);
           break;
       }
+      if ((this.told & betweenLooks) === 0 && this.isTimeOver()) break;
     }
+    if (overshare.isPending) overshare.replay(this.#replay, this.#isTimeOver);
+    overshare.endTurn();
     this.#buffers.publish();
     this.#feed();
     this.#accepting.submit();
@@ -188,6 +203,20 @@ export class UringLayer extends LinuxLayer {
     if (starved.length > 0) this.requestTurn();
   }
 
+  /** The connection has had its share of this turn. The kernel is to fill no more buffers for it until it has been told of these. */
+  #holdBack(slot: Slot, generation: number, result: number, flags: number): void {
+    this.#overshare.hold(slot, generation, result, flags);
+    const inFlight = this.#operations.flags[slot];
+    if (!this.#isTenant(slot, generation) || (inFlight & (receiveArmed | receiveCancelled)) !== receiveArmed) return;
+    this.#operations.flags[slot] |= receiveCancelled;
+    this.#operations.cancelOf(slot, receiving);
+  }
+
+  readonly #isTimeOver = (): boolean => this.isTimeOver();
+
+  readonly #replay = (slot: Slot, generation: number, result: number, flags: number): void =>
+    this.#received(slot, generation, result, flags);
+
   #isTenant(slot: Slot, generation: number): boolean {
     return this.slots.generations[slot] === generation >>> 0 && (this.slots.flags[slot] & dropped) === 0;
   }
@@ -199,7 +228,10 @@ export class UringLayer extends LinuxLayer {
       const id = flags >>> 16;
       this.#buffers.taken++;
       const start = id * this.#buffers.size;
-      if (isTenant && result > 0) this.sink.received(slot, this.#buffers.bytes, start, start + result);
+      if (isTenant && result > 0) {
+        if (result === this.#buffers.size) this.#overshare.count(slot); // else it was the last, for now
+        this.sink.received(slot, this.#buffers.bytes, start, start + result);
+      }
       this.#buffers.give(id);
     }
     if (!isTenant || !this.#isTenant(slot, generation)) return;
@@ -388,5 +420,6 @@ export class UringLayer extends LinuxLayer {
 
   protected grow(rows: number): void {
     this.#operations.grow(rows);
+    this.#overshare.grow(rows);
   }
 }
