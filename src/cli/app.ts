@@ -18,6 +18,8 @@ const honoured = [
   'path',
   'backlog',
   'onError',
+  'keepAlive',
+  'sendBufferSize',
   'allowHalfOpen',
   'maxHeadSize',
   'maxTargetSize',

@@ -10,8 +10,9 @@ import { Connection, defaultLinger } from './connection.js';
 import { type AddressOptions, addressOf, addressRules } from './listen.js';
 import { Network, type Owner, SlotState } from './network.js';
 import { checkOptions, longestDelay, type OptionRules } from './options.js';
+import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
-export interface ConnectOptions extends AddressOptions {
+export interface ConnectOptions extends AddressOptions, ConnectionSocketOptions {
   /** IP address of this machine that the connection comes from. Default: the system chooses. */
   localAddress?: string | undefined;
   /** How long connecting may take, in milliseconds. Default 30,000. */
@@ -25,6 +26,7 @@ export interface ConnectOptions extends AddressOptions {
 const rules: OptionRules = {
   ...addressRules,
   localAddress: { type: 'string' },
+  ...socketRules,
   connectTimeout: { number: [0, Infinity] },
   lingerTimeout: { number: [0, longestDelay] },
   network: { instance: Network },
@@ -48,10 +50,11 @@ export function* connect(options: ConnectOptions): Task<Connection> {
   checkOptions('connect', options, rules);
   const address = addressOf('connect', options, { hostname: '127.0.0.1' });
   const localAddress = localAddressOf(options);
+  const socketOptions = socketOptionsOf('connect', options);
   const thread = runningThread('connect');
   const network = options.network ?? Network.of(thread.scheduler);
   const client = new Client(thread, network, options.lingerTimeout ?? defaultLinger);
-  const slot = network.layer.connect(address, localAddress);
+  const slot = network.layer.connect(address, localAddress, socketOptions);
   network.adopt(slot, client, SlotState.connecting);
   const patience = options.connectTimeout ?? 30_000;
   network.setDeadline(slot, network.scheduler.now + patience);

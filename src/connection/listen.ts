@@ -10,6 +10,7 @@ import { type CloseOptions, type ConnectionCounts, Listener } from './listener.j
 import { Network, SlotState } from './network.js';
 import { printError, tell } from './on-error.js';
 import { checkOptions, longestDelay, type OptionRules } from './options.js';
+import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
 /** Where to listen or connect to. */
 export interface AddressOptions {
@@ -21,7 +22,7 @@ export interface AddressOptions {
   path?: string | undefined;
 }
 
-export interface ListenOptions extends AddressOptions {
+export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
   /** How many connections the kernel may hold before they are accepted. Default 511. */
   backlog?: number | undefined;
   /** Whether other sockets, most often of other processes, may listen on the same port, connections being shared out between them (SO_REUSEPORT). Default false. */
@@ -67,6 +68,7 @@ const rules: OptionRules = {
   ...addressRules,
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },
+  ...socketRules,
   lingerTimeout: { number: [0, longestDelay] },
   maxBufferedBytes: bufferedRule,
   onError: { type: 'function' },
@@ -111,8 +113,9 @@ export async function listen(
     throw new TypeError(`listen: the handler is ${typeof handler}; expected a generator function`);
   }
   const address = addressOf('listen', options, { hostname: '0.0.0.0' });
+  const socketOptions = socketOptionsOf('listen', options);
   const server = new RawListener(options, handler);
-  await server.open(address, options.backlog ?? 511, options.reusePort ?? false);
+  await server.open({ address, backlog: options.backlog ?? 511, reusePort: options.reusePort, ...socketOptions });
   return {
     get address() {
       return formatAddress(server.address);

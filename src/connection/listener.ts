@@ -6,6 +6,7 @@ import {
   type ConnectionError,
   formatAddress,
   type ListenerId,
+  type ListenOptions,
   type Slot,
 } from '../event-layer/event-layer.js';
 import { ThreadError } from '../threads/errors.js';
@@ -138,10 +139,10 @@ export abstract class Listener implements Owner {
   }
 
   /** @throws (rejects) with the system's error, its message naming the address */
-  async open(address: Address, backlog: number, reusePort: boolean): Promise<void> {
+  async open(options: ListenOptions): Promise<void> {
     const { layer } = this.network;
     const onDisconnect = (): void => void this.close();
-    const { listener, address: got } = await layer.listen({ address, backlog, reusePort, onDisconnect });
+    const { listener, address: got } = await layer.listen({ ...options, onDisconnect });
     this.#id = listener;
     this.#address = got;
     this.network.adoptListener(listener, this, (error) => this.failed(error));

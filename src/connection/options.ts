@@ -11,6 +11,8 @@ export type OptionRule =
   | { whole: readonly [number, number] }
   /** A number in a range, both ends included. */
   | { number: readonly [number, number] }
+  /** A number in a range, both ends included, or true or false. */
+  | { switch: readonly [number, number] }
   | { instance: abstract new (...args: never[]) => object };
 
 /** A day, in milliseconds: no timeout of a server may be longer, and none is without end. */
@@ -47,8 +49,10 @@ function checkOption(name: string, value: unknown, rule: OptionRule): void {
       throw new TypeError(`${name} is ${show(value)}; expected a ${rule.instance.name}`);
   } else {
     const whole = 'whole' in rule;
-    const [low, high] = whole ? rule.whole : rule.number;
-    const kind = whole ? 'a whole number' : 'a number';
+    const isSwitch = 'switch' in rule;
+    if (isSwitch && typeof value === 'boolean') return;
+    const [low, high] = whole ? rule.whole : isSwitch ? rule.switch : rule.number;
+    const kind = whole ? 'a whole number' : isSwitch ? 'true, false or a number' : 'a number';
     const expected = `expected ${kind} from ${low} to ${high}`;
     if (typeof value !== 'number') throw new TypeError(`${name} is ${show(value)}; ${expected}`);
     if (!(value >= low && value <= high) || (whole && !Number.isInteger(value))) {

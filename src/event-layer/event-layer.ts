@@ -21,7 +21,18 @@ export type ListenerId = number;
 /** Where to listen or to connect to: TCP, or a Unix-domain socket's path. */
 export type Address = { hostname: string; port: number } | { path: string };
 
-export interface ListenOptions {
+/** What is asked of the sockets of connections. Nothing to Unix-domain sockets. */
+export interface SocketOptions {
+  /**
+   * After so many milliseconds in which nothing has come the system probes whether the peer is there (SO_KEEPALIVE). A connection whose peer
+   * answers no probe breaks with `ETIMEDOUT`. 0 is never. Default 0.
+   */
+  keepAlive?: number | undefined;
+  /** How many bytes of output the system holds at most (SO_SNDBUF). A layer that cannot set it fails. Default: the system's choice. */
+  sendBufferSize?: number | undefined;
+}
+
+export interface ListenOptions extends SocketOptions {
   address: Address;
   /** How many connections the kernel may hold that have not been accepted. */
   backlog: number;
@@ -115,7 +126,7 @@ export interface EventLayer {
    * @returns the slot, of which `connected` or `closed` will be told in a later turn: `closed` with `EADDRNOTAVAIL` if the local
    *   address is not this machine's
    */
-  connect(address: Address, localAddress?: string): Slot;
+  connect(address: Address, localAddress?: string, options?: SocketOptions): Slot;
 
   /**
    * Memory to write output into. It may be another one after each `reserve`, so it is looked up anew each time.

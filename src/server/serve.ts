@@ -8,6 +8,7 @@ import { type CloseOptions, type ConnectionCounts, Listener } from '../connectio
 import { Network, SlotState } from '../connection/network.js';
 import { printError, tell } from '../connection/on-error.js';
 import { checkOptions, longestDelay, type OptionRules } from '../connection/options.js';
+import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
 import { extended } from '../event-layer/columns.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
@@ -38,7 +39,7 @@ export type Fetch = (
   info: RequestInfo,
 ) => AnyResponse | PromiseLike<AnyResponse | Task<AnyResponse>> | Task<AnyResponse | PromiseLike<AnyResponse>>;
 
-export interface ServeOptions extends AddressOptions {
+export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   /** Answers each request. */
   fetch: Fetch;
   /** TCP port, 0 to 65535; 0 lets the system choose one. Default 3000, unless `path` is given. */
@@ -191,6 +192,7 @@ const rules: OptionRules = {
   ...addressRules,
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },
+  ...socketRules,
   onError: { type: 'function' },
   onRefused: { type: 'function' },
   globals: { type: 'boolean' },
@@ -236,8 +238,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
     hostname: '0.0.0.0',
     port: options.path === undefined ? 3000 : undefined,
   });
+  const socketOptions = socketOptionsOf('serve', options);
   const listener = new HttpListener(options);
-  await listener.open(address, options.backlog ?? 511, options.reusePort ?? false);
+  await listener.open({ address, backlog: options.backlog ?? 511, reusePort: options.reusePort, ...socketOptions });
   if (listener.holdsGlobals) holdGlobals();
   holdRejections();
   return new HttpServer(listener);

@@ -5,14 +5,20 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { type Address, type EventLayer, highWaterMark, pieceSize } from '#sluice/event-layer/event-layer.js';
+import {
+  type Address,
+  ConnectionError,
+  type EventLayer,
+  highWaterMark,
+  pieceSize,
+} from '#sluice/event-layer/event-layer.js';
 import { type End, pour, World } from './world.js';
 
 /** One way to make a layer. */
@@ -764,6 +770,18 @@ const readerProgram = `
   socket.pause();
   parentPort.once('message', () => socket.resume());`;
 
+/** After how many seconds the system probes, of the end of a connection with these addresses; undefined if it does not. @param rows of /proc/net/tcp (proc_net_tcp(5)) */
+function probesIn(rows: string[], local: string, remote: string): number | undefined {
+  const hex = (text: string) => {
+    const [host, port] = text.split(':');
+    const bytes = host.split('.').reverse().map(Number);
+    return `${Buffer.from(bytes).toString('hex')}:${Number(port).toString(16).padStart(4, '0')}`.toUpperCase();
+  };
+  const row = rows.find((each) => each.includes(`${hex(local)} ${hex(remote)}`)) ?? assert.fail('no such connection');
+  const [timer, left] = row.trim().split(/\s+/)[5].split(':');
+  return timer === '02' ? Math.round(Number.parseInt(left, 16) / 100) : undefined;
+}
+
 function onTheSystem(scenario: Scenario): void {
   const inFolder = async (play: (folder: string) => Promise<void>): Promise<void> => {
     const folder = mkdtempSync(path.join(tmpdir(), 'sluice-'));
@@ -884,6 +902,61 @@ function onTheSystem(scenario: Scenario): void {
       await world.until(() => left !== undefined, 'the deadline');
       assert.ok(queued > 0 && left === 0, `${left} of ${queued} bytes are left`);
       await worker.terminate();
+    },
+  );
+
+  scenario('keep-alive probes: on accepted and on made connections, where they are asked for', async (world) => {
+    if (!existsSync('/proc/net/tcp')) return;
+    const place = { hostname: '127.0.0.1', port: 0 };
+    const probed = await world.layer.listen({ address: place, backlog: 16, keepAlive: 100_000 });
+    const silent = await world.layer.listen({ address: place, backlog: 16 });
+    const seconds = async ({ address }: { address: Address }, keepAlive: number | undefined) => {
+      world.connectOptions = { keepAlive };
+      const { client, server } = await world.pair(address);
+      const rows = readFileSync('/proc/net/tcp', 'latin1').split('\n');
+      return [probesIn(rows, server.peer, client.peer), probesIn(rows, client.peer, server.peer)];
+    };
+    assert.deepEqual(await seconds(probed, 200_000), [200, 100]);
+    assert.deepEqual(await seconds(silent, undefined), [undefined, undefined]);
+  });
+
+  scenario(
+    'sendBufferSize: the system holds so much for a peer that reads nothing, or says that it cannot be set',
+    async (world) => {
+      const address = { hostname: '127.0.0.1', port: 0 };
+      const held = async (sendBufferSize: number): Promise<number> => {
+        const listening = await world.layer.listen({ address, backlog: 16, sendBufferSize });
+        const { client, server } = await world.pair(listening.address);
+        client.pause();
+        pour(server, 16 * 2 ** 20, 16_384, () => {});
+        for (let taken = -1, same = 0; same < 5; same++) {
+          await world.pass(1);
+          if (taken !== server.sentBytes - server.queued) same = 0;
+          taken = server.sentBytes - server.queued;
+        }
+        const taken = server.sentBytes - server.queued;
+        server.reset();
+        return taken;
+      };
+      try {
+        const few = await held(8192);
+        const many = await held(128 * 1024);
+        assert.ok(few < many && few < 2 ** 20, `${few} and ${many} bytes are with the system`);
+      } catch (error) {
+        if (!(error instanceof ConnectionError)) throw error;
+        assert.equal(error.code, 'ENOTSUP');
+        assert.match(error.message, /sendBufferSize is 8192; the portable event layer cannot set it/);
+        world.connectOptions = { sendBufferSize: 8192 };
+        const client = world.connect((await world.listen()).address);
+        await world.until(() => client.isClosed, 'closed');
+        assert.equal(client.reason?.code, 'ENOTSUP');
+        return;
+      }
+      const tooMuch = world.layer.listen({ address, backlog: 16, sendBufferSize: 2 ** 30 });
+      await assert.rejects(tooMuch, {
+        code: 'ERR_SEND_BUFFER',
+        message: /sendBufferSize is 1073741824; expected at most/,
+      });
     },
   );
 

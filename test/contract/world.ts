@@ -15,6 +15,7 @@ import {
   lowWaterMark,
   pieceSize,
   type Slot,
+  type SocketOptions,
 } from '#sluice/event-layer/event-layer.js';
 
 /** One tenant of a slot: one end of one connection. */
@@ -166,6 +167,8 @@ export class World implements EventSink {
   /** Told up to which time deadlines may be enforced. */
   onTurnEnds: (due: number) => void = () => {};
   readonly acceptFailures: Error[] = [];
+  /** What the sockets of clients are asked. */
+  connectOptions: SocketOptions = {};
 
   constructor(layer: EventLayer, pass: (layer: EventLayer, milliseconds: number) => Promise<void>) {
     this.layer = layer;
@@ -193,7 +196,7 @@ export class World implements EventSink {
   }
 
   connect(address: Address, localAddress?: string): End {
-    const slot = this.command((layer) => layer.connect(address, localAddress));
+    const slot = this.command((layer) => layer.connect(address, localAddress, this.connectOptions));
     if (this.#tenants.has(slot)) this.#violated(`connect gave slot ${slot}, which has a tenant`);
     const end = new End(this, slot, undefined);
     this.#tenants.set(slot, end);

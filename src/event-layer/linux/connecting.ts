@@ -1,12 +1,12 @@
 // Connections that are being made: an address may stand for several, which are tried one after the other.
 
 import { isIP } from 'node:net';
-import { type Address, ConnectionError, type Slot } from '../event-layer.js';
+import { type Address, ConnectionError, type Slot, type SocketOptions } from '../event-layer.js';
 import { cannotConnect, type Target } from '../reasons.js';
 import { internetName, isPath, namesAtOnce, namesOf, type SocketName } from './addresses.js';
 import { asSystemError, describeErrno, EINPROGRESS, type Libc } from './libc.js';
 import { connecting, dropped, open, type Slots } from './slots.js';
-import { bindSource, makeSocket, pendingError } from './sockets.js';
+import { bindSource, makeSocket, pendingError, setSocketOptions } from './sockets.js';
 
 /** What of a layer is needed here. */
 export interface ConnectingLayer {
@@ -24,6 +24,7 @@ export interface ConnectingLayer {
 interface Attempt extends Target {
   /** Addresses that are left to be tried. */
   names: SocketName[];
+  options: SocketOptions;
 }
 
 export class Connecting {
@@ -47,9 +48,9 @@ export class Connecting {
   }
 
   /** Begins to make a slot's connection. */
-  begin(slot: Slot, address: Address, localAddress: string | undefined): void {
+  begin(slot: Slot, address: Address, localAddress: string | undefined, options: SocketOptions): void {
     const generation = this.#slots.generations[slot];
-    const attempt: Attempt = { address, localAddress, names: [] };
+    const attempt: Attempt = { address, localAddress, names: [], options };
     this.#targets.set(slot, attempt);
     if (isPath(address) || isIP(address.hostname) !== 0) {
       try {
@@ -108,6 +109,7 @@ export class Connecting {
     let descriptor = -1;
     try {
       descriptor = makeSocket(this.#libc, name.family);
+      setSocketOptions(this.#libc, descriptor, name.family, attempt.options);
       this.#bindSource(descriptor, name, attempt);
       const result = this.#libc.connect(descriptor, name.bytes, name.bytes.length);
       const errno = result === 0 ? 0 : this.#libc.errno();

@@ -23,6 +23,7 @@ import {
   type ListenerId,
   type ListenOptions,
   type Slot,
+  type SocketOptions,
   turnTime,
 } from '../event-layer.js';
 import { nobody } from '../nobody.js';
@@ -190,10 +191,10 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     });
   }
 
-  connect(address: Address, localAddress?: string): Slot {
+  connect(address: Address, localAddress?: string, options: SocketOptions = {}): Slot {
     const slot = this.#allot(-1, connecting);
     if (this.isClosing) this.fail(slot, layerClosed('connect'));
-    else this.#connecting.begin(slot, address, localAddress);
+    else this.#connecting.begin(slot, address, localAddress, options);
     return slot;
   }
 

@@ -81,7 +81,7 @@ export class Listeners {
     try {
       const [name] = await namesOf(address);
       if (layer.isClosing) throw layerClosed('listen');
-      const descriptor = await this.#bind(address, name, backlog, reusePort);
+      const descriptor = await this.#bind(address, name, { ...options, reusePort });
       const got = boundAddress(this.#libc, descriptor, address);
       const id = ++this.#last;
       const file = isPath(address) ? socketFileAt(address.path) : undefined;
@@ -102,14 +102,14 @@ export class Listeners {
   }
 
   /** Makes the socket. One whose path is taken by the file of a server that is no more takes it over. */
-  async #bind(address: Address, name: SocketName, backlog: number, reusePort: boolean): Promise<number> {
+  async #bind(address: Address, name: SocketName, options: ListenOptions & { reusePort: boolean }): Promise<number> {
     try {
-      return makeListener(this.#libc, name, backlog, reusePort);
+      return makeListener(this.#libc, name, options);
     } catch (error) {
       const isTaken = isPath(address) && asSystemError(error).code === 'EADDRINUSE';
       if (!isTaken || !(await removeIfStale(address.path))) throw error;
       if (this.#layer.isClosing) throw layerClosed('listen');
-      return makeListener(this.#libc, name, backlog, reusePort);
+      return makeListener(this.#libc, name, options);
     }
   }
 

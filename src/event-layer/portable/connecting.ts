@@ -1,10 +1,10 @@
 // Connections that are being made: node:net looks names up and tries the addresses by itself.
 
 import net, { isIP } from 'node:net';
-import { type Address, ConnectionError, type Slot } from '../event-layer.js';
+import { type Address, ConnectionError, type Slot, type SocketOptions } from '../event-layer.js';
 import { cannotConnect, checkPath, type Target } from '../reasons.js';
 import type { TenantSocket } from './slots.js';
-import { asError } from './sockets.js';
+import { asError, optionsOfNode } from './sockets.js';
 
 export class Connecting {
   /** Where `connect` was asked to go, and from where. Of every slot that was asked for, until it is vacated. */
@@ -14,6 +14,7 @@ export class Connecting {
   begin(
     address: Address,
     localAddress: string | undefined,
+    options: SocketOptions,
     isClosing: boolean,
   ): { socket: TenantSocket; failure: Error | undefined } {
     const common = { allowHalfOpen: true, noDelay: true };
@@ -26,7 +27,10 @@ export class Connecting {
         return { socket: net.connect({ ...common, path: address.path }), failure: undefined };
       }
       const { hostname: host, port } = address;
-      return { socket: net.connect({ ...common, ...local, host, port }), failure: undefined };
+      return {
+        socket: net.connect({ ...common, ...optionsOfNode(options), ...local, host, port }),
+        failure: undefined,
+      };
     } catch (error) {
       // An impossible port, say. Told as any other failure is.
       return { socket: new net.Socket(), failure: asError(error) };

@@ -8,7 +8,7 @@ import net, { type Server, type Socket } from 'node:net';
 import type { Address, ListenerId, ListenOptions } from '../event-layer.js';
 import { cannotListen, checkPath, layerClosed } from '../reasons.js';
 import { keepOthers, removeIfStale, removeSocketFile, type SocketFile, socketFileAt } from '../socket-file.js';
-import { asError, codeOf } from './sockets.js';
+import { asError, codeOf, optionsOfNode } from './sockets.js';
 
 /** What of a layer is needed here. */
 export interface ListeningLayer {
@@ -47,9 +47,10 @@ class ReportingServer extends net.Server {
 }
 
 /** A server that listens. @throws (rejects) with the error of node:net */
-function listening({ address, backlog, reusePort = false }: ListenOptions): Promise<ReportingServer> {
+function listening(options: ListenOptions): Promise<ReportingServer> {
+  const { address, backlog, reusePort = false } = options;
   return new Promise((resolve, reject) => {
-    const server = new ReportingServer({ allowHalfOpen: true, noDelay: true });
+    const server = new ReportingServer({ allowHalfOpen: true, noDelay: true, ...optionsOfNode(options) });
     server.once('error', reject);
     server.once('listening', () => {
       server.off('error', reject);

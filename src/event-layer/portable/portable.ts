@@ -18,6 +18,7 @@ import {
   type ListenOptions,
   pieceSize,
   type Slot,
+  type SocketOptions,
 } from '../event-layer.js';
 import { nobody } from '../nobody.js';
 import { describeConnection, hasBroken } from '../reasons.js';
@@ -106,9 +107,9 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     for (let i = 0; i < 3; i++) await nextIteration();
   }
 
-  connect(address: Address, localAddress?: string): Slot {
+  connect(address: Address, localAddress?: string, options: SocketOptions = {}): Slot {
     return this.#turns.quietly(() => {
-      const { socket, failure } = this.#connecting.begin(address, localAddress, this.isClosing);
+      const { socket, failure } = this.#connecting.begin(address, localAddress, options, this.isClosing);
       const slot = this.#settle(socket);
       this.#connecting.asked(slot, { address, localAddress });
       socket.on('connect', this.#onConnect);

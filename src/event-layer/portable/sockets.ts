@@ -1,7 +1,7 @@
 // What the portable layer needs to know of a socket of node:net, and does to one.
 
 import type { Socket } from 'node:net';
-import { formatAddress } from '../event-layer.js';
+import { ConnectionError, formatAddress, type SocketOptions } from '../event-layer.js';
 
 /** A write is under way at node:net, or there is no connection yet to write to. */
 export function isWriting(socket: Socket): boolean {
@@ -28,6 +28,16 @@ export function peerOf(socket: Socket): string {
   if (remoteAddress === undefined || remotePort === undefined) return '';
   const isMapped = remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.');
   return formatAddress({ hostname: isMapped ? remoteAddress.slice(7) : remoteAddress, port: remotePort });
+}
+
+/** Socket options as node:net takes them. @throws {ConnectionError} `ENOTSUP` for one that it does not have */
+export function optionsOfNode({ keepAlive = 0, sendBufferSize }: SocketOptions): {
+  keepAlive: boolean;
+  keepAliveInitialDelay: number;
+} {
+  if (sendBufferSize !== undefined)
+    throw new ConnectionError('ENOTSUP', `sendBufferSize is ${sendBufferSize}; the portable event layer cannot set it`);
+  return { keepAlive: keepAlive > 0, keepAliveInitialDelay: keepAlive };
 }
 
 export function codeOf(error: Error): string | undefined {

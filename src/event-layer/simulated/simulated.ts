@@ -23,6 +23,7 @@ import {
   lowWaterMark,
   pieceSize,
   type Slot,
+  type SocketOptions,
 } from '../event-layer.js';
 import { Agenda } from './agenda.js';
 import { ByteQueue } from './byte-queue.js';
@@ -224,8 +225,8 @@ export class SimulatedLayer implements EventLayer {
     return new Promise((resolve) => this.#catchingUp.push(resolve));
   }
 
-  /** Any local address is this machine's: a test may have its clients come from wherever it likes. */
-  connect(address: Address, localAddress = '127.0.0.1'): Slot {
+  /** There is no system to ask anything of, so socket options change nothing. Any local address is this machine's: a test may have its clients come from wherever it likes. */
+  connect(address: Address, localAddress = '127.0.0.1', _options?: SocketOptions): Slot {
     const key = placeOf(address);
     // Sockets of the Unix domain have no address to show.
     const isPath = 'path' in address;
