@@ -280,7 +280,7 @@ export class Network implements EventSink, TimerTarget {
       this.layer.resumeReading(slot);
       this.setDeadline(slot, now + patience);
     }
-    if (linger.quiet === patience) return;
+    if (before === undefined && linger.quiet === patience) return;
     if (this.layer.queued(slot) > 0) this.layer.notifyFlushed(slot);
     else this.setDeadline(slot, now + linger.quiet);
   }

@@ -179,6 +179,32 @@ for (const layer of ['uring', 'epoll', 'portable']) {
       });
     }
 
+    it('in a worker of node:cluster ends with its primary, though that is killed', async () => {
+      const ending = await runProgram(
+        `${prelude}
+        if (cluster.isWorker) {
+          const server = await start('worker', 0);
+          process.send([process.pid, server.port]);
+        } else {
+          const [told] = await once(cluster.fork({ ...process.env }), 'message');
+          console.log(JSON.stringify(told));
+          process.kill(process.pid, 'SIGKILL');
+        }`,
+        { eventLayer: layer },
+      );
+      assert.equal(ending.signal, 'SIGKILL', ending.stderr);
+      const [[worker]] = lines(ending.stdout) as [number, number][];
+      const isThere = () => {
+        try {
+          return process.kill(worker, 0);
+        } catch {
+          return false;
+        }
+      };
+      for (let i = 0; i < 1000 && isThere(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
+      assert.equal(isThere(), false, 'the worker goes on');
+    });
+
     it('serve beside one in a worker thread, which is on the portable layer, and which may be terminated', async () => {
       const told = await run(
         `
