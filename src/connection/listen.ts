@@ -158,6 +158,7 @@ class RawListener extends Listener {
 
   protected begin(slot: Slot): void {
     const connection = new Connection(this.network, slot);
+    connection.rememberPeer(); // for errors that are reported when it is gone; it costs little now
     this.network.attach(connection);
     this.network.setState(slot, SlotState.handling);
     const report = (error: unknown) => this.#report(error, connection);
@@ -181,7 +182,6 @@ class RawListener extends Listener {
 
   #over(connection: Connection, thread: Thread<unknown>): void {
     if (connection.closed) return;
-    if (thread.outcome === 'failed') connection.rememberPeer();
     if (thread.outcome === 'returned' && !this.overdue) this.endConnection(connection.slot);
     else connection.reset();
   }

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connect } from '#sluice/connection/connect.js';
+import type { Connection } from '#sluice/connection/connection.js';
 import { listen } from '#sluice/connection/listen.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import type { Fetch } from '#sluice/server/serve.js';
@@ -150,24 +151,34 @@ test('active() looks up no address and no request that is not asked for', async 
   await world.close();
 });
 
-test('listen: onError gets a connection whose peer is known, though it has been reset', async () => {
-  await inWorld({}, function* (world) {
-    const peers: (string | undefined)[] = [];
-    const server = yield* until(
-      listen(
-        { port: 0, network: world.network, onError: (_, connection) => peers.push(connection?.peer) },
-        function* () {
-          fail();
-        },
-      ),
-    );
-    const client = function* () {
-      const { reader } = yield* connect({ port: server.port, localAddress: '192.0.2.1' });
-      yield* reader.read();
-    };
-    run(client, { scheduler: world.network.scheduler }).catch(() => {}); // it is reset
-    yield* sleep(100);
-    assert.match(String(peers), /^192\.0\.2\.1:\d+$/);
-    yield* until(server.close());
+for (const how of ['fails', 'does not end when its client resets the connection']) {
+  test(`listen: onError gets a connection whose peer is known, where a handler ${how}`, async () => {
+    await inWorld({}, function* (world) {
+      const told: [unknown, string | undefined][] = [];
+      const options = { port: 0, network: world.network };
+      const onError = (error: unknown, connection: Connection | undefined) => told.push([error, connection?.peer]);
+      const server = yield* until(
+        listen({ ...options, onError }, function* ({ reader }) {
+          try {
+            yield* reader.read();
+            fail();
+          } finally {
+            if (how !== 'fails') yield* sleep(Infinity);
+          }
+        }),
+      );
+      const client = function* () {
+        const connection = yield* connect({ port: server.port, localAddress: '192.0.2.1' });
+        if (how === 'fails') yield* connection.writer.write('x');
+        yield* sleep(50);
+        connection.reset();
+      };
+      run(client, { scheduler: world.network.scheduler }).catch(() => {}); // it is reset
+      yield* sleep(10_000);
+      const [[error, peer]] = told;
+      assert.match(String(error), how === 'fails' ? /as expected/ : /was still parked/);
+      assert.match(String(peer), /^192\.0\.2\.1:\d+$/);
+      yield* until(server.close());
+    });
   });
-});
+}
