@@ -10,8 +10,9 @@ import {
   UnwindSignal,
   UnwoundError,
 } from './errors.js';
-import { parked, type Task, waitUntil } from './task.js';
+import { parked, type Task, type Wait, WaitingTask } from './task.js';
 import { runningThread, spawn, type TaskSource, type Thread } from './thread.js';
+import type { Joiner } from './ties.js';
 
 /** What the tasks of a tuple return. */
 type Results<S extends readonly TaskSource<unknown>[]> = {
@@ -24,7 +25,7 @@ type Results<S extends readonly TaskSource<unknown>[]> = {
  * @throws what the first task to fail has thrown, after the others have been unwound
  */
 export function* all<const S extends readonly TaskSource<unknown>[]>(tasks: S): Task<Results<S>> {
-  const { threads, first } = yield* sideBySide('all', tasks, (over) => over.outcome !== 'returned');
+  const { threads, first } = yield* sideBySide('all', tasks, didNotReturn);
   first?.result(); // throws: it did not return
   return threads.map((thread) => thread.result()) as Results<S>; // one result for each task, in order
 }
@@ -36,7 +37,7 @@ export function* all<const S extends readonly TaskSource<unknown>[]>(tasks: S): 
  */
 export function* race<const S extends readonly TaskSource<unknown>[]>(tasks: S): Task<Results<S>[number]> {
   if (tasks.length === 0) throw new ThreadError('ERR_RANGE', 'race: no task was given; expected at least one');
-  const { first } = yield* sideBySide('race', tasks, () => true);
+  const { first } = yield* sideBySide('race', tasks, isOver);
   return first?.result() as Results<S>[number]; // the result of one of the tasks
 }
 
@@ -74,45 +75,86 @@ export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
   }
 }
 
-/** Spawns the tasks, parks until `enough` says so of the one that has just ended, unwinds the rest, and parks until all are over. */
-function* sideBySide<S extends readonly TaskSource<unknown>[]>(
-  what: string,
-  tasks: S,
-  enough: (over: Thread<unknown>) => boolean,
-): Task<{ threads: Thread<unknown>[]; first: Thread<unknown> | undefined }> {
-  const thread = runningThread(what);
-  let left = tasks.length;
-  let first: Thread<unknown> | undefined;
-  const joiner = {
-    threadOver(over: Thread<unknown>) {
-      left--;
-      if (first === undefined && enough(over)) {
-        first = over;
-        const reason = new ThreadError('ERR_LOST', `${over} ended first (${what})`);
-        for (const other of threads) other.unwind(reason);
-      }
-      if (left === 0) thread.scheduler.resume(thread);
-    },
-  };
-  const threads = tasks.map((task): Thread<unknown> => {
-    const child = spawn(task);
-    child.addJoiner(joiner);
-    return child;
-  });
-  let received = false;
-  try {
-    yield* waitUntil(() => left === 0, parked.join);
-    received = true;
-  } finally {
-    for (const child of threads) {
+const didNotReturn = (over: Thread<unknown>) => over.outcome !== 'returned';
+const isOver = () => true;
+
+/** Threads that run side by side, when all are over. */
+interface Ended {
+  readonly threads: readonly Thread<unknown>[];
+  /** The first of which `isEnough` said that the others need not end by themselves, if there was one. */
+  readonly first: Thread<unknown> | undefined;
+}
+
+/**
+ * Spawns the tasks, parks until `isEnough` says so of the one that has just ended, unwinds the rest, and parks until all are over.
+ * @param group what the caller is called, for messages
+ */
+function sideBySide(
+  group: string,
+  tasks: readonly TaskSource<unknown>[],
+  isEnough: (over: Thread<unknown>) => boolean,
+): Task<Ended> {
+  return new SideBySide(group, tasks, isEnough);
+}
+
+class SideBySide extends WaitingTask<Ended> implements Joiner {
+  readonly #group: string;
+  readonly #tasks: readonly TaskSource<unknown>[];
+  readonly #isEnough: (over: Thread<unknown>) => boolean;
+  /** Undefined until the task is run. */
+  #thread: Thread<unknown> | undefined;
+  #threads: readonly Thread<unknown>[] = [];
+  #left = 0;
+  #first: Thread<unknown> | undefined;
+
+  constructor(group: string, tasks: readonly TaskSource<unknown>[], isEnough: (over: Thread<unknown>) => boolean) {
+    super();
+    this.#group = group;
+    this.#tasks = tasks;
+    this.#isEnough = isEnough;
+  }
+
+  next(): IteratorResult<Wait, Ended> {
+    if (this.#thread === undefined) this.#start(runningThread(this.#group));
+    if (this.#left > 0) return parked.join;
+    this.#settle(true);
+    return { done: true, value: { threads: this.#threads, first: this.#first } };
+  }
+
+  protected leave(): void {
+    this.#settle(false);
+  }
+
+  threadOver(over: Thread<unknown>): void {
+    this.#left--;
+    if (this.#first === undefined && this.#isEnough(over)) {
+      this.#first = over;
+      const reason = new ThreadError('ERR_LOST', `${over} ended first (${this.#group})`);
+      for (const other of this.#threads) other.unwind(reason);
+    }
+    if (this.#left === 0) this.#thread?.scheduler.resume(this.#thread);
+  }
+
+  #start(thread: Thread<unknown>): void {
+    this.#thread = thread;
+    this.#left = this.#tasks.length;
+    this.#threads = this.#tasks.map((task): Thread<unknown> => {
+      const child = spawn(task);
+      child.addJoiner(this);
+      return child;
+    });
+  }
+
+  /** Sees to the failures. @param isReceived whether the caller throws that of the first */
+  #settle(isReceived: boolean): void {
+    for (const child of this.#threads) {
       if (child.outcome === 'failed') {
         child.setFailureReceived();
         // Only one failure can be thrown from here; the others are reported.
-        const isThrown = received && (child === first || isSameFailure(child.failure, first?.failure));
-        if (!isThrown) thread.report(child.failure, child);
+        const isThrown = isReceived && (child === this.#first || isSameFailure(child.failure, this.#first?.failure));
+        if (!isThrown) this.#thread?.report(child.failure, child);
       }
-      child.removeJoiner(joiner);
+      child.removeJoiner(this);
     }
   }
-  return { threads, first };
 }

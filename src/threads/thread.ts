@@ -237,13 +237,14 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     this.scheduler.resume(this);
   }
 
-  /** For `uninterruptible` alone. @returns false if the thread is inside another such task already */
+  /** @internal For `uninterruptible`. @returns false if the thread is inside another such task already */
   enterUninterruptible(): boolean {
     if (this.isUninterruptible) return false;
     this.isUninterruptible = true;
     return true;
   }
 
+  /** @internal */
   leaveUninterruptible(): void {
     this.isUninterruptible = false;
   }
@@ -437,7 +438,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     }
   }
 
-  /** Called by the scheduler alone, some time after `awaitJoiner`. */
+  /** @internal Called by the scheduler, some time after `awaitJoiner`. */
   endFailed(): void {
     this.isFailurePending = false;
     this.over();

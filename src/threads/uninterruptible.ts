@@ -61,6 +61,7 @@ class Uninterruptible<T> implements Task<T>, Iterator<Wait, T, void> {
   }
 
   throw(error: unknown): IteratorResult<Wait, T> {
+    if (this.#running === undefined) throw error;
     return this.#step('throw', error);
   }
 

@@ -194,6 +194,20 @@ describe('uninterruptible', () => {
     assert.equal(clock.scheduler.timers.size, 0);
   });
 
+  it('runs nothing in a thread that is unwound before it has started', () => {
+    const clock = new ManualClock(0);
+    let calls = 0;
+    const thread = clock.spawn(
+      uninterruptible(() => {
+        calls++;
+        return sleep(1);
+      }),
+    );
+    thread.unwind();
+    clock.settle();
+    assert.deepEqual([calls, thread.outcome], [0, 'unwound']);
+  });
+
   it('needs a thread, and a task', () => {
     assert.throws(() => uninterruptible(sleep(1))[Symbol.iterator]().next(), { code: 'ERR_NO_THREAD' });
     const clock = new ManualClock(0);
