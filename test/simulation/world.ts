@@ -100,6 +100,8 @@ export class World implements EventLayer, EventSink {
   #isClosed = false;
   #closes = 0;
   #closedBy = Infinity;
+  /** The turn in which the server was told to close: it has stopped listening when the turn is over, and ends connections from then on. */
+  #closedInTurn = Infinity;
   /** Until then connections may be idle: one without a request yet has some time after the call of `close`. */
   #idleUntil = Infinity;
   #overdueAt = Infinity;
@@ -173,6 +175,7 @@ export class World implements EventLayer, EventSink {
     this.#overdueAt = Math.min(this.#overdueAt, now + deadline);
     // Threads have their limit to be unwound, and their connections a moment; then everything is reset.
     this.#closedBy = this.#overdueAt + this.network.scheduler.unwindLimit + 1_000;
+    this.#closedInTurn = Math.min(this.#closedInTurn, this.layer.turns);
     this.#idleUntil = Math.min(this.#idleUntil, now + 300);
     this.#closes++;
     this.#closing = this.server.close({ deadline }).then(() => {
@@ -207,7 +210,7 @@ export class World implements EventLayer, EventSink {
     row.calls++;
     if (row.calls > this.#options.maxRequests) this.object(`client ${call.client} has had ${row.calls} requests`);
     row.callsInTurn++;
-    if (this.#closing !== undefined && ++row.callsSinceClose > 1)
+    if (this.layer.turns > this.#closedInTurn && ++row.callsSinceClose > 1)
       this.object(`client ${call.client} is served on after the server was told to close`);
     if (this.network.scheduler.now > this.#overdueAt + 1 && !this.#stalls)
       this.object(`client ${call.client} is served after the deadline for closing`);
