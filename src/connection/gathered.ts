@@ -1,6 +1,8 @@
 // Bytes that come in pieces and are wanted as a whole. Small pieces are put together as they come: an array for each byte of a body
 // that comes in chunks of one byte would take many times the memory of the body.
 
+import { freeBytes } from '../util/free-bytes.js';
+
 const largestBlock = 64 * 1024;
 /** Where the length is known, the array is made this many times as large when it is full: so all that is copied is a third of the length. */
 const growth = 4;
@@ -57,7 +59,9 @@ export class Gathered {
       const part = block.subarray(0, this.length - at);
       whole.set(part, at);
       at += part.length;
+      freeBytes(block);
     }
+    this.#blocks = [whole];
     return whole;
   }
 
@@ -79,7 +83,10 @@ export class Gathered {
     const { length } = this;
     const block = new Uint8Array(this.#nextBlock(more, length));
     if (this.#replaces(length)) {
-      if (length > 0) block.set(this.#blocks[0]);
+      if (length > 0) {
+        block.set(this.#blocks[0]);
+        freeBytes(this.#blocks[0]);
+      }
       this.#blocks = [block];
       this.#filled = length;
       this.held = block.length;

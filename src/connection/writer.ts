@@ -17,7 +17,7 @@ const smallPieceBytes = 1024;
  * Where a piece of a string ends that begins at `start` and is to have no more than `most` bytes: not between the two halves of a character. Each
  * UTF-16 unit takes at most 3 bytes in UTF-8.
  */
-function endOfPiece(text: string, start: number, most: number): number {
+export function endOfPiece(text: string, start: number, most: number): number {
   const end = Math.min(start + Math.floor(most / 3), text.length);
   return end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end - 1 : end;
 }

@@ -1,10 +1,10 @@
 // Sending a response of whatever class a handler has returned, at once where it is small and complete, else at the client's pace.
 
-import { Buffer } from 'node:buffer';
 import type { OutputMemory } from '../connection/network.js';
-import { pieceBytes } from '../connection/writer.js';
+import { endOfPiece, pieceBytes } from '../connection/writer.js';
 import { pieceSize } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
+import { sleep } from '../threads/sleep.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, Thread } from '../threads/thread.js';
 import { uninterruptible } from '../threads/uninterruptible.js';
@@ -49,6 +49,9 @@ export interface Output {
   /** See `EventLayer.commit`. */
   commit(end: number): void;
 }
+
+/** The most bytes of a text that are measured in one turn: some tenths of a millisecond. */
+const measuredAtOnce = 3 * 1024 * 1024;
 
 /** Content up to this many bytes, or UTF-16 units, goes into the output together with its head. */
 const smallContent = 4 * 1024;
@@ -230,7 +233,7 @@ export function* respond(
 ): Task<void> {
   const { content } = out;
   const whole = typeof content === 'string' || content instanceof Uint8Array ? content : undefined;
-  if (whole !== undefined) out.length = Buffer.byteLength(whole);
+  if (whole !== undefined) out.length = typeof whole === 'string' ? yield* measured(whole) : whole.length;
   const body = yield* beginBody(connection, out, framing, date, report);
   if (body === undefined) return;
   if (whole !== undefined) {
@@ -292,6 +295,18 @@ function cancelContent(
   const thread = new Thread(() => unwindBody(start, reason), 'unsent body', undefined, scheduler, report);
   scheduler.resume(thread);
   return thread;
+}
+
+/** How many bytes a text is in UTF-8. A long one is measured part by part, and others have their turn in between: 64 MB take some 10 ms. */
+function* measured(text: string): Task<number> {
+  let bytes = 0;
+  for (let from = 0; from < text.length; ) {
+    if (from > 0) yield* sleep(0);
+    const to = endOfPiece(text, from, measuredAtOnce);
+    bytes += byteLengthOf(text.slice(from, to));
+    from = to;
+  }
+  return bytes;
 }
 
 /** Heads larger than a piece go out in several. */

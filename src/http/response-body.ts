@@ -118,8 +118,9 @@ export class PlainBody extends ResponseBody {
 
   begin(data: string | Uint8Array): void {
     void this.connection; // throws if the body is over
+    if (this.#length === undefined) return;
     const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
-    if (this.#length !== undefined && this.#written + bytes > this.#length) {
+    if (this.#written + bytes > this.#length) {
       throw new ResponseError(`the body is longer than its content-length of ${this.#length} bytes`);
     }
   }

@@ -213,3 +213,25 @@ test('text that was sent is not kept in memory, nor what it is a part of, once a
   assert.ok(held() - before < 8_000_000, `${held() - before} bytes more`);
   await world.close();
 });
+
+test('a long text is measured part by part, in several turns', async (t) => {
+  const long = 'é'.repeat(3 * 2 ** 20) + '\u{1f600}'.repeat(2 ** 19);
+  const { mock } = t.mock.method(Buffer, 'byteLength');
+  const world = await World.open(
+    {
+      fetch(request) {
+        return new Response(request.url.endsWith('/long') ? long : 'short');
+      },
+    },
+    { latency: 0.01, pieces: 'whole', capacity: 2 ** 20 },
+  );
+  const client = world.exchange('GET /long HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  await world.pass();
+  const measured = mock.calls.map(({ arguments: [text] }) => (typeof text === 'string' ? text.length : 0));
+  mock.restore();
+  assert.ok(Math.max(...measured) <= 2 ** 20, `${Math.max(...measured)} characters at once`);
+  const [response] = (await client).responses;
+  assert.equal(field(response, 'content-length'), String(Buffer.from(long).length));
+  assert.equal(response.body, Buffer.from(long).toString('latin1'));
+  await world.close();
+});

@@ -3,6 +3,7 @@
 // https://fetch.spec.whatwg.org/#body-mixin
 
 import { isTask, taskNotRun } from '../../threads/task.js';
+import { freeBytes } from '../../util/free-bytes.js';
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
 
 /** What the sender gets: text still to be encoded, bytes that it now owns, a stream that nobody has read, or a thread. */
@@ -182,7 +183,11 @@ export class Body {
   async text(): Promise<string> {
     const source = this.spendWhole();
     if (source === null) return '';
-    return typeof source === 'string' ? decoded(source) : UTF8.decode(await allBytes(source));
+    if (typeof source === 'string') return decoded(source);
+    const bytes = await allBytes(source);
+    const text = UTF8.decode(bytes);
+    freeBytes(bytes); // they were given to this body alone
+    return text;
   }
 
   async json(): Promise<unknown> {
