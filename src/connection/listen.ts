@@ -169,6 +169,7 @@ class RawListener extends Listener {
       this.network.scheduler,
       report,
     );
+    thread.context = this.context.fork();
     connection.thread = thread;
     thread.whenOver(() => this.#over(connection, thread));
     this.network.scheduler.resume(thread);
@@ -216,7 +217,7 @@ class RawListener extends Listener {
   }
 
   protected failed(error: unknown): void {
-    this.#report(error, undefined);
+    this.context.run(this.#report, this, error, undefined);
   }
 
   #report(error: unknown, connection: Connection | undefined): void {

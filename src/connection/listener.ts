@@ -9,6 +9,7 @@ import {
   type ListenOptions,
   type Slot,
 } from '../event-layer/event-layer.js';
+import { ServerContext } from '../threads/context.js';
 import { ThreadError } from '../threads/errors.js';
 import { AbortError } from '../util/abort-error.js';
 import { BufferedBytes } from './buffered-bytes.js';
@@ -63,6 +64,8 @@ const overdueLinger = 100;
 export abstract class Listener implements Owner {
   readonly network: Network;
   readonly buffers: BufferedBytes;
+  /** The async context that `serve` or `listen` was called in. */
+  readonly context = new ServerContext();
   /** Set when `close` has been called, and nothing more is accepted. */
   closing = false;
   /** Set when the deadline of `close` has passed: whatever ends from now on ends at once. */

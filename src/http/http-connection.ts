@@ -8,6 +8,7 @@ import type { Network } from '../connection/network.js';
 import type { Reader } from '../connection/reader.js';
 import type { Writer } from '../connection/writer.js';
 import type { Slot } from '../event-layer/event-layer.js';
+import { enterableContext } from '../threads/context.js';
 import { clarified, UnwindSignal } from '../threads/errors.js';
 import type { Task, Wait } from '../threads/task.js';
 import { isInstance } from '../util/inspect.js';
@@ -126,7 +127,9 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
 
   /** The client has left: whoever works on its request is told, once. */
   abort(reason: unknown): void {
-    this.asked?.exchange.abort(reason);
+    const { asked, thread } = this;
+    if (asked !== undefined && thread !== undefined)
+      enterableContext(thread.context).runInAsyncScope(asked.exchange.abort, asked.exchange, reason);
     this.streaming?.abort(reason);
   }
 

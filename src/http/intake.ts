@@ -7,6 +7,7 @@
 import { type Network, SlotState } from '../connection/network.js';
 import { requestWork } from '../connection/turn-shares.js';
 import type { Slot } from '../event-layer/event-layer.js';
+import { captureContext } from '../threads/context.js';
 import type { PlainCall, Thread } from '../threads/thread.js';
 import { isInstance } from '../util/inspect.js';
 import { ConnectionThread } from './connection-thread.js';
@@ -232,8 +233,13 @@ export class Intake implements PlainCall<unknown>, Origin {
     this.#slot = slot;
     this.#exchange = exchange;
     this.#request = requestFrom(exchange);
-    const { length } = head;
-    const result = network.scheduler.call(this);
+    return settings.context.run(this.#answerInContext, this, slot, exchange, bytes, at + head.length, end);
+  }
+
+  /** @param at where what follows the request begins */
+  #answerInContext(slot: Slot, exchange: Exchange, bytes: Uint8Array, at: number, end: number): boolean {
+    const settings = this.#settings;
+    const result = this.#network.scheduler.call(this);
     const thread = this.#thread;
     if (thread === undefined && this.#sendAtOnce(slot, exchange, result)) {
       if (this.#framing.keepAlive) return true;
@@ -244,7 +250,8 @@ export class Intake implements PlainCall<unknown>, Origin {
     begun.result = this.#failed ? this.#failure : result;
     begun.failed = this.#failed;
     this.#forget();
-    this.#handOver(slot, begun, bytes, at + length, end, thread);
+    if (thread !== undefined) thread.context = captureContext(); // as the handler has left it
+    this.#handOver(slot, begun, bytes, at, end, thread);
     return false;
   }
 

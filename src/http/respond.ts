@@ -293,6 +293,7 @@ function cancelContent(
   if (!(content instanceof ThreadBody)) return undefined;
   const { start } = content;
   const thread = new Thread(() => unwindBody(start, reason), 'unsent body', undefined, scheduler, report);
+  thread.context = content.context;
   scheduler.resume(thread);
   return thread;
 }

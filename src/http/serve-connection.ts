@@ -4,9 +4,10 @@
 
 import { SlotState } from '../connection/network.js';
 import { requestWork } from '../connection/turn-shares.js';
+import { captureContext } from '../threads/context.js';
 import { ThreadError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
-import { isTask, isThenable, type Task } from '../threads/task.js';
+import { isTask, isThenable, type Task, Wait } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { ConnectionThread } from './connection-thread.js';
 import { ClientLeftError, Exchange } from './exchange.js';
@@ -57,10 +58,13 @@ export function* serveConnection(
   for (let begun = first; ; begun = undefined) {
     // The next request has come; but if this client has had its share of the turn, the others go first.
     if (begun === undefined && connection.network.shares.isSpent(connection.slot, settings.turnWork)) yield* sleep(0);
-    begun ??= beginNext(connection, settings);
     if (begun === undefined) {
-      connection.note(HttpFact.resting, !connection.reader.finished); // else the client has ended between two requests
-      return undefined;
+      begun = beginNext(connection, settings);
+      if (begun === undefined) {
+        connection.note(HttpFact.resting, !connection.reader.finished); // else the client has ended between two requests
+        return undefined;
+      }
+      yield Wait.context;
     }
     const { result } = begun;
     begun.result = undefined; // what is left of it at the end has not been looked at: see `conclude`
@@ -175,6 +179,8 @@ function* answer(
       if (to !== undefined) {
         connection.note(HttpFact.keepAlive, framing.keepAlive);
         connection.streaming = to;
+        if (connection.thread !== undefined) connection.thread.context = content.context;
+        yield Wait.context;
         const task = startBody(content.start, to);
         // It may be long before anything but the task is needed again.
         if (body === null || body.complete) connection.dropSides();
@@ -275,11 +281,27 @@ function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | 
   if (reader.finished) connection.clientEnded();
   try {
     // RFC 9110 §9.3.7: asked of the server as a whole, to see whether it is there. No URL says that, so it is none of the handler's.
-    begun.result = head.asterisk ? new Response(null, { status: 204 }) : settings.fetch(request, exchange);
+    begun.result = head.asterisk
+      ? new Response(null, { status: 204 })
+      : settings.context.run(callHandler, undefined, connection, settings, request, exchange);
   } catch (error) {
     begun.failed = true;
     begun.result = error;
   }
   reader.consume(head.length);
   return begun;
+}
+
+/** @returns what the handler returns. The thread is left the async context that the handler has left */
+function callHandler(
+  connection: HttpConnection,
+  settings: HttpSettings,
+  request: Request,
+  exchange: Exchange,
+): unknown {
+  try {
+    return settings.fetch(request, exchange);
+  } finally {
+    if (connection.thread !== undefined) connection.thread.context = captureContext();
+  }
 }

@@ -4,6 +4,7 @@ import type { BufferedBytes } from '../connection/buffered-bytes.js';
 import type { Connection } from '../connection/connection.js';
 import type { Network } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
+import type { ServerContext } from '../threads/context.js';
 import type { Report } from '../threads/scheduler.js';
 import type { HeadLimits } from './head.js';
 import type { BodyLimits } from './incoming-body.js';
@@ -34,6 +35,8 @@ export interface RefusedRequest {
 
 export interface HttpSettings extends HeadLimits, BodyLimits {
   readonly network: Network;
+  /** Where each request starts. */
+  readonly context: ServerContext;
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   /** Host and port for the URL of a request that names none. */
   readonly defaultHost: string;

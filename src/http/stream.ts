@@ -2,6 +2,7 @@
 
 import { checkData } from '../connection/writer.js';
 import { Channel } from '../threads/channel.js';
+import { type AsyncContext, captureContext, enterableContext } from '../threads/context.js';
 import { UnwoundError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import { isTask, type Task } from '../threads/task.js';
@@ -50,7 +51,8 @@ export type BodyTask = (out: BodyWriter) => Task<unknown>;
 export function stream(body: BodyTask, init?: ResponseInit): Response {
   if (typeof body !== 'function')
     throw new TypeError(`stream: the body is ${typeof body}; expected a generator function`);
-  return makeResponse(new ThreadBody<BodyTask>(body, () => toReadable(body)), init);
+  const context = captureContext();
+  return makeResponse(new ThreadBody<BodyTask>(body, context, () => toReadable(body, context)), init);
 }
 
 /** Starts a body. @param body what `stream` has put into the response @throws {TypeError} if it is no generator function */
@@ -79,7 +81,7 @@ const discarding: BodyWriter = {
 };
 
 /** The same body as a stream of the platform's, for code that reads a response instead of sending it (middleware, tests). */
-function toReadable(body: BodyTask): ReadableStream<Uint8Array> {
+function toReadable(body: BodyTask, context: AsyncContext): ReadableStream<Uint8Array> {
   const left = new AbortController();
   const pieces = new Channel<Uint8Array>(1);
   const encoder = new TextEncoder();
@@ -103,9 +105,11 @@ function toReadable(body: BodyTask): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        writing ??= run(write, { signal: left.signal }).catch((error) => {
-          failure = { error };
-        });
+        writing ??= enterableContext(context)
+          .runInAsyncScope(run, undefined, write, { signal: left.signal })
+          .catch((error) => {
+            failure = { error };
+          });
         const piece = await run(() => pieces.receive());
         if (piece !== undefined) {
           controller.enqueue(piece);
@@ -117,9 +121,11 @@ function toReadable(body: BodyTask): ReadableStream<Uint8Array> {
       },
       async cancel(reason) {
         left.abort(reason);
-        writing ??= run(() => unwindBody(body, reason)).catch((error) => {
-          failure = { error };
-        });
+        writing ??= enterableContext(context)
+          .runInAsyncScope(run, undefined, () => unwindBody(body, reason))
+          .catch((error) => {
+            failure = { error };
+          });
         await writing;
         if (failure !== undefined && !isInstance(failure.error, UnwoundError)) throw failure.error;
       },

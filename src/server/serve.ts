@@ -394,7 +394,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     if (onRefused === undefined) return;
     const failed = (error: unknown) => this.report(error, undefined);
     try {
-      const result = onRefused({ status, code, message, peer: from.peer });
+      const result = this.context.run(onRefused, undefined, { status, code, message, peer: from.peer });
       if (typeof result === 'object' && result !== null) Promise.resolve(result).catch(failed);
     } catch (error) {
       failed(error);
@@ -572,7 +572,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
   }
 
   protected failed(error: unknown): void {
-    this.report(error, undefined);
+    this.context.run(this.report, this, error, undefined);
   }
 }
 

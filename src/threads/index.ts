@@ -1,5 +1,6 @@
 // The public face of this folder: green threads. It knows nothing of sockets.
 
+export { bindContext } from './bind-context.js';
 export { Channel, Semaphore } from './channel.js';
 export { ThreadError, TimeoutError, tasksOf, UnwoundError } from './errors.js';
 export { all, race, timeout } from './group.js';

@@ -13,16 +13,16 @@ export type WaitKind = 'dry' | 'flooded' | 'timer' | 'promise' | 'channel' | 'jo
  * on a primitive, which answers the probe of frames.ts.
  */
 export class Wait {
-  readonly kind: WaitKind;
+  readonly kind: WaitKind | 'context';
   /** Stands for the kind, from 1 on: what a parked thread keeps of it. */
   readonly number: number;
   /** Only a wait has this field, and looking whether a value has it cannot throw, as `instanceof` can for a Proxy. */
   readonly #isWait = true;
   static readonly #kinds: (WaitKind | undefined)[] = [undefined];
 
-  private constructor(kind: WaitKind) {
+  private constructor(kind: WaitKind | 'context') {
     this.kind = kind;
-    this.number = Wait.#kinds.push(kind) - 1;
+    this.number = kind === 'context' ? 0 : Wait.#kinds.push(kind) - 1;
   }
 
   /** Whether a value, of any kind, is a wait. Never throws. */
@@ -47,6 +47,8 @@ export class Wait {
   static readonly channel = new Wait('channel');
   /** Waiting for another thread to be over. */
   static readonly join = new Wait('join');
+  /** @internal Yielded when the thread's async context has been replaced: the thread goes on at once, in the new one. It never parks on this. */
+  static readonly context = new Wait('context');
 }
 
 /**

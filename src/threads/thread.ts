@@ -21,6 +21,7 @@
 // What joins a thread later gets the failure as well: it has asked for it.
 
 import { propertyOf, show } from '../util/inspect.js';
+import { type AsyncContext, captureContext, enterableContext, leftContext } from './context.js';
 import { addSuspendedTasks, addTask, clarified, isSameFailure, ThreadError, UnwoundError } from './errors.js';
 import { Ending, Life, Queued, State, Unwinding } from './life.js';
 import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
@@ -103,6 +104,8 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   readonly scheduler: Scheduler;
   /** Set by sleep.ts: the timer that the thread sleeps on; 0 is none. */
   sleepTimer = 0;
+  /** @internal The async context that the next step runs in. A thread begins in the one in which it was created. */
+  context: AsyncContext;
 
   readonly #report: Report;
   /** What makes the generator, until the thread first runs; undefined once the generator has returned or thrown. */
@@ -126,6 +129,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     this.name = name;
     this.parent = parent;
     this.scheduler = scheduler;
+    this.context = captureContext(parent?.context);
     this.#report = report;
     if (parent !== undefined) parent.tie().adopt(this);
   }
@@ -252,7 +256,8 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** Tells of an error of this thread, or of a child, that no thread is there to receive. */
   report(error: unknown, thread: Thread<unknown> = this): void {
     try {
-      this.#report(error, thread);
+      if (current === this) this.#report(error, thread);
+      else enterableContext(this.context).runInAsyncScope(this.#report, undefined, error, thread);
     } catch (thrown) {
       uncaught(thrown);
     }
@@ -301,13 +306,17 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     current = this;
     try {
       // Read here: an iterator written by hand may answer with anything, getters that throw included.
-      ({ done, value } = this.drive(returning));
-      for (let attempts = maxAttempts; !done; attempts--) {
-        if (Wait.is(value)) {
+      ({ done, value } = this.driveInContext(returning));
+      for (let attempts = maxAttempts; !done; ) {
+        if (value === Wait.context) {
+          ({ done, value } = this.driveInContext(false));
+        } else if (Wait.is(value)) {
           wait = value;
           break;
+        } else {
+          const context = enterableContext(this.context);
+          ({ done, value } = context.runInAsyncScope(this.refuse, this, value, attempts-- === 0));
         }
-        ({ done, value } = this.refuse(value, attempts === 0));
       }
       threw = false;
     } catch (error) {
@@ -328,6 +337,22 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
       } else if (this.unwinding !== Unwinding.forced) {
         this.limitUnwinding();
       }
+    }
+  }
+
+  /** Runs the generator to its next park, in the thread's async context. */
+  private driveInContext(returning: boolean): IteratorResult<Wait, unknown> {
+    const context = enterableContext(this.context);
+    this.context = context;
+    return context.runInAsyncScope(this.driveAndKeep, this, returning, context);
+  }
+
+  /** Keeps what the generator has entered, unless the context has been replaced meanwhile. */
+  private driveAndKeep(returning: boolean, context: AsyncContext): IteratorResult<Wait, unknown> {
+    try {
+      return this.drive(returning);
+    } finally {
+      if (this.context === context) this.context = leftContext(context);
     }
   }
 

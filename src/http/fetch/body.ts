@@ -2,6 +2,7 @@
 // the sender takes the raw content out of it. A stream is made only when somebody asks for one.
 // https://fetch.spec.whatwg.org/#body-mixin
 
+import type { AsyncContext } from '../../threads/context.js';
 import { isTask, taskNotRun } from '../../threads/task.js';
 import { freeBytes } from '../../util/free-bytes.js';
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
@@ -13,11 +14,14 @@ export type Content = null | string | Uint8Array<ArrayBuffer> | ReadableStream<U
 export class ThreadBody<Start = unknown> {
   /** What the sender runs, as the creator gave it. */
   readonly start: Start;
+  /** The async context that it was created in, and that it runs in. */
+  readonly context: AsyncContext;
   /** The same body for user code that reads or clones the response instead of sending it. Called at most once. */
   readonly toStream: () => ReadableStream<Uint8Array>;
 
-  constructor(start: Start, toStream: () => ReadableStream<Uint8Array>) {
+  constructor(start: Start, context: AsyncContext, toStream: () => ReadableStream<Uint8Array>) {
     this.start = start;
+    this.context = context;
     this.toStream = toStream;
   }
 }

@@ -12,6 +12,7 @@ import {
   takeContent,
   toPlatformResponse,
 } from '#sluice/http/fetch/response.js';
+import { captureContext } from '#sluice/threads/context.js';
 import { type Classes, outcome, type Probe, platform, same, untyped } from './differential.js';
 
 type Body = ConstructorParameters<Classes['Response']>[0];
@@ -472,7 +473,7 @@ describe('A response whose body is a thread', () => {
   function* start() {}
   const thread = () => {
     const opened: string[] = [];
-    const body = new ThreadBody(start, () => {
+    const body = new ThreadBody(start, captureContext(), () => {
       opened.push('opened');
       return streamOf(bytes('from '), bytes('a thread'));
     });
@@ -499,7 +500,7 @@ describe('A response whose body is a thread', () => {
   });
 
   test('it brings no content type of its own, and may have a status without content: the sender cancels the body', () => {
-    const body = new ThreadBody(start, () => streamOf());
+    const body = new ThreadBody(start, captureContext(), () => streamOf());
     assert.deepEqual(responseFields(makeResponse(body)), []);
     const response = makeResponse(body, { status: 304 });
     assert.equal(response.status, 304);
