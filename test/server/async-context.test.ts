@@ -182,6 +182,7 @@ for (const layer of skip ? ['portable'] : ['uring', 'epoll', 'portable']) {
 
     it('are there when a client leaves, for signals, unwinding and errors', () =>
       run(`const seen = new Map();
+           let started = 0;
            const note = (path, where) => seen.set(path, [...(seen.get(path) ?? []), where + ' ' + see()]);
            const server = await serve({
              port: 0,
@@ -189,6 +190,7 @@ for (const layer of skip ? ['portable'] : ['uring', 'epoll', 'portable']) {
              onError: (error) => note('/' + error.message, 'onError'),
              fetch(request) {
                const path = pathOf(request);
+               setImmediate(() => started++);
                storage.enterWith(path);
                if (path === '/plain') throw new Error('plain');
                if (path === '/async') return wait(1).then(() => { throw new Error('async'); });
@@ -203,10 +205,9 @@ for (const layer of skip ? ['portable'] : ['uring', 'epoll', 'portable']) {
            });
            const sockets = ['/plain', '/async', '/signal', '/thread', '/stream'].map((path) => Object.assign(net.connect(server.port, hostname), { path }));
            for (const socket of sockets) socket.on('error', () => {}).write(get(socket.path));
-           await wait(50);
+           for (let i = 0; i < 1000 && started < 5; i++) await wait(5);
            for (const socket of sockets) socket.resetAndDestroy();
-           for (let i = 0; i < 200 && seen.size < 5; i++) await wait(5);
-           await wait(30);
+           for (let i = 0; i < 1000 && [...seen.values()].flat().length < 11; i++) await wait(5);
            for (const [path, places] of seen) for (const place of places) if (!place.endsWith(' ' + path)) console.log(path, place);
            const counts = Object.fromEntries([...seen].map(([path, places]) => [path, places.length]).sort());
            assert.deepEqual(counts, { '/async': 1, '/plain': 1, '/signal': 1, '/stream': 3, '/thread': 5 });`));
