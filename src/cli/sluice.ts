@@ -11,8 +11,8 @@ import { meaningOf, urlsOf } from './addresses.js';
 import { CommandError, loadApp, oneLine } from './app.js';
 import { diagnose } from './doctor.js';
 
-/** How long requests in flight may take after the first signal, in milliseconds. */
-const closingDeadline = 10_000;
+/** How long requests in flight may take after the first signal, in milliseconds: container runtimes kill after 10 s. */
+const closingDeadline = 8_000;
 
 /** The default of `serve`. */
 const defaultHost = '0.0.0.0';

@@ -54,7 +54,7 @@ export class ServerClosedError extends AbortError {
  */
 const quietWhenIdle = 100;
 /** One that has just been sent its last response may have more to send: its client learns of the end after a round trip, or two. */
-const quietAfterResponse = 300;
+const quietAfterResponse = 200;
 
 /** After the deadline, threads have their unwinding limit, and this many milliseconds more, to be over; then their connections are reset. */
 const resetDelay = 100;
