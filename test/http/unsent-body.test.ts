@@ -7,6 +7,7 @@ import { type BodyTask, stream } from '#sluice/http/stream.js';
 import type { Fetch } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { currentThread } from '#sluice/threads/thread.js';
+import { uninterruptible } from '#sluice/threads/uninterruptible.js';
 import { until } from '#sluice/threads/until.js';
 import { get, leave, World } from './world.js';
 
@@ -182,6 +183,29 @@ test('an error in a body that is not sent is reported, and the connection goes o
   assert.deepEqual(world.errors, [error, error]);
   await world.close();
 });
+
+for (const error of [new Error('from the body'), undefined]) {
+  test(`a body that is not sent and ${error ? 'fails' : 'ends'} before its first write runs an uninterruptible finally block to its end`, async () => {
+    const events: string[] = [];
+    const world = await open(() =>
+      stream(function* () {
+        try {
+          if (error !== undefined) throw error;
+        } finally {
+          yield* uninterruptible(function* () {
+            yield* sleep(50);
+            events.push('released');
+          });
+        }
+      }),
+    );
+    const client = world.exchange(head('/', close), 'HEAD');
+    await world.pass();
+    await client;
+    assert.deepEqual([events, world.errors], [['released'], error === undefined ? [] : [error]]);
+    await world.close();
+  });
+}
 
 test('close waits for the finally blocks of a body that is not sent', async () => {
   const pool = new Pool();
