@@ -153,13 +153,13 @@ export class RequestBody implements IncomingBody {
     this.#aborted = reason;
   }
 
-  /** A handler may have begun to read it as a stream: `for await` makes its first read a moment later, so that is known in the next turn. */
+  /** A handler may have started to read it as a stream: `for await` makes its first read a moment later, so that is known in the next turn. */
   get mayBeRead(): boolean {
     return (this.#stream?.isLocked ?? false) && !this.#isStreamed;
   }
 
   /**
-   * To be called when the response has been sent: a handler that has begun to read the body may read to its end, in whichever way it
+   * To be called when the response has been sent: a handler that has started to read the body may read to its end, in whichever way it
    * reads. Parks until it has, or has stopped. @param ahead how many bytes are read for it before it asks for them
    */
   *finishReading(ahead: number): Task<void> {

@@ -279,7 +279,7 @@ function* cancelled(
 }
 
 /**
- * Cancels content that nobody has read: a stream by its own means; a body that is a thread as `unwindBody` says, in a thread that has no
+ * Cancels unread content: a stream by its own means; a body that is a thread as `unwindBody` says, in a thread that has no
  * parent, since children of a thread that is being unwound are not started.
  * @returns the thread, if it takes one
  */

@@ -215,7 +215,7 @@ test('a handler that does not read a body holds back its client', async () => {
   await world.close();
 });
 
-test('a body that a handler has begun to read can be read to its end after its request was answered', async () => {
+test('a body that a handler has started to read can be read to its end after its request was answered', async () => {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let first: Uint8Array | undefined;
   const world = await World.open({
