@@ -6,7 +6,7 @@ import { ConnectionError, type EventLayer } from './event-layer.js';
 import { PortableLayer } from './portable/portable.js';
 import { UringLayer } from './uring/uring.js';
 
-/** Layers that there are, best first. Making one throws `ERR_EVENT_LAYER` where it cannot be had. */
+/** Layers that there are, best first. Making one throws where it is unavailable: any step may be denied (seccomp(2), limits). */
 const layers: { name: string; make: () => EventLayer }[] = [
   { name: 'uring', make: () => new UringLayer() },
   { name: 'epoll', make: () => new EpollLayer() },
@@ -15,7 +15,7 @@ const layers: { name: string; make: () => EventLayer }[] = [
 
 /**
  * Makes the best event layer that this system has, or the one that the variable `SLUICE_EVENT_LAYER` names.
- * @throws ConnectionError `ERR_EVENT_LAYER` if the variable names none that there is, or one that cannot be had here, saying why
+ * @throws ConnectionError `ERR_EVENT_LAYER` if the variable names none that there is, or one that is unavailable here, saying why
  */
 export function chooseEventLayer(forced: string | undefined = process.env.SLUICE_EVENT_LAYER): EventLayer {
   if (forced === undefined || forced === '') return best();
@@ -30,36 +30,34 @@ export function chooseEventLayer(forced: string | undefined = process.env.SLUICE
   try {
     return chosen.make();
   } catch (error) {
-    if (!isUnavailable(error)) throw error;
-    throw new ConnectionError(
-      'ERR_EVENT_LAYER',
-      `SLUICE_EVENT_LAYER is "${forced}", which cannot be had: ${error.message}`,
-      {
-        cause: error,
-      },
-    );
+    const reason = messageOf(error);
+    throw new ConnectionError('ERR_EVENT_LAYER', `SLUICE_EVENT_LAYER is "${forced}", which is unavailable: ${reason}`, {
+      cause: error,
+    });
   }
 }
 
+/** The first that can be made. Why others cannot, `sluice doctor` says. */
 function best(): EventLayer {
-  for (const { make } of layers) {
+  const reasons: string[] = [];
+  for (const { name, make } of layers) {
     try {
       return make();
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
+      reasons.push(`${name}: ${messageOf(error)}`);
     }
   }
-  throw new ConnectionError('ERR_EVENT_LAYER', 'no event layer can be had, not even the portable one');
+  throw new ConnectionError('ERR_EVENT_LAYER', `no event layer is available (${reasons.join('; ')})`);
 }
 
 /** What `sluice doctor` says of a layer. */
 export interface LayerReport {
   name: string;
-  /** Why it cannot be had; undefined if it can. */
+  /** Why it is unavailable; undefined if it works. */
   reason: string | undefined;
 }
 
-/** Tries each layer by making and closing one. The first that can be had is what a server runs on. */
+/** Tries each layer by making and closing one. The first that works is what a server runs on. */
 export async function examineEventLayers(): Promise<LayerReport[]> {
   const reports: LayerReport[] = [];
   for (const { name, make } of layers) {
@@ -67,13 +65,12 @@ export async function examineEventLayers(): Promise<LayerReport[]> {
       await make().close();
       reports.push({ name, reason: undefined });
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      reports.push({ name, reason: error.message });
+      reports.push({ name, reason: messageOf(error) });
     }
   }
   return reports;
 }
 
-function isUnavailable(error: unknown): error is ConnectionError {
-  return error instanceof ConnectionError && error.code === 'ERR_EVENT_LAYER';
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

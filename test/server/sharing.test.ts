@@ -239,7 +239,7 @@ describe('a worker thread whose environment asks for a layer that needs the main
          else await start('worker', 0).catch((error) => console.log(error.code + ' ' + error.message));`,
         { eventLayer: layer },
       );
-      const why = 'which cannot be had: it needs the main thread, and this is a worker';
+      const why = 'which is unavailable: it needs the main thread, and this is a worker';
       assert.deepEqual(ending, {
         ...good,
         stdout: `ERR_EVENT_LAYER SLUICE_EVENT_LAYER is "${layer}", ${why}\n`,

@@ -75,15 +75,25 @@ export class EpollLayer extends LinuxLayer {
   readonly #input: Region;
   #isAlone = false;
 
-  /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
+  /** @throws {ConnectionError} where it is unavailable: `ERR_EVENT_LAYER`, or the code of the system call that has failed */
   constructor() {
     super();
     const { libc } = this;
-    this.pollable = check(libc, 'epoll_create1', libc.epoll_create1(EPOLL_CLOEXEC));
-    this.#events = map(libc, eventCount * 16);
-    this.#ready = new Int32Array(this.#events.bytes.buffer, this.#events.bytes.byteOffset, eventCount * eventWords);
-    this.#input = map(libc, pieceSize);
-    this.setAlone(true);
+    let pollable = -1;
+    try {
+      pollable = check(libc, 'epoll_create1', libc.epoll_create1(EPOLL_CLOEXEC));
+      this.pollable = pollable;
+      this.#events = map(libc, eventCount * 16);
+      this.#ready = new Int32Array(this.#events.bytes.buffer, this.#events.bytes.byteOffset, eventCount * eventWords);
+      this.#input = map(libc, pieceSize);
+      this.setAlone(true);
+      // Libuv waits by another system call; this one may be denied all the same (seccomp(2)).
+      check(libc, 'epoll_wait', libc.epoll_wait(pollable, this.#events.address, eventCount, 0));
+    } catch (error) {
+      if (pollable !== -1) libc.close(pollable);
+      this.discard();
+      throw error;
+    }
   }
 
   setAlone(isAlone: boolean): void {
@@ -209,8 +219,8 @@ export class EpollLayer extends LinuxLayer {
     this.sink.accepted(slot, listening.id);
   }
 
-  startAccepting({ descriptor, id }: Listening): void {
-    this.#control(EPOLL_CTL_ADD, descriptor, EPOLLIN, listenerData(id), 0);
+  startAccepting({ descriptor, id }: Listening): number {
+    return this.#control(EPOLL_CTL_ADD, descriptor, EPOLLIN, listenerData(id), 0);
   }
 
   pauseAccepting({ descriptor, id }: Listening): void {

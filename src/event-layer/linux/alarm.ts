@@ -23,6 +23,16 @@ export class Alarm {
     this.#libc = libc;
     const descriptor = libc.timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC_NONBLOCK);
     this.descriptor = check(libc, 'timerfd_create', descriptor);
+    try {
+      this.set(0, Infinity); // for never: setting it may be denied, and creating it not (seccomp(2))
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#libc.close(this.descriptor);
   }
 
   /** Has it ring in so many milliseconds, and not when it was to ring before. @param time what for */

@@ -17,7 +17,7 @@ import { performance } from 'node:perf_hooks';
 import { Alarm } from './alarm.js';
 import { CallbackScope, runTicks } from './callback-scope.js';
 import { type Libuv, loadLibraries, unavailable } from './libc.js';
-import { map, type Region } from './memory.js';
+import { map, type Region, unmap } from './memory.js';
 
 /** A layer, as the loop sees it. */
 export interface Guest {
@@ -88,7 +88,14 @@ export class HostLoop {
     this.#uv = uv;
     this.#loop = uv.uv_default_loop();
     this.descriptor = uv.uv_backend_fd(this.#loop);
-    this.#memory = map(loadLibraries().libc, 64 * 1024);
+    const { libc } = loadLibraries();
+    this.#memory = map(libc, 64 * 1024);
+    try {
+      this.#alarm = new Alarm(libc); // before all that lasts as long as the process, since it may be denied
+    } catch (error) {
+      unmap(libc, this.#memory);
+      throw error;
+    }
     this.#prepare = this.#allot(UV_PREPARE);
     uv.uv_prepare_init(this.#loop, this.#prepare);
     const scope = new CallbackScope(() => this.#serve());
@@ -105,9 +112,10 @@ export class HostLoop {
     this.#idle = this.#allot(UV_IDLE);
     uv.uv_idle_init(this.#loop, this.#idle);
     this.#onClosed = uv.callback(() => this.#handleClosed());
-    this.#alarm = new Alarm(loadLibraries().libc);
     this.#ringing = this.#allot(UV_POLL);
-    checkPoll(uv.uv_poll_init(this.#loop, this.#ringing, this.#alarm.descriptor));
+    const result = uv.uv_poll_init(this.#loop, this.#ringing, this.#alarm.descriptor);
+    if (result !== 0) this.#alarm.close();
+    checkPoll(result);
     this.#onRing = uv.callback(() => this.#alarm.rung()); // whoever wanted it finds that it is time, in `prepare`
     this.#onNothing = uv.callback(() => {}); // what is to be done is done in `prepare`, which libuv comes by before it waits again
   }

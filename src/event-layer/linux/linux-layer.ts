@@ -99,7 +99,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   /** Calls of `catchUp`, with the number of turns that each still needs. */
   #catchingUp: { turns: number; resolve: () => void }[] = [];
 
-  /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
+  /** @throws {ConnectionError} where it is unavailable: `ERR_EVENT_LAYER`, or the code of the system call that has failed */
   constructor() {
     const { libc } = loadLibraries();
     this.libc = libc;
@@ -115,7 +115,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
 
   // What the layers do each in their way; see also the interfaces of the rooms.
 
-  abstract startAccepting(listening: Listening): void;
+  abstract startAccepting(listening: Listening): number;
   abstract pauseAccepting(listening: Listening): void;
   abstract stopListening(listening: Listening): Promise<void>;
   abstract adoptConnecting(slot: Slot): void;
@@ -142,8 +142,8 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   protected abstract readonly untold: number;
   /** Whether some of what the kernel has said is left for the next turn. */
   protected abstract readonly isBehind: boolean;
-  /** Lets go of everything. Called when no connection and no listener is left. */
-  protected abstract destroy(): void;
+  /** Releases everything. Called when no connection and no listener is left. */
+  protected abstract destroy(): Promise<void> | void;
   /** There is room for so many slots now. */
   protected abstract grow(rows: number): void;
 
@@ -276,7 +276,12 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.host.forget(this);
     this.isClosed = true;
     for (const { resolve } of this.#catchingUp) resolve();
-    this.destroy();
+    await this.destroy();
+    this.discard();
+  }
+
+  /** Gives back the memory for output: of a layer that is closed, or that could not be made. */
+  protected discard(): void {
     this.#output.close();
   }
 
@@ -539,10 +544,6 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   }
 
   // What the rooms tell.
-
-  beginListening(listening: Listening): void {
-    this.startAccepting(listening);
-  }
 
   tellAcceptFailed(listener: ListenerId, error: ConnectionError): void {
     this.sink.acceptFailed(listener, error);

@@ -36,10 +36,8 @@ export interface Listening {
 export interface ListeningLayer {
   /** Whoever comes now is turned away. */
   readonly isClosing: boolean;
-  /** A listener is there: begins to accept. */
-  beginListening(listening: Listening): void;
-  /** Accepts on a listener, or goes on after `pauseAccepting`. */
-  startAccepting(listening: Listening): void;
+  /** Accepts on a listener, or goes on after `pauseAccepting`. @returns 0, or the number of an error: then it does not accept */
+  startAccepting(listening: Listening): number;
   /** Nothing more is to be accepted for now. */
   pauseAccepting(listening: Listening): void;
   /** Stops accepting and closes the listener. Resolves when the address is free. */
@@ -87,6 +85,7 @@ export class Listeners {
       const file = isPath(address) ? socketFileAt(address.path) : undefined;
       const rest = { file, open: true, resting: false, failedAt: -Infinity, timer: undefined, onDisconnect };
       listening = { id, descriptor, address: got, backlog, ...rest };
+      this.#startFirst(listening);
     } catch (error) {
       const { code, message } = asSystemError(error);
       // Servers of node:net share their primary's socket there, so whoever comes from those does not expect this.
@@ -96,9 +95,18 @@ export class Listeners {
     }
     if (cluster.isWorker && this.#all.size === 0) process.on('disconnect', this.#onDisconnect);
     this.#all.set(listening.id, listening);
-    layer.beginListening(listening);
     layer.requestTurn();
     return listening;
+  }
+
+  /** @throws {ConnectionError} with the system's code if it cannot accept; then the socket is closed */
+  #startFirst(listening: Listening): void {
+    const errno = this.#layer.startAccepting(listening);
+    if (errno === 0) return;
+    this.#libc.close(listening.descriptor);
+    if (listening.file !== undefined) removeSocketFile(listening.file);
+    const { code, meaning } = describeErrno(errno);
+    throw new ConnectionError(code, meaning);
   }
 
   /** Makes the socket. One whose path is taken by the file of a server that is no more takes it over. */
@@ -153,8 +161,13 @@ export class Listeners {
   #acceptAgain(listening: Listening): void {
     clearTimeout(listening.timer);
     if (!listening.resting || !listening.open) return;
+    if (this.#layer.startAccepting(listening) !== 0) {
+      // The spell of failures, which has been reported, goes on.
+      listening.failedAt = this.#layer.now();
+      listening.timer = setTimeout(() => this.#acceptAgain(listening), acceptRetry);
+      return;
+    }
     listening.resting = false;
-    this.#layer.startAccepting(listening);
     this.#layer.requestTurn();
   }
 }

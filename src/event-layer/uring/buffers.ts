@@ -1,7 +1,7 @@
 // The buffers that the kernel receives into: one ring of them for all connections (io_uring_register_buf_ring(3)). A buffer is
 // the kernel's until a completion names it, ours until it is given back, and goes back in the turn in which it came.
 
-import { check, type Libc } from '../linux/libc.js';
+import { failure, type Libc } from '../linux/libc.js';
 import { map, type Region, unmap } from '../linux/memory.js';
 import type { Ring } from './ring.js';
 
@@ -52,7 +52,10 @@ export class Buffers {
     registration.writeUInt32LE(count, 8);
     registration.writeUInt16LE(bufferGroup, 12);
     const result = ring.register(REGISTER_PBUF_RING, registration, 1);
-    check(libc, 'IORING_REGISTER_PBUF_RING', result);
+    if (result < 0) {
+      this.close();
+      throw failure('IORING_REGISTER_PBUF_RING', -result);
+    }
     for (let id = 0; id < count; id++) this.give(id);
     this.publish();
   }

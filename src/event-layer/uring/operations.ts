@@ -35,6 +35,8 @@ const IOSQE_CQE_SKIP_SUCCESS = 1 << 6;
 // The upper half of an entry's first word.
 const RECV_MULTISHOT = 2 << 16;
 const POLL_MULTISHOT = 1;
+const CANCEL_ALL = 1;
+const CANCEL_ANY = 4;
 const FILE_INDEX_ALLOC = -1;
 const SOCKET_URING_OP_SETSOCKOPT = 3;
 /** Not to wait; but what can be sent is sent to the end, or the completion says how much. */
@@ -171,6 +173,12 @@ export class Operations {
     const { entries } = this.#ring;
     entries[at + 4] = low;
     entries[at + 5] = high;
+  }
+
+  /** Cancels all that is in flight. */
+  cancelAll(): void {
+    const at = this.#ring.take(OP_ASYNC_CANCEL, IOSQE_CQE_SKIP_SUCCESS, -1, 0, 0);
+    this.#ring.entries[at + 7] = CANCEL_ALL | CANCEL_ANY;
   }
 
   close(descriptor: number, isDirect: boolean): void {

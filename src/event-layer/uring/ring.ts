@@ -28,6 +28,7 @@ const FEAT_NODROP = 2;
 const FEAT_EXT_ARG = 1 << 8;
 
 // io_uring_enter(2).
+const OP_NOP = 0;
 const ENTER_GETEVENTS = 1;
 const ENTER_EXT_ARG = 8;
 const ENTER_REGISTERED_RING = 16;
@@ -144,11 +145,12 @@ export class Ring {
       this.#tail = this.#queues[this.#sqTail];
       this.#head = this.#queues[this.#cqHead];
       this.#looked = this.#head;
+      this.#argument = map(libc, 4096);
     } catch (error) {
       libc.close(this.descriptor);
+      this.#unmapQueues();
       throw error;
     }
-    this.#argument = map(libc, 4096);
     const { address, bytes } = this.#argument;
     this.#timespec = new Int32Array(bytes.buffer, bytes.byteOffset, 4);
     // struct io_uring_getevents_arg: no signal mask, and where the time-out stands.
@@ -156,6 +158,18 @@ export class Ring {
     const index = registered ? this.#registerDescriptor() : -1;
     this.#entered = index === -1 ? this.descriptor : index;
     this.#enterFlags = ENTER_GETEVENTS | ENTER_EXT_ARG | (index === -1 ? 0 : ENTER_REGISTERED_RING);
+    this.#tryOut();
+  }
+
+  /** An operation that does nothing: of the three system calls, some may be denied and others not (seccomp(2)). */
+  #tryOut(): void {
+    try {
+      this.take(OP_NOP, 0, -1, 0, 0);
+      this.enter(0);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** A new entry for the submission queue, all zeros but for these. @returns where it begins in `entries` */
@@ -333,7 +347,11 @@ export class Ring {
     // No view of what is unmapped may be left.
     this.entries = new Int32Array(0);
     this.#queues = new Int32Array(0);
-    for (const { address, bytes } of this.#mapped) libc.munmap(address, bytes);
+    this.#unmapQueues();
+  }
+
+  #unmapQueues(): void {
+    for (const { address, bytes } of this.#mapped) this.#libc.munmap(address, bytes);
   }
 }
 

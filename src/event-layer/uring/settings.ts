@@ -1,7 +1,7 @@
 import { departuresPerTurn } from '../departures.js';
 
 /**
- * How the layer is set up. Tests make the sizes small, all of them powers of two but for `directDescriptors` and `acceptsPerTurn`; the bench does without one of
+ * How the layer is set up. Tests make the sizes small, all of them powers of two but for `directDescriptors`, `acceptsPerTurn` and `closeTimeout`; the bench does without one of
  * the others at a time, to see what each is worth.
  */
 export interface UringSettings {
@@ -17,6 +17,8 @@ export interface UringSettings {
   directDescriptors: number;
   /** Connections of a listener that one turn accepts, at most 64. */
   acceptsPerTurn: number;
+  /** How long `close` waits for operations that have been cancelled, in milliseconds. */
+  closeTimeout: number;
   /** The ring's descriptor is looked up once, and not by each system call. */
   registeredRing: boolean;
   /** Sends that were taken whole have no completion. */
@@ -32,6 +34,7 @@ export const usualSettings: UringSettings = {
   bufferSize: 4096,
   directDescriptors: 65_536,
   acceptsPerTurn: departuresPerTurn,
+  closeTimeout: 1000,
   registeredRing: true,
   silentSends: true,
   sendsInWait: true,

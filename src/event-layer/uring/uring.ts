@@ -12,7 +12,7 @@
 //   direct.ts       what is done to the sockets in it
 
 import { formatAddress, type ListenerId, pieceSize, type Slot } from '../event-layer.js';
-import { EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
+import { check, EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } from '../linux/libc.js';
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
 import * as slotFlags from '../linux/slots.js';
@@ -39,6 +39,8 @@ const betweenLooks = LinuxLayer.eventsPerLook - 1;
 const EFD_CLOEXEC_NONBLOCK = 0x80800;
 /** Completions that a turn brings, at most, while a crowd leaves. */
 const drainedPerTurn = 1024;
+/** Between two looks at what is still in flight while the layer closes, in milliseconds. */
+const closeInterval = 5;
 /** For what is read from an eventfd(2), which is of no interest. */
 const scratch = new Uint8Array(8);
 
@@ -46,6 +48,7 @@ export class UringLayer extends LinuxLayer {
   readonly name = 'uring';
   protected readonly submitsInWait: boolean;
   readonly #silentSends: boolean;
+  readonly #closeTimeout: number;
   readonly #ring: Ring;
   readonly #buffers: Buffers;
   readonly #files: Files;
@@ -66,31 +69,40 @@ export class UringLayer extends LinuxLayer {
   #isAlone = true;
   #eventfd = -1;
 
-  /** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
+  /** @throws {ConnectionError} where it is unavailable: `ERR_EVENT_LAYER`, or the code of the system call that has failed */
   constructor(settings: Partial<UringSettings> = {}) {
     super();
     const all = { ...usualSettings, ...settings };
     this.submitsInWait = all.sendsInWait;
     this.#silentSends = all.silentSends;
+    this.#closeTimeout = all.closeTimeout;
     const { libc, slots } = this;
-    const { submissionEntries, completionEntries } = all;
+    const { submissionEntries, completionEntries, acceptsPerTurn } = all;
     const look = (low: number, high: number, result: number): boolean => this.#look(low, high, result);
-    const ring = new Ring(libc, submissionEntries, completionEntries, all.registeredRing, look);
-    this.#ring = ring;
-    this.#buffers = new Buffers(libc, ring, all.bufferCount, all.bufferSize);
-    this.#files = new Files(libc, ring, all.directDescriptors);
-    this.#operations = new Operations(ring, slots, all.silentSends);
-    const { acceptsPerTurn } = all;
-    this.#accepting = new Accepting(libc, ring, this.#operations, this.#files, this.listeners, acceptsPerTurn);
-    this.#hangUps = new HangUps(this.#operations, slots);
-    this.#direct = new Direct(libc, ring, this.#operations, slots);
-    this.#overshare = new Overshare(Math.max(1, Math.floor(pieceSize / all.bufferSize)));
+    const made: { close(): void }[] = [];
+    try {
+      const ring = new Ring(libc, submissionEntries, completionEntries, all.registeredRing, look);
+      this.#ring = ring;
+      made.push(ring);
+      this.#buffers = new Buffers(libc, ring, all.bufferCount, all.bufferSize);
+      made.push(this.#buffers);
+      this.#files = new Files(libc, ring, all.directDescriptors);
+      this.#operations = new Operations(ring, slots, all.silentSends);
+      this.#accepting = new Accepting(libc, ring, this.#operations, this.#files, this.listeners, acceptsPerTurn);
+      this.#hangUps = new HangUps(this.#operations, slots);
+      this.#direct = new Direct(libc, ring, this.#operations, slots);
+      this.#overshare = new Overshare(Math.max(1, Math.floor(pieceSize / all.bufferSize)));
+    } catch (error) {
+      for (const part of made) part.close();
+      this.discard();
+      throw error;
+    }
   }
 
   /** The ring's own descriptor is not woken by completions that wait for the ring to be entered; an eventfd is. */
   get pollable(): number {
     if (this.#eventfd === -1) {
-      this.#eventfd = this.libc.eventfd(0, EFD_CLOEXEC_NONBLOCK);
+      this.#eventfd = check(this.libc, 'eventfd', this.libc.eventfd(0, EFD_CLOEXEC_NONBLOCK));
       this.#ring.registerEventfd(this.#eventfd);
     }
     return this.#eventfd;
@@ -306,8 +318,9 @@ export class UringLayer extends LinuxLayer {
     this.#adopt(descriptor, listening, false, -1);
   }
 
-  startAccepting(listening: Listening): void {
+  startAccepting(listening: Listening): number {
     this.#accepting.start(listening);
+    return 0; // what fails, its completion says
   }
 
   pauseAccepting(listening: Listening): void {
@@ -392,16 +405,18 @@ export class UringLayer extends LinuxLayer {
     return this.#direct.peerOf(slot);
   }
 
-  protected destroy(): void {
+  protected async destroy(): Promise<void> {
     const ring = this.#ring;
     const operations = this.#operations;
-    if (this.#hostArmed) operations.cancel(host, 0);
-    // Whatever is in flight has been cancelled; the memory that it points to is not given away before it is over.
-    for (let i = 0; operations.inFlight > 0 && i < 1000; i++) {
-      ring.enter(10);
-      while (ring.next()) {
-        if ((ring.flags & CQE_F_MORE) === 0) operations.inFlight--;
-      }
+    // The memory that operations in flight point to is not given back before they are over. All of them have been cancelled, and most
+    // often that is so at once; the process goes on with other work meanwhile.
+    const deadline = performance.now() + this.#closeTimeout;
+    for (operations.cancelAll(); ; await new Promise((resolve) => setTimeout(resolve, closeInterval))) {
+      do {
+        ring.enter(0);
+        while (ring.next()) if ((ring.flags & CQE_F_MORE) === 0) operations.inFlight--;
+      } while (ring.isPending);
+      if (operations.inFlight === 0 || performance.now() >= deadline) break;
     }
     ring.close();
     if (operations.inFlight === 0) this.#buffers.close();

@@ -246,7 +246,7 @@ for (const name of layerNames) {
       const why = 'it needs the main thread, and this is a worker';
       const stdout = [
         `ERR_EVENT_LAYER ${why}`,
-        `ERR_EVENT_LAYER SLUICE_EVENT_LAYER is "${name}", which cannot be had: ${why}`,
+        `ERR_EVENT_LAYER SLUICE_EVENT_LAYER is "${name}", which is unavailable: ${why}`,
         'portable',
         'left 0', // the worker
         'left 0',

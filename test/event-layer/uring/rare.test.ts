@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { host, kindMask, Operations } from '#sluice/event-layer/uring/operations.js';
 import type { UringSettings } from '#sluice/event-layer/uring/settings.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { realTime } from '../../contract/contract.js';
@@ -164,6 +165,28 @@ describe('what seldom happens with io_uring', { skip }, () => {
       assert.equal(layer.counts.slots, 0);
       assert.equal(layer.counts.buffers, 0);
     }));
+
+  it('an operation is never over: closing goes on without it after a while, and the event loop turns meanwhile', async (context) => {
+    const layer = new UringLayer({ closeTimeout: 50 });
+    const world = new World(layer, realTime);
+    await world.listen();
+    await world.pass(5);
+    // The poll of libuv's descriptor stays in flight.
+    context.mock.method(Operations.prototype, 'cancelAll', () => {});
+    const cancel = Operations.prototype.cancel;
+    context.mock.method(Operations.prototype, 'cancel', function (this: Operations, low: number, high: number) {
+      if ((low & kindMask) !== host) cancel.call(this, low, high);
+    });
+    let rounds = 0;
+    const timer = setInterval(() => rounds++, 1);
+    const start = performance.now();
+    await world.over();
+    clearInterval(timer);
+    const took = performance.now() - start;
+    assert.equal(layer.counts.inFlight, 1);
+    assert.ok(rounds > 5, `${rounds} rounds of the event loop in ${took} ms`);
+    assert.ok(took < 5000, `${took} ms`);
+  });
 
   it('reading is paused and resumed in quick alternation, and every byte comes once, in order', () =>
     play({ bufferCount: 16, bufferSize: 1024 }, async (world, layer) => {
