@@ -8,7 +8,7 @@ import type { Network } from '../connection/network.js';
 import type { Reader } from '../connection/reader.js';
 import type { Writer } from '../connection/writer.js';
 import type { Slot } from '../event-layer/event-layer.js';
-import { enterableContext } from '../threads/context.js';
+import { captureContext, enterableContext } from '../threads/context.js';
 import { clarified, UnwindSignal } from '../threads/errors.js';
 import type { Task, Wait } from '../threads/task.js';
 import { isInstance } from '../util/inspect.js';
@@ -128,8 +128,8 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
   /** The client has left: whoever works on its request is told, once. */
   abort(reason: unknown): void {
     const { asked, thread } = this;
-    if (asked !== undefined && thread !== undefined)
-      enterableContext(thread.context).runInAsyncScope(asked.exchange.abort, asked.exchange, reason);
+    const context = thread?.context ?? captureContext();
+    if (asked !== undefined) enterableContext(context).runInAsyncScope(asked.exchange.abort, asked.exchange, reason);
     this.streaming?.abort(reason);
   }
 

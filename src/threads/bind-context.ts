@@ -1,7 +1,9 @@
 // Tasks and async contexts: a generator does not keep the context in which it was created, so a task can be told to.
 
+import { show } from '../util/inspect.js';
 import { type AsyncContext, captureContext } from './context.js';
-import { type Task, Wait } from './task.js';
+import { ThreadError } from './errors.js';
+import { isTask, type Task, Wait } from './task.js';
 import { runningThread } from './thread.js';
 
 /**
@@ -13,8 +15,13 @@ import { runningThread } from './thread.js';
  * ```
  *
  * @returns a task that returns or throws what the given one does. Behind it, the thread is in the context in which it was before
+ * @throws {ThreadError} `ERR_NOT_A_TASK`
  */
 export function bindContext<T>(task: Task<T>): Task<T> {
+  if (!isTask(task)) {
+    const hint = 'expected a task: what a generator function (function*) returns';
+    throw new ThreadError('ERR_NOT_A_TASK', `bindContext: the task is ${show(task)}; ${hint}`);
+  }
   return inContext(captureContext(), task);
 }
 
