@@ -8,8 +8,8 @@
 // - From 7/8 of it on the server is full, until no more than 3/4 is held. Requests with a body are refused, output waits for each client one piece
 //   at a time, and what no thread asks for is not read ahead.
 // - Beyond 7/8 a body that needs more memory waits for it, and its connection is not read. One body at a time may use the last eighth: the
-//   first that was begun of those that wait, until it is complete. If that is not enough for it, and all that hold something wait, they are
-//   refused one by one, the last that was begun first.
+//   first started of those that wait, until it is complete. If that is not enough for it, and all that hold something wait, they are
+//   refused one by one, the last started first.
 // - A body that has waited for `longestWait` is refused.
 // - Beyond the limit heads that come in part are refused, too.
 //
@@ -52,7 +52,7 @@ export class BufferedBytes {
   #isFull = false;
   readonly #fullFrom: number;
   readonly #fullUntil: number;
-  /** Those that wait for memory, in the order in which they were begun. */
+  /** Those that wait for memory, in the order in which they were started. */
   readonly #waiting: BufferShare[] = [];
   /** Shares that hold something, or may: of bodies that are read, or whose request is not over. */
   #open = 0;
@@ -80,7 +80,7 @@ export class BufferedBytes {
     return this.#held > this.limit;
   }
 
-  /** So much is held that no body is to be begun, and nothing read ahead. */
+  /** So much is held that no new body is read, and nothing is read ahead. */
   get isFull(): boolean {
     return this.#isFull;
   }
@@ -105,7 +105,7 @@ export class BufferedBytes {
     if (bytes < 0 && this.#waiting.length > 0) this.#settle();
   }
 
-  /** Opens the share of a body that is begun. @param wake lets its thread look again whether it has its memory, in a later turn: bytes are counted where no thread may run */
+  /** Opens the share of a body whose reading starts. @param wake lets its thread look again whether it has its memory, in a later turn: bytes are counted where no thread may run */
   open(wake: () => void): BufferShare {
     this.#open++;
     return new BufferShare(this, ++this.#lastNumber, wake);
@@ -192,7 +192,7 @@ export class BufferedBytes {
 
 /** What one body holds, from its first byte until its request is over. */
 export class BufferShare {
-  /** Those that were begun later have a higher one. */
+  /** Those that started later have a higher one. */
   readonly number: number;
   bytes = 0;
   /** Bytes that it waits for; 0 if it does not wait. */

@@ -491,7 +491,7 @@ function bareCr(): Refusal {
 
 /**
  * The most bytes of a host and its port. Names have at most 255 (RFC 3986 §3.2.2, RFC 1035 §2.3.4); 6 more are for the colon and the port. The
- * cost of a host that is checked anew, and the memory of those that are known, have their bounds by this.
+ * cost of checking a host, and the memory of those that are known, have their bounds by this.
  */
 const longestHost = 255 + 6;
 

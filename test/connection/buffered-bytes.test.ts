@@ -58,7 +58,7 @@ test('the first that waits may use the last eighth when the body that could is c
   assert.deepEqual(woken, ['second']);
 });
 
-test('where the last eighth is not enough and all of them wait, the body that was begun last is refused', () => {
+test('where the last eighth is not enough and all of them wait, the body that was started last is refused', () => {
   const buffers = new BufferedBytes(limit);
   const woken: string[] = [];
   const [first, second, third] = ['first', 'second', 'third'].map((name) => buffers.open(() => woken.push(name)));
