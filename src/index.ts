@@ -2,6 +2,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
+export type { BufferedCounts } from './connection/buffered-bytes.js';
 export { type ConnectOptions, connect } from './connection/connect.js';
 export { Connection } from './connection/connection.js';
 export { type AddressOptions, type ListenOptions, listen, type TcpServer } from './connection/listen.js';

@@ -117,7 +117,12 @@ export class BufferedBytes {
     share.wanted = bytes;
     this.#waiting.splice(this.#placeOf(share), 0, share);
     this.#settle();
-    return share.wanted === 0;
+    return share.wanted === 0 && !share.isRefused;
+  }
+
+  /** @internal The one that is to go on before all others that wait. */
+  isFirst(share: BufferShare): boolean {
+    return (this.#ahead ?? this.#waiting[0]) === share;
   }
 
   /** @internal A share does not wait any more. */

@@ -7,6 +7,7 @@
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { type BufferedBytes, type BufferShare, longestWait, noMemory } from './buffered-bytes.js';
+import type { Connection } from './connection.js';
 import { Gathered } from './gathered.js';
 import { Side } from './side.js';
 
@@ -248,6 +249,10 @@ export class Reader extends Side {
     const thread = this.enter('reading from');
     if (connection.closed) throw connection.closedError();
     this.keep(); // the thread that lets the lent bytes go may be another than the one they were lent to
+    if (this.buffered > 0 && this.#buffers?.isExceeded) {
+      this.#buffers.refused++;
+      throw outOfMemory(connection); // what is unread would have to be kept, and more to come
+    }
     if (this.#paused) this.#resumeReading();
     this.park(thread, Math.min(this.deadline, thread.scheduler.now + this.timeout));
   }
@@ -451,6 +456,10 @@ class More extends Dry<boolean> {
   }
 }
 
+function outOfMemory(connection: Connection): ConnectionError {
+  return connection.fail(noMemory, 'there is no memory for what was to be read: maxBufferedBytes is reached');
+}
+
 /** Parks until a share has got the memory that it waits for. */
 class WaitForMemory extends WaitingTask<void> {
   readonly #reader: Reader;
@@ -471,14 +480,14 @@ class WaitForMemory extends WaitingTask<void> {
     if (this.#isParked) {
       this.#isParked = false;
       reader.endWaiting();
-      if (reader.isOverdue) share.refuse();
+      if (reader.isOverdue && share.wanted > 0) share.refuse();
     } else {
-      // What has come is kept while it waits. Where that is too much, it cannot wait.
+      // What has come is kept while it waits. Where that is too much, it cannot wait; but one of them can, or none would be left to go on.
+      const { buffers } = reader.connection;
       reader.keep();
-      if (reader.connection.buffers.isExceeded) share.refuse();
+      if (buffers.isExceeded && !buffers.isFirst(share)) share.refuse();
     }
-    if (share.isRefused)
-      throw reader.connection.fail(noMemory, 'there is no memory for what was to be read: maxBufferedBytes is reached');
+    if (share.isRefused) throw outOfMemory(reader.connection);
     if (share.wanted === 0) return { done: true, value: undefined };
     reader.beginWaitingForMemory(this.#until);
     this.#isParked = true;

@@ -241,8 +241,7 @@ export class RequestBody implements IncomingBody {
         yield* this.#more();
       }
     } catch (error) {
-      const late = error instanceof ConnectionError && error.code === 'ERR_READ_TIMEOUT';
-      throw this.#fail(late ? new Refusal(408, 'RFC 9110 §15.5.9: the body has not come in time') : error);
+      throw this.#fail(asRefusal(error));
     }
     return true;
   }
@@ -289,7 +288,7 @@ export class RequestBody implements IncomingBody {
     try {
       yield* reader.awaitMemory(share);
     } catch (error) {
-      throw this.#fail(error instanceof ConnectionError && error.code === noMemory ? noMemoryLeft() : error);
+      throw this.#fail(asRefusal(error));
     }
   }
 
@@ -553,6 +552,15 @@ function checkExtensions(line: string, from: number): void {
 
 function chunkTooLong(): Refusal {
   return new Refusal(400, 'RFC 9112 §7.1: a chunk is longer than its size');
+}
+
+/** What an error in reading from the connection means for the request. */
+function asRefusal(error: unknown): unknown {
+  if (!(error instanceof ConnectionError)) return error;
+  if (error.code === noMemory) return noMemoryLeft();
+  return error.code === 'ERR_READ_TIMEOUT'
+    ? new Refusal(408, 'RFC 9110 §15.5.9: the body has not come in time')
+    : error;
 }
 
 function noMemoryLeft(): Refusal {

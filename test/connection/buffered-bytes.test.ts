@@ -4,8 +4,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { BufferedBytes, type BufferShare } from '#sluice/connection/buffered-bytes.js';
+import { connect } from '#sluice/connection/connect.js';
+import { listen } from '#sluice/connection/listen.js';
 import { memoryLimit } from '#sluice/connection/memory-limit.js';
+import { Network } from '#sluice/connection/network.js';
+import type { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import { Random } from '#sluice/event-layer/simulated/random.js';
+import { SimulatedLayer } from '#sluice/event-layer/simulated/simulated.js';
+import { sleep } from '#sluice/threads/sleep.js';
+import { run } from '#sluice/threads/thread.js';
 
 const limit = 8000;
 
@@ -71,6 +78,16 @@ test('where the last eighth is not enough and all of them wait, the body that wa
   assert.deepEqual(buffers.counts, { held: 6600, limit, refused: 1 });
   assert.ok(!third.grow(1), 'what was refused gets nothing any more');
   assert.equal(third.wanted, 0);
+});
+
+test('a body that is refused while it asks is not told that it has memory', () => {
+  const buffers = new BufferedBytes(limit);
+  const [first, second] = [buffers.open(() => {}), buffers.open(() => {})];
+  assert.ok(first.grow(3000) && second.grow(3000));
+  assert.ok(!first.grow(4000));
+  assert.ok(!second.grow(4000));
+  assert.ok(second.isRefused);
+  assert.deepEqual(buffers.counts, { held: 7000, limit, refused: 1 });
 });
 
 test('whatever bodies ask for, no more is held than the limit, and never does every one of them wait', () => {
@@ -155,4 +172,55 @@ test('the memory that there is, is that of the machine, or of the least control 
     8000,
     'no limit',
   );
+});
+
+test('listen: reads for which there is no memory throw ERR_MAX_BUFFERED_BYTES, and what the others hold is bounded', async () => {
+  const limit = 2 ** 20;
+  for (const [how, size] of [
+    ['readLine', 10_000],
+    ['readAll', 200_000],
+  ] as const) {
+    const layer = new SimulatedLayer({ latency: 0.01, pieces: 'whole', capacity: 2 ** 18 });
+    const network = new Network(layer);
+    const codes = new Set<unknown>();
+    let complete = 0;
+    const server = await listen(
+      {
+        ...{ network, port: 0, maxBufferedBytes: limit },
+        onError: (error) => codes.add((error as ConnectionError).code),
+      },
+      function* ({ reader }) {
+        if (how === 'readLine') yield* reader.readLine(1_000_000);
+        else yield* reader.readAll(1_000_000);
+        complete++;
+      },
+    );
+    const clients = Array.from({ length: 300 }, () =>
+      run(
+        function* () {
+          const { reader, writer } = yield* connect({ network, port: server.port ?? 0 });
+          yield* writer.write('x'.repeat(size));
+          yield* sleep(1000);
+          yield* writer.write('\n');
+          yield* writer.end();
+          yield* reader.readAll(0);
+        },
+        { scheduler: network.scheduler },
+      ),
+    );
+    const settled = Promise.allSettled(clients);
+    await layer.run(900);
+    const { held } = server.buffered;
+    assert.ok(held > limit / 2 && held <= limit + 32 * 1024, `${how}: ${held} bytes`);
+    await layer.run();
+    await settled;
+    assert.deepEqual([...codes], ['ERR_MAX_BUFFERED_BYTES'], how);
+    assert.ok(complete > 0, how);
+    assert.equal(complete + server.buffered.refused, 300, how);
+    const closing = server.close();
+    await layer.run();
+    await closing;
+    assert.equal(server.buffered.held, 0);
+    await layer.close();
+  }
 });

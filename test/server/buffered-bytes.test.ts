@@ -71,9 +71,9 @@ for (const { name, reason } of await examineEventLayers()) {
     clearInterval(sampling);
     const answered = answers.filter((text) => /^HTTP\/1\.1 200 [\s\S]*\r\n524288\r\n/.test(text)).length;
     const refused = answers.filter((text) => /^HTTP\/1\.1 503 [\s\S]*\r\nretry-after: 10\r\n/.test(text)).length;
-    assert.ok(answered >= 7, `${answered} were answered, ${refused} were told 503`);
+    assert.ok(answered >= 4, `${answered} were answered, ${refused} were told 503`);
     assert.ok(answered < 40 || server.buffered.refused === 0);
-    assert.equal(server.buffered.refused, 40 - answered);
+    assert.equal(server.buffered.refused, 40 - answered, `${refused} were told 503`);
     // Of each connection, as much as one call of the system has given.
     assert.ok(most <= 4 * MiB + 40 * 64 * 1024, `${most} bytes were held`);
     assert.match(await exchange(port, 'POST / HTTP/1.1\r\ncontent-length: 5', Buffer.from('again')), /\r\n5\r\n/);
