@@ -3,7 +3,7 @@
 
 /** Sizes of blocks that share memory are powers of two, from the smallest to the largest. */
 export const smallestBlock = 64;
-const largestBlock = 2048;
+const largestBlock = 16 * 1024;
 const slabBytes = 64 * 1024;
 
 /** Stands for no block: none begins at this offset. */

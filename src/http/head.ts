@@ -418,10 +418,20 @@ export class Head {
 
   /** Looks for the two connection options that concern this side. Behind `close` none counts any more. */
   #connectionOptions(bytes: Uint8Array, from: number, to: number): void {
-    for (let at = from; at < to && !this.close; ) {
-      at = findElement(bytes, at, to);
-      if (equals(bytes, elementStart, elementEnd, 'close')) this.close = true;
-      else if (equals(bytes, elementStart, elementEnd, 'keep-alive')) this.keepAlive = true;
+    // Not with `findElement`: a list of empty elements would call it for each byte.
+    let isStart = true;
+    for (let at = from | 0; at < to; at++) {
+      const byte = bytes[at];
+      if (byte === COMMA) {
+        isStart = true;
+      } else if (isStart && byte !== SP && byte !== HTAB) {
+        isStart = false;
+        if (isElement(bytes, at, to, 'close')) {
+          this.close = true;
+          return;
+        }
+        if (isElement(bytes, at, to, 'keep-alive')) this.keepAlive = true;
+      }
     }
   }
 
@@ -578,6 +588,14 @@ function stringOf(bytes: Uint8Array, from: number, to: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1');
 }
 
+/** Whether the element of a list that begins there is this text, in lower case, in any letters. */
+function isElement(bytes: Uint8Array, from: number, to: number, text: string): boolean {
+  let end = from + text.length;
+  if (end > to || (bytes[from] | 0x20) !== text.charCodeAt(0) || !startsWith(bytes, from, text)) return false;
+  while (end < to && (bytes[end] === SP || bytes[end] === HTAB)) end++;
+  return end === to || bytes[end] === COMMA;
+}
+
 // What `findElement` has found. Variables, so that it makes no object for an element: a list may have thousands.
 let elementStart = 0;
 let elementEnd = 0;
@@ -587,11 +605,16 @@ let elementEnd = 0;
  * @returns where the next one begins; more than `to` if there is none
  */
 function findElement(bytes: Uint8Array, from: number, to: number): number {
-  let at = from;
+  let at = from | 0;
   while (at < to && (bytes[at] === SP || bytes[at] === HTAB)) at++;
   elementStart = at;
-  elementEnd = at;
-  for (; at < to && bytes[at] !== COMMA; at++) if (bytes[at] !== SP && bytes[at] !== HTAB) elementEnd = at + 1;
+  let end = at;
+  for (; at < to; at++) {
+    const byte = bytes[at];
+    if (byte === COMMA) break;
+    if (byte !== SP && byte !== HTAB) end = (at + 1) | 0;
+  }
+  elementEnd = end;
   return at + 1;
 }
 

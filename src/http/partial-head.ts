@@ -5,6 +5,9 @@
 import { Slab, smallestBlock } from './blocks.js';
 import type { Head } from './head.js';
 
+/** Fewer bytes than this are sooner copied in a loop than by a call. */
+const shortCopy = 32;
+
 export class PartialHead {
   /** Bytes of memory that all of them hold together. */
   static held = 0;
@@ -33,7 +36,13 @@ export class PartialHead {
     const needed = this.end - this.start + to - from;
     if (needed > this.size) this.#grow(needed);
     const own = this.bytes;
-    for (let at = from; at < to; at++) own[this.end++] = bytes[at];
+    let { end } = this;
+    if (to - from < shortCopy) for (let at = from; at < to; at++) own[end++] = bytes[at];
+    else {
+      own.set(bytes.subarray(from, to), end);
+      end += to - from;
+    }
+    this.end = end;
   }
 
   /** Gives the memory back. The bytes may not be looked at any more. */
