@@ -430,7 +430,7 @@ export class Head {
           this.close = true;
           return;
         }
-        if (isElement(bytes, at, to, 'keep-alive')) this.keepAlive = true;
+        if (!this.keepAlive) this.keepAlive = isElement(bytes, at, to, 'keep-alive');
       }
     }
   }
