@@ -105,10 +105,14 @@ export class BufferedBytes {
     if (bytes < 0 && this.#waiting.length > 0) this.#settle();
   }
 
-  /** Opens the share of a body whose reading starts. @param wake lets its thread look again whether it has its memory, in a later turn: bytes are counted where no thread may run */
-  open(wake: () => void): BufferShare {
+  /**
+   * Opens the share of a body whose reading starts.
+   * @param wake lets its thread look again whether it has its memory, in a later turn: bytes are counted where no thread may run
+   * @param unread input that waits behind the body's bytes: it is dropped if the body is refused, since its connection is closed then
+   */
+  open(wake: () => void, unread: UnreadInput = nothingUnread): BufferShare {
     this.#open++;
-    return new BufferShare(this, ++this.#lastNumber, wake);
+    return new BufferShare(this, ++this.#lastNumber, wake, unread);
   }
 
   /** @internal A share needs more. @returns whether it has got it; else it waits */
@@ -176,7 +180,7 @@ export class BufferedBytes {
       }
       // The others give something back when they are complete, or their request is over; or else all of them wait.
       if ((this.#ahead ?? first) !== first || this.#open > waiting.length) break;
-      const last = waiting.findLast((share) => share !== first && share.bytes > 0);
+      const last = waiting.findLast((share) => share !== first && share.held > 0);
       if (last === undefined) break;
       last.refuse();
     }
@@ -195,6 +199,16 @@ export class BufferedBytes {
   }
 }
 
+/** Input of a connection that no thread has read yet. */
+export interface UnreadInput {
+  /** Bytes of memory that it takes. */
+  readonly held: number;
+  /** Drops it. */
+  discard(): void;
+}
+
+const nothingUnread: UnreadInput = { held: 0, discard() {} };
+
 /** What one body holds, from its first byte until its request is over. */
 export class BufferShare {
   /** Those that started later have a higher one. */
@@ -207,12 +221,19 @@ export class BufferShare {
   #isClosed = false;
   readonly #buffers: BufferedBytes;
   readonly #wake: () => void;
+  readonly #unread: UnreadInput;
 
   /** @internal See `BufferedBytes.open`. */
-  constructor(buffers: BufferedBytes, number: number, wake: () => void) {
+  constructor(buffers: BufferedBytes, number: number, wake: () => void, unread: UnreadInput) {
     this.#buffers = buffers;
     this.number = number;
     this.#wake = wake;
+    this.#unread = unread;
+  }
+
+  /** Bytes that are given back at once if it is refused. */
+  get held(): number {
+    return this.bytes + this.#unread.held;
   }
 
   /** Takes more memory. @returns false if it has to wait for it, or is refused */
@@ -230,6 +251,7 @@ export class BufferShare {
     if (this.isRefused) return;
     this.isRefused = true;
     this.#buffers.refused++;
+    this.#unread.discard();
     this.release();
     this.#wake();
   }

@@ -219,7 +219,7 @@ export class Reader extends Side {
 
   /** @internal The share of what is to be gathered from here. */
   openShare(): BufferShare {
-    return this.connection.buffers.open(() => this.wakeNextTurn());
+    return this.connection.buffers.open(() => this.wakeNextTurn(), this);
   }
 
   /** @internal Moves so many of the unread bytes to others, for which memory may have to be waited for. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if there is none */
@@ -324,6 +324,20 @@ export class Reader extends Side {
     }
     const most = this.#buffers?.isFull ? 1 : readAhead;
     if (this.buffered >= most && !this.#paused && !this.occupied && !this.connection.closed) this.#pauseReading();
+  }
+
+  /** @internal Bytes of memory that unread input takes. */
+  get held(): number {
+    return this.#counted;
+  }
+
+  /** @internal Drops unread input that was kept, of a connection that is about to be closed. Calls nothing of the layer. */
+  discard(): void {
+    if (this.#lent) return;
+    this.bytes = nothing;
+    this.start = 0;
+    this.limit = 0;
+    if (this.#counted > 0) this.#count(0);
   }
 
   /** @internal The connection is gone. What is still unread is soon read, or dropped with the thread, and not counted any more. */

@@ -54,6 +54,29 @@ test('beyond 7/8 one body goes on, and the others wait for what it gives back', 
   assert.deepEqual(buffers.counts, { held: 4800, limit, refused: 0 });
 });
 
+test('where all wait and unread input takes the memory, the last is refused and its unread input is dropped', () => {
+  const buffers = new BufferedBytes(limit);
+  const woken: string[] = [];
+  const shares = ['first', 'second', 'third'].map((name) => {
+    const unread = {
+      held: 2500,
+      discard() {
+        buffers.add(-unread.held);
+        unread.held = 0;
+      },
+    };
+    buffers.add(unread.held);
+    return buffers.open(() => woken.push(name), unread);
+  });
+  for (const share of shares) share.grow(1000);
+  assert.deepEqual(woken, ['third', 'first', 'second'], 'the third is refused for the others');
+  assert.deepEqual(
+    shares.map(({ isRefused }) => isRefused),
+    [false, false, true],
+  );
+  assert.deepEqual(buffers.counts, { held: 7000, limit, refused: 1 });
+});
+
 test('the first that waits may use the last eighth when the body that could is complete', () => {
   const buffers = new BufferedBytes(limit);
   const woken: string[] = [];
