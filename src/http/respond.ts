@@ -53,9 +53,6 @@ export interface Output {
 /** The most bytes of a text that are measured in one turn: some tenths of a millisecond. */
 const measuredAtOnce = 3 * 1024 * 1024;
 
-/** Content up to this many bytes, or UTF-16 units, goes into the output together with its head. */
-const smallContent = 4 * 1024;
-
 /** Looks at what a handler has returned. @throws {ResponseError | TypeError} if it is no Response, or its body is used already */
 export function outgoing(response: unknown): Outgoing {
   if (isLightResponse(response)) return fromLight(response);
@@ -126,7 +123,7 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
   if (to.flooded) return false;
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) return false;
   const size = content === null ? 0 : content.length;
-  if (size > smallContent) return false;
+  if (size > pieceSize) return false;
   const isAlike = last.skips === 0 && content === last.content;
   const length = isAlike ? last.length : typeof content === 'string' ? byteLengthOf(content) : size;
   const head = responseHead(out, framing, date, length);

@@ -15,7 +15,7 @@ import { HttpFact } from './facts.js';
 import { answerFailure, answerUnwound, isClients } from './failure.js';
 import { ThreadBody } from './fetch/body.js';
 import { requestFrom } from './fetch/request.js';
-import { Response } from './fetch/response.js';
+import { isLightResponse, Response } from './fetch/response.js';
 import { Head } from './head.js';
 import type { Asked, HttpConnection } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
@@ -113,6 +113,7 @@ function unfinishedResult(
   begun: Begun,
   result: unknown,
 ): InPlace | undefined {
+  if (isLightResponse(result)) return undefined; // the common case, without looking for the methods of the other two
   if (isTask(result)) {
     connection.unwindWhenLeft();
     return result;
