@@ -12,7 +12,7 @@ export class CommandError extends Error {
 }
 
 /** The options of `serve` that a module may set. `globals` and `network` concern code that calls `serve` itself. */
-const honoured = [
+const supportedOptions = [
   'port',
   'hostname',
   'path',
@@ -75,7 +75,7 @@ function optionsOf(file: string, exported: unknown): ServeOptions {
   // An application of a framework (Hono, Elysia, …) has members of its own under these names, which are no options.
   const prototype = Object.getPrototypeOf(exported);
   if (prototype === Object.prototype || prototype === null) {
-    const known = (name: string) => honoured.some((option) => option === name);
+    const known = (name: string) => supportedOptions.some((option) => option === name);
     const entries = Object.entries(exported).filter(([name]) => name !== 'fetch');
     Object.assign(options, Object.fromEntries(entries.filter(([name]) => known(name))));
     const unknown = entries.map(([name]) => name).filter((name) => !known(name));

@@ -10,7 +10,7 @@ const about: Record<string, string> = {
   portable: 'node:net',
 };
 
-/** @returns what is to be printed @throws {CommandError} if the layer that SLUICE_EVENT_LAYER names cannot be had */
+/** @returns what is to be printed @throws {CommandError} if the layer that SLUICE_EVENT_LAYER names is unavailable */
 export async function diagnose(): Promise<string> {
   const reports = await examineEventLayers();
   const lines = reports.map(({ name, reason }) => {

@@ -15,8 +15,8 @@
 //
 // So connections that hold a part of a body each do not wait for each other in a circle: one of them goes on, and each wait has an end.
 
+import type { OptionRule } from '../util/options.js';
 import { memoryLimit } from './memory-limit.js';
-import type { OptionRule } from './options.js';
 
 /** What a server keeps in memory for its clients. */
 export interface BufferedCounts {

@@ -5,11 +5,11 @@ import type { ConnectionError, Slot } from '../event-layer/event-layer.js';
 import { ConnectionError as NetworkError } from '../event-layer/event-layer.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
+import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type AddressOptions, addressOf, addressRules } from './listen.js';
 import { Network, type Owner, SlotState } from './network.js';
-import { checkOptions, longestDelay, type OptionRules } from './options.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
 export interface ConnectOptions extends AddressOptions, ConnectionSocketOptions {
@@ -44,7 +44,7 @@ const rules: OptionRules = {
  *
  * @param options `hostname` defaults to `127.0.0.1`
  * @throws {TypeError | RangeError} for options that are wrong
- * @throws {ConnectionError} if it cannot be had (`ECONNREFUSED`, `ENOTFOUND`, `EADDRNOTAVAIL`, …, or `ERR_CONNECT_TIMEOUT`)
+ * @throws {ConnectionError} if it fails (`ECONNREFUSED`, `ENOTFOUND`, `EADDRNOTAVAIL`, …, or `ERR_CONNECT_TIMEOUT`)
  */
 export function* connect(options: ConnectOptions): Task<Connection> {
   checkOptions('connect', options, rules);

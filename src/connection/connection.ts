@@ -3,16 +3,17 @@
 
 import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { Thread } from '../threads/thread.js';
+import type { OutputMemory } from '../util/output-memory.js';
 import { BufferedBytes } from './buffered-bytes.js';
-import type { Network, OutputMemory } from './network.js';
+import type { Network } from './network.js';
 import { Reader } from './reader.js';
 import { Writer } from './writer.js';
 
 /** How long what is left of a connection may take to go away after it was closed, in milliseconds, unless an option says otherwise. */
 export const defaultLinger = 10_000;
 
-/** @internal What may be so of a connection, a bit each: as fields of their own they would take 8 bytes apiece, of every connection at work. */
-export const Fact = {
+/** @internal Connection flags, packed to save memory: a field for each would take 8 bytes of every connection at work. */
+export const ConnectionFlag = {
   /** Nothing can be received or sent any more. */
   closed: 1 << 0,
   /** Our side has ended: nothing can be written any more. */
@@ -47,13 +48,13 @@ export class Connection {
     this.slot = slot;
   }
 
-  /** @internal Whether something is so. @param fact of `Fact`, or of those that a subclass adds */
-  is(fact: number): boolean {
+  /** @internal Whether something is so. @param fact of `ConnectionFlag`, or of those that a subclass adds */
+  hasFlag(fact: number): boolean {
     return (this.#facts & fact) !== 0;
   }
 
   /** @internal From now on something is so, or is not. */
-  note(fact: number, isSo = true): void {
+  setFlag(fact: number, isSo = true): void {
     if (isSo) this.#facts |= fact;
     else this.#facts &= ~fact;
   }
@@ -107,16 +108,16 @@ export class Connection {
 
   /** True when nothing can be received or sent any more. */
   get closed(): boolean {
-    return this.is(Fact.closed);
+    return this.hasFlag(ConnectionFlag.closed);
   }
 
   /** @internal Our side has ended. */
   get finished(): boolean {
-    return this.is(Fact.finished);
+    return this.hasFlag(ConnectionFlag.finished);
   }
 
   set finished(isSo: boolean) {
-    this.note(Fact.finished, isSo);
+    this.setFlag(ConnectionFlag.finished, isSo);
   }
 
   /** Why the connection closed: undefined while it has not, and when both sides had ended. */
@@ -154,7 +155,7 @@ export class Connection {
   }
 
   /** @internal Lets go of the reader and the writer where nothing is known of them alone. For who has given them to nobody. */
-  dropSides(): void {
+  releaseIdleHalves(): void {
     if (this.#reader?.isIdle) this.#reader = undefined;
     if (this.#writer?.isIdle) this.#writer = undefined;
   }
@@ -174,7 +175,7 @@ export class Connection {
 
   /** @internal The layer says that it is gone. */
   close(reason: ConnectionError | undefined): void {
-    this.note(Fact.closed);
+    this.setFlag(ConnectionFlag.closed);
     this.#reason = reason;
     this.#reader?.closed();
   }

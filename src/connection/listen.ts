@@ -4,12 +4,12 @@ import { type Address, type ConnectionError, formatAddress, type Slot } from '..
 import { isTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';
+import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { type BufferedCounts, bufferedRule } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from './listener.js';
 import { Network, SlotState } from './network.js';
 import { printError, tell } from './on-error.js';
-import { checkOptions, longestDelay, type OptionRules } from './options.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
 /** Where to listen or connect to. */
@@ -183,7 +183,7 @@ class RawListener extends Listener {
 
   #over(connection: Connection, thread: Thread<unknown>): void {
     if (connection.closed) return;
-    if (thread.outcome === 'returned' && !this.overdue) this.endConnection(connection.slot);
+    if (thread.outcome === 'returned' && !this.forceClosing) this.endConnection(connection.slot);
     else connection.reset();
   }
 
@@ -198,11 +198,11 @@ class RawListener extends Listener {
 
   expired(): void {}
 
-  protected retire(): void {
+  protected closeIfIdle(): void {
     // Only the protocol knows when it may end; the deadline is for those that do not.
   }
 
-  protected endOverdue(slot: Slot): void {
+  protected forceClose(slot: Slot): void {
     this.network.drop(slot);
   }
 

@@ -12,10 +12,10 @@ import {
 import { ServerContext } from '../threads/context.js';
 import { ThreadError } from '../threads/errors.js';
 import { AbortError } from '../util/abort-error.js';
+import { checkOptions, longestDelay } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
 import type { Connection } from './connection.js';
 import { type Network, type Owner, SlotState } from './network.js';
-import { checkOptions, longestDelay } from './options.js';
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
@@ -69,7 +69,7 @@ export abstract class Listener implements Owner {
   /** Set when `close` has been called, and nothing more is accepted. */
   closing = false;
   /** Set when the deadline of `close` has passed: whatever ends from now on ends at once. */
-  overdue = false;
+  forceClosing = false;
 
   /** Ends that it is told of its memory. */
   #unobserve: (() => void) | undefined;
@@ -100,9 +100,9 @@ export abstract class Listener implements Owner {
   /** How long a connection that was closed is waited for, in milliseconds; see `Network.linger`. */
   protected abstract readonly lingerTime: number;
   /** `close` has been called: ends the connection by `endIdle` if it is idle. */
-  protected abstract retire(slot: Slot): void;
+  protected abstract closeIfIdle(slot: Slot): void;
   /** The deadline of `close` has passed for a connection that no thread works for. */
-  protected abstract endOverdue(slot: Slot): void;
+  protected abstract forceClose(slot: Slot): void;
   /** A connection has gone while a thread was working for it. */
   protected abstract lost(connection: Connection, reason: ConnectionError | undefined): void;
   /** `close` is over. */
@@ -156,12 +156,12 @@ export abstract class Listener implements Owner {
   opened(slot: Slot): void {
     this.#open++;
     this.begin(slot);
-    if (this.#isRetiring) this.retire(slot); // it was under way
+    if (this.#isRetiring) this.closeIfIdle(slot); // it was under way
   }
 
   /** Closes a connection by FIN, behind what is queued for it. */
   endConnection(slot: Slot): void {
-    if (this.overdue) this.network.linger(slot, overdueLinger);
+    if (this.forceClosing) this.network.linger(slot, overdueLinger);
     else this.network.linger(slot, this.lingerTime, this.closing ? quietAfterResponse : this.lingerTime);
   }
 
@@ -172,7 +172,7 @@ export abstract class Listener implements Owner {
 
   /** A connection has nothing to do any more. */
   protected rested(slot: Slot): void {
-    if (this.#isRetiring) this.retire(slot);
+    if (this.#isRetiring) this.closeIfIdle(slot);
   }
 
   closed(_slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
@@ -209,7 +209,7 @@ export abstract class Listener implements Owner {
     }
     const { deadline = 10_000 } = options;
     // Once it has passed, no earlier one can be set.
-    if (!this.#isOver && !this.overdue) this.#armDeadline(deadline, () => this.#endAll());
+    if (!this.#isOver && !this.forceClosing) this.#armDeadline(deadline, () => this.#forceCloseAll());
     this.#closed ??= this.#close();
     return this.#closed;
   }
@@ -228,7 +228,7 @@ export abstract class Listener implements Owner {
     this.#isRetiring = true;
     for (const slot of network.slotsOf(this)) {
       if (network.state(slot) === SlotState.closing) this.endConnection(slot);
-      else this.retire(slot);
+      else this.closeIfIdle(slot);
     }
     if (this.#open > 0 || this.#unwinding > 0) {
       await new Promise<void>((resolve) => {
@@ -267,13 +267,13 @@ export abstract class Listener implements Owner {
   }
 
   /** The deadline of `close` has passed: every thread is unwound, and connections without one end. */
-  #endAll(): void {
-    this.overdue = true;
+  #forceCloseAll(): void {
+    this.forceClosing = true;
     const { network } = this;
     const reason = new ServerClosedError();
     for (const slot of network.slotsOf(this)) {
       const thread = network.connection(slot)?.thread;
-      if (thread === undefined || thread.state === 'over') this.endOverdue(slot);
+      if (thread === undefined || thread.state === 'over') this.forceClose(slot);
       else thread.unwind(reason);
     }
     this.#armDeadline(this.#unwindingTime, () => this.#dropAll());

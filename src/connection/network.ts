@@ -4,12 +4,13 @@
 
 import { Buffer } from 'node:buffer';
 import { chooseEventLayer } from '../event-layer/choose.js';
-import { extended } from '../event-layer/columns.js';
 import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
-import { Numbered } from '../threads/numbered.js';
 import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
 import { currentThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
+import { IdTable } from '../util/id-table.js';
+import type { OutputMemory } from '../util/output-memory.js';
+import { growTypedArray } from '../util/typed-array.js';
 import type { BufferedBytes } from './buffered-bytes.js';
 import type { Connection } from './connection.js';
 import { TurnShares } from './turn-shares.js';
@@ -54,18 +55,6 @@ export interface Owner {
 const networks = new WeakMap<Scheduler, Network>();
 let shared: Network | undefined;
 
-/**
- * What of a `Buffer` is used; `Buffer` itself would make every user of the types need those of Node. The two methods are what `write`
- * calls when it has found out which encoding is meant, and take half its time; Node has had them from the first, Bun and Deno have
- * them, and they are in no types.
- */
-export interface OutputMemory extends Uint8Array {
-  /** Writes a string in which each character is one byte. @returns the bytes written */
-  latin1Write(text: string, offset: number, most: number): number;
-  /** Writes no more than so many bytes. @returns the bytes written */
-  utf8Write(text: string, offset: number, most: number): number;
-}
-
 /** What is to be known of a slot that is closing. Times are in milliseconds. */
 interface Linger {
   /** How long the peer may take nothing of what is queued; and how long it may go on sending when it has taken all. */
@@ -93,8 +82,8 @@ export class Network implements EventSink, TimerTarget {
 
   // One row a slot. What is an object stands under its number, 0 being none: a listener is the owner of very many slots, and
   // idle slots have no record.
-  readonly #owners = new Numbered<Owner>();
-  readonly #connections = new Numbered<Connection>();
+  readonly #owners = new IdTable<Owner>();
+  readonly #connections = new IdTable<Connection>();
   /** Numbers of owners that a slot does not give back when it is closed: those of listeners, and 0. */
   readonly #shared = new Set([0]);
   #ownerOf = new Uint32Array(64);
@@ -119,7 +108,7 @@ export class Network implements EventSink, TimerTarget {
     this.shares = new TurnShares(() => layer.now());
     layer.start(this);
     this.scheduler = scheduler ?? new Scheduler(layer);
-    this.scheduler.timers.usual ??= this;
+    this.scheduler.timers.defaultTarget ??= this;
     networks.set(this.scheduler, this);
   }
 
@@ -330,9 +319,9 @@ export class Network implements EventSink, TimerTarget {
       this.owner(slot)?.received(slot, buffer, start, end);
       return;
     }
-    connection.reader.lend(buffer, start, end);
+    connection.reader.setBorrowed(buffer, start, end);
     connection.reader.wake();
-    connection.reader.keep();
+    connection.reader.copyBorrowed();
   }
 
   ended(slot: Slot): void {
@@ -427,11 +416,11 @@ export class Network implements EventSink, TimerTarget {
 
   #grow(slot: Slot): void {
     const length = Math.max(this.#states.length * 2, slot + 1);
-    this.#ownerOf = extended(this.#ownerOf, new Uint32Array(length));
-    this.#recordOf = extended(this.#recordOf, new Uint32Array(length));
-    this.#states = extended(this.#states, new Uint8Array(length));
-    this.#deadlines = extended(this.#deadlines, new Float64Array(length).fill(Infinity));
-    this.#timers = extended(this.#timers, new Int32Array(length));
-    this.#queued = extended(this.#queued, new Uint32Array(length));
+    this.#ownerOf = growTypedArray(this.#ownerOf, new Uint32Array(length));
+    this.#recordOf = growTypedArray(this.#recordOf, new Uint32Array(length));
+    this.#states = growTypedArray(this.#states, new Uint8Array(length));
+    this.#deadlines = growTypedArray(this.#deadlines, new Float64Array(length).fill(Infinity));
+    this.#timers = growTypedArray(this.#timers, new Int32Array(length));
+    this.#queued = growTypedArray(this.#queued, new Uint32Array(length));
   }
 }

@@ -6,10 +6,10 @@
 
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
+import { ByteBuilder } from '../util/byte-builder.js';
 import { type BufferedBytes, type BufferShare, longestWait, noMemory } from './buffered-bytes.js';
 import type { Connection } from './connection.js';
-import { Gathered } from './gathered.js';
-import { Side } from './side.js';
+import { ParkingSpot } from './parking-spot.js';
 
 /** This many unread bytes pause the reading from the socket until a thread asks for more. */
 export const readAhead = 64 * 1024;
@@ -22,7 +22,7 @@ const smallestBuffer = 256;
 const LF = 10;
 const CR = 13;
 
-export class Reader extends Side {
+export class Reader extends ParkingSpot {
   /** @internal The buffer that the unread bytes stand in, from `start` up to `limit`. Protocol code parses in place and then calls `consume`. */
   bytes: Uint8Array = nothing;
   /** @internal */
@@ -82,7 +82,7 @@ export class Reader extends Side {
    * @internal As many of the unread bytes as there are, and no more than `most`, which are then the caller's to keep: the reader's own buffer
    * where they fill half of it or more, and else a copy.
    */
-  takeOwn(most: number): Uint8Array<ArrayBuffer> {
+  takeOwned(most: number): Uint8Array<ArrayBuffer> {
     const count = Math.min(this.buffered, most);
     const isWhole = count === this.buffered && !this.#lent && 2 * count >= this.bytes.length;
     const view = this.#view(count);
@@ -108,12 +108,12 @@ export class Reader extends Side {
     // Large ones are moved as they come. The count is often what the peer says: no more memory is taken than for what it has sent.
     const share = this.openShare();
     try {
-      const all = new Gathered(count);
+      const all = new ByteBuilder(count);
       while (all.length < count) {
         if (this.buffered === 0 && !(yield* this.more())) throw endedEarly(`${count} bytes`, all.length);
         yield* this.gather(all, Math.min(this.buffered, count - all.length), share);
       }
-      return all.whole();
+      return all.toBytes();
     } finally {
       share.release();
     }
@@ -206,12 +206,12 @@ export class Reader extends Side {
     checkCount('readAll', 'limit', limit);
     const share = this.openShare();
     try {
-      const all = new Gathered();
+      const all = new ByteBuilder();
       while (this.buffered > 0 || (yield* this.more())) {
         if (all.length + this.buffered > limit) throw overLimit('readAll', limit);
         yield* this.gather(all, this.buffered, share);
       }
-      return all.whole();
+      return all.toBytes();
     } finally {
       share.release();
     }
@@ -223,7 +223,7 @@ export class Reader extends Side {
   }
 
   /** @internal Moves so many of the unread bytes to others, for which memory may have to be waited for. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if there is none */
-  *gather(all: Gathered, count: number, share: BufferShare): Task<void> {
+  *gather(all: ByteBuilder, count: number, share: BufferShare): Task<void> {
     const growth = all.growth(count);
     if (growth > 0 && !share.grow(growth)) yield* this.awaitMemory(share);
     all.add(this.bytes, this.start, count);
@@ -248,7 +248,7 @@ export class Reader extends Side {
     const connection = this.connection;
     const thread = this.enter('reading from');
     if (connection.closed) throw connection.closedError();
-    this.keep(); // the thread that lets the lent bytes go may be another than the one they were lent to
+    this.copyBorrowed(); // the thread that lets the lent bytes go may be another than the one they were lent to
     if (this.buffered > 0 && this.#buffers?.isExceeded) {
       this.#buffers.refused++;
       throw outOfMemory(connection); // what is unread would have to be kept, and more to come
@@ -262,7 +262,7 @@ export class Reader extends Side {
     const connection = this.connection;
     const thread = this.enter('reading from');
     if (connection.closed) throw connection.closedError();
-    this.keep();
+    this.copyBorrowed();
     if (!this.#paused) this.#pauseReading();
     this.park(thread, until);
   }
@@ -297,7 +297,7 @@ export class Reader extends Side {
   }
 
   /** @internal Bytes have come: they may be read in place until `keep` is called. */
-  lend(buffer: Uint8Array, start: number, end: number): void {
+  setBorrowed(buffer: Uint8Array, start: number, end: number): void {
     if (this.start === this.limit) {
       this.bytes = buffer;
       this.start = start;
@@ -311,7 +311,7 @@ export class Reader extends Side {
   }
 
   /** @internal The lent buffer goes back to the layer: what has not been read is moved to a buffer of our own. */
-  keep(): void {
+  copyBorrowed(): void {
     if (this.#lent) {
       this.#lent = false;
       const unread = this.bytes.subarray(this.start, this.limit);
@@ -498,7 +498,7 @@ class WaitForMemory extends WaitingTask<void> {
     } else {
       // What has come is kept while it waits. Where that is too much, it cannot wait; but one of them can, or none would be left to go on.
       const { buffers } = reader.connection;
-      reader.keep();
+      reader.copyBorrowed();
       if (buffers.isExceeded && !buffers.isFirst(share)) share.refuse();
     }
     if (share.isRefused) throw outOfMemory(reader.connection);

@@ -1,7 +1,7 @@
 // What `serve`, `listen` and `connect` let their callers ask of the sockets of connections.
 
 import type { SocketOptions } from '../event-layer/event-layer.js';
-import type { OptionRules } from './options.js';
+import type { OptionRules } from '../util/options.js';
 
 export interface ConnectionSocketOptions {
   /**

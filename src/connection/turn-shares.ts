@@ -1,8 +1,8 @@
 // How much of the current turn each connection has had, so that one that has sent very much waits for the next turn, after the others. One
 // count for all kinds of work, whoever does it: requests answered with or without a thread, chunks of a body decoded.
 
-import { extended } from '../event-layer/columns.js';
 import type { Slot } from '../event-layer/event-layer.js';
+import { growTypedArray } from '../util/typed-array.js';
 
 /** A chunk of a request body is the unit of work; a request counts as so many. */
 export const requestWork = 128;
@@ -36,7 +36,7 @@ export class TurnShares {
 
   /** Work has been done for a connection in this turn. */
   spend(slot: Slot, work: number): void {
-    if (slot >= this.#rows.length) this.#rows = extended(this.#rows, new Int32Array(2 * slot));
+    if (slot >= this.#rows.length) this.#rows = growTypedArray(this.#rows, new Int32Array(2 * slot));
     this.#rows[slot] = (this.#turn << workBits) | Math.min(this.#spent(slot) + work, mostWork);
   }
 

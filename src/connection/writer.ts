@@ -6,7 +6,7 @@ import { highWaterMark } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { isInstance, show } from '../util/inspect.js';
 import type { Connection } from './connection.js';
-import { Side } from './side.js';
+import { ParkingSpot } from './parking-spot.js';
 
 /** Larger writes go out in pieces of this size, so that a piece never overshoots the high-water mark by more. */
 export const pieceBytes = 16 * 1024;
@@ -42,7 +42,7 @@ export function checkData(data: unknown): void {
   throw new TypeError(`write: the data is ${show(data)}; expected a string or a Uint8Array`);
 }
 
-export class Writer extends Side implements Sink {
+export class Writer extends ParkingSpot implements Sink {
   /** `timeout`; undefined is none. As a field of its own `Infinity` would make it one of 24 bytes in each writer, and not 8. */
   #timeout: number | undefined;
   /** The layer has been asked to tell when everything is with the kernel, and has not told it yet. */

@@ -5,11 +5,11 @@
 
 import { Buffer } from 'node:buffer';
 import { AbortError } from '../util/abort-error.js';
+import { copyBytes } from '../util/fast-bytes.js';
 import { trim } from './characters.js';
 import type { RequestSource } from './fetch/request.js';
 import { Head, type HeadLimits } from './head.js';
 import type { RequestBody } from './incoming-body.js';
-import { copyBytes } from './words.js';
 
 /** The reason of `request.signal`, and of the unwinding of a thread, when the client has left. Its name is `AbortError`, its code `ERR_CLIENT_LEFT`. */
 export class ClientLeftError extends AbortError {
@@ -27,11 +27,11 @@ const plainHost = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::(?!0|80$)[1-9][0-9]{0,4}
 const versionLength = ' HTTP/1.1\r\n'.length;
 
 /** What a request in progress belongs to. */
-export interface Origin {
+export interface RequestOwner {
   /** The client's address. */
   readonly peer: string;
   /** Somebody wants to know when the client leaves: the exchange is told from now on. @returns why it has left, if it has */
-  watchedBy(exchange: Exchange): unknown;
+  onSignalRequested(exchange: Exchange): unknown;
 }
 
 /** Heads of up to this many bytes are kept as bytes, in memory that many share: that costs less than a string, if nobody asks for it. */
@@ -49,7 +49,7 @@ export class Exchange implements RequestSource {
   #start: number;
   #end: number;
   readonly #body: RequestBody | null;
-  #origin: Origin | undefined;
+  #owner: RequestOwner | undefined;
   // Where things stand in the text that the head knows already. The rest is soon found.
   readonly #targetStart: number;
   readonly #targetEnd: number;
@@ -62,11 +62,11 @@ export class Exchange implements RequestSource {
   #reason: unknown;
 
   /**
-   * @param head has been parsed from `bytes`, from `start` on, which are lent until `keep` or `keepText` is called
+   * @param head has been parsed from `bytes`, from `start` on, which are lent until `keep` or `detachText` is called
    * @param defaultHost host and port for the URL of a request that names none
    */
   constructor(
-    origin: Origin,
+    owner: RequestOwner,
     head: Head,
     bytes: Uint8Array,
     start: number,
@@ -78,7 +78,7 @@ export class Exchange implements RequestSource {
     this.#start = start + methodStart;
     this.#end = start + head.length;
     this.#body = body;
-    this.#origin = origin;
+    this.#owner = owner;
     this.#targetStart = head.targetStart - methodStart;
     this.#targetEnd = head.targetEnd - methodStart;
     this.#hostStart = head.hostStart - methodStart;
@@ -93,9 +93,9 @@ export class Exchange implements RequestSource {
   }
 
   /** The bytes of the head are about to be another's, and the exchange is over, or nearly: hardly anybody will ask for anything any more. */
-  keep(): void {
+  copyBorrowed(): void {
     if (this.#text !== undefined || this.#end - this.#start > smallHead) {
-      this.keepText();
+      this.detachText();
       return;
     }
     const size = this.#end - this.#start;
@@ -112,7 +112,7 @@ export class Exchange implements RequestSource {
   }
 
   /** The bytes of the head are about to be another's, and the exchange goes on, perhaps for long: the shared memory is not for those. */
-  keepText(): void {
+  detachText(): void {
     this.#text ??= latin1(this.#bytes, this.#start, this.#end);
     this.#bytes = none;
   }
@@ -127,13 +127,13 @@ export class Exchange implements RequestSource {
 
   /** The client's address, if it is first asked for while the request is in progress. */
   get peer(): string {
-    if (this.#peer === '') this.#peer = this.#origin?.peer ?? '';
+    if (this.#peer === '') this.#peer = this.#owner?.peer ?? '';
     return this.#peer;
   }
 
   /** Says what it belongs to from now on; undefined when the request is over. */
-  set origin(origin: Origin | undefined) {
-    this.#origin = origin;
+  set origin(origin: RequestOwner | undefined) {
+    this.#owner = origin;
   }
 
   /** The request target as it was sent. */
@@ -172,7 +172,7 @@ export class Exchange implements RequestSource {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      this.#reason ??= this.#origin?.watchedBy(this);
+      this.#reason ??= this.#owner?.onSignalRequested(this);
       if (this.#reason !== undefined) this.#controller.abort(this.#reason);
     }
     return this.#controller.signal;
@@ -200,8 +200,8 @@ export class Exchange implements RequestSource {
 }
 
 /** The exchange of a request of which only the text has been kept. It has no body: that has been read. @param limits it was within them */
-export function exchangeAgain(
-  origin: Origin,
+export function reparseExchange(
+  origin: RequestOwner,
   text: string,
   limits: HeadLimits & { readonly defaultHost: string },
 ): Exchange {

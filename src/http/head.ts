@@ -6,9 +6,9 @@
 // Strict throughout: what a lenient recipient could read in two ways is refused, since a proxy in front may read it in the other.
 
 import { Buffer } from 'node:buffer';
+import { bytesEqual, copyBytes, viewOf } from '../util/fast-bytes.js';
 import * as characters from './characters.js';
-import { Refusal } from './refusal.js';
-import { areBytes, copyBytes, wordsOf } from './words.js';
+import { HttpError } from './errors.js';
 
 // As constants of this module: the engine loads what is imported each time.
 const { classes, DIGIT, HOST, LABEL, TARGET, TOKEN, VALUE } = characters;
@@ -72,13 +72,13 @@ const names = [
   { name: 'transfer-encoding', field: Field.transferEncoding },
 ];
 const longestName = 'transfer-encoding'.length;
-/** The same by the length of the name: no two are equally long. And their first four letters, as `wordsOf` reads them. */
+/** The same by the length of the name: no two are equally long. And their first four letters, as `viewOf` reads them. */
 const namesByLength = Array.from({ length: longestName + 1 }, (_, length) => {
   const known = names.find(({ name }) => name.length === length);
   return known && { ...known, first: Buffer.from(known.name).readInt32LE() };
 });
 
-/** `GET `, as `wordsOf` reads it. */
+/** `GET `, as `viewOf` reads it. */
 const getAndSpace = 0x20544547;
 /** What a request line ends with; in place of each digit there may be another. */
 const versionLine = Uint8Array.from('HTTP/1.1\r\n', (character) => character.charCodeAt(0));
@@ -98,7 +98,7 @@ export class Head {
   /** Minor version: 1, or 0 for HTTP/1.0. A higher one counts as 1 (RFC 9110 §2.5). */
   minor: 0 | 1 = 1;
   /** The method is HEAD. */
-  headOnly = false;
+  isHead = false;
   /** The target is `*`: the request is about the server, and not about anything on it. */
   asterisk = false;
   /** From Content-Length; -1 if there is none. */
@@ -131,7 +131,7 @@ export class Head {
     this.hostStart = 0;
     this.hostEnd = 0;
     this.minor = 1;
-    this.headOnly = false;
+    this.isHead = false;
     this.asterisk = false;
     this.contentLength = -1;
     this.chunked = false;
@@ -155,13 +155,13 @@ export class Head {
    * Goes on parsing. `bytes[start]` is always the first byte of the head, wherever it stands by now.
    * @param limit end (exclusive) of what has come so far
    * @returns true when the head is complete, false when it needs more bytes
-   * @throws {Refusal}
+   * @throws {HttpError}
    */
   parse(bytes: Uint8Array, start: number, limit: number, limits: HeadLimits): boolean {
     try {
       return this.#parse(bytes, start, limit, limits);
     } catch (error) {
-      if (error instanceof Refusal) error.headOnly = this.headOnly;
+      if (error instanceof HttpError) error.isHead = this.isHead;
       throw error;
     }
   }
@@ -170,7 +170,7 @@ export class Head {
   #parse(bytes: Uint8Array, from: number, limit: number, limits: HeadLimits): boolean {
     // (`| 0`: what is known to have 32 bits need not be looked at again in every round of a loop.)
     const start = from | 0;
-    const fours = wordsOf(bytes);
+    const fours = viewOf(bytes);
     const most = (start + limits.headSize) | 0;
     const end = least(limit | 0, most);
     let at = (start + this.#at) | 0;
@@ -206,11 +206,11 @@ export class Head {
           while (at < stop && (classes[bytes[at]] & TOKEN) !== 0) at++;
           if (at === stop) {
             if (at > from + longestWord)
-              throw new Refusal(400, `RFC 9112 §3: no method within ${longestWord} characters`);
+              throw new HttpError(400, `RFC 9112 §3: no method within ${longestWord} characters`);
             break;
           }
           if (bytes[at] !== SP || at === from)
-            throw new Refusal(400, 'RFC 9112 §3.1: the method is no token followed by one space');
+            throw new HttpError(400, 'RFC 9112 §3.1: the method is no token followed by one space');
           this.methodEnd = at - start;
           this.#checkMethod(bytes, from, at);
           this.targetStart = this.methodEnd + 1;
@@ -225,11 +225,11 @@ export class Head {
           while (at < stop && (classes[bytes[at]] & TARGET) !== 0) at++;
           if (at === stop) {
             if (at > from + limits.targetSize)
-              throw new Refusal(414, `RFC 9112 §3: a request target of more than ${limits.targetSize} bytes`);
+              throw new HttpError(414, `RFC 9112 §3: a request target of more than ${limits.targetSize} bytes`);
             break;
           }
           if (bytes[at] !== SP || at === from) {
-            throw new Refusal(
+            throw new HttpError(
               400,
               'RFC 9112 §3.2: the request target has white space, a control character or a #, or is missing',
             );
@@ -261,13 +261,13 @@ export class Head {
           if (++at === end) break;
         } else {
           if (byte === SP || byte === HTAB) {
-            throw new Refusal(
+            throw new HttpError(
               400,
               'RFC 9112 §5.2 and §2.2: a line begins with white space (obs-fold, or white space before the first field)',
             );
           }
           if (++this.#fieldCount > limits.fieldCount)
-            throw new Refusal(431, `RFC 6585 §5: more than ${limits.fieldCount} fields`);
+            throw new HttpError(431, `RFC 6585 §5: more than ${limits.fieldCount} fields`);
           this.#markStart = at - start;
           expect = inName;
         }
@@ -285,7 +285,7 @@ export class Head {
         while (at < end && (classes[bytes[at]] & TOKEN) !== 0) at++;
         if (at === end) break;
         if (bytes[at] !== COLON || at === start + this.#markStart) {
-          throw new Refusal(400, 'RFC 9112 §5.1: a field name is no token directly followed by a colon');
+          throw new HttpError(400, 'RFC 9112 §5.1: a field name is no token directly followed by a colon');
         }
         this.#field = fieldOf(bytes, fours, start + this.#markStart, at);
         expect = beforeValue;
@@ -301,7 +301,7 @@ export class Head {
         at = endOfValue(bytes, fours, at, end) | 0;
         if (at === end) break;
         if (bytes[at] !== CR) {
-          throw new Refusal(
+          throw new HttpError(
             400,
             'RFC 9110 §5.5: a field value has a control character, or ends with a bare LF (RFC 9112 §2.2)',
           );
@@ -315,7 +315,7 @@ export class Head {
       at++;
     }
     this.#expect = expect;
-    if (at >= most) throw new Refusal(431, `RFC 6585 §5: a head of more than ${limits.headSize} bytes`);
+    if (at >= most) throw new HttpError(431, `RFC 6585 §5: a head of more than ${limits.headSize} bytes`);
     this.#at = at - start;
     return false;
   }
@@ -329,11 +329,14 @@ export class Head {
       const place = at - begin;
       const isRight = byte === versionLine[place] || ((place === 5 || place === 7) && (classes[byte] & DIGIT) !== 0);
       if (!isRight)
-        throw new Refusal(400, 'RFC 9112 §2.3: the request line does not end with one space, an HTTP version and CRLF');
+        throw new HttpError(
+          400,
+          'RFC 9112 §2.3: the request line does not end with one space, an HTTP version and CRLF',
+        );
     }
     if (at < begin + versionLine.length) return at;
     if (bytes[begin + 5] !== 49)
-      throw new Refusal(505, 'RFC 9110 §15.6.6: only major version 1 of HTTP is spoken here');
+      throw new HttpError(505, 'RFC 9110 §15.6.6: only major version 1 of HTTP is spoken here');
     this.minor = bytes[begin + 7] === 48 ? 0 : 1;
     this.fieldsStart = at - start;
     return at;
@@ -342,12 +345,12 @@ export class Head {
   /** What is no handler's, whatever it is asked for. */
   #checkMethod(bytes: Uint8Array, from: number, to: number): void {
     if (to - from > longestMethod)
-      throw new Refusal(501, `RFC 9112 §3: a method of more than ${longestMethod} characters`);
+      throw new HttpError(501, `RFC 9112 §3: a method of more than ${longestMethod} characters`);
     if (to - from === 3) return; // GET and PUT: none of those that follow is as short
-    this.headOnly = equals(bytes, from, to, 'HEAD');
+    this.isHead = equals(bytes, from, to, 'HEAD');
     for (const method of forbiddenMethods)
       if (equals(bytes, from, to, method))
-        throw new Refusal(501, `RFC 9110 §9.1: the fetch standard has no request by ${method.toUpperCase()}`);
+        throw new HttpError(501, `RFC 9110 §9.1: the fetch standard has no request by ${method.toUpperCase()}`);
   }
 
   /** The forms of RFC 9112 §3.2, but for authority-form, which is CONNECT's. */
@@ -367,7 +370,7 @@ export class Head {
       checkAuthority(bytes, from + scheme, authorityEnd);
       return;
     }
-    throw new Refusal(400, 'RFC 9112 §3.2: the request target has none of the forms for this method');
+    throw new HttpError(400, 'RFC 9112 §3.2: the request target has none of the forms for this method');
   }
 
   /** Takes in a field that decides about framing or about the connection. */
@@ -377,7 +380,7 @@ export class Head {
     while (to > from && (bytes[to - 1] === SP || bytes[to - 1] === HTAB)) to--;
     switch (this.#field) {
       case Field.host:
-        if (this.#hasHost) throw new Refusal(400, 'RFC 9112 §3.2: more than one Host field');
+        if (this.#hasHost) throw new HttpError(400, 'RFC 9112 §3.2: more than one Host field');
         this.#hasHost = true;
         checkAuthority(bytes, from, to);
         this.hostStart = from - start;
@@ -385,21 +388,21 @@ export class Head {
         break;
       case Field.contentLength: {
         // A list of equal values could be taken as one (RFC 9110 §8.6); to refuse it is the other thing allowed, and the safe one.
-        if (this.contentLength !== -1) throw new Refusal(400, 'RFC 9110 §8.6: more than one Content-Length field');
+        if (this.contentLength !== -1) throw new HttpError(400, 'RFC 9110 §8.6: more than one Content-Length field');
         let length = 0;
         for (let at = from; at < to; at++) {
           if ((classes[bytes[at]] & DIGIT) === 0) length = Number.NaN;
           else length = length * 10 + (bytes[at] - 48);
         }
         if (from === to || Number.isNaN(length))
-          throw new Refusal(400, 'RFC 9110 §8.6: Content-Length is not made of digits alone');
+          throw new HttpError(400, 'RFC 9110 §8.6: Content-Length is not made of digits alone');
         if (length > Number.MAX_SAFE_INTEGER)
-          throw new Refusal(400, 'RFC 9110 §8.6: Content-Length is beyond what can be counted');
+          throw new HttpError(400, 'RFC 9110 §8.6: Content-Length is beyond what can be counted');
         this.contentLength = length;
         break;
       }
       case Field.transferEncoding:
-        if (this.chunked) throw new Refusal(400, 'RFC 9112 §6.1: more than one Transfer-Encoding field');
+        if (this.chunked) throw new HttpError(400, 'RFC 9112 §6.1: more than one Transfer-Encoding field');
         if (!equals(bytes, from, to, 'chunked')) throw badCodings(bytes, from, to);
         this.chunked = true;
         break;
@@ -435,13 +438,13 @@ export class Head {
     }
   }
 
-  /** @throws {Refusal} at the first expectation that cannot be met */
+  /** @throws {HttpError} at the first expectation that cannot be met */
   #expectations(bytes: Uint8Array, from: number, to: number): void {
     for (let at = from; at < to; ) {
       at = findElement(bytes, at, to);
       if (elementStart === elementEnd) continue; // RFC 9110 §5.6.1: empty elements do not count
       if (!equals(bytes, elementStart, elementEnd, '100-continue'))
-        throw new Refusal(417, 'RFC 9110 §10.1.1: an expectation other than 100-continue');
+        throw new HttpError(417, 'RFC 9110 §10.1.1: an expectation other than 100-continue');
       this.expectsContinue = true;
     }
   }
@@ -449,13 +452,13 @@ export class Head {
   /** What can only be said of the whole head. */
   #checkMessage(): void {
     if (this.chunked && this.contentLength !== -1) {
-      throw new Refusal(400, 'RFC 9112 §6.1: both Transfer-Encoding and Content-Length');
+      throw new HttpError(400, 'RFC 9112 §6.1: both Transfer-Encoding and Content-Length');
     }
     if (this.minor === 0) {
-      if (this.chunked) throw new Refusal(400, 'RFC 9112 §6.1: Transfer-Encoding in an HTTP/1.0 message');
+      if (this.chunked) throw new HttpError(400, 'RFC 9112 §6.1: Transfer-Encoding in an HTTP/1.0 message');
       this.expectsContinue = false; // RFC 9110 §10.1.1
     } else if (!this.#hasHost) {
-      throw new Refusal(400, 'RFC 9112 §3.2: no Host field');
+      throw new HttpError(400, 'RFC 9112 §3.2: no Host field');
     }
   }
 }
@@ -495,8 +498,8 @@ function least(one: number, other: number): number {
   return other;
 }
 
-function bareCr(): Refusal {
-  return new Refusal(400, 'RFC 9112 §2.2: a CR without LF');
+function bareCr(): HttpError {
+  return new HttpError(400, 'RFC 9112 §2.2: a CR without LF');
 }
 
 /**
@@ -519,7 +522,7 @@ let lastHost: DataView = new DataView(hostBytes, 0, 0);
 function checkAuthority(bytes: Uint8Array, from: number, to: number): void {
   const length = to - from;
   if (length === 0 || length > longestHost) throw badHost();
-  if (areBytes(bytes, from, to, lastHost)) return;
+  if (bytesEqual(bytes, from, to, lastHost)) return;
   if (!isPlainHost(bytes, from, to)) checkHost(stringOf(bytes, from, to));
   lastHost = hostViews[length] ??= new DataView(hostBytes, 0, length);
   copyBytes(bytes, from, lastHost, 0, length);
@@ -556,8 +559,8 @@ function checkHost(host: string): void {
   knownHosts.add(host);
 }
 
-function badHost(): Refusal {
-  return new Refusal(400, 'RFC 9112 §3.2: the Host field, or the authority of the target, is no host and port');
+function badHost(): HttpError {
+  return new HttpError(400, 'RFC 9112 §3.2: the Host field, or the authority of the target, is no host and port');
 }
 
 function fieldOf(bytes: Uint8Array, fours: DataView, from: number, to: number): number {
@@ -632,17 +635,17 @@ function isTransferCoding(bytes: Uint8Array, from: number, to: number): boolean 
  * Why a Transfer-Encoding that is not `chunked` alone is refused. Elements that are empty are refused, too, though a list may have
  * them: a proxy might take `, chunked` for something else, and the body for the next request.
  */
-function badCodings(bytes: Uint8Array, from: number, to: number): Refusal {
+function badCodings(bytes: Uint8Array, from: number, to: number): HttpError {
   let isChunkedLast = false;
   for (let at = from; at <= to; ) {
     if (isChunkedLast) return badChunked();
     at = findElement(bytes, at, to);
     if (!isTransferCoding(bytes, elementStart, elementEnd))
-      return new Refusal(400, 'RFC 9112 §7: Transfer-Encoding is no list of transfer codings');
+      return new HttpError(400, 'RFC 9112 §7: Transfer-Encoding is no list of transfer codings');
     isChunkedLast = equals(bytes, elementStart, elementEnd, 'chunked');
     if (!isChunkedLast && isChunkedWithParameters(bytes, elementStart, elementEnd)) return badChunked();
   }
-  return isChunkedLast ? new Refusal(501, 'RFC 9112 §6.1: a transfer coding other than chunked') : badChunked();
+  return isChunkedLast ? new HttpError(501, 'RFC 9112 §6.1: a transfer coding other than chunked') : badChunked();
 }
 
 /** Of a transfer coding: it is `chunked`, and something stands behind that. */
@@ -651,8 +654,8 @@ function isChunkedWithParameters(bytes: Uint8Array, from: number, to: number): b
   return end < to && startsWith(bytes, from, 'chunked') && (classes[bytes[end]] & TOKEN) === 0;
 }
 
-function badChunked(): Refusal {
-  return new Refusal(
+function badChunked(): HttpError {
+  return new HttpError(
     400,
     'RFC 9112 §6.3: chunked is not the last transfer coding, or stands there twice, or has parameters',
   );

@@ -12,27 +12,33 @@ import { captureContext, enterableContext } from '../threads/context.js';
 import { clarified, UnwindSignal } from '../threads/errors.js';
 import type { Task, Wait } from '../threads/task.js';
 import { isInstance } from '../util/inspect.js';
-import { ClientLeftError, type Exchange, exchangeAgain, type Origin } from './exchange.js';
-import { HttpFact } from './facts.js';
+import { HttpConnectionFlag } from './connection-flags.js';
+import { ClientLeftError, type Exchange, type RequestOwner, reparseExchange } from './exchange.js';
 import { type Request, requestFrom } from './fetch/request.js';
 import type { ResponseBody } from './response-body.js';
-import { type Begun, conclude, continueConnection, type InPlace, serveConnection } from './serve-connection.js';
+import {
+  type ActiveRequest,
+  type Continuation,
+  conclude,
+  continueConnection,
+  serveConnection,
+} from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
 
 const over: IteratorResult<Wait, void> = { done: true, value: undefined };
 
 /** A request, and the same as its handler has got it. */
-export interface Asked {
+export interface RequestRef {
   readonly exchange: Exchange;
   readonly request: Request;
 }
 
-export class HttpConnection extends Connection implements Origin, Task<void>, Iterator<Wait, void, void> {
+export class HttpConnection extends Connection implements RequestOwner, Task<void>, Iterator<Wait, void, void> {
   /**
    * The request at hand. While its response is streamed and nobody asks for more, the text of its head: a stream may last for
    * days, and that takes the least.
    */
-  #asked: Asked | string | undefined;
+  #requestRef: RequestRef | string | undefined;
   /** What the response's body is written to by a task of the user's, until the request is over. */
   streaming: ResponseBody | undefined;
   readonly #settings: HttpSettings;
@@ -42,10 +48,10 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
   #running: Iterator<Wait, unknown, void>;
 
   /** @param begun the first request, if its handler has been called already */
-  constructor(network: Network, slot: Slot, settings: HttpSettings, begun: Begun | undefined) {
+  constructor(network: Network, slot: Slot, settings: HttpSettings, begun: ActiveRequest | undefined) {
     super(network, slot);
     this.#settings = settings;
-    this.#asked = begun;
+    this.#requestRef = begun;
     this.#running = serveConnection(this, settings, begun)[Symbol.iterator]();
   }
 
@@ -71,65 +77,67 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
 
   /** There is a request at hand. */
   get busy(): boolean {
-    return this.#asked !== undefined;
+    return this.#requestRef !== undefined;
   }
 
   /** The request at hand, as long as all of it is kept. */
-  get asked(): Asked | undefined {
-    return typeof this.#asked === 'string' ? undefined : this.#asked;
+  get requestRef(): RequestRef | undefined {
+    return typeof this.#requestRef === 'string' ? undefined : this.#requestRef;
   }
 
   /** The request at hand as it came. Where no more than its text is kept, it is made anew each time. */
   get exchange(): Exchange | undefined {
-    const asked = this.#asked;
-    return typeof asked === 'string' ? exchangeAgain(this, asked, this.#settings) : asked?.exchange;
+    const asked = this.#requestRef;
+    return typeof asked === 'string' ? reparseExchange(this, asked, this.#settings) : asked?.exchange;
   }
 
   /** The request at hand as its handler has got it. Where no more than its text is kept, it is made anew, and kept from then on. */
   get request(): Request | undefined {
-    if (typeof this.#asked === 'string') this.watchedBy(exchangeAgain(this, this.#asked, this.#settings));
-    return this.asked?.request;
+    if (typeof this.#requestRef === 'string')
+      this.onSignalRequested(reparseExchange(this, this.#requestRef, this.#settings));
+    return this.requestRef?.request;
   }
 
   /** Why the client of the request at hand counts as gone, if it does. */
   get left(): unknown {
-    return this.asked?.exchange.aborted ?? this.streaming?.left;
+    return this.requestRef?.exchange.aborted ?? this.streaming?.left;
   }
 
   /** A request has come, and its handler is to be called. */
-  begin(asked: Asked): void {
-    this.#asked = asked;
+  startRequest(asked: RequestRef): void {
+    this.#requestRef = asked;
   }
 
   /**
    * The body of the response is all that is left to be written, by a task. No more of the request is kept than somebody may still
    * ask for.
    */
-  letGoOfRequest(): void {
-    const { asked } = this;
-    if (asked === undefined) return;
-    const { exchange, request } = asked;
+  releaseRequest(): void {
+    const { requestRef } = this;
+    if (requestRef === undefined) return;
+    const { exchange, request } = requestRef;
     if (exchange.isNeeded) {
-      this.#asked = { exchange, request }; // and not what its handler has returned
+      this.#requestRef = { exchange, request }; // and not what its handler has returned
     } else {
       exchange.body?.release();
       exchange.origin = this.streaming; // whoever has kept it asks there, and hears of this response alone
-      this.#asked = exchange.text;
+      this.#requestRef = exchange.text;
     }
   }
 
   /** Its signal is asked for: from now on the exchange is told when the client leaves. @returns why it has left, if it has */
-  watchedBy(exchange: Exchange): unknown {
+  onSignalRequested(exchange: Exchange): unknown {
     const { left } = this;
-    if (typeof this.#asked === 'string') this.#asked = { exchange, request: requestFrom(exchange) };
+    if (typeof this.#requestRef === 'string') this.#requestRef = { exchange, request: requestFrom(exchange) };
     return left;
   }
 
   /** The client has left: whoever works on its request is told, once. */
   abort(reason: unknown): void {
-    const { asked, thread } = this;
+    const { requestRef, thread } = this;
     const context = thread?.context ?? captureContext();
-    if (asked !== undefined) enterableContext(context).runInAsyncScope(asked.exchange.abort, asked.exchange, reason);
+    if (requestRef !== undefined)
+      enterableContext(context).runInAsyncScope(requestRef.exchange.abort, requestRef.exchange, reason);
     this.streaming?.abort(reason);
   }
 
@@ -141,7 +149,7 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
     if (this.#settings.allowHalfOpen || !this.busy || this.#leaveTimer !== 0) return;
     const reason = new ClientLeftError('the client has closed its side of the connection');
     this.abort(reason);
-    if (this.is(HttpFact.unwindOnLeave)) {
+    if (this.hasFlag(HttpConnectionFlag.unwindOnLeave)) {
       this.thread?.unwind(reason);
       return;
     }
@@ -156,21 +164,21 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
 
   /** From here on the client's leaving unwinds the thread; if it has left already, that happens where the thread next parks. */
   unwindWhenLeft(): void {
-    this.note(HttpFact.unwindOnLeave);
+    this.setFlag(HttpConnectionFlag.unwindOnLeave);
     const { left } = this;
     if (left !== undefined) this.thread?.unwind(left);
   }
 
   /** The request has been answered, or cannot be. */
   endExchange(): void {
-    const { asked } = this;
-    if (asked !== undefined) {
-      asked.exchange.origin = undefined;
-      asked.exchange.body?.release();
+    const { requestRef } = this;
+    if (requestRef !== undefined) {
+      requestRef.exchange.origin = undefined;
+      requestRef.exchange.body?.release();
     }
-    this.#asked = undefined;
+    this.#requestRef = undefined;
     this.streaming = undefined;
-    this.note(HttpFact.unwindOnLeave, false);
+    this.setFlag(HttpConnectionFlag.unwindOnLeave, false);
     if (this.#leaveTimer !== 0) this.network.scheduler.timers.cancel(this.#leaveTimer);
     this.#leaveTimer = 0;
   }
@@ -186,7 +194,7 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
   }
 
   return(): IteratorResult<Wait, void> {
-    this.note(HttpFact.returning);
+    this.setFlag(HttpConnectionFlag.returning);
     return this.advance((running) => running.return?.() ?? over);
   }
 
@@ -204,13 +212,13 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
     try {
       let step = move(this.#running);
       while (step.done) {
-        const next = this.is(HttpFact.returning) ? undefined : this.follow(step.value);
+        const next = this.hasFlag(HttpConnectionFlag.returning) ? undefined : this.nextTask(step.value);
         if (next === undefined) {
           conclude(this, this.#settings);
           return over;
         }
         this.#running = next[Symbol.iterator]();
-        this.note(HttpFact.inPlace, !this.is(HttpFact.inPlace));
+        this.setFlag(HttpConnectionFlag.runningContinuation, !this.hasFlag(HttpConnectionFlag.runningContinuation));
         step = this.#running.next();
       }
       return step;
@@ -221,8 +229,8 @@ export class HttpConnection extends Connection implements Origin, Task<void>, It
   }
 
   /** What is to run next. @param value what that has returned which ran until now */
-  private follow(value: unknown): Task<unknown> | undefined {
-    if (this.is(HttpFact.inPlace)) return continueConnection(this, this.#settings, value);
-    return value as InPlace | undefined; // it was the loop
+  private nextTask(value: unknown): Task<unknown> | undefined {
+    if (this.hasFlag(HttpConnectionFlag.runningContinuation)) return continueConnection(this, this.#settings, value);
+    return value as Continuation | undefined; // it was the loop
   }
 }

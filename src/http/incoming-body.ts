@@ -3,17 +3,17 @@
 
 import { type BufferShare, noMemory } from '../connection/buffered-bytes.js';
 import type { Connection } from '../connection/connection.js';
-import { Gathered } from '../connection/gathered.js';
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { UnwoundError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';
 import { Thread } from '../threads/thread.js';
+import { ByteBuilder } from '../util/byte-builder.js';
 import { BodyStream } from './body-stream.js';
 import { classes, HEXDIG, hexDigits, TOKEN, VALUE } from './characters.js';
+import { HttpError } from './errors.js';
 import type { IncomingBody } from './fetch/body.js';
 import type { Head } from './head.js';
-import { Refusal } from './refusal.js';
 
 /** Limits on a request body. */
 export interface BodyLimits {
@@ -96,7 +96,7 @@ export class RequestBody implements IncomingBody {
     if (!head.chunked && head.contentLength === 0) this.#state = 'complete';
   }
 
-  /** @throws {Refusal} if its content-length is over the limit, or the server has no memory for another body */
+  /** @throws {HttpError} if its content-length is over the limit, or the server has no memory for another body */
   checkLength(): void {
     if (!this.#chunked && this.#left > this.#limits.bodySize) throw this.#fail(overLimit(this.#limits.bodySize));
     const { buffers } = this.#connection;
@@ -176,7 +176,7 @@ export class RequestBody implements IncomingBody {
   /**
    * The content that has come, of as many chunks as that is; waits while there is none.
    * @returns bytes that are the caller's to keep, at most `mostAtOnce` if they had to be put together; `undefined` at the end of the body
-   * @throws {Refusal} if the framing is broken or the limit is exceeded
+   * @throws {HttpError} if the framing is broken or the limit is exceeded
    * @throws {ConnectionError} if the client is gone
    */
   *read(): Task<Uint8Array<ArrayBuffer> | undefined> {
@@ -188,7 +188,7 @@ export class RequestBody implements IncomingBody {
   #takeOwn(): Uint8Array<ArrayBuffer> {
     const { reader } = this.#connection;
     if (this.#left >= reader.buffered) {
-      const part = reader.takeOwn(this.#left);
+      const part = reader.takeOwned(this.#left);
       this.#count(part.length);
       return part;
     }
@@ -263,7 +263,7 @@ export class RequestBody implements IncomingBody {
   *readAll(): Task<Uint8Array<ArrayBuffer>> {
     const { reader, buffers } = this.#connection;
     if (!this.#chunked && this.#left > buffers.limit) throw this.#fail(overLimit(buffers.limit));
-    const all = new Gathered(this.#chunked ? undefined : this.#left);
+    const all = new ByteBuilder(this.#chunked ? undefined : this.#left);
     const share = reader.openShare();
     this.#share = share;
     while (yield* this.#some()) {
@@ -277,10 +277,10 @@ export class RequestBody implements IncomingBody {
       yield* this.#giveWay();
     }
     share.complete();
-    return all.whole();
+    return all.toBytes();
   }
 
-  /** Takes memory for the whole of the body, for which it may have to wait. @throws {Refusal} if there is none */
+  /** Takes memory for the whole of the body, for which it may have to wait. @throws {HttpError} if there is none */
   *#takeMemory(share: BufferShare, bytes: number): Task<void> {
     const { buffers, reader } = this.#connection;
     if (share.bytes + bytes > buffers.limit) throw this.#fail(overLimit(buffers.limit));
@@ -410,7 +410,7 @@ export class RequestBody implements IncomingBody {
     }
     const { bodySize, extensionSize } = this.#limits;
     const tooLong = () =>
-      new Refusal(
+      new HttpError(
         431,
         `RFC 9112 §7.1.1: a chunk size of more than ${sizeDigits} digits, or extensions of more than ${extensionSize} bytes`,
       );
@@ -421,9 +421,9 @@ export class RequestBody implements IncomingBody {
       size = size * 16 + Number.parseInt(line.charAt(at), 16);
       at++;
       if (size > Number.MAX_SAFE_INTEGER)
-        throw new Refusal(400, 'RFC 9112 §7.1: a chunk size is beyond what can be counted');
+        throw new HttpError(400, 'RFC 9112 §7.1: a chunk size is beyond what can be counted');
     }
-    if (at === 0) throw new Refusal(400, 'RFC 9112 §7.1: a chunk size is no hexadecimal number');
+    if (at === 0) throw new HttpError(400, 'RFC 9112 §7.1: a chunk size is no hexadecimal number');
     checkExtensions(line, at);
     this.#extensions += line.length - at;
     if (at > sizeDigits || this.#extensions > extensionSize) throw tooLong();
@@ -441,7 +441,7 @@ export class RequestBody implements IncomingBody {
   /** Checks trailer fields and drops them (RFC 9112 §7.1.2). */
   *#trailers(): Task<void> {
     const { trailerSize } = this.#limits;
-    const tooLong = () => new Refusal(431, `RFC 6585 §5: trailers of more than ${trailerSize} bytes`);
+    const tooLong = () => new HttpError(431, `RFC 6585 §5: trailers of more than ${trailerSize} bytes`);
     for (let room = trailerSize; ; ) {
       const line = yield* this.#line(Math.max(0, room - lineEnd), tooLong);
       if (line === '') return;
@@ -449,18 +449,18 @@ export class RequestBody implements IncomingBody {
       const colon = line.indexOf(':');
       for (let i = 0; i < colon; i++) {
         if ((classes[line.charCodeAt(i)] & TOKEN) === 0)
-          throw new Refusal(400, 'RFC 9112 §5.1: a trailer name is no token');
+          throw new HttpError(400, 'RFC 9112 §5.1: a trailer name is no token');
       }
-      if (colon < 1) throw new Refusal(400, 'RFC 9112 §5: a trailer line without a name and a colon');
+      if (colon < 1) throw new HttpError(400, 'RFC 9112 §5: a trailer line without a name and a colon');
     }
   }
 
   /**
    * A line that ends with CRLF, as Latin-1, without its end. Nothing in it is a control character but HTAB.
    * @param limit the most bytes that it may have, its end not counted
-   * @throws {Refusal} `tooLong` if it has more
+   * @throws {HttpError} `tooLong` if it has more
    */
-  *#line(limit: number, tooLong: () => Refusal): Task<string> {
+  *#line(limit: number, tooLong: () => HttpError): Task<string> {
     const { reader } = this.#connection;
     let line = '';
     for (let searched = 0; ; ) {
@@ -473,9 +473,9 @@ export class RequestBody implements IncomingBody {
           continue;
         }
         if (byte !== CR)
-          throw new Refusal(400, 'RFC 9112 §7.1: a control character or a bare LF in the framing of a chunk');
+          throw new HttpError(400, 'RFC 9112 §7.1: a control character or a bare LF in the framing of a chunk');
         if (at + 1 === end) break; // the LF has not come yet
-        if (bytes[at + 1] !== LF) throw new Refusal(400, 'RFC 9112 §2.2: a CR without LF');
+        if (bytes[at + 1] !== LF) throw new HttpError(400, 'RFC 9112 §2.2: a CR without LF');
         for (let i = start; i < at; i++) line += String.fromCharCode(bytes[i]);
         reader.consume(at + 2 - start);
         return line;
@@ -488,7 +488,7 @@ export class RequestBody implements IncomingBody {
   /**
    * Waits until more has come. A body that is waited for has `bodyTimeout`, and a second more for every `bodyRate` bytes that have come;
    * the time in which nobody asks for it is the handler's, and does not count.
-   * @throws {Refusal} at the end of the input
+   * @throws {HttpError} at the end of the input
    */
   *#more(): Task<void> {
     const { reader, network } = this.#connection;
@@ -496,7 +496,7 @@ export class RequestBody implements IncomingBody {
     const since = network.scheduler.now;
     reader.deadline = since + bodyTimeout + (this.#received * 1000) / bodyRate - this.#waited;
     try {
-      if (!(yield* reader.more())) throw new Refusal(400, 'RFC 9112 §8: the body ends before its framing says so');
+      if (!(yield* reader.more())) throw new HttpError(400, 'RFC 9112 §8: the body ends before its framing says so');
     } finally {
       reader.deadline = Infinity;
       this.#waited += network.scheduler.now - since;
@@ -524,7 +524,7 @@ function checkExtensions(line: string, from: number): void {
     while (at < line.length && (classes[line.charCodeAt(at)] & TOKEN) !== 0) at++;
     return at > begin;
   };
-  const malformed = () => new Refusal(400, 'RFC 9112 §7.1.1: what follows a chunk size is no chunk extension');
+  const malformed = () => new HttpError(400, 'RFC 9112 §7.1.1: what follows a chunk size is no chunk extension');
   while (at < line.length) {
     skipSpace();
     if (line.charCodeAt(at) !== SEMICOLON) throw malformed();
@@ -550,8 +550,8 @@ function checkExtensions(line: string, from: number): void {
   }
 }
 
-function chunkTooLong(): Refusal {
-  return new Refusal(400, 'RFC 9112 §7.1: a chunk is longer than its size');
+function chunkTooLong(): HttpError {
+  return new HttpError(400, 'RFC 9112 §7.1: a chunk is longer than its size');
 }
 
 /** What an error in reading from the connection means for the request. */
@@ -559,14 +559,14 @@ function asRefusal(error: unknown): unknown {
   if (!(error instanceof ConnectionError)) return error;
   if (error.code === noMemory) return noMemoryLeft();
   return error.code === 'ERR_READ_TIMEOUT'
-    ? new Refusal(408, 'RFC 9110 §15.5.9: the body has not come in time')
+    ? new HttpError(408, 'RFC 9110 §15.5.9: the body has not come in time')
     : error;
 }
 
-function noMemoryLeft(): Refusal {
-  return new Refusal(503, 'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for the body');
+function noMemoryLeft(): HttpError {
+  return new HttpError(503, 'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for the body');
 }
 
-function overLimit(limit: number): Refusal {
-  return new Refusal(413, `RFC 9110 §15.5.14: a body of more than ${limit} bytes`);
+function overLimit(limit: number): HttpError {
+  return new HttpError(413, `RFC 9110 §15.5.14: a body of more than ${limit} bytes`);
 }

@@ -1,6 +1,5 @@
 // Sending a response of whatever class a handler has returned, at once where it is small and complete, else at the client's pace.
 
-import type { OutputMemory } from '../connection/network.js';
 import { endOfPiece, pieceBytes } from '../connection/writer.js';
 import { pieceSize } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
@@ -8,8 +7,10 @@ import { sleep } from '../threads/sleep.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, Thread } from '../threads/thread.js';
 import { uninterruptible } from '../threads/uninterruptible.js';
+import { byteLengthOf, writeAscii } from '../util/fast-bytes.js';
 import { show } from '../util/inspect.js';
-import { HttpFact } from './facts.js';
+import type { OutputMemory } from '../util/output-memory.js';
+import { HttpConnectionFlag } from './connection-flags.js';
 import { type Content, ThreadBody } from './fetch/body.js';
 import type { PlatformResponse } from './fetch/platform.js';
 import {
@@ -28,15 +29,14 @@ import {
   type Framing,
   isBodiless,
   lengthRoom,
-  type Outgoing,
-  putHead,
+  type OutgoingResponse,
   ResponseError,
   type ResponseHead,
   responseHead,
   wholeText,
+  writeHead,
 } from './response-head.js';
 import { unwindBody } from './stream.js';
-import { byteLengthOf, putAscii } from './words.js';
 
 /** Where a response is written to: a connection, or the output of a slot that has none. */
 export interface Output {
@@ -54,7 +54,7 @@ export interface Output {
 const measuredAtOnce = 3 * 1024 * 1024;
 
 /** Looks at what a handler has returned. @throws {ResponseError | TypeError} if it is no Response, or its body is used already */
-export function outgoing(response: unknown): Outgoing {
+export function outgoing(response: unknown): OutgoingResponse {
   if (isLightResponse(response)) return fromLight(response);
   if (isPlatformResponse(response)) return fromPlatform(response);
   throw new ResponseError(
@@ -62,7 +62,7 @@ export function outgoing(response: unknown): Outgoing {
   );
 }
 
-function fromLight(response: Response): Outgoing {
+function fromLight(response: Response): OutgoingResponse {
   if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
   const length = knownLength(response);
   return {
@@ -74,7 +74,7 @@ function fromLight(response: Response): Outgoing {
   };
 }
 
-function fromPlatform(response: PlatformResponse): Outgoing {
+function fromPlatform(response: PlatformResponse): OutgoingResponse {
   if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
   if (response.bodyUsed || response.body?.locked)
     throw new TypeError('fetch returned a Response whose body is already used');
@@ -118,7 +118,7 @@ const skipsAfterOther = 32;
  * Sends a response that is small and complete, without parking. The common case.
  * @returns false if it is not one, and nothing has been sent
  */
-export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date: string): boolean {
+export function respondAtOnce(to: Output, out: OutgoingResponse, framing: Framing, date: string): boolean {
   const { content } = out;
   if (to.flooded) return false;
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) return false;
@@ -138,11 +138,11 @@ export function respondAtOnce(to: Output, out: Outgoing, framing: Framing, date:
   if (room > pieceSize) return false;
   const at = to.reserve(room);
   const { output } = to;
-  let end = putHead(output, at, head, length);
-  if (content !== null && !isBodiless(out.status) && !framing.headOnly) {
+  let end = writeHead(output, at, head, length);
+  if (content !== null && !isBodiless(out.status) && !framing.isHead) {
     if (typeof content === 'string') {
       // As many bytes as characters: it is US-ASCII, which the shorter way will do for.
-      if (length === size) end = putAscii(content, output, end);
+      if (length === size) end = writeAscii(content, output, end);
       else end += output.utf8Write(content, end, length);
     } else {
       output.set(content, end);
@@ -183,7 +183,7 @@ function remember(content: string | null, length: number, head: ResponseHead | u
  */
 export function* beginBody(
   connection: HttpConnection,
-  out: Outgoing,
+  out: OutgoingResponse,
   framing: Framing,
   date: string,
   report: (error: unknown) => void,
@@ -194,14 +194,14 @@ export function* beginBody(
     const length = content === null ? 0 : out.length;
     const head = wholeText(responseHead(out, framing, date, length), length);
     if (connection.flooded) yield* connection.writer.drain();
-    connection.note(HttpFact.headSent);
+    connection.setFlag(HttpConnectionFlag.headSent);
     yield* sendHead(connection, head);
-    if (isBodiless(out.status) || framing.headOnly || content === null) {
-      connection.note(HttpFact.wholeSent);
+    if (isBodiless(out.status) || framing.isHead || content === null) {
+      connection.setFlag(HttpConnectionFlag.wholeSent);
       return undefined;
     }
     const delimiter = delimiterOf(out, framing, length);
-    connection.note(HttpFact.untilClose, delimiter === 'close');
+    connection.setFlag(HttpConnectionFlag.untilClose, delimiter === 'close');
     body =
       delimiter === 'chunked'
         ? new ChunkedBody(connection)
@@ -209,7 +209,7 @@ export function* beginBody(
     return body;
   } finally {
     if (body === undefined) {
-      const isSent = connection.is(HttpFact.wholeSent);
+      const isSent = connection.hasFlag(HttpConnectionFlag.wholeSent);
       const why = isSent ? 'the response to this request has no body' : 'the response was not sent';
       yield* cancelled(content, new ResponseError(why), connection.network.scheduler, report);
     }
@@ -223,7 +223,7 @@ export function* beginBody(
  */
 export function* respond(
   connection: HttpConnection,
-  out: Outgoing,
+  out: OutgoingResponse,
   framing: Framing,
   date: string,
   report: (error: unknown) => void,

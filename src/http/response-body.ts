@@ -7,7 +7,7 @@ import { Flushing, put, type Sink, Writing } from '../connection/writer.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { isInstance, show } from '../util/inspect.js';
-import type { Exchange, Origin } from './exchange.js';
+import type { Exchange, RequestOwner } from './exchange.js';
 import type { HttpConnection } from './http-connection.js';
 import { ResponseError } from './response-head.js';
 import type { BodyWriter } from './stream.js';
@@ -16,7 +16,7 @@ import type { BodyWriter } from './stream.js';
  * A body that is being sent. Where it is all that is left of an exchange, it is also what those ask who have kept the request:
  * it knows whether the client was there to the end, and nothing of what the connection does afterwards.
  */
-export abstract class ResponseBody implements BodyWriter, Origin, Sink {
+export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   /** Undefined when nothing is to be written any more: the connection may be at its next response. */
   #connection: HttpConnection | undefined;
   #left: unknown;
@@ -64,8 +64,8 @@ export abstract class ResponseBody implements BodyWriter, Origin, Sink {
     this.#left ??= reason;
   }
 
-  watchedBy(exchange: Exchange): unknown {
-    return this.#connection === undefined ? this.#left : this.#connection.watchedBy(exchange);
+  onSignalRequested(exchange: Exchange): unknown {
+    return this.#connection === undefined ? this.#left : this.#connection.onSignalRequested(exchange);
   }
 }
 

@@ -1,20 +1,20 @@
 // The head of a response: how its body is delimited, and the fields that are the server's to say (RFC 9112 §6, RFC 9110 §6.4 and §8.6).
 
 import { Buffer } from 'node:buffer';
-import type { OutputMemory } from '../connection/network.js';
 import { show } from '../util/inspect.js';
+import type { OutputMemory } from '../util/output-memory.js';
 import { isAll, LOWER_TOKEN, VALUE } from './characters.js';
+import { reasonPhrases } from './errors.js';
 import { type Content, ThreadBody } from './fetch/body.js';
 import { getField } from './fetch/headers.js';
 import type { Head } from './head.js';
-import { reasonPhrases } from './refusal.js';
 
 const ZERO = 48;
 const CR = 13;
 const LF = 10;
 
 /** What is to be sent, whichever class it came in. */
-export interface Outgoing {
+export interface OutgoingResponse {
   status: number;
   statusText: string;
   /** Lowercased names and values in turn. */
@@ -27,21 +27,21 @@ export interface Outgoing {
 /** What the request says about how its response is framed. */
 export interface Framing {
   /** The method is HEAD: the head alone is sent. */
-  headOnly: boolean;
+  isHead: boolean;
   /** The client understands chunked (HTTP/1.1). */
   chunked: boolean;
   /** The connection stays open afterwards. Set to false where the response makes that impossible. */
   keepAlive: boolean;
   /** The client has asked for `Connection: keep-alive` in HTTP/1.0, and must be told that it gets it. */
-  sayKeepAlive: boolean;
+  sendKeepAlive: boolean;
 }
 
 /** What the head of a request says about its response (RFC 9112 §9.3 for the connection, RFC 9110 §9.3.2 for HEAD). @param closing the server is */
-export function framingOf(head: Head, closing: boolean, framing: Framing): void {
-  framing.headOnly = head.headOnly;
+export function responseFraming(head: Head, closing: boolean, framing: Framing): void {
+  framing.isHead = head.isHead;
   framing.chunked = head.minor === 1;
   framing.keepAlive = !head.close && (head.minor === 1 || head.keepAlive) && !closing;
-  framing.sayKeepAlive = head.minor === 0;
+  framing.sendKeepAlive = head.minor === 0;
 }
 
 /** A response that cannot be sent: for `onError`. */
@@ -59,17 +59,17 @@ export function isBodiless(status: number): boolean {
 }
 
 /** What the handler says of the length: all values of content-length, since there may be one only. */
-function lengthField({ fields }: Outgoing): string | undefined {
+function lengthField({ fields }: OutgoingResponse): string | undefined {
   return getField(fields, 'content-length') ?? undefined;
 }
 
-export function delimiterOf(out: Outgoing, framing: Framing, length: number | undefined): Delimiter {
+export function delimiterOf(out: OutgoingResponse, framing: Framing, length: number | undefined): Delimiter {
   if (length !== undefined || lengthField(out) !== undefined) return 'length';
   return framing.chunked ? 'chunked' : 'close';
 }
 
 /** @throws {ResponseError} if the handler's content-length is malformed, or not that of the content */
-export function declaredLength(out: Outgoing, length: number | undefined): number {
+export function declaredLength(out: OutgoingResponse, length: number | undefined): number {
   const declared = lengthField(out);
   if (declared === undefined) return length ?? 0;
   if (!/^[0-9]{1,15}$/.test(declared))
@@ -88,7 +88,7 @@ export interface ResponseHead {
   readonly bytes: Uint8Array | undefined;
 }
 
-/** How many bytes `putHead` writes at most behind the text of a head. */
+/** How many bytes `writeHead` writes at most behind the text of a head. */
 export const lengthRoom = `${Number.MAX_SAFE_INTEGER}\r\n\r\n`.length;
 
 /** A head, and what it was made of. */
@@ -109,7 +109,12 @@ let last: KeptHead | undefined;
  * Content-Length or Transfer-Encoding. Of these the handler's are taken only where they say the same; `connection: close` is obeyed.
  * @param length bytes of the content, if known
  */
-export function responseHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): ResponseHead {
+export function responseHead(
+  out: OutgoingResponse,
+  framing: Framing,
+  date: string,
+  length: number | undefined,
+): ResponseHead {
   const { status, statusText, fields } = out;
   const bits = framingBits(out, framing);
   if (
@@ -136,7 +141,7 @@ export function wholeText({ text, endsInLength }: ResponseHead, length: number |
 }
 
 /** Writes a head. @param length bytes of the content, less than 2 GiB @returns where it ends */
-export function putHead(
+export function writeHead(
   output: OutputMemory,
   at: number,
   { text, endsInLength, bytes }: ResponseHead,
@@ -163,12 +168,12 @@ export function putHead(
 }
 
 /** All that a head depends on besides status, fields, date and length. */
-function framingBits(out: Outgoing, { headOnly, chunked, keepAlive, sayKeepAlive }: Framing): number {
+function framingBits(out: OutgoingResponse, { isHead, chunked, keepAlive, sendKeepAlive }: Framing): number {
   return (
-    (headOnly ? 1 : 0) |
+    (isHead ? 1 : 0) |
     (chunked ? 2 : 0) |
     (keepAlive ? 4 : 0) |
-    (sayKeepAlive ? 8 : 0) |
+    (sendKeepAlive ? 8 : 0) |
     (out.content === null ? 16 : 0)
   );
 }
@@ -180,7 +185,7 @@ function areSame(fields: readonly string[], others: readonly string[]): boolean 
 }
 
 /** @throws {ResponseError} for anything that may not stand in a head, wherever the response came from: here it is written */
-function makeHead(out: Outgoing, framing: Framing, date: string, length: number | undefined): ResponseHead {
+function makeHead(out: OutgoingResponse, framing: Framing, date: string, length: number | undefined): ResponseHead {
   const { status, fields } = out;
   let head = statusLine(out);
   // The body of `stream()` may be left out: it is started and unwound.
@@ -217,11 +222,11 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
   const declared = lengthField(out) === undefined ? undefined : declaredLength(out, undefined);
   let framed = '';
   let endsInLength = false;
-  if (status === 204 || (framing.headOnly && out.content === null && status !== 205 && declared === undefined)) {
+  if (status === 204 || (framing.isHead && out.content === null && status !== 205 && declared === undefined)) {
     // RFC 9110 §8.6: no Content-Length; and none where it is not known what a GET would have got
   } else if (status === 205) {
     framed = 'content-length: 0\r\n';
-  } else if (status === 304 || (framing.headOnly && declared !== undefined)) {
+  } else if (status === 304 || (framing.isHead && declared !== undefined)) {
     // What a GET would have got, if the handler says it; it is not compared with a body that is not sent.
     if (declared !== undefined) framed = `content-length: ${declared}\r\n`;
   } else {
@@ -237,14 +242,14 @@ function makeHead(out: Outgoing, framing: Framing, date: string, length: number 
         framing.keepAlive = false;
     }
   }
-  const option = framing.keepAlive ? (framing.sayKeepAlive ? 'keep-alive' : '') : 'close';
+  const option = framing.keepAlive ? (framing.sendKeepAlive ? 'keep-alive' : '') : 'close';
   // RFC 9110 §7.8: who sends Upgrade says so in Connection.
   if (upgrades) head += `connection: ${option === '' ? '' : `${option}, `}upgrade\r\n`;
   else if (option !== '') head += `connection: ${option}\r\n`;
   return { text: endsInLength ? `${head}content-length: ` : `${head}${framed}\r\n`, endsInLength, bytes: undefined };
 }
 
-function statusLine({ status, statusText }: Outgoing): string {
+function statusLine({ status, statusText }: OutgoingResponse): string {
   if (!Number.isInteger(status) || status < 200 || status > 599)
     throw new ResponseError(`the status is ${show(status)}; expected a whole number from 200 to 599`);
   const phrase = statusText === '' ? (reasonPhrases[status] ?? '') : statusText;

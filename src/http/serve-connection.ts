@@ -1,5 +1,5 @@
 // An HTTP/1.1 connection at work: from a request that needs a thread to the moment that it has nothing to do, read top to bottom.
-// Requests that need none are over before they come here: see intake.ts. (RFC 9112; the sections are named in the files that
+// Requests that need none are over before they come here: see fast-path.ts. (RFC 9112; the sections are named in the files that
 // each step calls.)
 
 import { SlotState } from '../connection/network.js';
@@ -9,19 +9,19 @@ import { ThreadError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import { isTask, isThenable, type Task, Wait } from '../threads/task.js';
 import { until } from '../threads/until.js';
+import { HttpConnectionFlag } from './connection-flags.js';
 import { ConnectionThread } from './connection-thread.js';
+import { isClientError, sendErrorFor, sendForCancelled } from './error-response.js';
+import { HttpError } from './errors.js';
 import { ClientLeftError, Exchange } from './exchange.js';
-import { HttpFact } from './facts.js';
-import { answerFailure, answerUnwound, isClients } from './failure.js';
 import { ThreadBody } from './fetch/body.js';
 import { requestFrom } from './fetch/request.js';
 import { isLightResponse, Response } from './fetch/response.js';
 import { Head } from './head.js';
-import type { Asked, HttpConnection } from './http-connection.js';
+import type { HttpConnection, RequestRef } from './http-connection.js';
 import { RequestBody } from './incoming-body.js';
-import { Refusal } from './refusal.js';
 import { beginBody, discardResponse, outgoing, respond, respondAtOnce } from './respond.js';
-import { type Framing, framingOf, type Outgoing } from './response-head.js';
+import { type Framing, type OutgoingResponse, responseFraming } from './response-head.js';
 import type { HttpSettings } from './settings.js';
 import { startBody } from './stream.js';
 
@@ -31,18 +31,18 @@ const discardedBytes = 64 * 1024;
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
 
 /** A request whose handler has been called. */
-export interface Begun extends Asked {
+export interface ActiveRequest extends RequestRef {
   readonly framing: Framing;
   readonly body: RequestBody | null;
   /** What the handler has returned, or thrown. */
   result: unknown;
   failed: boolean;
   /** What has been made of the result, if it has been looked at. */
-  out: Outgoing | undefined;
+  out: OutgoingResponse | undefined;
 }
 
 /** A task that is to run in the place of the loop, which goes on from `continueConnection` with what it returns. */
-export type InPlace = Task<unknown>;
+export type Continuation = Task<unknown>;
 
 /**
  * Answers requests for as long as there is a whole head of the next one, or until the connection is to be closed. Heads of which
@@ -53,15 +53,15 @@ export type InPlace = Task<unknown>;
 export function* serveConnection(
   connection: HttpConnection,
   settings: HttpSettings,
-  first: Begun | undefined,
-): Task<InPlace | undefined> {
+  first: ActiveRequest | undefined,
+): Task<Continuation | undefined> {
   for (let begun = first; ; begun = undefined) {
     // The next request has come; but if this client has had its share of the turn, the others go first.
     if (begun === undefined && connection.network.shares.isSpent(connection.slot, settings.turnWork)) yield* sleep(0);
     if (begun === undefined) {
       begun = beginNext(connection, settings);
       if (begun === undefined) {
-        connection.note(HttpFact.resting, !connection.reader.finished); // else the client has ended between two requests
+        connection.setFlag(HttpConnectionFlag.keepOpen, !connection.reader.finished); // else the client has ended between two requests
         return undefined;
       }
       yield Wait.context;
@@ -82,10 +82,10 @@ export function* continueConnection(
   connection: HttpConnection,
   settings: HttpSettings,
   result: unknown,
-): Task<InPlace | undefined> {
+): Task<Continuation | undefined> {
   const { streaming } = connection;
   if (streaming === undefined) {
-    const begun = connection.asked as Begun; // all of it, until the body of its response is streamed
+    const begun = connection.requestRef as ActiveRequest; // all of it, until the body of its response is streamed
     const unfinished = unfinishedResult(connection, settings, begun, result);
     if (unfinished !== undefined) {
       if (connection.thread?.unwound) yield* sleep(0); // it is not started if the client has left
@@ -96,7 +96,7 @@ export function* continueConnection(
   } else {
     yield* streaming.end();
     streaming.finish();
-    connection.note(HttpFact.wholeSent);
+    connection.setFlag(HttpConnectionFlag.wholeSent);
   }
   if (!(yield* finishRequest(connection, settings))) return undefined;
   return yield* serveConnection(connection, settings, undefined);
@@ -110,9 +110,9 @@ export function* continueConnection(
 function unfinishedResult(
   connection: HttpConnection,
   settings: HttpSettings,
-  begun: Begun,
+  begun: ActiveRequest,
   result: unknown,
-): InPlace | undefined {
+): Continuation | undefined {
   if (isLightResponse(result)) return undefined; // the common case, without looking for the methods of the other two
   if (isTask(result)) {
     connection.unwindWhenLeft();
@@ -125,7 +125,7 @@ function unfinishedResult(
 function* promised(
   connection: HttpConnection,
   settings: HttpSettings,
-  begun: Begun,
+  begun: ActiveRequest,
   response: PromiseLike<unknown>,
 ): Task<unknown> {
   let isSettled = false;
@@ -139,7 +139,7 @@ function* promised(
   } finally {
     if (!isSettled) {
       discardResponse(response, connection.network.scheduler, (error) => {
-        if (!isClients(error, connection, begun, begun.exchange.aborted))
+        if (!isClientError(error, connection, begun, begun.exchange.aborted))
           settings.report(error, begun.request, connection);
       });
     }
@@ -150,9 +150,9 @@ function* promised(
 function* answer(
   connection: HttpConnection,
   settings: HttpSettings,
-  begun: Begun,
+  begun: ActiveRequest,
   response: unknown,
-): Task<InPlace | undefined> {
+): Task<Continuation | undefined> {
   const { network, slot } = connection;
   const { exchange, framing, body, request } = begun;
   if (body?.mayBeRead) {
@@ -173,27 +173,27 @@ function* answer(
   if (!respondAtOnce(connection, out, framing, settings.date())) {
     if (streamed) connection.unwindWhenLeft();
     const report = (error: unknown) => {
-      if (!isClients(error, connection, begun, exchange.aborted)) settings.report(error, request, connection);
+      if (!isClientError(error, connection, begun, exchange.aborted)) settings.report(error, request, connection);
     };
     if (content instanceof ThreadBody) {
       const to = yield* beginBody(connection, out, framing, settings.date(), report);
       if (to !== undefined) {
-        connection.note(HttpFact.keepAlive, framing.keepAlive);
+        connection.setFlag(HttpConnectionFlag.keepAlive, framing.keepAlive);
         connection.streaming = to;
         if (connection.thread !== undefined) connection.thread.context = content.context;
         yield Wait.context;
         const task = startBody(content.start, to);
         // It may be long before anything but the task is needed again.
-        if (body === null || body.complete) connection.dropSides();
-        connection.letGoOfRequest();
+        if (body === null || body.complete) connection.releaseIdleHalves();
+        connection.releaseRequest();
         return task;
       }
     } else {
       yield* respond(connection, out, framing, settings.date(), report);
     }
   }
-  connection.note(HttpFact.headSent | HttpFact.wholeSent);
-  connection.note(HttpFact.keepAlive, framing.keepAlive); // a body that ends with the connection has changed it
+  connection.setFlag(HttpConnectionFlag.headSent | HttpConnectionFlag.wholeSent);
+  connection.setFlag(HttpConnectionFlag.keepAlive, framing.keepAlive); // a body that ends with the connection has changed it
   return undefined;
 }
 
@@ -203,9 +203,9 @@ function* answer(
  * @returns whether the next request has come
  */
 function* finishRequest(connection: HttpConnection, settings: HttpSettings): Task<boolean> {
-  const { asked, network, reader, slot, thread } = connection;
-  const body = asked?.exchange.body ?? null; // where it is not kept, it has been read
-  connection.note(HttpFact.unwindOnLeave, false); // the client has its response
+  const { requestRef, network, reader, slot, thread } = connection;
+  const body = requestRef?.exchange.body ?? null; // where it is not kept, it has been read
+  connection.setFlag(HttpConnectionFlag.unwindOnLeave, false); // the client has its response
   if (body?.used && !body.complete) {
     network.setState(slot, SlotState.reading);
     yield* body.finishReading(discardedBytes);
@@ -213,11 +213,11 @@ function* finishRequest(connection: HttpConnection, settings: HttpSettings): Tas
   if (thread !== undefined && thread.children.size > 0) yield* thread.closeChildren(connection.left ?? answeredReason);
   connection.endExchange();
   // A thread that is to be unwound, and has not parked since, must not begin what it would be unwound in.
-  if (!connection.is(HttpFact.keepAlive) || thread?.unwound) return false;
+  if (!connection.hasFlag(HttpConnectionFlag.keepAlive) || thread?.unwound) return false;
   if (body !== null && !body.complete && (body.awaited || !(yield* body.discard(discardedBytes)))) return false;
 
   if (reader.buffered === 0 && !reader.finished) {
-    connection.note(HttpFact.resting, !settings.closing);
+    connection.setFlag(HttpConnectionFlag.keepOpen, !settings.closing);
     return false;
   }
   return true;
@@ -231,12 +231,12 @@ export function conclude(connection: HttpConnection, settings: HttpSettings, fai
   const { network, slot, thread } = connection;
   connection.streaming?.finish();
   try {
-    if (failure !== undefined) answerFailure(connection, settings, failure.error);
-    else if (thread?.unwound && connection.busy) answerUnwound(connection, settings);
-    const { asked } = connection;
-    if (asked !== undefined && 'result' in asked && asked.result !== undefined) {
+    if (failure !== undefined) sendErrorFor(connection, settings, failure.error);
+    else if (thread?.unwound && connection.busy) sendForCancelled(connection, settings);
+    const { requestRef } = connection;
+    if (requestRef !== undefined && 'result' in requestRef && requestRef.result !== undefined) {
       // The handler has unwound its own thread before it returned or threw.
-      const { failed, result, request } = asked as Begun;
+      const { failed, result, request } = requestRef as ActiveRequest;
       const report = (error: unknown) => settings.report(error, request, connection);
       if (failed) report(result);
       else discardResponse(result, network.scheduler, report);
@@ -249,35 +249,35 @@ export function conclude(connection: HttpConnection, settings: HttpSettings, fai
   }
   if (thread instanceof ConnectionThread) thread.requestEnds();
   connection.endExchange();
-  if (connection.is(HttpFact.resting)) settings.release(connection);
+  if (connection.hasFlag(HttpConnectionFlag.keepOpen)) settings.returnToIdle(connection);
   else if (!connection.closed) settings.endConnection(slot);
 }
 
 /**
  * Takes the next request from what has come, and calls its handler: an ordinary call, with the head read where it stands.
  * @returns undefined if there is no whole head
- * @throws {Refusal}
+ * @throws {HttpError}
  */
-function beginNext(connection: HttpConnection, settings: HttpSettings): Begun | undefined {
+function beginNext(connection: HttpConnection, settings: HttpSettings): ActiveRequest | undefined {
   const { network, slot, reader } = connection;
   network.setState(slot, SlotState.reading);
-  connection.note(HttpFact.headSent | HttpFact.wholeSent | HttpFact.untilClose, false);
+  connection.setFlag(HttpConnectionFlag.headSent | HttpConnectionFlag.wholeSent | HttpConnectionFlag.untilClose, false);
   const head = new Head();
   if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
     if (reader.finished && head.begun)
-      throw new Refusal(400, 'RFC 9112 §8: the input ends within a request head', head.headOnly);
+      throw new HttpError(400, 'RFC 9112 §8: the input ends within a request head', head.isHead);
     return undefined;
   }
   network.setState(slot, SlotState.handling);
   const body = head.chunked || head.contentLength >= 0 ? new RequestBody(connection, head, settings) : null;
   const exchange = new Exchange(connection, head, reader.bytes, reader.start, body, settings.defaultHost);
-  exchange.keepText();
+  exchange.detachText();
   const request = requestFrom(exchange);
-  const framing = { headOnly: false, chunked: false, keepAlive: false, sayKeepAlive: false };
-  const begun: Begun = { exchange, request, framing, body, result: undefined, failed: false, out: undefined };
-  connection.begin(begun);
+  const framing = { isHead: false, chunked: false, keepAlive: false, sendKeepAlive: false };
+  const begun: ActiveRequest = { exchange, request, framing, body, result: undefined, failed: false, out: undefined };
+  connection.startRequest(begun);
   body?.checkLength();
-  framingOf(head, settings.countRequest(slot) || settings.closing, framing);
+  responseFraming(head, settings.countRequest(slot) || settings.closing, framing);
   network.shares.spend(slot, requestWork);
   if (reader.finished) connection.clientEnded();
   try {

@@ -56,7 +56,7 @@ export interface HttpSettings extends HeadLimits, BodyLimits {
   /** The server is closing: connections end after the response at hand. */
   readonly closing: boolean;
   /** The deadline for closing has passed. */
-  readonly overdue: boolean;
+  readonly forceClosing: boolean;
   /** Counts a request of the connection. @returns whether it is the last that the connection may have */
   countRequest(slot: Slot): boolean;
   /** The value of the Date field (RFC 9110 §6.6.1), made once a second. */
@@ -74,7 +74,7 @@ export interface HttpSettings extends HeadLimits, BodyLimits {
   /** Closes the connection by FIN, behind what is queued for it. */
   endConnection(slot: Slot): void;
   /** The connection has nothing to do until the next request comes. */
-  rest(slot: Slot): void;
+  markIdle(slot: Slot): void;
   /** The same of one whose thread is over: its record is let go, and what it has not read is for the next. */
-  release(connection: Connection): void;
+  returnToIdle(connection: Connection): void;
 }

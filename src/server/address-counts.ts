@@ -2,7 +2,7 @@
 // 100,000 clients at 100,000 addresses should not pay for a string and a map's entry for each of them.
 
 import { randomInt } from 'node:crypto';
-import { extended } from '../event-layer/columns.js';
+import { growTypedArray } from '../util/typed-array.js';
 
 const smallest = 16;
 
@@ -81,9 +81,9 @@ export class AddressCounts {
   /** Called when every row is taken. */
   #grow(): void {
     const rows = 2 * this.#next.length;
-    this.#high = extended(this.#high, new Uint32Array(rows));
-    this.#low = extended(this.#low, new Uint32Array(rows));
-    this.#counts = extended(this.#counts, new Uint32Array(rows));
+    this.#high = growTypedArray(this.#high, new Uint32Array(rows));
+    this.#low = growTypedArray(this.#low, new Uint32Array(rows));
+    this.#counts = growTypedArray(this.#counts, new Uint32Array(rows));
     this.#next = new Uint32Array(rows);
     this.#buckets = new Uint32Array(rows);
     for (let row = 1; row < this.#used; row++) this.#link(row);

@@ -5,18 +5,18 @@
 // that are there already; so all are counted by the time that it matters. To ask for an address is a call to the
 // kernel or several; for thousands at once it would be a pause that is felt.
 
-import { extended } from '../event-layer/columns.js';
 import type { Slot } from '../event-layer/event-layer.js';
+import { growTypedArray } from '../util/typed-array.js';
 import { AddressCounts } from './address-counts.js';
 
-/** So many that are turned away may be told why at a time; others are reset. So those that may not stay are few, whoever they are. */
-const mostToldWhy = 64;
+/** The most rejected connections that get a response at the same time. Others are reset, so that rejected clients cannot take many connections. */
+const maxRejectionResponses = 64;
 
 /** While more than this part of them is left, a server that was full counts as full: one that is full comes and goes by one all the time. */
-const stillFull = 0.9;
+const fullHysteresis = 0.9;
 
 /** The connections that there are, and who is to know when they are too many. */
-export interface Population {
+export interface ConnectionSource {
   /** How many slots there are: all are below it. */
   readonly slots: number;
   /** Whether the slot is a connection of this server. */
@@ -24,14 +24,14 @@ export interface Population {
   /** See `EventLayer.peer`. */
   peer(slot: Slot): string;
   /** There are as many as there may be in all, and one more has come. Told again only after some of them have left. */
-  full(): void;
+  onFull(): void;
 }
 
 /** What becomes of a connection: it stays, is answered with a status and closed, or is reset. */
 export type Verdict = 'stays' | 429 | 503 | 'reset';
 
 export class Admission {
-  readonly #population: Population;
+  readonly #population: ConnectionSource;
   readonly #most: number;
   readonly #mostPerAddress: number;
   /** Connections that stay. */
@@ -39,7 +39,7 @@ export class Admission {
   /** `full` has been told, and not enough have left since. */
   #isFull = false;
   /** Connections that may not, until they are gone. */
-  readonly #turnedAway = new Set<Slot>();
+  readonly #rejected = new Set<Slot>();
   #addresses: AddressCounts | undefined;
   /** By slot, the row of its address; 0 is none. */
   #rows = new Uint32Array(0);
@@ -47,7 +47,7 @@ export class Admission {
   #counted = 0;
 
   /** @param most connections in all @param mostPerAddress connections of one client address */
-  constructor(population: Population, most: number, mostPerAddress: number) {
+  constructor(population: ConnectionSource, most: number, mostPerAddress: number) {
     this.#population = population;
     this.#most = most;
     this.#mostPerAddress = mostPerAddress;
@@ -61,9 +61,9 @@ export class Admission {
   /** A connection has been accepted. */
   enter(slot: Slot): Verdict {
     if (this.#count >= this.#most) {
-      if (!this.#isFull) this.#population.full();
+      if (!this.#isFull) this.#population.onFull();
       this.#isFull = true;
-      return this.#turnAway(slot, 503);
+      return this.#reject(slot, 503);
     }
     if (this.#addresses === undefined && this.#count >= Math.floor(this.#mostPerAddress / 2)) {
       this.#addresses = new AddressCounts();
@@ -74,7 +74,7 @@ export class Admission {
       const row = this.#countAddress(addresses, slot);
       if (addresses.count(row) > this.#mostPerAddress) {
         this.#forget(addresses, slot);
-        return this.#turnAway(slot, 429);
+        return this.#reject(slot, 429);
       }
       this.#countAnother(addresses);
     }
@@ -84,9 +84,9 @@ export class Admission {
 
   /** A connection is gone. */
   leave(slot: Slot): void {
-    if (this.#turnedAway.delete(slot)) return;
+    if (this.#rejected.delete(slot)) return;
     this.#count--;
-    if (this.#count <= this.#most * stillFull) this.#isFull = false;
+    if (this.#count <= this.#most * fullHysteresis) this.#isFull = false;
     const addresses = this.#addresses;
     if (addresses === undefined) return;
     this.#forget(addresses, slot);
@@ -95,14 +95,14 @@ export class Admission {
     this.#rows = new Uint32Array(0);
   }
 
-  #turnAway(slot: Slot, status: 429 | 503): Verdict {
-    this.#turnedAway.add(slot);
-    return this.#turnedAway.size > mostToldWhy ? 'reset' : status;
+  #reject(slot: Slot, status: 429 | 503): Verdict {
+    this.#rejected.add(slot);
+    return this.#rejected.size > maxRejectionResponses ? 'reset' : status;
   }
 
   #countAddress(addresses: AddressCounts, slot: Slot): number {
     if (slot >= this.#rows.length)
-      this.#rows = extended(this.#rows, new Uint32Array(Math.max(2 * this.#rows.length, slot + 1, 64)));
+      this.#rows = growTypedArray(this.#rows, new Uint32Array(Math.max(2 * this.#rows.length, slot + 1, 64)));
     const row = addresses.enter(this.#population.peer(slot));
     this.#rows[slot] = row;
     return row;
@@ -114,7 +114,7 @@ export class Admission {
     while (this.#counted < population.slots) {
       const slot = this.#counted++;
       const isCounted = slot < this.#rows.length && this.#rows[slot] !== 0;
-      if (isCounted || !population.has(slot) || this.#turnedAway.has(slot)) continue;
+      if (isCounted || !population.has(slot) || this.#rejected.has(slot)) continue;
       this.#countAddress(addresses, slot);
       return;
     }

@@ -7,23 +7,23 @@ import { type AddressOptions, addressOf, addressRules } from '../connection/list
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { Network, SlotState } from '../connection/network.js';
 import { printError, tell } from '../connection/on-error.js';
-import { checkOptions, longestDelay, type OptionRules } from '../connection/options.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
-import { extended } from '../event-layer/columns.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import { subjectOf } from '../http/connection-thread.js';
+import type { HttpError } from '../http/errors.js';
 import { ClientLeftError } from '../http/exchange.js';
+import { Http1FastPath } from '../http/fast-path.js';
 import { holdGlobals, releaseGlobals } from '../http/fetch/globals.js';
 import type { Request } from '../http/fetch/request.js';
 import type { Response } from '../http/fetch/response.js';
 import { HttpConnection } from '../http/http-connection.js';
-import { Intake } from '../http/intake.js';
-import type { Refusal } from '../http/refusal.js';
 import type { HttpSettings, RefusedRequest, RequestInfo } from '../http/settings.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
-import { Admission, type Population } from './admission.js';
+import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
+import { growTypedArray } from '../util/typed-array.js';
+import { Admission, type ConnectionSource } from './admission.js';
 import { holdRejections, releaseRejections } from './client-rejections.js';
 
 /** A response of ours or of the platform's. */
@@ -127,7 +127,7 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   minWriteRate?: number | undefined;
   /** How long an async handler is waited for after its client has sent FIN. Milliseconds; default 30,000. */
   leaveTimeout?: number | undefined;
-  /** How long a connection that was closed may take to go away before it is let go of, or reset if its client takes nothing. Milliseconds; default 10,000. */
+  /** How long a connection that the server has closed may take to end before it is closed without waiting, or reset if its client is not reading. Milliseconds; default 10,000. */
   lingerTimeout?: number | undefined;
 
   /** The network to serve on. Default: that of the running thread, else that of the process. */
@@ -293,7 +293,7 @@ class HttpServer implements Server {
 const fullReportInterval = 60_000;
 
 /** The listener of an HTTP server, and the settings that its connections are served by. */
-class HttpListener extends Listener implements HttpSettings, Population {
+class HttpListener extends Listener implements HttpSettings, ConnectionSource {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   readonly headSize: number;
   readonly targetSize: number;
@@ -321,7 +321,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
   #date = '';
   /** Until when `#date` holds, in milliseconds of the scheduler. */
   #dateUntil = -1;
-  readonly #intake: Intake;
+  readonly #intake: Http1FastPath;
   readonly #admission: Admission;
   readonly #mostRequests: number;
   readonly #maxQueuedBytes: number;
@@ -355,7 +355,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     this.holdsGlobals = options.globals ?? true;
     this.#onError = options.onError ?? printErrorOf;
     this.#onRefused = options.onRefused;
-    this.#intake = new Intake(this.network, this);
+    this.#intake = new Http1FastPath(this.network, this);
     const { maxConnections = 100_000, maxConnectionsPerAddress = 20_000 } = options;
     this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
   }
@@ -389,7 +389,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     tell(() => this.#onError(error, request as Request | undefined, from && { peer: from.peer }));
   }
 
-  refused({ status, code, message }: Refusal, from: { readonly peer: string }): void {
+  refused({ status, code, message }: HttpError, from: { readonly peer: string }): void {
     const onRefused = this.#onRefused;
     if (onRefused === undefined) return;
     const failed = (error: unknown) => this.report(error, undefined);
@@ -438,17 +438,17 @@ class HttpListener extends Listener implements HttpSettings, Population {
     }
   }
 
-  rest(slot: Slot): void {
+  markIdle(slot: Slot): void {
     this.network.release(slot);
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
     if (this.closing) this.rested(slot);
   }
 
-  release(connection: Connection): void {
+  returnToIdle(connection: Connection): void {
     const { slot, reader } = connection;
     const { bytes, start, limit } = reader;
     if (start === limit) {
-      this.rest(slot);
+      this.markIdle(slot);
       return;
     }
     reader.consume(limit - start);
@@ -482,7 +482,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     return this.network.layer.peer(slot);
   }
 
-  full(): void {
+  onFull(): void {
     const { connections } = this.#admission;
     this.failed(
       new ConnectionError(
@@ -498,12 +498,12 @@ class HttpListener extends Listener implements HttpSettings, Population {
 
   protected begin(slot: Slot): void {
     if (slot >= this.#requests.length)
-      this.#requests = extended(this.#requests, new Uint32Array(Math.max(2 * this.#requests.length, slot + 1)));
+      this.#requests = growTypedArray(this.#requests, new Uint32Array(Math.max(2 * this.#requests.length, slot + 1)));
     this.#requests[slot] = 0;
     const verdict = this.#admission.enter(slot);
     if (verdict !== 'stays') {
       if (verdict === 'reset') this.network.layer.reset(slot);
-      else this.#intake.turnAway(slot, verdict, tooMany[verdict]);
+      else this.#intake.reject(slot, verdict, tooMany[verdict]);
       return;
     }
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
@@ -542,7 +542,7 @@ class HttpListener extends Listener implements HttpSettings, Population {
     super.closed(slot, connection, reason);
   }
 
-  protected retire(slot: Slot): void {
+  protected closeIfIdle(slot: Slot): void {
     const { network } = this;
     if (network.state(slot) !== SlotState.idle) return;
     const { now } = network.scheduler;
@@ -556,8 +556,8 @@ class HttpListener extends Listener implements HttpSettings, Population {
     else this.endIdle(slot);
   }
 
-  protected endOverdue(slot: Slot): void {
-    if (!this.#intake.endOverdue(slot)) this.network.drop(slot);
+  protected forceClose(slot: Slot): void {
+    if (!this.#intake.forceClose(slot)) this.network.drop(slot);
   }
 
   protected lost(connection: Connection, reason: ConnectionError | undefined): void {

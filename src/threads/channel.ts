@@ -23,9 +23,9 @@ export class Channel<T extends NonNullable<unknown> | null> {
   #held: T | Queue<T> | undefined;
   #closed = false;
   /** @internal The first of those who are parked in `send`. */
-  firstSender: Place<unknown> | undefined;
+  firstSender: Waiter<unknown> | undefined;
   /** @internal The first of those who are parked in `receive`. */
-  firstReceiver: Place<unknown> | undefined;
+  firstReceiver: Waiter<unknown> | undefined;
 
   /** @throws {ThreadError} `ERR_RANGE` if the capacity is no whole number of 1 or more */
   constructor(capacity: number) {
@@ -139,7 +139,7 @@ export class Semaphore {
   readonly #permits: number;
   #available: number;
   /** @internal The first of those who are parked in `acquire`. */
-  firstWaiting: Place<unknown> | undefined;
+  firstWaiting: Waiter<unknown> | undefined;
 
   /** @throws {ThreadError} `ERR_RANGE` if the number of permits is no whole number of 1 or more */
   constructor(permits: number) {
@@ -222,23 +222,23 @@ class Queue<T> {
  * that got it. A channel or semaphore holds the first place of its line, and places hold one another, in a ring: so a line in
  * which nobody waits takes no memory.
  */
-abstract class Place<T> extends WaitingTask<T> {
+abstract class Waiter<T> extends WaitingTask<T> {
   /** Undefined until somebody waits. */
   #who: Thread<unknown> | 'over' | undefined;
   /** The place before, and for the first the last; undefined outside the line. */
-  #before: Place<unknown> | undefined;
+  #previous: Waiter<unknown> | undefined;
   /** The place behind, and for the last the first; undefined outside the line. */
-  #behind: Place<unknown> | undefined;
+  #next: Waiter<unknown> | undefined;
 
   /** For the error of who calls it outside threads. */
   protected abstract readonly primitive: string;
   /** The first place of the line that this one belongs to. */
-  protected abstract get first(): Place<unknown> | undefined;
-  protected abstract set first(place: Place<unknown> | undefined);
+  protected abstract get first(): Waiter<unknown> | undefined;
+  protected abstract set first(place: Waiter<unknown> | undefined);
   /** Whether there is something for this one. */
-  protected abstract readonly mayGo: boolean;
+  protected abstract readonly isReady: boolean;
   /** Takes it. */
-  protected abstract go(): T;
+  protected abstract complete(): T;
   /** Before anything else: whether what is asked for can be had at all. @throws if it cannot */
   protected check(): void {}
 
@@ -251,19 +251,19 @@ abstract class Place<T> extends WaitingTask<T> {
     if (this.#who === 'over') return { done: true, value: undefined as T }; // nobody looks at it twice
     if (this.#who === undefined) {
       this.check();
-      this.dropLeaving();
-      if (this.first !== undefined || !this.mayGo) {
+      this.dropCancelled();
+      if (this.first !== undefined || !this.isReady) {
         this.#who = runningThread(this.primitive);
         this.enterLine();
         return parked.channel;
       }
     } else {
-      if (this.first !== this || !this.mayGo) return parked.channel;
+      if (this.first !== this || !this.isReady) return parked.channel;
       this.leaveLine();
     }
     this.#who = 'over';
     try {
-      return { done: true, value: this.go() };
+      return { done: true, value: this.complete() };
     } finally {
       this.first?.advance();
     }
@@ -281,8 +281,8 @@ abstract class Place<T> extends WaitingTask<T> {
 
   /** To be called of the first of a line: wakes it if there is something for it. */
   advance(): void {
-    if (!this.mayGo) return;
-    this.dropLeaving();
+    if (!this.isReady) return;
+    this.dropCancelled();
     const thread = this.first?.thread;
     thread?.scheduler.resume(thread);
   }
@@ -291,7 +291,7 @@ abstract class Place<T> extends WaitingTask<T> {
    * Takes those from the front of the line who are being unwound and will not come back from here: their children come first, which
    * may take a while.
    */
-  protected dropLeaving(): void {
+  protected dropCancelled(): void {
     for (let place = this.first; place !== undefined; place = this.first) {
       const state = place.thread?.state;
       if (state !== 'closing' && state !== 'over') return;
@@ -301,27 +301,27 @@ abstract class Place<T> extends WaitingTask<T> {
 
   protected enterLine(): void {
     const first = this.first ?? this;
-    const last = first.#before ?? this;
-    this.#before = last;
-    this.#behind = first;
-    last.#behind = this;
-    first.#before = this;
+    const last = first.#previous ?? this;
+    this.#previous = last;
+    this.#next = first;
+    last.#next = this;
+    first.#previous = this;
     this.first = first;
   }
 
   protected leaveLine(): void {
-    const before = this.#before;
-    const behind = this.#behind;
+    const before = this.#previous;
+    const behind = this.#next;
     if (before === undefined || behind === undefined) return;
     if (this.first === this) this.first = behind === this ? undefined : behind;
-    before.#behind = behind;
-    behind.#before = before;
-    this.#before = undefined;
-    this.#behind = undefined;
+    before.#next = behind;
+    behind.#previous = before;
+    this.#previous = undefined;
+    this.#next = undefined;
   }
 }
 
-class Sending<T extends NonNullable<unknown> | null> extends Place<void> {
+class Sending<T extends NonNullable<unknown> | null> extends Waiter<void> {
   readonly #channel: Channel<T>;
   readonly #value: T;
 
@@ -335,15 +335,15 @@ class Sending<T extends NonNullable<unknown> | null> extends Place<void> {
     return 'Channel.send';
   }
 
-  protected get first(): Place<unknown> | undefined {
+  protected get first(): Waiter<unknown> | undefined {
     return this.#channel.firstSender;
   }
 
-  protected set first(place: Place<unknown> | undefined) {
+  protected set first(place: Waiter<unknown> | undefined) {
     this.#channel.firstSender = place;
   }
 
-  protected get mayGo(): boolean {
+  protected get isReady(): boolean {
     return this.#channel.mayBeSentTo;
   }
 
@@ -351,12 +351,12 @@ class Sending<T extends NonNullable<unknown> | null> extends Place<void> {
     this.#channel.check(this.#value);
   }
 
-  protected go(): void {
+  protected complete(): void {
     this.#channel.trySend(this.#value);
   }
 }
 
-class Receiving<T extends NonNullable<unknown> | null> extends Place<T | undefined> {
+class Receiving<T extends NonNullable<unknown> | null> extends Waiter<T | undefined> {
   readonly #channel: Channel<T>;
 
   constructor(channel: Channel<T>) {
@@ -368,24 +368,24 @@ class Receiving<T extends NonNullable<unknown> | null> extends Place<T | undefin
     return 'Channel.receive';
   }
 
-  protected get first(): Place<unknown> | undefined {
+  protected get first(): Waiter<unknown> | undefined {
     return this.#channel.firstReceiver;
   }
 
-  protected set first(place: Place<unknown> | undefined) {
+  protected set first(place: Waiter<unknown> | undefined) {
     this.#channel.firstReceiver = place;
   }
 
-  protected get mayGo(): boolean {
+  protected get isReady(): boolean {
     return this.#channel.mayBeReceivedFrom;
   }
 
-  protected go(): T | undefined {
+  protected complete(): T | undefined {
     return this.#channel.tryReceive();
   }
 }
 
-class Acquiring extends Place<void> {
+class Acquiring extends Waiter<void> {
   readonly #semaphore: Semaphore;
 
   constructor(semaphore: Semaphore) {
@@ -397,19 +397,19 @@ class Acquiring extends Place<void> {
     return 'Semaphore.acquire';
   }
 
-  protected get first(): Place<unknown> | undefined {
+  protected get first(): Waiter<unknown> | undefined {
     return this.#semaphore.firstWaiting;
   }
 
-  protected set first(place: Place<unknown> | undefined) {
+  protected set first(place: Waiter<unknown> | undefined) {
     this.#semaphore.firstWaiting = place;
   }
 
-  protected get mayGo(): boolean {
+  protected get isReady(): boolean {
     return this.#semaphore.available > 0;
   }
 
-  protected go(): void {
+  protected complete(): void {
     this.#semaphore.take();
   }
 }

@@ -12,7 +12,7 @@ import {
 } from './errors.js';
 import { parked, type Task, type Wait, WaitingTask } from './task.js';
 import { runningThread, spawn, type TaskSource, type Thread } from './thread.js';
-import type { Joiner } from './ties.js';
+import type { Joiner } from './thread-links.js';
 
 /** What the tasks of a tuple return. */
 type Results<S extends readonly TaskSource<unknown>[]> = {

@@ -4,7 +4,6 @@ export { bindContext } from './bind-context.js';
 export { Channel, Semaphore } from './channel.js';
 export { ThreadError, TimeoutError, tasksOf, UnwoundError } from './errors.js';
 export { all, race, timeout } from './group.js';
-export type { Outcome, ThreadState } from './life.js';
 export { sleep } from './sleep.js';
 export type { Task, WaitKind } from './task.js';
 export {
@@ -15,5 +14,6 @@ export {
   type TaskSource,
   Thread,
 } from './thread.js';
+export type { Outcome, ThreadState } from './thread-state.js';
 export { uninterruptible } from './uninterruptible.js';
 export { until } from './until.js';

@@ -5,8 +5,8 @@
 // which the threads made ready meanwhile run, and then due timers fire. One thread runs at a time and never inside another.
 
 import { WakeTimer } from '../util/wake-timer.js';
-import { Queued } from './life.js';
-import { makeCall, type PlainCall, type Thread } from './thread.js';
+import { callWithoutThread, type Thread, type ThreadlessCall } from './thread.js';
+import { Queued } from './thread-state.js';
 import { type TimerTarget, TimerWheel } from './timers.js';
 
 /** Where a scheduler gets its time and its turns from: an event layer, or Node's own timers. */
@@ -173,10 +173,10 @@ export class Scheduler {
    * Makes an ordinary call as if a thread made it, inside a turn: threads that it starts run when it is over. The thread that it asks for,
    * if it does, is yet to be started, with `resume`.
    */
-  call<T>(call: PlainCall<T>): T {
+  call<T>(call: ThreadlessCall<T>): T {
     const wasRunning = this.#running;
     this.#running = true;
-    const result = makeCall(call);
+    const result = callWithoutThread(call);
     this.#running = wasRunning;
     return result;
   }

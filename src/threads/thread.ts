@@ -23,10 +23,10 @@
 import { propertyOf, show } from '../util/inspect.js';
 import { type AsyncContext, captureContext, enterableContext, leftContext } from './context.js';
 import { addSuspendedTasks, addTask, clarified, isSameFailure, ThreadError, UnwoundError } from './errors.js';
-import { Ending, Life, Queued, State, Unwinding } from './life.js';
 import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
 import { isTask, isThenable, parked, type Task, Wait, WaitingTask, waitUntil } from './task.js';
-import { type Joiner, Ties } from './ties.js';
+import { type Joiner, ThreadLinks } from './thread-links.js';
+import { Ending, Queued, State, ThreadStateBits, Unwinding } from './thread-state.js';
 import type { TimerTarget } from './timers.js';
 import { Unwinder } from './unwinder.js';
 
@@ -57,11 +57,11 @@ const over: IteratorResult<Wait, unknown> = { done: true, value: undefined };
 
 let current: Thread<unknown> | undefined;
 /** What makes the running thread as soon as somebody asks for it. */
-let maker: PlainCall<unknown> | undefined;
+let lazyThread: ThreadlessCall<unknown> | undefined;
 let lastId = 0;
 
 /** An ordinary call, made on behalf of a thread that does not exist until somebody asks for it; see `Scheduler.call`. */
-export interface PlainCall<out T> {
+export interface ThreadlessCall<out T> {
   /** What is called. Must not throw. */
   run(): T;
   /** Makes the thread that the call belongs to. It is not started before the call is over. */
@@ -70,19 +70,19 @@ export interface PlainCall<out T> {
 
 /** The thread that is running, or `undefined` outside any thread. */
 export function currentThread(): Thread<unknown> | undefined {
-  if (current === undefined && maker !== undefined) current = maker.makeThread();
+  if (current === undefined && lazyThread !== undefined) current = lazyThread.makeThread();
   return current;
 }
 
 /** For `Scheduler.call` alone. A thread costs more than many a call, and hardly any of them asks for one. */
-export function makeCall<T>(call: PlainCall<T>): T {
+export function callWithoutThread<T>(call: ThreadlessCall<T>): T {
   const outer = current;
-  const outerMaker = maker;
+  const outerMaker = lazyThread;
   current = undefined;
-  maker = call;
+  lazyThread = call;
   const result = call.run();
   current = outer;
-  maker = outerMaker;
+  lazyThread = outerMaker;
   return result;
 }
 
@@ -96,7 +96,7 @@ export function runningThread(primitive: string): Thread<unknown> {
 }
 
 // Its methods are `private` and not `#`: by one #method, the engine gives every object of the class one more field.
-export class Thread<out T> extends Life implements TimerTarget, Joiner {
+export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joiner {
   /** Unique in the process. */
   readonly id: number = ++lastId;
   readonly name: string;
@@ -114,7 +114,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   #value: unknown;
   #waitingSince = 0;
   /** Made when it is first needed. */
-  #ties: Ties | undefined;
+  #links: ThreadLinks | undefined;
 
   /** Use `spawn` or `run`, which also start the thread. */
   constructor(
@@ -131,7 +131,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     this.scheduler = scheduler;
     this.context = captureContext(parent?.context);
     this.#report = report;
-    if (parent !== undefined) parent.tie().adopt(this);
+    if (parent !== undefined) parent.links().adopt(this);
   }
 
   /**
@@ -144,7 +144,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   /** What it threw, if it has failed. */
   get failure(): unknown {
-    return this.isIn(State.over) && this.ending === Ending.failed ? this.#value : undefined;
+    return this.hasState(State.over) && this.ending === Ending.failed ? this.#value : undefined;
   }
 
   /**
@@ -163,7 +163,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   /** Threads that were spawned by this one and are not over. */
   get children(): ReadonlySet<Thread<unknown>> {
-    return this.#ties?.children ?? none;
+    return this.#links?.children ?? none;
   }
 
   override toString(): string {
@@ -182,7 +182,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     this.unwinding = Unwinding.asked;
     this.ending = Ending.unwound;
     this.#value = reason;
-    if (this.isIn(State.running)) return;
+    if (this.hasState(State.running)) return;
     if (this.isUninterruptible) this.limitUnwinding();
     else this.scheduler.resume(this);
   }
@@ -204,7 +204,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   /** What the thread returned. @throws what it threw, {@link UnwoundError}, or `ERR_NOT_OVER` */
   result(): T {
-    if (!this.isIn(State.over)) throw new ThreadError('ERR_NOT_OVER', `${this} is not over`);
+    if (!this.hasState(State.over)) throw new ThreadError('ERR_NOT_OVER', `${this} is not over`);
     if (this.ending === Ending.unwound) throw new UnwoundError(this.toString(), this.#value);
     if (this.ending === Ending.failed) {
       this.setFailureReceived();
@@ -219,21 +219,21 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
    * not go to the parent.
    */
   addJoiner(joiner: Joiner): void {
-    this.tie().addJoiner(joiner);
+    this.links().addJoiner(joiner);
   }
 
   /** A joiner that is removed before it has received a failure leaves it to the others, or else to the parent. */
   removeJoiner(joiner: Joiner): void {
-    this.#ties?.removeJoiner(joiner);
-    if (!this.isIn(State.over) || this.#ties?.joined) return;
-    this.#ties = undefined;
+    this.#links?.removeJoiner(joiner);
+    if (!this.hasState(State.over) || this.#links?.joined) return;
+    this.#links = undefined;
     if (this.ending === Ending.failed && !this.isFailureReceived) this.passFailureOn();
   }
 
   /** Has something done when the thread is over, however it ends; at once if it is. `action` must not throw. */
   whenOver(action: () => void): void {
-    if (this.isIn(State.over)) action();
-    else this.tie().whenOver(action);
+    if (this.hasState(State.over)) action();
+    else this.links().whenOver(action);
   }
 
   /** A thread that this one joined is over. */
@@ -266,7 +266,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** One of this thread's two timers has fired: the one it sleeps on, or the bound of its unwinding. */
   timerFired(arg: number): void {
     if (arg === limitTimer) {
-      this.tie().limit = 0;
+      this.links().limit = 0;
       this.unwinding = Unwinding.forced;
     } else {
       this.sleepTimer = 0;
@@ -276,13 +276,13 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   /** Called by the scheduler alone: runs the thread until it parks or is over. */
   step(): void {
-    if (this.goesOn) {
+    if (this.canContinue) {
       this.advance(false);
       return;
     }
     this.queued = Queued.no;
-    if (this.isIn(State.over)) return;
-    if (this.isIn(State.closing)) {
+    if (this.hasState(State.over)) return;
+    if (this.hasState(State.closing)) {
       // A wake-up that was under way when the thread was unwound finds its children still there.
       if (!this.hasChildren && !this.isFailurePending) this.closed();
     } else if (this.unwinding === Unwinding.forced) {
@@ -331,7 +331,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
       else this.settle(Ending.returned, value);
     } else {
       this.park(wait, State.parked);
-      if (this.goesOn) return;
+      if (this.canContinue) return;
       if (this.unwinding === Unwinding.asked && !this.isUninterruptible) {
         this.beginUnwinding(); // it was unwound while it ran, and does not get to park
       } else if (this.unwinding !== Unwinding.forced) {
@@ -389,7 +389,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   /** Bounds the unwinding, if it is not yet. */
   private limitUnwinding(): void {
-    const ties = this.tie();
+    const ties = this.links();
     if (ties.limit === 0) ties.limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
   }
 
@@ -435,7 +435,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
     if (ending === Ending.failed) addTask(value, `${this.name} (thread ${this.id})`);
     this.ending = ending;
     this.#value = value;
-    if (this.#ties !== undefined) this.#ties.limit = this.cancel(this.#ties.limit);
+    if (this.#links !== undefined) this.#links.limit = this.cancel(this.#links.limit);
     this.sleepTimer = this.cancel(this.sleepTimer); // an abandoned thread may be asleep
     if (this.hasChildren) {
       this.unwindChildren(
@@ -454,7 +454,7 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   /** Nothing of the thread runs any more, and it has no children. */
   private end(): void {
-    if (this.ending !== Ending.failed || this.#ties?.joined) {
+    if (this.ending !== Ending.failed || this.#links?.joined) {
       this.over();
     } else {
       this.park(Wait.join, State.closing);
@@ -471,17 +471,17 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   private over(): void {
     this.enterOver();
-    const ties = this.#ties;
+    const ties = this.#links;
     const isReceived = this.ending !== Ending.failed || ties?.joined;
     if (ties !== undefined) {
-      if (this.ending !== Ending.failed) this.#ties = undefined;
+      if (this.ending !== Ending.failed) this.#links = undefined;
       try {
-        ties.tellOver(this);
+        ties.notifyOver(this);
       } catch (thrown) {
         uncaught(thrown); // by an action of a caller's; the parent waits for this thread, and must be told all the same
       }
       // A joiner may yet be removed before it has received the failure.
-      if (this.isFailureReceived) this.#ties = undefined;
+      if (this.isFailureReceived) this.#links = undefined;
     }
     if (!isReceived) this.passFailureOn();
     if (this.parent !== undefined) this.parent.childOver(this);
@@ -490,18 +490,18 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
   /** No joiner receives the failure. */
   private passFailureOn(): void {
     this.setFailureReceived();
-    this.#ties = undefined;
+    this.#links = undefined;
     if (this.parent === undefined || this.parent.state === 'over') this.report(this.#value);
     else this.parent.childFailed(this.#value);
   }
 
-  private tie(): Ties {
-    this.#ties ??= new Ties();
-    return this.#ties;
+  private links(): ThreadLinks {
+    this.#links ??= new ThreadLinks();
+    return this.#links;
   }
 
   private get hasChildren(): boolean {
-    return this.#ties?.hasChildren ?? false;
+    return this.#links?.hasChildren ?? false;
   }
 
   /** Unwinds the children, for whom this thread now waits. @returns whether there are any */
@@ -529,9 +529,9 @@ export class Thread<out T> extends Life implements TimerTarget, Joiner {
 
   /** The last child to be over lets this thread go on, by way of the queue: a tree may be deeper than the stack. */
   private childOver(child: Thread<unknown>): void {
-    this.#ties?.children?.delete(child);
+    this.#links?.children?.delete(child);
     if (this.hasChildren) return;
-    if (this.isIn(State.closing) || this.wait === 'join') this.scheduler.resume(this);
+    if (this.hasState(State.closing) || this.wait === 'join') this.scheduler.resume(this);
   }
 
   /** The children it waited for are over. */

@@ -6,7 +6,7 @@
 // of 32^l ticks; when time enters a bucket of level l > 0, its timers fall to lower levels. Ticks are kept modulo 2^32.
 // (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987, scheme 6.)
 
-import { Numbered } from './numbered.js';
+import { IdTable } from '../util/id-table.js';
 
 /** Told when a timer fires; `arg` is the integer given to `arm`. */
 export interface TimerTarget {
@@ -32,7 +32,7 @@ export class TimerWheel {
    * The target of most timers, whose arguments are not negative: of such a timer the row holds the argument and nothing else. Not to be
    * changed once it is set.
    */
-  usual: TimerTarget | undefined;
+  defaultTarget: TimerTarget | undefined;
 
   /** The tick that has been reached: everything due at it or before has fired. */
   #tick = 0;
@@ -50,8 +50,8 @@ export class TimerWheel {
   /** Deadlines that are too far away for `#due`, in milliseconds. */
   readonly #far = new Map<number, number>();
   /** The argument if the target is the usual one, else the number of another one, negated. */
-  #whom = new Int32Array(256);
-  readonly #others = new Numbered<TimerTarget>();
+  #targets = new Int32Array(256);
+  readonly #others = new IdTable<TimerTarget>();
   /** Arguments of the others, by number, of those that are not 0: most have but one timer, and no use for an argument. */
   readonly #args = new Map<number, number>();
   /** First of the free rows, which are linked through `#next`; 0 is none (row 0 is a head). */
@@ -83,7 +83,7 @@ export class TimerWheel {
       id = this.#rows++;
       if (id >= this.#next.length) this.#grow();
     }
-    this.#whom[id] = target === this.usual && arg >= 0 ? arg : -this.#number(target, arg);
+    this.#targets[id] = target === this.defaultTarget && arg >= 0 ? arg : -this.#number(target, arg);
     if (deadline - this.#now < farAway) this.#due[id] = Math.ceil(Math.max(deadline, this.#now));
     else this.#far.set(id, deadline);
     this.size++;
@@ -166,8 +166,8 @@ export class TimerWheel {
     }
     for (let id = this.#next[firing]; id !== firing; id = this.#next[firing]) {
       this.#unlink(id);
-      const whom = this.#whom[id];
-      const target = whom < 0 ? this.#others.get(-whom) : this.usual;
+      const whom = this.#targets[id];
+      const target = whom < 0 ? this.#others.get(-whom) : this.defaultTarget;
       const arg = whom < 0 ? this.#argOf(-whom) : whom;
       this.#release(id);
       target?.timerFired(arg);
@@ -225,9 +225,9 @@ export class TimerWheel {
   }
 
   #release(id: number): void {
-    if (this.#whom[id] < 0) {
-      this.#others.drop(-this.#whom[id]);
-      if (this.#args.size > 0) this.#args.delete(-this.#whom[id]);
+    if (this.#targets[id] < 0) {
+      this.#others.drop(-this.#targets[id]);
+      if (this.#args.size > 0) this.#args.delete(-this.#targets[id]);
     }
     if (this.#far.size > 0) this.#far.delete(id);
     this.#next[id] = this.#free;
@@ -245,6 +245,6 @@ export class TimerWheel {
     this.#next = copy(this.#next, new Int32Array(length));
     this.#previous = copy(this.#previous, new Int32Array(length));
     this.#due = copy(this.#due, new Uint32Array(length));
-    this.#whom = copy(this.#whom, new Int32Array(length));
+    this.#targets = copy(this.#targets, new Int32Array(length));
   }
 }

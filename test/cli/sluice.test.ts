@@ -338,7 +338,7 @@ describe('the sluice command prints', () => {
     assert.match(run.out, new RegExp(`^ {2}${named} .* works$`, 'm'));
   });
 
-  test('the layer that is forced, or why it cannot be had', async () => {
+  test('the layer that is forced, or why it is unavailable', async () => {
     const forced = new Run(['doctor'], { SLUICE_EVENT_LAYER: 'portable' });
     assert.equal((await forced.ended).code, 0, forced.err);
     assert.match(forced.out, /^Servers run on portable \(SLUICE_EVENT_LAYER says so\)\.$/m);

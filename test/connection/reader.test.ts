@@ -53,7 +53,7 @@ function* throws(task: Task<unknown>, expected: string): Task<void> {
   assert.fail(`nothing was thrown; expected ${expected}`);
 }
 
-test('what takeOwn gives stays as it is: the reader’s own buffer where that is half full, else a copy', async () => {
+test('what takeOwned gives stays as it is: the reader’s own buffer where that is half full, else a copy', async () => {
   const all = `${'ab'.repeat(1000)}${'cd'.repeat(1000)}e`;
   for (const [taken, isCopied] of [
     [10, false],
@@ -64,7 +64,7 @@ test('what takeOwn gives stays as it is: the reader’s own buffer where that is
         const parts: Uint8Array[] = [];
         const seen: (string | undefined)[] = [];
         const take = (most: number): Uint8Array => {
-          const part = reader.takeOwn(most);
+          const part = reader.takeOwned(most);
           assert.ok(part.length <= most);
           parts.push(part);
           seen.push(text(part));
@@ -79,8 +79,8 @@ test('what takeOwn gives stays as it is: the reader’s own buffer where that is
         assert.equal(take(Infinity).buffer !== bytes.buffer, isCopied); // all that is left
         assert.deepEqual([reader.buffered, reader.bytes.length], [0, 0]);
         const lent = new TextEncoder().encode('lent whole');
-        reader.lend(lent, 0, lent.length);
-        assert.notEqual(reader.takeOwn(Infinity).buffer, lent.buffer);
+        reader.setBorrowed(lent, 0, lent.length);
+        assert.notEqual(reader.takeOwned(Infinity).buffer, lent.buffer);
         while (yield* reader.more()) take(Infinity);
         assert.deepEqual(parts.map(text), seen);
         assert.equal(seen.join(''), all);

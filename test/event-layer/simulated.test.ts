@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { ConnectionError, EventSink, Slot } from '#sluice/event-layer/event-layer.js';
-import { nobody } from '#sluice/event-layer/nobody.js';
+import { noopSink } from '#sluice/event-layer/noop-sink.js';
 import { Agenda } from '#sluice/event-layer/simulated/agenda.js';
 import { Random } from '#sluice/event-layer/simulated/random.js';
 import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
@@ -186,7 +186,7 @@ describe('a simulated run', () => {
   it('may be stopped at a time, and goes on from there', async () => {
     const layer = new SimulatedLayer();
     const turns: number[] = [];
-    layer.start({ ...nobody, beginTurn: () => turns.push(layer.now()) });
+    layer.start({ ...noopSink, beginTurn: () => turns.push(layer.now()) });
     layer.wakeAt(100);
     await layer.run(50);
     assert.equal(layer.now(), 50);
@@ -208,7 +208,7 @@ async function pair(sink: Partial<EventSink>, options: SimulatedOptions = {}) {
   const layer = new SimulatedLayer(options);
   let server = -1;
   layer.start({
-    ...nobody,
+    ...noopSink,
     ...sink,
     accepted(slot) {
       server = slot;

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
 import type { EventLayer, ListenerId } from '#sluice/event-layer/event-layer.js';
-import { nobody } from '#sluice/event-layer/nobody.js';
+import { noopSink } from '#sluice/event-layer/noop-sink.js';
 import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { skip } from './linux/system.js';
@@ -59,7 +59,7 @@ for (const [name, make] of Object.entries(layers)) {
   describe(`the path of a Unix-domain socket, on ${name}`, { skip: name === 'portable' ? false : skip }, () => {
     const withLayers = async (act: (path: string, layer: EventLayer, other: EventLayer) => Promise<void>) => {
       const [layer, other] = [make(), make()];
-      for (const each of [layer, other]) each.start(nobody);
+      for (const each of [layer, other]) each.start(noopSink);
       const path = join(folder, `${name}.sock`);
       try {
         await act(path, layer, other);

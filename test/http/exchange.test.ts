@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Exchange, exchangeAgain } from '#sluice/http/exchange.js';
+import { HttpError } from '#sluice/http/errors.js';
+import { Exchange, reparseExchange } from '#sluice/http/exchange.js';
 import { PlatformHeaders } from '#sluice/http/fetch/platform.js';
 import { requestFrom } from '#sluice/http/fetch/request.js';
 import { Head } from '#sluice/http/head.js';
-import { Refusal } from '#sluice/http/refusal.js';
 
 const limits = { headSize: 16_384, targetSize: 8_192, fieldCount: 100 };
 
@@ -18,7 +18,7 @@ function exchange(text: string): { exchange: Exchange; overwrite: () => void } {
   const head = new Head();
   assert.ok(head.parse(bytes, 7, 7 + text.length, limits));
   return {
-    exchange: new Exchange({ peer: '', watchedBy: () => undefined }, head, bytes, 7, null, 'default:8080'),
+    exchange: new Exchange({ peer: '', onSignalRequested: () => undefined }, head, bytes, 7, null, 'default:8080'),
     overwrite: () => bytes.fill(0xdb),
   };
 }
@@ -79,7 +79,7 @@ test('the url is what the platform makes of host and target, or the host is refu
       try {
         assert.equal(exchange(text).exchange.url, url);
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
+        if (!(error instanceof HttpError)) throw error;
         assert.equal(error.status, 400);
         assert.equal(url, undefined, `${host} is refused, and the platform takes it`);
       }
@@ -119,7 +119,7 @@ test('headers are what the platform makes of the same fields', () => {
     fc.property(fc.array(fc.tuple(names, values), { maxLength: 6 }), (fields) => {
       const lines = fields.map(([name, value]) => `${name}:${value}\r\n`).join('');
       const { exchange: it, overwrite } = exchange(`GET / HTTP/1.1\r\nhost: a\r\n${lines}\r\n`);
-      it.keep();
+      it.copyBorrowed();
       overwrite();
       const { headers } = requestFrom(it);
       assert.deepEqual([...headers], [...new PlatformHeaders([['host', 'a'], ...fields])]);
@@ -129,7 +129,7 @@ test('headers are what the platform makes of the same fields', () => {
 
 test('what an exchange that is kept says does not come from the buffer, however large its head is', () => {
   for (const size of [1, 50, 200, 5000]) {
-    for (const how of ['keep', 'keepText'] as const) {
+    for (const how of ['copyBorrowed', 'detachText'] as const) {
       for (const isAsked of [false, true]) {
         const value = 'y'.repeat(size);
         const { exchange: it, overwrite } = exchange(`POST /a?b HTTP/1.1\r\nhost: c\r\nx: ${value}\r\n\r\n`);
@@ -149,7 +149,7 @@ test('exchanges that are kept do not get in each other’s way', () => {
   const targets = Array.from({ length: 1000 }, (_, i) => `/${'a'.repeat(i % 90)}${i}`);
   const kept = targets.map((target) => {
     const { exchange: it, overwrite } = exchange(request(target));
-    it.keep();
+    it.copyBorrowed();
     overwrite();
     return it;
   });
@@ -186,14 +186,14 @@ test('empty lines before the request line are not part of its text, and put noth
 });
 
 test('an exchange that is made again of its text says the same', () => {
-  const origin = { peer: '', watchedBy: () => undefined };
+  const origin = { peer: '', onSignalRequested: () => undefined };
   for (const text of [
     '\r\nPUT http://h:81/a?b HTTP/1.1\r\nHost: c\r\nX: \xe4\r\n\r\n',
     'GET /a HTTP/1.0\r\n\r\n',
     request('*', 'a', 'OPTIONS'),
   ]) {
     const { exchange: it } = exchange(text);
-    const again = exchangeAgain(origin, it.text, { ...limits, defaultHost: 'default:8080' });
+    const again = reparseExchange(origin, it.text, { ...limits, defaultHost: 'default:8080' });
     const said = ({ method, target, url, fields, text }: Exchange) => ({ method, target, url, fields, text });
     assert.deepEqual(said(again), said(it));
   }
@@ -205,7 +205,7 @@ test('the signal is asked of what the exchange belongs to: aborted at once if th
   const { exchange: it } = exchange(request('/'));
   it.origin = {
     peer: '',
-    watchedBy(exchange) {
+    onSignalRequested(exchange) {
       watched.push(exchange);
       return left;
     },
@@ -216,6 +216,6 @@ test('the signal is asked of what the exchange belongs to: aborted at once if th
 
   left = new Error('left');
   const { exchange: late } = exchange(request('/'));
-  late.origin = { peer: '', watchedBy: () => left };
+  late.origin = { peer: '', onSignalRequested: () => left };
   assert.deepEqual([late.signal.aborted, late.signal.reason, late.aborted], [true, left, left]);
 });

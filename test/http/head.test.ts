@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { HttpError } from '#sluice/http/errors.js';
 import { Head, type HeadLimits } from '#sluice/http/head.js';
-import { Refusal } from '#sluice/http/refusal.js';
 import { cases } from './cases.js';
 
 const limits: HeadLimits = { headSize: 16_384, targetSize: 8_192, fieldCount: 100 };
@@ -25,7 +25,7 @@ function parse(text: string, cuts: readonly number[] = [], own: HeadLimits = lim
     }
     return { incomplete: true };
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    if (!(error instanceof HttpError)) throw error;
     return { status: error.status };
   }
 }

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { HttpError } from '#sluice/http/errors.js';
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
-import { Refusal } from '#sluice/http/refusal.js';
 import type { RefusedRequest } from '#sluice/http/settings.js';
 import { stream } from '#sluice/http/stream.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
@@ -123,7 +123,7 @@ test('onRefused is not told of what a handler answers or throws', async () => {
   await world.close();
 });
 
-const own = new Refusal(404, 'made by the handler');
+const own = new HttpError(404, 'made by the handler');
 const throwers: Record<string, ServeOptions['fetch']> = {
   'a plain handler': () => {
     throw own;
@@ -141,7 +141,7 @@ const throwers: Record<string, ServeOptions['fetch']> = {
   },
 };
 for (const [who, fetch] of Object.entries(throwers)) {
-  test(`a Refusal that ${who} has made itself is an error of the handler's`, async () => {
+  test(`a HttpError that ${who} has made itself is an error of the handler's`, async () => {
     const { world, refused } = await open({ fetch });
     const client = world.exchange(post('/', 'abc'));
     await world.pass();
@@ -154,7 +154,7 @@ for (const [who, fetch] of Object.entries(throwers)) {
   });
 }
 
-test('a Refusal that the body of a stream throws is reported, and the connection is reset', async () => {
+test('a HttpError that the body of a stream throws is reported, and the connection is reset', async () => {
   const { world } = await open({
     fetch: () =>
       stream(function* (out) {
@@ -169,7 +169,7 @@ test('a Refusal that the body of a stream throws is reported, and the connection
   await world.close();
 });
 
-test('a Refusal of another request is an error of the handler that throws it', async () => {
+test('a HttpError of another request is an error of the handler that throws it', async () => {
   let other: unknown;
   const { world, refused } = await open({
     maxBodySize: 10,
@@ -195,7 +195,7 @@ test('a Refusal of another request is an error of the handler that throws it', a
   await world.close();
 });
 
-test('an error whose cause is the Refusal of its own request is the client’s', async () => {
+test('an error whose cause is the HttpError of its own request is the client’s', async () => {
   const { world, refused } = await open({
     *fetch(request) {
       try {

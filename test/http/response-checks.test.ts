@@ -210,10 +210,10 @@ for (const [name, make, expected] of valid)
   });
 
 test('a response with the status of a refusal that a handler has thrown has a status that exists', async () => {
-  const { Refusal } = await import('#sluice/http/refusal.js');
+  const { HttpError } = await import('#sluice/http/errors.js');
   for (const status of [Number.NaN, 200, 101, 999, '404\r\nx-injected: 1']) {
     const fetch = () => {
-      throw new Refusal(status as number, 'no');
+      throw new HttpError(status as number, 'no');
     };
     const world = await World.open({ fetch });
     const client = world.exchange(get('/'), 'GET');

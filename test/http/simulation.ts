@@ -9,8 +9,8 @@ import { Network } from '#sluice/connection/network.js';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { Random } from '#sluice/event-layer/simulated/random.js';
 import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import { HttpError } from '#sluice/http/errors.js';
 import { ClientLeftError } from '#sluice/http/exchange.js';
-import { Refusal } from '#sluice/http/refusal.js';
 import { type Server, serve } from '#sluice/server/serve.js';
 import { Channel } from '#sluice/threads/channel.js';
 import { ThreadError } from '#sluice/threads/errors.js';
@@ -83,7 +83,9 @@ export async function simulate(manner: Manner): Promise<Result> {
     });
     assert.ok(ledger.errors.length <= expected, 'calls of onError');
     for (const error of ledger.errors) {
-      const clients = [ConnectionError, ThreadError, ClientLeftError, Refusal].some((type) => isInstance(error, type));
+      const clients = [ConnectionError, ThreadError, ClientLeftError, HttpError].some((type) =>
+        isInstance(error, type),
+      );
       assert.ok(!clients, `onError was told of what a client did: ${inspect(error)}`);
     }
   } else {

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { AddressCounts, keyOf } from '#sluice/server/address-counts.js';
-import { Admission, type Population } from '#sluice/server/admission.js';
+import { Admission, type ConnectionSource } from '#sluice/server/admission.js';
 
 /** Connections by slot, as a network has them: free slots are used again. */
-class Crowd implements Population {
+class Crowd implements ConnectionSource {
   readonly peers: (string | undefined)[] = [];
   /** How often an address was asked for. */
   asked = 0;
@@ -27,7 +27,7 @@ class Crowd implements Population {
     return this.peers[slot] ?? '';
   }
 
-  full(): void {
+  onFull(): void {
     this.told++;
   }
 

@@ -313,7 +313,7 @@ describe('the timing wheel', () => {
     const told: [string, number][] = [];
     const usual: TimerTarget = { timerFired: (arg) => told.push(['usual', arg]) };
     const other: TimerTarget = { timerFired: (arg) => told.push(['other', arg]) };
-    wheel.usual = usual;
+    wheel.defaultTarget = usual;
     wheel.cancel(wheel.arm(1, other, 9));
     for (const arg of [0, 7, -3]) {
       wheel.arm(1, usual, arg);

@@ -7,7 +7,7 @@
 // peer's FIN, an error, urgent data, at which a read ends); and so has one that was due while reading was paused. All else is
 // level-triggered. (On a Unix-domain socket a read also ends where descriptors come along, which nothing tells.)
 
-import { extended } from '../columns.js';
+import { growTypedArray } from '../../util/typed-array.js';
 import { departuresPerTurn } from '../departures.js';
 import { type ListenerId, pieceSize, type Slot } from '../event-layer.js';
 import { isPath } from '../linux/addresses.js';
@@ -86,7 +86,7 @@ export class EpollLayer extends LinuxLayer {
       this.#events = map(libc, eventCount * 16);
       this.#ready = new Int32Array(this.#events.bytes.buffer, this.#events.bytes.byteOffset, eventCount * eventWords);
       this.#input = map(libc, pieceSize);
-      this.setAlone(true);
+      this.setExclusive(true);
       // Libuv waits by another system call; this one may be denied all the same (seccomp(2)).
       check(libc, 'epoll_wait', libc.epoll_wait(pollable, this.#events.address, eventCount, 0));
     } catch (error) {
@@ -96,7 +96,7 @@ export class EpollLayer extends LinuxLayer {
     }
   }
 
-  setAlone(isAlone: boolean): void {
+  setExclusive(isAlone: boolean): void {
     if (isAlone === this.#isAlone) return;
     this.#isAlone = isAlone;
     const errno = this.#control(isAlone ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, this.host.descriptor, EPOLLIN, hostData, 0);
@@ -293,8 +293,8 @@ export class EpollLayer extends LinuxLayer {
   }
 
   protected grow(rows: number): void {
-    this.#interests = extended(this.#interests, new Uint8Array(rows));
-    this.#edges = extended(this.#edges, new Uint8Array(rows));
+    this.#interests = growTypedArray(this.#interests, new Uint8Array(rows));
+    this.#edges = growTypedArray(this.#edges, new Uint8Array(rows));
   }
 
   /** The interest of a slot has changed, or may have: the kernel is told at the end of the turn. */

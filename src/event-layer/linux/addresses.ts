@@ -3,8 +3,8 @@
 import { lookup } from 'node:dns/promises';
 import net, { isIP, isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { checkPath } from '../errors.js';
 import { type Address, ConnectionError, formatAddress } from '../event-layer.js';
-import { checkPath } from '../reasons.js';
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;

@@ -44,7 +44,7 @@ export class Alarm {
   }
 
   /** To be called when its descriptor is readable. */
-  rung(): void {
+  onExpired(): void {
     this.time = Infinity;
     this.#libc.read(this.descriptor, this.#expirations, this.#expirations.length);
   }

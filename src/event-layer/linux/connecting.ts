@@ -1,14 +1,14 @@
 // Connections that are being made: an address may stand for several, which are tried one after the other.
 
 import { isIP } from 'node:net';
+import { connectFailed, type Target } from '../errors.js';
 import { type Address, ConnectionError, type Slot, type SocketOptions } from '../event-layer.js';
-import { cannotConnect, type Target } from '../reasons.js';
 import { internetName, isPath, namesAtOnce, namesOf, type SocketName } from './addresses.js';
 import { asSystemError, describeErrno, EINPROGRESS, type Libc } from './libc.js';
 import { connecting, dropped, open, type Slots } from './slots.js';
 import { bindSource, makeSocket, pendingError, setSocketOptions } from './sockets.js';
 
-/** What of a layer is needed here. */
+/** The part of the layer that this file uses. */
 export interface ConnectingLayer {
   /** A connection is being made: `becameWritable` is to be called when that is over. */
   adoptConnecting(slot: Slot): void;
@@ -143,7 +143,7 @@ export class Connecting {
       return;
     }
     const { code, message } = asSystemError(error);
-    this.#layer.fail(slot, cannotConnect(attempt, code, message, error));
+    this.#layer.fail(slot, connectFailed(attempt, code, message, error));
   }
 }
 

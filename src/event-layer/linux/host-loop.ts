@@ -20,12 +20,12 @@ import { type Libuv, loadLibraries, unavailable } from './libc.js';
 import { map, type Region, unmap } from './memory.js';
 
 /** A layer, as the loop sees it. */
-export interface Guest {
+export interface LoopMember {
   /**
    * It is no longer alone, or alone again. While it is not, it must not look at libuv's descriptor, since libuv looks at its own
    * (and the kernel refuses circles of epoll descriptors: ELOOP).
    */
-  setAlone(isAlone: boolean): void;
+  setExclusive(isAlone: boolean): void;
   /** A descriptor that is readable when there is something to collect, for the time when it is not alone. */
   readonly pollable: number;
   /** When it wants to run even if nothing happens, by the process's clock: -Infinity is at once, Infinity never. */
@@ -47,7 +47,7 @@ const UV_PREPARE = 9;
 
 let shared: HostLoop | undefined;
 
-/** @throws {ConnectionError} `ERR_EVENT_LAYER` where it cannot be had */
+/** @throws {ConnectionError} `ERR_EVENT_LAYER` where it is unavailable */
 export function hostLoop(): HostLoop {
   shared ??= new HostLoop(loadLibraries().libuv);
   return shared;
@@ -74,13 +74,13 @@ export class HostLoop {
   readonly #onNothing: number;
   readonly #alarm: Alarm;
   /** Its poll handle. */
-  readonly #ringing: number;
-  readonly #onRing: number;
+  readonly #timerPoll: number;
+  readonly #onTimer: number;
   /** When libuv's clock was set here, by the process's. */
   #updated = -Infinity;
-  readonly #guests: Guest[] = [];
+  readonly #members: LoopMember[] = [];
   /** Poll handles of guests, made when they are first needed. */
-  readonly #polls = new Map<Guest, number>();
+  readonly #polls = new Map<LoopMember, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(uv: Libuv) {
@@ -112,42 +112,42 @@ export class HostLoop {
     this.#idle = this.#allot(UV_IDLE);
     uv.uv_idle_init(this.#loop, this.#idle);
     this.#onClosed = uv.callback(() => this.#handleClosed());
-    this.#ringing = this.#allot(UV_POLL);
-    const result = uv.uv_poll_init(this.#loop, this.#ringing, this.#alarm.descriptor);
+    this.#timerPoll = this.#allot(UV_POLL);
+    const result = uv.uv_poll_init(this.#loop, this.#timerPoll, this.#alarm.descriptor);
     if (result !== 0) this.#alarm.close();
     checkPoll(result);
-    this.#onRing = uv.callback(() => this.#alarm.rung()); // whoever wanted it finds that it is time, in `prepare`
+    this.#onTimer = uv.callback(() => this.#alarm.onExpired()); // whoever wanted it finds that it is time, in `prepare`
     this.#onNothing = uv.callback(() => {}); // what is to be done is done in `prepare`, which libuv comes by before it waits again
   }
 
   /** Takes a guest in, who holds the process open from now on. */
-  enter(guest: Guest): void {
-    this.#guests.push(guest);
-    if (this.#guests.length === 1) {
+  attach(guest: LoopMember): void {
+    this.#members.push(guest);
+    if (this.#members.length === 1) {
       this.#uv.uv_prepare_start(this.#prepare, this.#onPrepare);
-      this.#uv.uv_poll_start(this.#ringing, UV_READABLE, this.#onRing);
+      this.#uv.uv_poll_start(this.#timerPoll, UV_READABLE, this.#onTimer);
     } else {
-      for (const each of this.#guests) this.#watch(each);
+      for (const each of this.#members) this.#watch(each);
     }
   }
 
-  leave(guest: Guest): void {
-    const index = this.#guests.indexOf(guest);
+  detach(guest: LoopMember): void {
+    const index = this.#members.indexOf(guest);
     if (index === -1) return;
-    this.#guests.splice(index, 1);
+    this.#members.splice(index, 1);
     this.#unwatch(guest);
-    if (this.#guests.length > 1) return;
+    if (this.#members.length > 1) return;
     clearTimeout(this.#timer);
-    if (this.#guests.length === 1) this.#unwatch(this.#guests[0]);
-    if (this.#guests.length > 0) return;
+    if (this.#members.length === 1) this.#unwatch(this.#members[0]);
+    if (this.#members.length > 0) return;
     this.#setIdling(false);
     this.#uv.uv_prepare_stop(this.#prepare);
-    this.#uv.uv_poll_stop(this.#ringing);
+    this.#uv.uv_poll_stop(this.#timerPoll);
   }
 
   /** A guest is about to close its descriptor. */
-  forget(guest: Guest): void {
-    this.leave(guest);
+  dispose(guest: LoopMember): void {
+    this.detach(guest);
     const poll = this.#polls.get(guest);
     this.#polls.delete(guest);
     if (poll === undefined) return;
@@ -166,27 +166,27 @@ export class HostLoop {
   #serve(): void {
     this.#setIdling(false);
     try {
-      if (this.#guests.length > 1) this.#serveAll();
-      else if (this.#guests.length === 1) this.#serveAlone(this.#guests[0]);
+      if (this.#members.length > 1) this.#serveAll();
+      else if (this.#members.length === 1) this.#serveAlone(this.#members[0]);
     } finally {
       // libuv does not wait now: it may have nothing to do after all, and nobody would be left to wait for the guest.
-      if (this.#guests.length === 1) this.#setIdling(true);
+      if (this.#members.length === 1) this.#setIdling(true);
     }
   }
 
-  #serveAlone(guest: Guest): void {
+  #serveAlone(guest: LoopMember): void {
     let hasty = 0;
-    for (let isOver = false; !isOver && this.#guests.length === 1 && this.#guests[0] === guest; ) {
+    for (let isOver = false; !isOver && this.#members.length === 1 && this.#members[0] === guest; ) {
       const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
       const wake = guest.wakeTime();
       const due = free < 0 ? Infinity : this.#updated + free; // or later, if somebody else has set libuv's clock
       // The usual case does without looking at a clock: the alarm is set for what comes first, or sooner.
       const isSet = free !== 0 && Math.min(wake, due) >= this.#alarm.time;
-      const patience = isSet ? -1 : this.#patience(free, wake);
+      const patience = isSet ? -1 : this.#timeout(free, wake);
       const isReady = guest.run(patience);
       runTicks?.();
       // A guest that wants another turn at once does not wait, and so may not learn that libuv has something to do.
-      isOver = isReady || free === 0 || (patience === 0 && ++hasty === hastyTurns);
+      isOver = isReady || free === 0 || (patience === 0 && ++hasty === maxImmediateTurns);
     }
     guest.settle();
   }
@@ -196,7 +196,7 @@ export class HostLoop {
    * @param free milliseconds until libuv's next timer, by its own clock, which stands still until it is set
    * @param wake when the guest wants to run
    */
-  #patience(free: number, wake: number): number {
+  #timeout(free: number, wake: number): number {
     if (free === 0) return 0;
     const now = performance.now();
     let time = wake;
@@ -205,7 +205,7 @@ export class HostLoop {
       this.#updated = now;
       time = Math.min(wake, now + this.#uv.uv_backend_timeout(this.#loop));
     }
-    const patience = Math.min(Math.max(Math.ceil(time - now), 0), longest);
+    const patience = Math.min(Math.max(Math.ceil(time - now), 0), maxTimeout);
     if (patience < longWait) return patience;
     if (time < this.#alarm.time) this.#alarm.set(patience, time);
     return -1;
@@ -219,21 +219,21 @@ export class HostLoop {
   }
 
   #serveAll(): void {
-    for (const guest of [...this.#guests]) {
+    for (const guest of [...this.#members]) {
       guest.run(0);
       runTicks?.();
       guest.settle();
     }
     clearTimeout(this.#timer);
     const now = performance.now();
-    const patience = Math.min(...this.#guests.map((guest) => guest.wakeTime() - now), longest);
+    const patience = Math.min(...this.#members.map((guest) => guest.wakeTime() - now), maxTimeout);
     // What they do is to keep libuv from waiting too long.
     if (patience <= 0) setImmediate(() => {});
-    else if (patience < longest) this.#timer = setTimeout(() => {}, Math.ceil(patience));
+    else if (patience < maxTimeout) this.#timer = setTimeout(() => {}, Math.ceil(patience));
   }
 
-  #watch(guest: Guest): void {
-    guest.setAlone(false);
+  #watch(guest: LoopMember): void {
+    guest.setExclusive(false);
     let poll = this.#polls.get(guest);
     if (poll === undefined) {
       poll = this.#free.pop() ?? this.#allot(UV_POLL);
@@ -243,11 +243,11 @@ export class HostLoop {
     this.#uv.uv_poll_start(poll, UV_READABLE, this.#onNothing);
   }
 
-  #unwatch(guest: Guest): void {
+  #unwatch(guest: LoopMember): void {
     const poll = this.#polls.get(guest);
     if (poll === undefined) return;
     this.#uv.uv_poll_stop(poll);
-    guest.setAlone(true);
+    guest.setExclusive(true);
   }
 
   /** Memory for a handle of libuv. */
@@ -266,8 +266,8 @@ function checkPoll(result: number): void {
 }
 
 /** So many turns a guest may have at once, before libuv looks for itself what it has to do. */
-const hastyTurns = 16;
+const maxImmediateTurns = 16;
 /** From so many milliseconds on it is the alarm that ends a wait, and not the wait's own time. */
 const longWait = 20;
 /** Times are no longer than this many milliseconds: 31 bits. */
-const longest = 2 ** 31 - 1;
+const maxTimeout = 2 ** 31 - 1;

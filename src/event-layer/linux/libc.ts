@@ -154,7 +154,7 @@ let libuv: Libuv | undefined;
 
 /**
  * Loads both libraries, once in a process.
- * @throws {ConnectionError} `ERR_EVENT_LAYER` where they cannot be had, saying why
+ * @throws {ConnectionError} `ERR_EVENT_LAYER` where they are unavailable, saying why
  */
 export function loadLibraries(): { libc: Libc; libuv: Libuv } {
   if (libc === undefined || libuv === undefined) {
@@ -209,7 +209,7 @@ function declare<T>(library: Library, table: Readonly<Record<string, readonly st
   return functions as T; // the tables above have a line for each function of the interfaces
 }
 
-/** The error of a layer that cannot be had here. */
+/** The error of a layer that is unavailable here. */
 export function unavailable(why: string, cause?: unknown): ConnectionError {
   return new ConnectionError('ERR_EVENT_LAYER', why, cause === undefined ? undefined : { cause });
 }

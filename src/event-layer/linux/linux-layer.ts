@@ -15,6 +15,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { Departures } from '../departures.js';
+import { connectionLost, describeConnection, layerClosed } from '../errors.js';
 import {
   type Address,
   type ConnectionError,
@@ -26,10 +27,9 @@ import {
   type SocketOptions,
   turnTime,
 } from '../event-layer.js';
-import { nobody } from '../nobody.js';
-import { describeConnection, hasBroken, layerClosed } from '../reasons.js';
+import { noopSink } from '../noop-sink.js';
 import { Connecting, type ConnectingLayer } from './connecting.js';
-import { type Guest, type HostLoop, hostLoop } from './host-loop.js';
+import { type HostLoop, hostLoop, type LoopMember } from './host-loop.js';
 import { describeErrno, ECONNABORTED, type Libc, loadLibraries } from './libc.js';
 import { Listeners, type Listening, type ListeningLayer } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
@@ -49,12 +49,12 @@ interface Departure {
   errno: number;
 }
 
-export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, ConnectingLayer, ListeningLayer {
+export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer, ConnectingLayer, ListeningLayer {
   /** The clock is read after so many events, a power of two: reading it costs a hundredth of what the cheapest of them does. */
   static readonly eventsPerLook = 8;
   abstract readonly name: string;
   abstract readonly pollable: number;
-  abstract setAlone(isAlone: boolean): void;
+  abstract setExclusive(isAlone: boolean): void;
   protected readonly libc: Libc;
   protected readonly host: HostLoop;
   protected readonly slots: Slots;
@@ -66,7 +66,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   readonly #reasons = new Map<Slot, ConnectionError>();
 
   // Of the layer.
-  protected sink: EventSink = nobody;
+  protected sink: EventSink = noopSink;
   #isGuest = false;
   #closing: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -192,7 +192,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   }
 
   connect(address: Address, localAddress?: string, options: SocketOptions = {}): Slot {
-    const slot = this.#allot(-1, connecting);
+    const slot = this.#allocate(-1, connecting);
     if (this.isClosing) this.fail(slot, layerClosed('connect'));
     else this.#connecting.begin(slot, address, localAddress, options);
     return slot;
@@ -203,27 +203,27 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   }
 
   reserve(slot: Slot, bytes: number): number {
-    this.#checkTenant(slot);
+    this.#checkSlot(slot);
     return this.#output.reserve(bytes);
   }
 
   commit(slot: Slot, end: number): void {
-    this.#checkTenant(slot);
+    this.#checkSlot(slot);
     this.#output.commit(slot, end);
   }
 
   queued(slot: Slot): number {
-    this.#checkTenant(slot);
+    this.#checkSlot(slot);
     return this.#output.queued(slot);
   }
 
   notifyFlushed(slot: Slot): void {
-    this.#checkTenant(slot);
+    this.#checkSlot(slot);
     this.#output.notifyFlushed(slot);
   }
 
   pauseReading(slot: Slot): void {
-    this.#checkTenant(slot);
+    this.#checkSlot(slot);
     const { flags } = this.slots;
     if ((flags[slot] & paused) !== 0) return;
     flags[slot] |= paused;
@@ -231,7 +231,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   }
 
   resumeReading(slot: Slot): void {
-    this.#checkTenant(slot);
+    this.#checkSlot(slot);
     const { flags } = this.slots;
     if ((flags[slot] & paused) === 0) return;
     flags[slot] &= ~paused;
@@ -240,22 +240,22 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   }
 
   finish(slot: Slot): void {
-    this.#checkTenant(slot);
+    this.#checkSlot(slot);
     this.#output.finish(slot);
   }
 
   reset(slot: Slot): void {
-    this.#checkTenant(slot);
-    this.depart(slot, true);
+    this.#checkSlot(slot);
+    this.closeSlot(slot, true);
   }
 
   abandon(slot: Slot): void {
-    this.#checkTenant(slot);
-    this.depart(slot, false);
+    this.#checkSlot(slot);
+    this.closeSlot(slot, false);
   }
 
   peer(slot: Slot): string {
-    this.#checkTenant(slot);
+    this.#checkSlot(slot);
     return this.slots.isTold(slot) ? this.peerOf(slot) : '';
   }
 
@@ -273,7 +273,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
       this.requestTurn();
       this.#closedIfNothingLeft();
     });
-    this.host.forget(this);
+    this.host.dispose(this);
     this.isClosed = true;
     for (const { resolve } of this.#catchingUp) resolve();
     await this.destroy();
@@ -336,7 +336,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   /** Waits for events, and reads the clock. @returns whether there are some to collect */
   #look(milliseconds: number): boolean {
     const some = this.wait(milliseconds);
-    this.#output.waited();
+    this.#output.afterWait();
     this.#began = performance.now();
     return some;
   }
@@ -367,7 +367,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   }
 
   settle(): void {
-    this.#output.settle();
+    this.#output.submitDeferred();
   }
 
   /** A turn has reported what had arrived before it. */
@@ -396,7 +396,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   }
 
   #isTelling(): boolean {
-    return this.#leaving.length > 0 || this.#output.isSettling;
+    return this.#leaving.length > 0 || this.#output.needsNotify;
   }
 
   /** @param some whether there is something to collect @param isFirst whether the kernel was asked, and the clock read, just now */
@@ -420,7 +420,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
 
   /** Tells what sending, and commands, have brought about. */
   #tellDue(): void {
-    this.#output.tellSettled(this.sink);
+    this.#output.notifySent(this.sink);
     while (this.#leaving.length > 0) {
       const slots = this.#leaving;
       this.#leaving = [];
@@ -430,10 +430,10 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
 
   #tellClosed(slot: Slot): void {
     this.sink.closed(slot, this.#reasons.get(slot));
-    this.#output.vacate(slot);
+    this.#output.free(slot);
     this.#connecting.vacate(slot);
     if (this.#reasons.size > 0) this.#reasons.delete(slot);
-    this.slots.vacate(slot);
+    this.slots.release(slot);
     this.listeners.connectionClosed();
   }
 
@@ -447,15 +447,15 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
       this.#isTelling();
     if (isNeeded === this.#isGuest || this.isClosed) return;
     this.#isGuest = isNeeded;
-    if (isNeeded) this.host.enter(this);
-    else this.host.leave(this);
+    if (isNeeded) this.host.attach(this);
+    else this.host.detach(this);
   }
 
   // What the layers tell, inside `collect`.
 
   /** A connection has been accepted. @returns its slot, before anything of it is told */
   protected allotAccepted(descriptor: number, listening: Listening): Slot {
-    const slot = this.#allot(descriptor, open);
+    const slot = this.#allocate(descriptor, open);
     this.slots.listeners[slot] = listening.id;
     return slot;
   }
@@ -518,7 +518,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     if ((flags[slot] & (ended | dropped)) !== 0) return;
     flags[slot] |= ended;
     this.sink.ended(slot);
-    if ((this.slots.flags[slot] & finished) !== 0) this.depart(slot, false);
+    if ((this.slots.flags[slot] & finished) !== 0) this.closeSlot(slot, false);
   }
 
   /** The socket takes output again, or a connection has been made or has failed. */
@@ -531,7 +531,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
 
   /** A send has not been taken whole. @param result bytes that were taken, or a negative error number */
   protected sentShort(slot: Slot, result: number): void {
-    this.#output.sentShort(slot, result);
+    this.#output.onPartialSend(slot, result);
   }
 
   broke(slot: Slot, errno: number): void {
@@ -540,7 +540,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     const listening = this.listeners.get(this.slots.listeners[slot]);
     // A socket that has broken has no peer any more (getpeername(2): ENOTCONN), so the message names the listener.
     const which = describeConnection(this.#connecting.target(slot), '', listening?.address);
-    this.fail(slot, hasBroken(which, code, meaning));
+    this.fail(slot, connectionLost(which, code, meaning));
   }
 
   // What the rooms tell.
@@ -558,14 +558,14 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   fail(slot: Slot, reason: ConnectionError): void {
     if ((this.slots.flags[slot] & dropped) !== 0) return;
     this.#reasons.set(slot, reason);
-    this.depart(slot, false);
+    this.closeSlot(slot, false);
   }
 
   outputHeld(slot: Slot, bytes: number): void {
     this.sink.outputHeld?.(slot, bytes);
   }
 
-  depart(slot: Slot, reset: boolean): void {
+  closeSlot(slot: Slot, reset: boolean): void {
     const { flags, descriptors } = this.slots;
     if ((flags[slot] & dropped) !== 0) return;
     flags[slot] |= dropped;
@@ -577,15 +577,15 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
     this.updateHold();
   }
 
-  #allot(descriptor: number, flags: number): Slot {
-    const slot = this.slots.allot(descriptor, flags);
+  #allocate(descriptor: number, flags: number): Slot {
+    const slot = this.slots.allocate(descriptor, flags);
     if (!this.#isGuest) this.updateHold();
     return slot;
   }
 
   /** To be called by every command. */
-  #checkTenant(slot: Slot): void {
-    this.#output.settle();
+  #checkSlot(slot: Slot): void {
+    this.#output.submitDeferred();
     this.slots.check(slot);
   }
 
@@ -593,7 +593,7 @@ export abstract class LinuxLayer implements EventLayer, Guest, OutputLayer, Conn
   get counts(): Record<string, number> {
     return {
       connections: this.slots.taken,
-      slots: this.slots.rows - this.slots.free,
+      slots: this.slots.rows - this.slots.freeRows,
       outboxes: this.#output.waiting,
       listeners: this.listeners.size,
     };

@@ -3,8 +3,8 @@
 
 import cluster from 'node:cluster';
 import process from 'node:process';
+import { layerClosed, listenFailed } from '../errors.js';
 import { type Address, ConnectionError, type ListenerId, type ListenOptions } from '../event-layer.js';
-import { cannotListen, layerClosed } from '../reasons.js';
 import { removeIfStale, removeSocketFile, type SocketFile, socketFileAt } from '../socket-file.js';
 import { isPath, namesOf, type SocketName } from './addresses.js';
 import { asSystemError, describeErrno, type Libc } from './libc.js';
@@ -32,7 +32,7 @@ export interface Listening {
   readonly onDisconnect: (() => void) | undefined;
 }
 
-/** What of a layer is needed here. */
+/** The part of the layer that this file uses. */
 export interface ListeningLayer {
   /** Whoever comes now is turned away. */
   readonly isClosing: boolean;
@@ -91,7 +91,7 @@ export class Listeners {
       // Servers of node:net share their primary's socket there, so whoever comes from those does not expect this.
       const isShared = code === 'EADDRINUSE' && cluster.isWorker && !isPath(address);
       const hint = isShared ? ' (workers of node:cluster share a port if all say reusePort)' : '';
-      throw cannotListen(address, code, `${message}${hint}`, error);
+      throw listenFailed(address, code, `${message}${hint}`, error);
     }
     if (cluster.isWorker && this.#all.size === 0) process.on('disconnect', this.#onDisconnect);
     this.#all.set(listening.id, listening);

@@ -6,7 +6,7 @@
 //
 // The kernel reads from the slab during `submit` and at no other time, so nothing of it is ever kept for the kernel.
 
-import { extended } from '../columns.js';
+import { growTypedArray } from '../../util/typed-array.js';
 import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
 import { Outbox } from '../outbox.js';
 import { EAGAIN, type Libc } from './libc.js';
@@ -15,12 +15,12 @@ import type { Slots } from './slots.js';
 import * as slotFlags from './slots.js';
 
 // As constants of this module: the engine loads what is imported each time that it is used.
-const { blocked, dirty, dropped, ended, finished, finishing, firstRows, flooded, open, settling } = slotFlags;
+const { blocked, dirty, dropped, ended, finished, finishing, firstRows, flooded, open, needsNotify } = slotFlags;
 
 /** Output of one turn; more goes out in between. */
 const slabBytes = 1024 * 1024;
 
-/** What of a layer is needed here. */
+/** The part of the layer that this file uses. */
 export interface OutputLayer {
   /** Sends bytes of the slab, now or in `submit`. What is not taken whole is told by `sentShort` before `submit` returns. */
   send(slot: Slot, address: number, bytes: number): void;
@@ -33,7 +33,7 @@ export interface OutputLayer {
   /** The connection has broken. */
   broke(slot: Slot, errno: number): void;
   /** Lets go of a connection; `closed` is told in this turn or the next. */
-  depart(slot: Slot, reset: boolean): void;
+  closeSlot(slot: Slot, reset: boolean): void;
   /** There may be something to do now, or no longer. */
   updateHold(): void;
   /** So many bytes more, or fewer, of a connection's output are kept apart from the slab. */
@@ -56,9 +56,9 @@ export class Output {
   /** To take its place then. */
   #spare = new SlotList();
   /** Slots with sends that are left to the next `wait`; see `flush`. */
-  #underWay: SlotList | undefined;
+  #deferred: SlotList | undefined;
   /** Slots of which sending has changed something that is to be told. */
-  #settling: Slot[] = [];
+  #toNotify: Slot[] = [];
   /** What became of the sends of a `submit` that were not taken whole: bytes, or a negative error number. */
   readonly #short = new Map<Slot, number>();
   readonly #slab: Region;
@@ -83,23 +83,23 @@ export class Output {
 
   /** There is something to hand over, or to tell. */
   get isPending(): boolean {
-    return this.#dirty.count > 0 || this.#settling.length > 0;
+    return this.#dirty.count > 0 || this.#toNotify.length > 0;
   }
 
   /** There is something to tell. */
-  get isSettling(): boolean {
-    return this.#settling.length > 0;
+  get needsNotify(): boolean {
+    return this.#toNotify.length > 0;
   }
 
   /** Sends have been left to `wait`. */
-  get isUnderWay(): boolean {
-    return this.#underWay !== undefined;
+  get hasDeferredSends(): boolean {
+    return this.#deferred !== undefined;
   }
 
   grow(rows: number): void {
-    this.#pending = extended(this.#pending, new Uint32Array(rows));
-    this.#from = extended(this.#from, new Uint32Array(rows));
-    this.#to = extended(this.#to, new Uint32Array(rows));
+    this.#pending = growTypedArray(this.#pending, new Uint32Array(rows));
+    this.#from = growTypedArray(this.#from, new Uint32Array(rows));
+    this.#to = growTypedArray(this.#to, new Uint32Array(rows));
   }
 
   close(): void {
@@ -146,7 +146,7 @@ export class Output {
 
   notifyFlushed(slot: Slot): void {
     this.#flushes.set(slot, (this.#flushes.get(slot) ?? 0) + 1);
-    if (this.#pending[slot] === 0) this.#settleSoon(slot);
+    if (this.#pending[slot] === 0) this.#notifySoon(slot);
   }
 
   finish(slot: Slot): void {
@@ -156,28 +156,28 @@ export class Output {
   }
 
   /** Has what was left to `wait` done now. */
-  settle(): void {
-    if (this.#underWay === undefined) return;
+  submitDeferred(): void {
+    if (this.#deferred === undefined) return;
     this.#layer.submit();
-    this.#conclude(this.#underWay);
+    this.#completeSends(this.#deferred);
   }
 
   /** `wait` has done what was left to it. */
-  waited(): void {
-    if (this.#underWay !== undefined) this.#conclude(this.#underWay);
+  afterWait(): void {
+    if (this.#deferred !== undefined) this.#completeSends(this.#deferred);
   }
 
   /** Tells what sending has brought about. */
-  tellSettled(sink: EventSink): void {
-    if (this.#settling.length === 0) return;
-    const slots = this.#settling;
-    this.#settling = [];
-    for (const slot of slots) this.#tell(slot, sink);
+  notifySent(sink: EventSink): void {
+    if (this.#toNotify.length === 0) return;
+    const slots = this.#toNotify;
+    this.#toNotify = [];
+    for (const slot of slots) this.#notify(slot, sink);
   }
 
-  #tell(slot: Slot, sink: EventSink): void {
-    if ((this.#slots.flags[slot] & settling) === 0) return;
-    this.#slots.flags[slot] &= ~settling;
+  #notify(slot: Slot, sink: EventSink): void {
+    if ((this.#slots.flags[slot] & needsNotify) === 0) return;
+    this.#slots.flags[slot] &= ~needsNotify;
     if (this.#pending[slot] === 0 && this.#slots.isTold(slot)) {
       const calls = this.#flushes.get(slot) ?? 0;
       this.#flushes.delete(slot);
@@ -190,14 +190,14 @@ export class Output {
   }
 
   /** A send has not been taken whole. @param result bytes that were taken, or a negative error number */
-  sentShort(slot: Slot, result: number): void {
+  onPartialSend(slot: Slot, result: number): void {
     this.#short.set(slot, result);
   }
 
   /** The connection is there: what was written before goes out. */
   connected(slot: Slot): void {
     this.#markDirty(slot);
-    if (this.#flushes.has(slot)) this.#settleSoon(slot);
+    if (this.#flushes.has(slot)) this.#notifySoon(slot);
   }
 
   /** The socket takes output again. */
@@ -207,7 +207,7 @@ export class Output {
   }
 
   /** The slot is to have another tenant. */
-  vacate(slot: Slot): void {
+  free(slot: Slot): void {
     this.forget(slot);
     if (this.#flushes.size > 0) this.#flushes.delete(slot);
   }
@@ -265,16 +265,16 @@ export class Output {
       if ((flags & (finishing | flooded)) !== 0) isPlain = false;
     }
     if (later && isPlain && this.#flushes.size === 0) {
-      this.#underWay = list;
+      this.#deferred = list;
       return;
     }
     this.#layer.submit();
-    this.#conclude(list);
+    this.#completeSends(list);
   }
 
   /** The kernel has looked at what the slots have sent from the slab. */
-  #conclude(list: SlotList): void {
-    this.#underWay = undefined;
+  #completeSends(list: SlotList): void {
+    this.#deferred = undefined;
     const { slots, count } = list;
     for (let i = 0; i < count; i++) {
       const slot = slots[i];
@@ -310,7 +310,7 @@ export class Output {
       this.#from[slot] = 0;
       this.#to[slot] = 0;
     }
-    if ((this.#slots.flags[slot] & flooded) !== 0 || this.#flushes.size > 0) this.#settleSoon(slot);
+    if ((this.#slots.flags[slot] & flooded) !== 0 || this.#flushes.size > 0) this.#notifySoon(slot);
   }
 
   /** @returns bytes that were taken, or -1 if the connection has broken */
@@ -355,7 +355,7 @@ export class Output {
     this.#pending[slot] -= result;
     if (outbox.length === 0) this.#outboxes.delete(slot);
     else this.#block(slot);
-    this.#settleSoon(slot);
+    this.#notifySoon(slot);
   }
 
   #block(slot: Slot): void {
@@ -368,14 +368,14 @@ export class Output {
     if ((this.#slots.flags[slot] & (open | dropped | finished)) !== open || this.#pending[slot] > 0) return;
     this.#slots.flags[slot] |= finished;
     // Closing sends the FIN as well.
-    if ((this.#slots.flags[slot] & ended) !== 0) this.#layer.depart(slot, false);
+    if ((this.#slots.flags[slot] & ended) !== 0) this.#layer.closeSlot(slot, false);
     else this.#layer.shutDown(slot);
   }
 
-  #settleSoon(slot: Slot): void {
-    if ((this.#slots.flags[slot] & settling) === 0) {
-      this.#slots.flags[slot] |= settling;
-      this.#settling.push(slot);
+  #notifySoon(slot: Slot): void {
+    if ((this.#slots.flags[slot] & needsNotify) === 0) {
+      this.#slots.flags[slot] |= needsNotify;
+      this.#toNotify.push(slot);
     }
     // A queue that has more to send goes on when the socket is writable; this one may have been finished meanwhile.
     if ((this.#slots.flags[slot] & finishing) !== 0) this.#markDirty(slot);
@@ -401,7 +401,7 @@ class SlotList {
   count = 0;
 
   add(slot: Slot): void {
-    if (this.count === this.slots.length) this.slots = extended(this.slots, new Uint32Array(2 * this.count));
+    if (this.count === this.slots.length) this.slots = growTypedArray(this.slots, new Uint32Array(2 * this.count));
     this.slots[this.count++] = slot;
   }
 }

@@ -1,7 +1,7 @@
 // The table of connections: a row of a few numbers for each, and nothing else as long as it is idle. Output has columns of its own
 // (output.ts), and so have the layers; they grow with this one.
 
-import { extended } from '../columns.js';
+import { growTypedArray } from '../../util/typed-array.js';
 import { ConnectionError, type Slot } from '../event-layer.js';
 
 // What is known of a slot, as bits of `flags`.
@@ -22,7 +22,7 @@ export const dropped = 64;
 /** There may be output, or a FIN, to hand over at the end of the turn. */
 export const dirty = 128;
 /** Sending has changed something that is to be told. */
-export const settling = 256;
+export const needsNotify = 256;
 /** Reading is paused. */
 export const paused = 512;
 /** Output waits until the socket is writable. */
@@ -59,7 +59,7 @@ export class Slots {
   }
 
   /** Gives out a slot, the one left last first. */
-  allot(descriptor: number, flags: number): Slot {
+  allocate(descriptor: number, flags: number): Slot {
     const slot = this.#free.pop() ?? this.rows++;
     if (slot >= this.flags.length) this.#grow();
     this.descriptors[slot] = descriptor;
@@ -68,7 +68,7 @@ export class Slots {
     return slot;
   }
 
-  vacate(slot: Slot): void {
+  release(slot: Slot): void {
     this.flags[slot] = 0;
     this.generations[slot]++;
     this.listeners[slot] = 0;
@@ -77,7 +77,7 @@ export class Slots {
   }
 
   /** Rows that are free. */
-  get free(): number {
+  get freeRows(): number {
     return this.#free.length;
   }
 
@@ -98,10 +98,10 @@ export class Slots {
 
   #grow(): void {
     const rows = 2 * this.flags.length;
-    this.descriptors = extended(this.descriptors, new Int32Array(rows));
-    this.flags = extended(this.flags, new Uint16Array(rows));
-    this.generations = extended(this.generations, new Uint32Array(rows));
-    this.listeners = extended(this.listeners, new Uint32Array(rows));
+    this.descriptors = growTypedArray(this.descriptors, new Int32Array(rows));
+    this.flags = growTypedArray(this.flags, new Uint16Array(rows));
+    this.generations = growTypedArray(this.generations, new Uint32Array(rows));
+    this.listeners = growTypedArray(this.listeners, new Uint32Array(rows));
     this.#grown(rows);
   }
 }

@@ -1,8 +1,8 @@
 // Connections that are being made: node:net looks names up and tries the addresses by itself.
 
 import net, { isIP } from 'node:net';
+import { checkPath, connectFailed, type Target } from '../errors.js';
 import { type Address, ConnectionError, type Slot, type SocketOptions } from '../event-layer.js';
-import { cannotConnect, checkPath, type Target } from '../reasons.js';
 import type { TenantSocket } from './slots.js';
 import { asError, optionsOfNode } from './sockets.js';
 
@@ -49,7 +49,7 @@ export class Connecting {
   /** Why it could not be had; undefined if it is not one that was asked for. */
   reason(slot: Slot, code: string, error: Error): ConnectionError | undefined {
     const target = this.#targets.get(slot);
-    return target && cannotConnect(target, code, error.message, error);
+    return target && connectFailed(target, code, error.message, error);
   }
 
   /** The slot is to have another tenant. */

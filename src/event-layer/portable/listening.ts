@@ -5,12 +5,12 @@
 
 import cluster from 'node:cluster';
 import net, { type Server, type Socket } from 'node:net';
+import { checkPath, layerClosed, listenFailed } from '../errors.js';
 import type { Address, ListenerId, ListenOptions } from '../event-layer.js';
-import { cannotListen, checkPath, layerClosed } from '../reasons.js';
 import { keepOthers, removeIfStale, removeSocketFile, type SocketFile, socketFileAt } from '../socket-file.js';
 import { asError, codeOf, optionsOfNode } from './sockets.js';
 
-/** What of a layer is needed here. */
+/** The part of the layer that this file uses. */
 export interface ListeningLayer {
   /** Whoever comes now is turned away. */
   readonly isClosing: boolean;
@@ -90,7 +90,7 @@ export class Listeners {
       server = await this.#bind(options);
     } catch (thrown) {
       const error = asError(thrown);
-      throw cannotListen(address, codeOf(error) ?? 'ERR_LISTEN', error.message, error);
+      throw listenFailed(address, codeOf(error) ?? 'ERR_LISTEN', error.message, error);
     }
     if (this.#layer.isClosing) {
       server.close();

@@ -9,7 +9,7 @@
 // Slabs are used again as soon as nothing of them is left to be sent. Memory of this size is not V8's own: as garbage it would wait
 // for a collection that comes after tens of megabytes of it, and what the C library is given back in between seldom goes back to the system.
 
-import { extended } from '../columns.js';
+import { growTypedArray } from '../../util/typed-array.js';
 import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
 import { Outbox } from '../outbox.js';
 import {
@@ -30,7 +30,7 @@ const slabBytes = highWaterMark + 8 * 1024;
 /** More slabs that nothing stands in are not kept: those of clients that happen to take their output at the same time. */
 const mostSpare = 64;
 
-/** What of a layer is needed here. */
+/** The part of the layer that this file uses. */
 export interface OutputLayer {
   /** A turn is under way, at whose end output is handed over. */
   readonly isBusy: boolean;
@@ -83,11 +83,11 @@ export class Output {
   }
 
   grow(rows: number): void {
-    this.#pending = extended(this.#pending, new Uint32Array(rows));
-    this.#from = extended(this.#from, new Uint32Array(rows));
-    this.#to = extended(this.#to, new Uint32Array(rows));
-    this.#held = extended(this.#held, new Uint32Array(rows));
-    this.#flushes = extended(this.#flushes, new Uint16Array(rows));
+    this.#pending = growTypedArray(this.#pending, new Uint32Array(rows));
+    this.#from = growTypedArray(this.#from, new Uint32Array(rows));
+    this.#to = growTypedArray(this.#to, new Uint32Array(rows));
+    this.#held = growTypedArray(this.#held, new Uint32Array(rows));
+    this.#flushes = growTypedArray(this.#flushes, new Uint16Array(rows));
   }
 
   /** As the contract has it, for whatever slot. */

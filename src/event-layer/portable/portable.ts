@@ -1,4 +1,4 @@
-// The contract over node:net: serves on any system, and on any Node, Bun or Deno. Where io_uring and epoll cannot be had it
+// The contract over node:net: serves on any system, and on any Node, Bun or Deno. Where io_uring and epoll are unavailable it
 // is what the server runs on. Each of the rooms holds one subject:
 //
 //   slots.ts         the table of connections
@@ -9,6 +9,7 @@
 //   sockets.ts       what is to be known of a socket of node:net
 
 import type { Socket } from 'node:net';
+import { connectionLost, describeConnection } from '../errors.js';
 import {
   type Address,
   ConnectionError,
@@ -20,8 +21,7 @@ import {
   type Slot,
   type SocketOptions,
 } from '../event-layer.js';
-import { nobody } from '../nobody.js';
-import { describeConnection, hasBroken } from '../reasons.js';
+import { noopSink } from '../noop-sink.js';
 import { Connecting } from './connecting.js';
 import { Listeners, type ListeningLayer, nextIteration } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
@@ -42,7 +42,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   readonly #errors = new Map<TenantSocket, Error>();
   /** Sockets that are not read from until the event loop has been through the others. */
   #overshare: TenantSocket[] = [];
-  #sink: EventSink = nobody;
+  #sink: EventSink = noopSink;
   #closing: (() => void) | undefined;
 
   // One set of handlers for all sockets; `this` is the socket.
@@ -108,7 +108,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   connect(address: Address, localAddress?: string, options: SocketOptions = {}): Slot {
-    return this.#turns.quietly(() => {
+    return this.#turns.deferringEvents(() => {
       const { socket, failure } = this.#connecting.begin(address, localAddress, options, this.isClosing);
       const slot = this.#settle(socket);
       this.#connecting.asked(slot, { address, localAddress });
@@ -143,15 +143,15 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   pauseReading(slot: Slot): void {
     const socket = this.#slots.tenant(slot);
     this.#slots.flags[slot] |= paused;
-    this.#turns.quietly(() => socket.pause());
+    this.#turns.deferringEvents(() => socket.pause());
   }
 
   resumeReading(slot: Slot): void {
     const socket = this.#slots.tenant(slot);
     const { flags } = this.#slots;
     flags[slot] &= ~paused;
-    if ((flags[slot] & overshare) === 0) this.#turns.quietly(() => socket.resume());
-    if ((flags[slot] & endHeld) !== 0) this.#turns.putOff(() => this.#tellEnded(socket));
+    if ((flags[slot] & overshare) === 0) this.#turns.deferringEvents(() => socket.resume());
+    if ((flags[slot] & endHeld) !== 0) this.#turns.defer(() => this.#tellEnded(socket));
   }
 
   finish(slot: Slot): void {
@@ -171,7 +171,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     if ((this.#slots.flags[slot] & dropped) !== 0) return;
     this.#slots.flags[slot] |= dropped;
     this.#output.forget(slot);
-    this.#turns.quietly(() => how(socket));
+    this.#turns.deferringEvents(() => how(socket));
   }
 
   peer(slot: Slot): string {
@@ -231,7 +231,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const slot = this.#settle(socket);
     this.#slots.listeners[slot] = listener;
     this.#slots.flags[slot] |= open;
-    this.#turns.tell(() => this.#tellAccepted(socket, slot, listener));
+    this.#turns.dispatch(() => this.#tellAccepted(socket, slot, listener));
   }
 
   outputHeld(slot: Slot, bytes: number): void {
@@ -239,7 +239,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   tellAcceptFailed(listener: ListenerId, error: Error): void {
-    this.#turns.tell(() => this.#sink.acceptFailed(listener, error));
+    this.#turns.dispatch(() => this.#sink.acceptFailed(listener, error));
   }
 
   serverClosed(): void {
@@ -254,7 +254,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   #connected(socket: TenantSocket): void {
-    this.#turns.tell(() => this.#tellConnected(socket));
+    this.#turns.dispatch(() => this.#tellConnected(socket));
   }
 
   #tellConnected(socket: TenantSocket): void {
@@ -266,7 +266,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   #received(socket: TenantSocket, data: Buffer): void {
-    this.#turns.tell(() => this.#tellReceived(socket, data));
+    this.#turns.dispatch(() => this.#tellReceived(socket, data));
   }
 
   #tellReceived(socket: TenantSocket, data: Buffer): void {
@@ -286,7 +286,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     if (this.#overshare.length === 0) return;
     const sockets = this.#overshare;
     this.#overshare = [];
-    this.#turns.quietly(() => {
+    this.#turns.deferringEvents(() => {
       for (const socket of sockets) {
         const slot = this.#slots.slotOf(socket);
         if (slot === undefined) continue;
@@ -311,7 +311,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   #tellEndedSoon(socket: TenantSocket): void {
-    this.#turns.tell(() => this.#tellEnded(socket));
+    this.#turns.dispatch(() => this.#tellEnded(socket));
   }
 
   #tellEnded(socket: TenantSocket): void {
@@ -328,7 +328,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   #closed(socket: TenantSocket): void {
-    this.#turns.tell(() => this.#tellClosed(socket));
+    this.#turns.dispatch(() => this.#tellClosed(socket));
   }
 
   #tellClosed(socket: TenantSocket): void {
@@ -370,7 +370,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     }
     const code = codeOf(error) ?? 'ECONNRESET';
     const reason = (flags & open) === 0 ? this.#connecting.reason(slot, code, error) : undefined;
-    return reason ?? hasBroken(this.#describe(socket, slot), code, error.message, error);
+    return reason ?? connectionLost(this.#describe(socket, slot), code, error.message, error);
   }
 
   #describe(socket: TenantSocket, slot: Slot): string {

@@ -2,7 +2,7 @@
 // this one.
 
 import type { Socket } from 'node:net';
-import { extended } from '../columns.js';
+import { growTypedArray } from '../../util/typed-array.js';
 import { ConnectionError, type Slot } from '../event-layer.js';
 
 // What is known of a slot, as bits of `flags`.
@@ -92,8 +92,8 @@ export class Slots {
 
   #grow(): void {
     const rows = 2 * this.flags.length;
-    this.flags = extended(this.flags, new Uint16Array(rows));
-    this.listeners = extended(this.listeners, new Uint32Array(rows));
+    this.flags = growTypedArray(this.flags, new Uint16Array(rows));
+    this.listeners = growTypedArray(this.listeners, new Uint32Array(rows));
     this.#grown(rows);
   }
 }

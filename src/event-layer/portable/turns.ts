@@ -6,7 +6,7 @@
 import { WakeTimer } from '../../util/wake-timer.js';
 import { Departures } from '../departures.js';
 
-/** What of a layer is needed here. */
+/** The part of the layer that this file uses. */
 export interface TurnsLayer {
   /** There is something to tell that nothing has to happen for. */
   readonly isSettling: boolean;
@@ -57,15 +57,15 @@ export class Turns {
   }
 
   /** Puts an event off to the beginning of the next turn. */
-  putOff(event: () => void): void {
+  defer(event: () => void): void {
     this.#late.push(event);
     this.request();
   }
 
   /** Tells what node:net has called back for: in a turn of its own, or at the beginning of the next if one is under way. */
-  tell(event: () => void): void {
+  dispatch(event: () => void): void {
     if (this.#isBusy) {
-      this.putOff(event);
+      this.defer(event);
       return;
     }
     this.#round ??= setImmediate(this.#onRound);
@@ -91,7 +91,7 @@ export class Turns {
   };
 
   /** Calls node:net on behalf of a command: what it calls back meanwhile is put off. */
-  quietly<T>(act: () => T): T {
+  deferringEvents<T>(act: () => T): T {
     const wasBusy = this.#isBusy;
     this.#isBusy = true;
     try {

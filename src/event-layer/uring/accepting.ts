@@ -121,7 +121,7 @@ export class Accepting {
   }
 
   /** A connection has left the ring's table. */
-  left(): void {
+  tableEntryRemoved(): void {
     this.#files.open--;
     // A listener that found the table full has fewer operations in flight than it may.
     for (const listening of this.#listeners.all()) {

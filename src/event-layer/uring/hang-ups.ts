@@ -6,12 +6,12 @@ import { dropped, ended, finishing, open, paused, type Slots } from '../linux/sl
 import {
   hangUp,
   hangUpArmed,
+  needsHangupPoll,
   type Operations,
   POLLERR,
   POLLHUP,
-  probing,
+  readingForError,
   receiveArmed,
-  toWatch,
 } from './operations.js';
 
 export class HangUps {
@@ -26,10 +26,10 @@ export class HangUps {
   }
 
   /** Nothing is read from it from now. */
-  watchSoon(slot: Slot): void {
+  schedulePoll(slot: Slot): void {
     const { flags } = this.#operations;
-    if ((flags[slot] & (toWatch | hangUpArmed)) !== 0) return;
-    flags[slot] |= toWatch;
+    if ((flags[slot] & (needsHangupPoll | hangUpArmed)) !== 0) return;
+    flags[slot] |= needsHangupPoll;
     this.#resting.push(slot);
   }
 
@@ -43,9 +43,9 @@ export class HangUps {
 
   #watch(slot: Slot): void {
     const { flags } = this.#operations;
-    if ((flags[slot] & toWatch) === 0) return;
-    flags[slot] &= ~toWatch;
-    const isIdle = (flags[slot] & (hangUpArmed | probing)) === 0;
+    if ((flags[slot] & needsHangupPoll) === 0) return;
+    flags[slot] &= ~needsHangupPoll;
+    const isIdle = (flags[slot] & (hangUpArmed | readingForError)) === 0;
     const known = this.#slots.flags[slot];
     if (!isIdle || (known & (open | dropped)) !== open || (known & (paused | ended)) === 0) return;
     // Both directions have ended: it closes when its output is out, and sending that notices a hang-up by itself.
@@ -55,13 +55,13 @@ export class HangUps {
   }
 
   /** The poll has brought something. @param isOver and was over with that @returns whether reading is to say what it is */
-  told(slot: Slot, events: number, isOver: boolean): boolean {
+  onPollEvent(slot: Slot, events: number, isOver: boolean): boolean {
     const { flags } = this.#operations;
     if (isOver) flags[slot] &= ~hangUpArmed;
     // The kernel adds the peer's FIN to what is polled for; that alone is no hang-up.
     if (events <= 0 || (events & (POLLERR | POLLHUP)) === 0) return false;
     if ((this.#slots.flags[slot] & open) === 0 || (flags[slot] & receiveArmed) !== 0) return false;
-    flags[slot] |= probing;
+    flags[slot] |= readingForError;
     return true;
   }
 }

@@ -11,7 +11,7 @@
 // The user data of an operation: what it is (3 bits) and its slot in the low half, the slot's generation in the high half, so
 // that a completion for a slot that has a new tenant is known for what it is. Of an accept: its listener, and a number of its own.
 
-import { extended } from '../columns.js';
+import { growTypedArray } from '../../util/typed-array.js';
 import type { ListenerId, Slot } from '../event-layer.js';
 import { firstRows, type Slots } from '../linux/slots.js';
 import { lingerNot, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOL_SOCKET } from '../linux/sockets.js';
@@ -68,13 +68,13 @@ export const receiveCancelled = 2;
 export const writableArmed = 4;
 export const hangUpArmed = 8;
 /** Reading although reading is paused or over, to learn what has happened. */
-export const probing = 16;
+export const readingForError = 16;
 /** Nothing is read from it, and it is yet to be watched whether it hangs up: see hang-ups.ts. */
-export const toWatch = 32;
+export const needsHangupPoll = 32;
 /** Its descriptor is one of the ring's own. */
 export const direct = 64;
 /** A poll has brought nothing but the peer's FIN, which the kernel adds to what is polled for. */
-export const halfOver = 128;
+export const peerHalfClosed = 128;
 
 export class Operations {
   /** What is in flight, by slot. */
@@ -93,7 +93,7 @@ export class Operations {
   }
 
   grow(rows: number): void {
-    this.flags = extended(this.flags, new Uint8Array(rows));
+    this.flags = growTypedArray(this.flags, new Uint8Array(rows));
   }
 
   isDirect(slot: Slot): boolean {

@@ -2,7 +2,7 @@
 // all buffers for it: what is more than its share is held here, in the buffers and in order, for the turns that follow, in which it comes
 // after all that is new of other connections. So these are not kept waiting by handlers that get very much at once.
 
-import { extended } from '../columns.js';
+import { growTypedArray } from '../../util/typed-array.js';
 import type { Slot } from '../event-layer.js';
 import { firstRows } from '../linux/slots.js';
 
@@ -32,7 +32,7 @@ export class Overshare {
   }
 
   grow(rows: number): void {
-    this.#rows = extended(this.#rows, new Uint8Array(rows));
+    this.#rows = growTypedArray(this.#rows, new Uint8Array(rows));
   }
 
   /** Whether what comes of a connection is to be held, because of what it has had in this turn or what is held of it already. */

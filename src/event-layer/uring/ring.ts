@@ -321,7 +321,7 @@ export class Ring {
     this.#queues[this.#cqHead] = this.#head;
   }
 
-  /** Spares `enter` looking up the descriptor each time. @returns its number, or -1 where it cannot be had */
+  /** Spares `enter` looking up the descriptor each time. @returns its number, or -1 where it is unavailable */
   #registerDescriptor(): number {
     const update = new Uint32Array([0xffffffff, 0, this.descriptor, 0]); // struct io_uring_rsrc_update: any place
     const bytes = new Uint8Array(update.buffer);

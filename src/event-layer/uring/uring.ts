@@ -32,7 +32,7 @@ import { type UringSettings, usualSettings } from './settings.js';
 const { dropped, ended, paused } = slotFlags;
 const { CQE_F_BUFFER, CQE_F_MORE, kindBits, kindMask, POLLERR, POLLHUP, POLLOUT } = numbers;
 const { accepting, hangUp, host, installing, receiving, sending, writable } = numbers; // kinds
-const { direct, halfOver, hangUpArmed, probing, receiveArmed, receiveCancelled, writableArmed } = numbers; // flags
+const { direct, peerHalfClosed, hangUpArmed, readingForError, receiveArmed, receiveCancelled, writableArmed } = numbers; // flags
 
 const betweenLooks = LinuxLayer.eventsPerLook - 1;
 
@@ -108,7 +108,7 @@ export class UringLayer extends LinuxLayer {
     return this.#eventfd;
   }
 
-  setAlone(isAlone: boolean): void {
+  setExclusive(isAlone: boolean): void {
     this.#isAlone = isAlone; // a poll of libuv's descriptor that is in flight tells once more, and does no harm
   }
 
@@ -193,7 +193,7 @@ export class UringLayer extends LinuxLayer {
           this.#writable(slot, high, result, flags);
           break;
         case hangUp:
-          if (this.#isTenant(slot, high) && this.#hangUps.told(slot, result, (flags & CQE_F_MORE) === 0))
+          if (this.#isCurrent(slot, high) && this.#hangUps.onPollEvent(slot, result, (flags & CQE_F_MORE) === 0))
             this.updateReading(slot);
           break;
       }
@@ -211,7 +211,7 @@ export class UringLayer extends LinuxLayer {
     const starved = this.#starved;
     if (starved.length === 0) return;
     for (const { slot, generation } of starved.splice(0, this.#buffers.count))
-      if (this.#isTenant(slot, generation)) this.updateReading(slot);
+      if (this.#isCurrent(slot, generation)) this.updateReading(slot);
     if (starved.length > 0) this.requestTurn();
   }
 
@@ -219,7 +219,7 @@ export class UringLayer extends LinuxLayer {
   #holdBack(slot: Slot, generation: number, result: number, flags: number): void {
     this.#overshare.hold(slot, generation, result, flags);
     const inFlight = this.#operations.flags[slot];
-    if (!this.#isTenant(slot, generation) || (inFlight & (receiveArmed | receiveCancelled)) !== receiveArmed) return;
+    if (!this.#isCurrent(slot, generation) || (inFlight & (receiveArmed | receiveCancelled)) !== receiveArmed) return;
     this.#operations.flags[slot] |= receiveCancelled;
     this.#operations.cancelOf(slot, receiving);
   }
@@ -229,12 +229,12 @@ export class UringLayer extends LinuxLayer {
   readonly #replay = (slot: Slot, generation: number, result: number, flags: number): void =>
     this.#received(slot, generation, result, flags);
 
-  #isTenant(slot: Slot, generation: number): boolean {
+  #isCurrent(slot: Slot, generation: number): boolean {
     return this.slots.generations[slot] === generation >>> 0 && (this.slots.flags[slot] & dropped) === 0;
   }
 
   #received(slot: Slot, generation: number, result: number, flags: number): void {
-    const isTenant = this.#isTenant(slot, generation);
+    const isTenant = this.#isCurrent(slot, generation);
     if (isTenant && (flags & CQE_F_MORE) === 0) this.#operations.flags[slot] &= ~(receiveArmed | receiveCancelled);
     if ((flags & CQE_F_BUFFER) !== 0) {
       const id = flags >>> 16;
@@ -246,7 +246,7 @@ export class UringLayer extends LinuxLayer {
       }
       this.#buffers.give(id);
     }
-    if (!isTenant || !this.#isTenant(slot, generation)) return;
+    if (!isTenant || !this.#isCurrent(slot, generation)) return;
     if (result === 0) this.#end(slot);
     else if (result < 0 && result !== -ENOBUFS && result !== -ECANCELED && result !== -EINTR && result !== -EAGAIN)
       this.peerLeft(slot, -result);
@@ -262,11 +262,11 @@ export class UringLayer extends LinuxLayer {
   }
 
   #writable(slot: Slot, generation: number, result: number, flags: number): void {
-    if (result === -ECANCELED || !this.#isTenant(slot, generation)) return;
+    if (result === -ECANCELED || !this.#isCurrent(slot, generation)) return;
     const goesOn = (flags & CQE_F_MORE) !== 0;
     if (!goesOn) this.#operations.flags[slot] &= ~writableArmed;
     if (result > 0 && (result & (POLLOUT | POLLERR | POLLHUP)) === 0) {
-      this.#operations.flags[slot] |= halfOver;
+      this.#operations.flags[slot] |= peerHalfClosed;
       this.awaitWritable(slot);
       return;
     }
@@ -279,13 +279,13 @@ export class UringLayer extends LinuxLayer {
 
   #end(slot: Slot): void {
     const wasEnded = (this.slots.flags[slot] & ended) !== 0;
-    this.#operations.flags[slot] &= ~probing;
+    this.#operations.flags[slot] &= ~readingForError;
     this.peerLeft(slot, wasEnded ? ECONNRESET : 0); // after its end, it has hung up
   }
 
   protected override tellEnded(slot: Slot): void {
     super.tellEnded(slot);
-    if (this.slots.isTold(slot)) this.#hangUps.watchSoon(slot);
+    if (this.slots.isTold(slot)) this.#hangUps.schedulePoll(slot);
   }
 
   #accepted(id: ListenerId, number: number, result: number): void {
@@ -294,7 +294,7 @@ export class UringLayer extends LinuxLayer {
     if (listening === undefined) return;
     if (result >= 0 && this.isClosing) {
       this.#operations.close(result, isDirect);
-      if (isDirect) this.#accepting.left();
+      if (isDirect) this.#accepting.tableEntryRemoved();
     } else if (result >= 0) {
       this.#adopt(result, listening, isDirect, number);
     } else if (result !== -ECANCELED && result !== -ECONNABORTED && result !== -EINTR && result !== -EAGAIN) {
@@ -349,14 +349,14 @@ export class UringLayer extends LinuxLayer {
   protected updateReading(slot: Slot): void {
     const operations = this.#operations;
     const inFlight = operations.flags[slot];
-    const isWanted = (this.slots.flags[slot] & (paused | ended)) === 0 || (inFlight & probing) !== 0;
+    const isWanted = (this.slots.flags[slot] & (paused | ended)) === 0 || (inFlight & readingForError) !== 0;
     if (isWanted === ((inFlight & receiveArmed) !== 0)) return;
     if (isWanted) {
       operations.receive(slot);
     } else {
       if ((inFlight & receiveCancelled) === 0) operations.cancelOf(slot, receiving);
       operations.flags[slot] |= receiveCancelled;
-      this.#hangUps.watchSoon(slot);
+      this.#hangUps.schedulePoll(slot);
     }
   }
 
@@ -365,7 +365,7 @@ export class UringLayer extends LinuxLayer {
     if ((flags[slot] & writableArmed) !== 0) return;
     // Once the peer has sent FIN, a poll that is over when it has something to tell is over at once, each time. One that goes on
     // tells the FIN as well, and then what is new; it is cancelled when it has said what it is for.
-    this.#operations.poll(slot, writable, POLLOUT, (flags[slot] & halfOver) !== 0);
+    this.#operations.poll(slot, writable, POLLOUT, (flags[slot] & peerHalfClosed) !== 0);
     flags[slot] |= writableArmed;
   }
 
@@ -394,7 +394,7 @@ export class UringLayer extends LinuxLayer {
     if ((inFlight & writableArmed) !== 0) operations.cancelOf(slot, writable);
     if ((inFlight & hangUpArmed) !== 0) operations.cancelOf(slot, hangUp);
     operations.close(descriptor, isDirect);
-    if (isDirect) this.#accepting.left();
+    if (isDirect) this.#accepting.tableEntryRemoved();
   }
 
   protected peerOf(slot: Slot): string {

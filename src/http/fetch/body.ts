@@ -68,7 +68,7 @@ export function extract(init: NonNullable<unknown>): BodyWithType {
   if (typeof init !== 'object' && typeof init !== 'function') return new BodyWithType(new Body(`${init}`), TEXT_TYPE);
   if (init instanceof ReadableStream) {
     if (init.locked || isDisturbed(init)) throw new TypeError('expected a fresh stream, found one read from or locked');
-    return new BodyWithType(new Body(watched(init)), null);
+    return new BodyWithType(new Body(trackDisturbed(init)), null);
   }
   if (init instanceof ArrayBuffer) return new BodyWithType(new Body(new Uint8Array(init.slice(0))), null);
   if (ArrayBuffer.isView(init)) {
@@ -102,8 +102,8 @@ export class PlatformBody implements IncomingBody {
   }
 
   stream(): ReadableStream<Uint8Array> {
-    const stream = this.#message.body ?? spent();
-    witnesses.set(stream, this.#message);
+    const stream = this.#message.body ?? lockedStream();
+    disturbedProbe.set(stream, this.#message);
     return stream;
   }
 }
@@ -156,7 +156,7 @@ export class Body {
     const source = this.#source;
     if (source === null || source instanceof ReadableStream) return source;
     const isUsed = this.used;
-    const stream = watched(isUsed ? spent() : open(source));
+    const stream = trackDisturbed(isUsed ? lockedStream() : open(source));
     if (!isUsed && isIncoming(source)) this.#incoming = source;
     this.#source = stream;
     return stream;
@@ -171,7 +171,7 @@ export class Body {
   /** Hands the raw content to the sender and marks the body as used. TypeError if it was used before, or is locked. */
   take(): Content {
     const source = this.spend();
-    return source instanceof Blob || isIncoming(source) ? watched(open(source)) : source;
+    return source instanceof Blob || isIncoming(source) ? trackDisturbed(open(source)) : source;
   }
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
@@ -223,8 +223,8 @@ export class Body {
     if (source instanceof Uint8Array) return new Body(source.slice());
     if (source === null || typeof source === 'string' || source instanceof Blob) return new Body(source);
     const [kept, given] = open(source).tee();
-    this.#source = watched(kept);
-    return new Body(watched(given));
+    this.#source = trackDisturbed(kept);
+    return new Body(trackDisturbed(given));
   }
 
   private spend(): Source | null {
@@ -316,7 +316,7 @@ function byteStream(bytes: Uint8Array): ReadableStream<Uint8Array> {
 }
 
 /** What `body` shows once the content has been read without a stream: one that is locked and has nothing to give. */
-function spent(): ReadableStream<Uint8Array> {
+function lockedStream(): ReadableStream<Uint8Array> {
   const stream = new ReadableStream<Uint8Array>();
   stream.getReader();
   return stream;
@@ -328,16 +328,16 @@ const unopened = { [inspect]: (): string => 'ReadableStream { not opened yet }' 
 // Whether a stream was read from is in no public interface. Node and Bun say it under this symbol; Deno does not, and
 // there the platform's message that the stream is of, or one made around it (cheap there), is asked for its `bodyUsed`.
 const DISTURBED = Symbol.for('nodejs.stream.disturbed');
-const witnesses = new WeakMap<ReadableStream, { readonly bodyUsed: boolean }>();
+const disturbedProbe = new WeakMap<ReadableStream, { readonly bodyUsed: boolean }>();
 
 function isDisturbed(stream: ReadableStream): boolean {
   const mark: unknown = Reflect.get(stream, DISTURBED);
-  return typeof mark === 'boolean' ? mark : (witnesses.get(stream)?.bodyUsed ?? false);
+  return typeof mark === 'boolean' ? mark : (disturbedProbe.get(stream)?.bodyUsed ?? false);
 }
 
 /** Call with a stream before anybody can read it, or its use goes unnoticed. TypeError if that is too late. */
-function watched(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  if (!(DISTURBED in stream) && !witnesses.has(stream) && !stream.locked)
-    witnesses.set(stream, new PlatformResponse(stream));
+function trackDisturbed(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  if (!(DISTURBED in stream) && !disturbedProbe.has(stream) && !stream.locked)
+    disturbedProbe.set(stream, new PlatformResponse(stream));
   return stream;
 }

@@ -1,7 +1,7 @@
 // Header fields as a flat array of strings, and the light `Headers` over it. The response, the request and the sender work
 // on the array; the class is made only when user code says `.headers`. https://fetch.spec.whatwg.org/#headers-class
 
-import { type Inspect, inspect, PlatformHeaders, passFor } from './platform.js';
+import { type Inspect, inspect, masqueradeAs, PlatformHeaders } from './platform.js';
 
 /** Field lines in order: lowercased name, value, lowercased name, value, … A name may occur more than once. */
 export type Fields = string[];
@@ -352,4 +352,4 @@ for (const [operation, length] of Object.entries({ append: 2, delete: 1, get: 1,
   if (typeof method === 'function') Object.defineProperty(method, 'length', { value: length, configurable: true });
 }
 
-passFor(Headers, PlatformHeaders, (self) => new PlatformHeaders([...(self as Headers)]));
+masqueradeAs(Headers, PlatformHeaders, (self) => new PlatformHeaders([...(self as Headers)]));

@@ -23,7 +23,11 @@ interface AnyClass {
  * A member that only this version of the platform has (Bun's `Headers.count`, what the next Node will bring) is answered
  * by `twin`, the platform's object for a light one; `consume` says that the body goes over to the twin.
  */
-export function passFor(light: AnyClass, platform: AnyClass, twin: (self: object, consume: boolean) => object): void {
+export function masqueradeAs(
+  light: AnyClass,
+  platform: AnyClass,
+  twin: (self: object, consume: boolean) => object,
+): void {
   const own = light.prototype;
   // WebIDL makes operations and attributes enumerable, classes do not; copying loops (`for … in`) rely on it.
   for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(own))) {

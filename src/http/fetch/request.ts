@@ -4,7 +4,7 @@
 
 import { Body, type BodyInit, type IncomingBody, PlatformBody } from './body.js';
 import { fieldsFrom, Headers, type HeadersInit, headersOver } from './headers.js';
-import { type Inspect, inspect, PlatformRequest, passFor } from './platform.js';
+import { type Inspect, inspect, masqueradeAs, PlatformRequest } from './platform.js';
 
 export type { IncomingBody } from './body.js';
 
@@ -294,8 +294,8 @@ function membersOf(init: RequestInit | null | undefined): Record<string, unknown
 }
 
 // A getter of a newer platform is asked of an object without the body, so that looking at one does not use it up.
-passFor(Request, PlatformRequest, (self, consume) => {
-  const request = self as Request; // passFor calls with instances of the class alone.
+masqueradeAs(Request, PlatformRequest, (self, consume) => {
+  const request = self as Request; // masqueradeAs calls with instances of the class alone.
   if (consume) return toPlatformRequest(request);
   const { method, headers } = request;
   return new PlatformRequest(request.url, { method, headers: [...headers] });

@@ -5,7 +5,7 @@
 import { isTask, taskNotRun } from '../../threads/task.js';
 import { Body, type BodyInit, BodyWithType, type Content, extract, TEXT_TYPE } from './body.js';
 import { type Fields, fieldsFrom, getField, type Headers, type HeadersInit, hasField, headersOver } from './headers.js';
-import { type Inspect, inspect, PlatformResponse, passFor } from './platform.js';
+import { type Inspect, inspect, masqueradeAs, PlatformResponse } from './platform.js';
 
 export interface ResponseInit {
   readonly status?: number | undefined;
@@ -250,7 +250,7 @@ function checkedReason(value: unknown): string {
 }
 
 // A getter of a newer platform is asked of an object without the body, so that looking at one does not use it up.
-passFor(Response, PlatformResponse, (self, consume) => {
-  const response = self as Response; // passFor calls with instances of the class alone.
+masqueradeAs(Response, PlatformResponse, (self, consume) => {
+  const response = self as Response; // masqueradeAs calls with instances of the class alone.
   return consume ? toPlatformResponse(response) : platformTwin(response, null);
 });

@@ -35,7 +35,7 @@ describe('errors of the system', () => {
     }
   });
 
-  it('of a layer that cannot be had are ERR_EVENT_LAYER, with their cause', () => {
+  it('of a layer that is unavailable are ERR_EVENT_LAYER, with their cause', () => {
     const cause = new Error('why');
     const error = unavailable('it needs Linux', cause);
     assert.equal(error.code, 'ERR_EVENT_LAYER');

@@ -37,7 +37,7 @@ describe('mapped memory', { skip }, () => {
     for (const region of again) unmap(libc, region);
   });
 
-  it('that cannot be had fails with the system’s error', () => {
+  it('that is unavailable fails with the system’s error', () => {
     assert.throws(() => map(libc, 2 ** 46), { name: 'ConnectionError', code: 'ENOMEM', message: /^mmap ENOMEM: / });
   });
 });

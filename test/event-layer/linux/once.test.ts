@@ -11,7 +11,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
 import type { Slot } from '#sluice/event-layer/event-layer.js';
-import { nobody } from '#sluice/event-layer/nobody.js';
+import { noopSink } from '#sluice/event-layer/noop-sink.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 
 type Layer = EpollLayer | UringLayer;
@@ -130,7 +130,7 @@ for (const [name, make] of Object.entries(makers))
         const layer = make();
         const told: string[] = [];
         layer.start({
-          ...nobody,
+          ...noopSink,
           received: (_slot, bytes, start, end) => void told.push(Buffer.from(bytes.subarray(start, end)).toString()),
           acceptFailed: assert.fail,
         });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { passFor } from '#sluice/http/fetch/platform.js';
+import { masqueradeAs } from '#sluice/http/fetch/platform.js';
 
 const INTERNAL = Symbol('internal');
 
@@ -30,7 +30,7 @@ class Light {
     return 'light';
   }
 }
-passFor(Light, Heavy, (self, consume) => {
+masqueradeAs(Light, Heavy, (self, consume) => {
   (self as Light).asked.push(consume);
   return new Heavy('twin');
 });

@@ -53,7 +53,7 @@ const uninterruptibleBit = 1 << 12;
 const failurePendingBit = 1 << 13;
 const failureReceivedBit = 1 << 14;
 
-export abstract class Life {
+export abstract class ThreadStateBits {
   /** A new thread has none set: it is ready, not queued, parked on nothing and not being unwound. */
   #bits = 0;
 
@@ -76,11 +76,11 @@ export abstract class Life {
   }
 
   /** Whether the thread simply goes on when it is resumed: it is neither being unwound nor at its end. One comparison, as most often it does. */
-  protected get goesOn(): boolean {
+  protected get canContinue(): boolean {
     return (this.#bits & (unwindingMask | stateMask)) <= State.parked; // the bits of unwinding are higher than those of the state
   }
 
-  protected isIn(state: State): boolean {
+  protected hasState(state: State): boolean {
     return (this.#bits & stateMask) === state;
   }
 
@@ -144,6 +144,6 @@ export abstract class Life {
 
   /** How it ended, or `undefined` while it is not over. */
   get outcome(): Outcome | undefined {
-    return this.isIn(State.over) ? outcomes[this.ending] : undefined;
+    return this.hasState(State.over) ? outcomes[this.ending] : undefined;
   }
 }

@@ -1,7 +1,7 @@
 // Bytes that come in pieces and are wanted as a whole. Small pieces are put together as they come: an array for each byte of a body
 // that comes in chunks of one byte would take many times the memory of the body.
 
-import { freeBytes } from '../util/free-bytes.js';
+import { freeBytes } from './free-bytes.js';
 
 const largestBlock = 64 * 1024;
 /** Where the length is known, the array is made this many times as large when it is full: so all that is copied is a third of the length. */
@@ -9,11 +9,11 @@ const growth = 4;
 /** Fewer bytes than this are sooner copied in a loop than by a call. */
 const shortCopy = 32;
 
-export class Gathered {
+export class ByteBuilder {
   /** Bytes that have been added. */
   length = 0;
   /** Bytes of memory that they take. */
-  held = 0;
+  capacity = 0;
   /** How many bytes it will be; undefined if that is not known. */
   readonly #expected: number | undefined;
   /** All of them full but the last one. Where the length is known there is one at most. */
@@ -31,7 +31,7 @@ export class Gathered {
     const room = (this.#blocks.at(-1)?.length ?? 0) - this.#filled;
     if (count <= room) return 0;
     const size = this.#nextBlock(count - room, this.length + room);
-    return this.#replaces(this.length + room) ? size - this.held : size;
+    return this.#replaces(this.length + room) ? size - this.capacity : size;
   }
 
   /** Adds a copy of `count` bytes, from `start` on. */
@@ -50,7 +50,7 @@ export class Gathered {
   }
 
   /** All of them, in one array. Nothing may be added afterwards. */
-  whole(): Uint8Array<ArrayBuffer> {
+  toBytes(): Uint8Array<ArrayBuffer> {
     const blocks = this.#blocks;
     if (blocks.length === 1 && blocks[0].length === this.length) return blocks[0];
     const whole = new Uint8Array(this.length);
@@ -89,11 +89,11 @@ export class Gathered {
       }
       this.#blocks = [block];
       this.#filled = length;
-      this.held = block.length;
+      this.capacity = block.length;
     } else {
       this.#blocks.push(block);
       this.#filled = 0;
-      this.held += block.length;
+      this.capacity += block.length;
     }
     return block;
   }

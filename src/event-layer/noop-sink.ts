@@ -1,8 +1,8 @@
-// Whom a layer tells as long as nobody has started it.
+// The sink of a layer before `start`: it ignores every event.
 
 import type { EventSink } from './event-layer.js';
 
-export const nobody: EventSink = {
+export const noopSink: EventSink = {
   beginTurn() {},
   accepted() {},
   connected() {},

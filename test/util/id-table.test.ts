@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Numbered } from '#sluice/threads/numbered.js';
+import { IdTable } from '#sluice/util/id-table.js';
 
 describe('objects under numbers', () => {
   it('are found by the number that they were given, which is never 0', () => {
-    const numbered = new Numbered<string>();
+    const numbered = new IdTable<string>();
     const numbers = ['a', 'b', 'c'].map((thing) => numbered.add(thing));
     assert.deepEqual(
       numbers.map((number) => numbered.get(number)),
@@ -16,7 +16,7 @@ describe('objects under numbers', () => {
   });
 
   it('leave their number to others when they go, and are not found under it any more', () => {
-    const numbered = new Numbered<string>();
+    const numbered = new IdTable<string>();
     const a = numbered.add('a');
     const b = numbered.add('b');
     numbered.drop(a);

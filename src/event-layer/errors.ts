@@ -17,17 +17,17 @@ export interface Target {
 }
 
 /** A connection could not be had. @param meaning the system's own words */
-export function cannotConnect(target: Target, code: string, meaning: string, cause?: unknown): ConnectionError {
+export function connectFailed(target: Target, code: string, meaning: string, cause?: unknown): ConnectionError {
   const origin = target.localAddress === undefined ? '' : ` from ${target.localAddress}`;
-  return because(`cannot connect to ${formatAddress(target.address)}${origin}`, code, meaning, cause);
+  return systemError(`cannot connect to ${formatAddress(target.address)}${origin}`, code, meaning, cause);
 }
 
 /** A connection has broken. @param which as `describeConnection` says it */
-export function hasBroken(which: string, code: string, meaning: string, cause?: unknown): ConnectionError {
-  return because(`${which} has broken`, code, meaning, cause);
+export function connectionLost(which: string, code: string, meaning: string, cause?: unknown): ConnectionError {
+  return systemError(`${which} has broken`, code, meaning, cause);
 }
 
-function because(what: string, code: string, meaning: string, cause: unknown): ConnectionError {
+function systemError(what: string, code: string, meaning: string, cause: unknown): ConnectionError {
   const detail = explanations[code] ?? (meaning || code);
   return new ConnectionError(code, `${what}: ${detail}`, cause === undefined ? undefined : { cause });
 }
@@ -59,10 +59,10 @@ export function checkPath(path: string): void {
 }
 
 /** Listening has failed. */
-export function cannotListen(address: Address, code: string, meaning: string, cause?: unknown): ConnectionError {
+export function listenFailed(address: Address, code: string, meaning: string, cause?: unknown): ConnectionError {
   const hint =
     'path' in address && code === 'EADDRINUSE' ? ' (a server answers there, or the file is not an unused socket)' : '';
-  return because(`cannot listen on ${formatAddress(address)}`, code, `${meaning}${hint}`, cause);
+  return systemError(`cannot listen on ${formatAddress(address)}`, code, `${meaning}${hint}`, cause);
 }
 
 /** The layer is closed: nothing can be had of it any more. */

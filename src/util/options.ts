@@ -1,6 +1,6 @@
 // Checking options: what is wrong is told at once, with the name of the option, what was found, and what was expected.
 
-import { show } from '../util/inspect.js';
+import { show } from './inspect.js';
 
 /** What an option may be. `null`-valued and `undefined` options count as not given only if they are `undefined`. */
 export type OptionRule =

@@ -1,20 +1,20 @@
 // Why a request is refused: the status that the client gets and the rule that it broke.
 
 /** Thrown by whatever reads a request, caught by the serving loop, which answers with `status` and closes the connection. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
+export class HttpError extends Error {
+  override readonly name = 'HttpError';
   /** Stable: `ERR_HTTP_` and the status. */
   readonly code: string;
   /** The status to answer with (RFC 9110 §15). */
   readonly status: number;
   /** The method is known to be HEAD: the answer has no body (RFC 9110 §9.3.2). */
-  headOnly: boolean;
+  isHead: boolean;
 
   /** @param message what was expected or found, with the section of the RFC */
-  constructor(status: number, message: string, headOnly = false) {
+  constructor(status: number, message: string, isHead = false) {
     super(message);
     this.status = status;
-    this.headOnly = headOnly;
+    this.isHead = isHead;
     this.code = `ERR_HTTP_${status}`;
   }
 }

@@ -5,23 +5,23 @@
 // does not check again in every round.
 
 import { Buffer } from 'node:buffer';
-import type { OutputMemory } from '../connection/network.js';
+import type { OutputMemory } from './output-memory.js';
 
 let last: Uint8Array = new Uint8Array(0);
-let words = new DataView(last.buffer);
+let lastView = new DataView(last.buffer);
 
 /** A view of the same memory. It is kept for the next call, which most often has the same bytes: connections share the layer's buffers. */
-export function wordsOf(bytes: Uint8Array): DataView {
+export function viewOf(bytes: Uint8Array): DataView {
   if (bytes !== last) {
     last = bytes;
-    words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
-  return words;
+  return lastView;
 }
 
 /** Copies `bytes[from … from+count-1]` to where `to` has its place `at`. */
 export function copyBytes(bytes: Uint8Array, from: number, to: DataView, at: number, count: number): void {
-  const source = wordsOf(bytes);
+  const source = viewOf(bytes);
   const end = (from + count) | 0;
   let read = from | 0;
   let write = at | 0;
@@ -36,10 +36,10 @@ export function copyBytes(bytes: Uint8Array, from: number, to: DataView, at: num
 }
 
 /** Whether `bytes[from … to-1]` are what the whole of a view shows. */
-export function areBytes(bytes: Uint8Array, from: number, to: number, expected: DataView): boolean {
+export function bytesEqual(bytes: Uint8Array, from: number, to: number, expected: DataView): boolean {
   const count = (to - from) | 0;
   if (expected.byteLength !== count) return false;
-  const source = wordsOf(bytes);
+  const source = viewOf(bytes);
   const begin = from | 0;
   let i = 0;
   if (count >= 4) {
@@ -63,7 +63,7 @@ export function byteLengthOf(text: string): number {
 }
 
 /** Writes a text of which each character is one byte, in UTF-8 as in Latin-1: US-ASCII. @returns where it ends */
-export function putAscii(text: string, output: OutputMemory, at: number): number {
+export function writeAscii(text: string, output: OutputMemory, at: number): number {
   const { length } = text;
   if (length > shortText) return at + output.latin1Write(text, at, length);
   for (let i = 0; i < length; i++) output[at + i] = text.charCodeAt(i);

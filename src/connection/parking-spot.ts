@@ -4,7 +4,7 @@ import { ConnectionError } from '../event-layer/event-layer.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import type { Connection } from './connection.js';
 
-export abstract class Side {
+export abstract class ParkingSpot {
   /** @internal When the thread parked here is to be looked at, in milliseconds of the scheduler; `Infinity` when none is, or it has no deadline. */
   parkedUntil = Infinity;
   /** @internal */

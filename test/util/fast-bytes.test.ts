@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OutputMemory } from '#sluice/connection/network.js';
-import { areBytes, byteLengthOf, copyBytes, putAscii, wordsOf } from '#sluice/http/words.js';
+import { byteLengthOf, bytesEqual, copyBytes, viewOf, writeAscii } from '#sluice/util/fast-bytes.js';
+import type { OutputMemory } from '#sluice/util/output-memory.js';
 
 const bytes = Uint8Array.from({ length: 40 }, (_, i) => i * 7);
 /** The same within a larger buffer, where its first byte is not the buffer's. */
@@ -29,13 +29,13 @@ test('bytes are compared to the last one, and in number', () => {
     for (let from = 0; from < 6; from++) {
       for (let count = 0; count <= 17; count++) {
         const same = bytes.slice(from, from + count);
-        assert.ok(areBytes(source, from, from + count, new DataView(same.buffer)), `${count} bytes from ${from}`);
-        assert.ok(!areBytes(source, from, from + count + 1, new DataView(same.buffer)), 'one more');
+        assert.ok(bytesEqual(source, from, from + count, new DataView(same.buffer)), `${count} bytes from ${from}`);
+        assert.ok(!bytesEqual(source, from, from + count + 1, new DataView(same.buffer)), 'one more');
         for (let i = 0; i < count; i++) {
           const other = same.slice();
           other[i] ^= 0x80;
           assert.ok(
-            !areBytes(source, from, from + count, new DataView(other.buffer)),
+            !bytesEqual(source, from, from + count, new DataView(other.buffer)),
             `${count} from ${from}, not ${i}`,
           );
         }
@@ -45,11 +45,11 @@ test('bytes are compared to the last one, and in number', () => {
 });
 
 test('the view is of the bytes that were given last', () => {
-  assert.equal(wordsOf(bytes).getUint8(1), 7);
+  assert.equal(viewOf(bytes).getUint8(1), 7);
   const others = Uint8Array.of(1, 2, 3);
-  assert.equal(wordsOf(others).byteLength, 3);
-  assert.equal(wordsOf(within).getUint8(2), 14);
-  assert.equal(wordsOf(within).byteLength, within.length);
+  assert.equal(viewOf(others).byteLength, 3);
+  assert.equal(viewOf(within).getUint8(2), 14);
+  assert.equal(viewOf(within).byteLength, within.length);
 });
 
 test('the length of text in UTF-8, short and long, whatever is in it', () => {
@@ -67,7 +67,7 @@ test('US-ASCII is written as it is, short and long, and nothing around it', () =
   for (const length of [0, 1, 13, 64, 65, 200]) {
     const text = Array.from({ length }, (_, i) => String.fromCharCode(i % 128)).join('');
     const output = Buffer.alloc(210, 255);
-    assert.equal(putAscii(text, output as Uint8Array as OutputMemory, 4), 4 + length);
+    assert.equal(writeAscii(text, output as Uint8Array as OutputMemory, 4), 4 + length);
     assert.deepEqual(output, Buffer.concat([Buffer.alloc(4, 255), Buffer.from(text), Buffer.alloc(206 - length, 255)]));
   }
 });

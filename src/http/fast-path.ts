@@ -8,27 +8,27 @@ import { type Network, SlotState } from '../connection/network.js';
 import { requestWork } from '../connection/turn-shares.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import { captureContext } from '../threads/context.js';
-import type { PlainCall, Thread } from '../threads/thread.js';
+import type { Thread, ThreadlessCall } from '../threads/thread.js';
 import { isInstance } from '../util/inspect.js';
 import { ConnectionThread } from './connection-thread.js';
-import { Exchange, type Origin } from './exchange.js';
-import { answerStatus } from './failure.js';
+import { sendStatus } from './error-response.js';
+import { HttpError } from './errors.js';
+import { Exchange, type RequestOwner } from './exchange.js';
 import type { Request } from './fetch/request.js';
 import { requestFrom } from './fetch/request.js';
 import { isLightResponse } from './fetch/response.js';
 import { Head } from './head.js';
 import { HttpConnection } from './http-connection.js';
 import { PartialHead } from './partial-head.js';
-import { Refusal } from './refusal.js';
 import { type Output, outgoing, respondAtOnce } from './respond.js';
-import { type Framing, framingOf } from './response-head.js';
-import type { Begun } from './serve-connection.js';
+import { type Framing, responseFraming } from './response-head.js';
+import type { ActiveRequest } from './serve-connection.js';
 import type { HttpSettings } from './settings.js';
 
 /** A connection that was turned away has this many milliseconds to go: others wait for its place. */
-const turnedAwayLinger = 1000;
+const rejectedLinger = 1000;
 
-export class Intake implements PlainCall<unknown>, Origin {
+export class Http1FastPath implements ThreadlessCall<unknown>, RequestOwner {
   readonly #network: Network;
   readonly #settings: HttpSettings;
   readonly #output: SlotOutput;
@@ -36,7 +36,7 @@ export class Intake implements PlainCall<unknown>, Origin {
   readonly #partials: (PartialHead | undefined)[] = [];
   /** The head that is being parsed, if it is not one that has come in part before. */
   #head = new Head();
-  readonly #framing: Framing = { headOnly: false, chunked: true, keepAlive: true, sayKeepAlive: false };
+  readonly #framing: Framing = { isHead: false, chunked: true, keepAlive: true, sendKeepAlive: false };
 
   // Of the call that is under way.
   #slot: Slot = 0;
@@ -46,7 +46,7 @@ export class Intake implements PlainCall<unknown>, Origin {
   #failed = false;
   #failure: unknown;
   /** What is handed over, if the handler has asked for its thread, and that. */
-  #begun: Begun | undefined;
+  #begun: ActiveRequest | undefined;
   #thread: Thread<unknown> | undefined;
 
   constructor(network: Network, settings: HttpSettings) {
@@ -72,19 +72,19 @@ export class Intake implements PlainCall<unknown>, Origin {
   }
 
   /** A connection that has just been accepted may not stay: its client is told why, and it is closed. */
-  turnAway(slot: Slot, status: number, message: string): void {
+  reject(slot: Slot, status: number, message: string): void {
     this.#output.slot = slot;
     this.#slot = slot;
-    this.#settings.refused(new Refusal(status, message), this);
-    answerStatus(this.#output, this.#settings, status, false);
-    this.#network.linger(slot, Math.min(this.#settings.lingerTimeout, turnedAwayLinger));
+    this.#settings.refused(new HttpError(status, message), this);
+    sendStatus(this.#output, this.#settings, status, false);
+    this.#network.linger(slot, Math.min(this.#settings.lingerTimeout, rejectedLinger));
   }
 
   /** The client has sent FIN, and no thread is there to see it. */
   ended(slot: Slot): void {
     const partial = this.#drop(slot);
     if (partial?.head.begun === true)
-      this.#refuse(slot, new Refusal(400, 'RFC 9112 §8: the input ends within a request head', partial.head.headOnly));
+      this.#refuse(slot, new HttpError(400, 'RFC 9112 §8: the input ends within a request head', partial.head.isHead));
     else this.#settings.endConnection(slot);
   }
 
@@ -92,14 +92,14 @@ export class Intake implements PlainCall<unknown>, Origin {
   expired(slot: Slot): boolean {
     const partial = this.#drop(slot);
     if (partial === undefined) return false;
-    const { begun, headOnly } = partial.head;
-    if (begun) this.#refuse(slot, new Refusal(408, 'RFC 9110 §15.5.9: the head has not come in time', headOnly));
+    const { begun, isHead } = partial.head;
+    if (begun) this.#refuse(slot, new HttpError(408, 'RFC 9110 §15.5.9: the head has not come in time', isHead));
     else this.#settings.endConnection(slot);
     return true;
   }
 
   /** The server's deadline for closing has passed. @returns false if the slot is not in the middle of a head */
-  endOverdue(slot: Slot): boolean {
+  forceClose(slot: Slot): boolean {
     if (this.#drop(slot) === undefined) return false;
     this.#settings.endConnection(slot);
     return true;
@@ -116,7 +116,7 @@ export class Intake implements PlainCall<unknown>, Origin {
   }
 
   /** Nobody leaves while a call is under way; if it is not the whole of the exchange, that is handed over. */
-  watchedBy(): unknown {
+  onSignalRequested(): unknown {
     return undefined;
   }
 
@@ -174,7 +174,7 @@ export class Intake implements PlainCall<unknown>, Origin {
       at += length;
     }
     if (partial !== undefined) this.#free(partial);
-    this.#settings.rest(slot);
+    this.#settings.markIdle(slot);
   }
 
   /** Adds to the beginning of a head. @returns whether there is memory for it */
@@ -192,12 +192,12 @@ export class Intake implements PlainCall<unknown>, Origin {
     partial.free();
   }
 
-  #noMemory({ head }: PartialHead): Refusal {
+  #noMemory({ head }: PartialHead): HttpError {
     this.#settings.buffers.refused++;
-    return new Refusal(
+    return new HttpError(
       503,
       'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for a head that comes in part',
-      head.headOnly,
+      head.isHead,
     );
   }
 
@@ -229,7 +229,7 @@ export class Intake implements PlainCall<unknown>, Origin {
     network.setState(slot, SlotState.handling);
     network.shares.spend(slot, requestWork);
     const exchange = new Exchange(this, head, bytes, at, null, settings.defaultHost);
-    framingOf(head, settings.countRequest(slot) || settings.closing, this.#framing);
+    responseFraming(head, settings.countRequest(slot) || settings.closing, this.#framing);
     this.#slot = slot;
     this.#exchange = exchange;
     this.#request = requestFrom(exchange);
@@ -275,7 +275,7 @@ export class Intake implements PlainCall<unknown>, Origin {
       return false;
     }
     exchange.origin = undefined;
-    exchange.keep();
+    exchange.copyBorrowed();
     this.#forget();
     return true;
   }
@@ -289,10 +289,10 @@ export class Intake implements PlainCall<unknown>, Origin {
     this.#thread = undefined;
   }
 
-  #begin(): Begun {
+  #begin(): ActiveRequest {
     const exchange = this.#exchange as Exchange; // called while there is one
     const request = this.#request as Request;
-    exchange.keepText();
+    exchange.detachText();
     const framing = { ...this.#framing };
     return { exchange, request, framing, body: null, result: undefined, failed: false, out: undefined };
   }
@@ -300,7 +300,7 @@ export class Intake implements PlainCall<unknown>, Origin {
   /** Hands the connection over to a thread, with the bytes that have not been looked at. */
   #handOver(
     slot: Slot,
-    begun: Begun | undefined,
+    begun: ActiveRequest | undefined,
     bytes: Uint8Array,
     at: number,
     end: number,
@@ -308,12 +308,12 @@ export class Intake implements PlainCall<unknown>, Origin {
   ): void {
     const thread = made ?? this.#connect(slot, begun);
     const reader = at < end ? this.#network.connection(slot)?.reader : undefined;
-    reader?.lend(bytes, at, end);
+    reader?.setBorrowed(bytes, at, end);
     this.#network.scheduler.resume(thread);
-    reader?.keep();
+    reader?.copyBorrowed();
   }
 
-  #connect(slot: Slot, begun: Begun | undefined): Thread<unknown> {
+  #connect(slot: Slot, begun: ActiveRequest | undefined): Thread<unknown> {
     const network = this.#network;
     const settings = this.#settings;
     const connection = new HttpConnection(network, slot, settings, begun);
@@ -329,13 +329,13 @@ export class Intake implements PlainCall<unknown>, Origin {
 
   #refuse(slot: Slot, error: unknown): void {
     const settings = this.#settings;
-    const refusal = isInstance(error, Refusal) ? error : undefined;
+    const refusal = isInstance(error, HttpError) ? error : undefined;
     this.#slot = slot;
     if (refusal === undefined) settings.report(error, undefined, this);
     else settings.refused(refusal, this);
     this.#output.slot = slot;
-    const { status, headOnly } = refusal ?? { status: 500, headOnly: false };
-    answerStatus(this.#output, settings, status, headOnly);
+    const { status, isHead } = refusal ?? { status: 500, isHead: false };
+    sendStatus(this.#output, settings, status, isHead);
     settings.endConnection(slot);
   }
 

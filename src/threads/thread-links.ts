@@ -1,5 +1,5 @@
-// What ties a thread to others. Most threads have no such ties, so it stands in an object that is made when it is first needed, and
-// let go of when the thread is over: whoever keeps the thread for its result must not keep alive with it what only the living need.
+// A thread's links to others: children, joiners, and what is called when it is over. Most threads have none, so they are in an object that is
+// made when it is first needed. It is released when the thread ends, so that keeping a finished thread does not keep these objects alive.
 
 import type { Thread } from './thread.js';
 
@@ -8,7 +8,7 @@ export interface Joiner {
   threadOver(thread: Thread<unknown>): void;
 }
 
-export class Ties {
+export class ThreadLinks {
   children: Set<Thread<unknown>> | undefined;
   /** The timer that bounds the unwinding of the thread, which other threads may be waiting for; 0 is none. */
   limit = 0;
@@ -46,7 +46,7 @@ export class Ties {
   }
 
   /** Tells everybody that the thread is over. It has let go of its ties by then, so what they do does not change whom is told. */
-  tellOver(thread: Thread<unknown>): void {
+  notifyOver(thread: Thread<unknown>): void {
     if (this.#whenOver !== undefined) for (const action of this.#whenOver) action();
     if (this.#joiners instanceof Set) for (const joiner of this.#joiners) joiner.threadOver(thread);
     else this.#joiners?.threadOver(thread);

@@ -1,6 +1,6 @@
-// What may be so of a connection that speaks HTTP, besides what may be of any; see `Fact`.
+// Flags of an HTTP connection. They share a number with those of any connection: see `ConnectionFlag`.
 
-export const HttpFact = {
+export const HttpConnectionFlag = {
   // How far the response at hand has gone: what fails before its head gets an answer, what fails before its end a reset.
   /** Its head has gone out, in part at least. */
   headSent: 1 << 2,
@@ -12,11 +12,11 @@ export const HttpFact = {
   /** After the response at hand the next request is waited for. */
   keepAlive: 1 << 5,
   /** All requests have been answered, and the connection stays open. */
-  resting: 1 << 6,
+  keepOpen: 1 << 6,
   /** The client's leaving by FIN unwinds the thread: a thread handler is at work, or a streamed body is being sent. */
   unwindOnLeave: 1 << 7,
   /** What runs has taken the place of the serving loop. */
-  inPlace: 1 << 8,
+  runningContinuation: 1 << 8,
   /** The thread is being unwound: nothing follows what runs. */
   returning: 1 << 9,
 } as const;
