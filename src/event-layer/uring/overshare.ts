@@ -68,6 +68,7 @@ export class Overshare {
   }
 
   endTurn(): void {
+    if (this.#counted.length === 0) return; // most turns: to empty a list takes a call of the engine's runtime
     for (const slot of this.#counted) this.#rows[slot] &= held;
     this.#counted.length = 0;
   }
