@@ -1,72 +1,86 @@
-// What a run of the bench leaves behind: the raw samples, and what is needed to read them. The tables, the charts and the page
-// are made from this alone (see report/).
+// What a run leaves behind: figures and ratios, from which the tables, the charts and the page are made. Samples are not kept.
 
-/** One measurement of one peer. */
-export interface Sample {
-  scenario: string;
-  /** Which table of the scenario it belongs to. */
-  table: string;
-  /** Counted from 1. Ratios are taken between samples of the same round. */
-  round: number;
-  /** The row: a peer's name, or what the table calls its rows. */
-  peer: string;
-  figures: Record<string, number>;
-  /** What makes it invalid: errors, wrong answers, a server that died. Empty for a good one. */
-  problems: string[];
+import { againstSuffix, type Missing, type Peer } from './peers.js';
+import type { Column, Scenario } from './scenarios/scenario.js';
+import { type Figure, figureOf, ratioOf, type Sample } from './statistics.js';
+
+export interface Row {
+  title: string;
+  /** By column. */
+  figures: Record<string, Figure>;
+  /** By column, then by the title of the baseline. */
+  ratios: Record<string, Record<string, number>>;
 }
 
-/** A peer, measured or not. */
-export interface PeerRecord {
+export interface TableResult {
+  title: string;
+  columns: readonly Column[];
+  /** Titles of the peers that ratios are taken to. */
+  baselines: string[];
+  rows: Row[];
+}
+
+export interface ScenarioResult {
   name: string;
   title: string;
-  version: string;
-  /** Why it cannot be measured here, if it cannot. */
-  missing?: string;
-}
-
-export interface Machine {
-  processor: string;
-  cores: number;
-  memory: number;
-  system: string;
-  /** How server and load are kept apart. */
-  separation: string;
-  /** Nanoseconds for a load from memory, looked at every few seconds of the run: see memory-gauge.ts. Older runs have none. */
-  loads?: number[];
-}
-
-/** Seconds that a scenario has taken: until all was ready, and to let it go; and to measure. */
-export interface Spent {
-  ready: number;
-  measuring: number;
+  text: string;
+  size: string;
+  tables: TableResult[];
 }
 
 export interface Results {
-  format: 1;
-  /** When the run began, ISO 8601. */
   date: string;
   /** What was typed after `npm run bench --`. */
   command: string[];
   quick: boolean;
-  /** How long it took. */
   seconds: number;
-  machine: Machine;
-  /** Of the tools that took part. */
-  versions: Record<string, string>;
-  peers: PeerRecord[];
-  /** Those that were run, with how large they were, and how long they took: see `Spent`. Older runs do not have that. */
-  scenarios: { name: string; settings: string; spent?: Spent }[];
-  samples: Sample[];
-  /** True if no sample has a problem. */
-  valid: boolean;
+  /** Facts of the machine and versions of tools, by name. */
+  facts: Record<string, string>;
+  peers: { title: string; version: string }[];
+  missing: Missing[];
+  scenarios: ScenarioResult[];
+  /** What went wrong. A run with problems is invalid. */
+  problems: string[];
 }
 
-/** The samples that a table of a scenario shows. */
-export function samplesOf(
-  results: Results,
-  scenario: { name: string },
-  table: { name: string; samples?: string },
-): Sample[] {
-  const name = table.samples ?? table.name;
-  return results.samples.filter((sample) => sample.scenario === scenario.name && sample.table === name);
+const againstTitle = 'against';
+
+/** @param samples by table */
+export function resultOf(
+  scenario: Scenario,
+  quick: boolean,
+  peers: readonly Peer[],
+  samples: ReadonlyMap<string, readonly Sample[]>,
+): ScenarioResult {
+  const { name, title, text } = scenario;
+  const tables = scenario.tables.map(({ name: table, title, columns }): TableResult => {
+    const own = samples.get(table) ?? [];
+    const measured = peers.filter((peer) => own.some((sample) => sample.peer === peer.name));
+    const fixed = measured.filter((peer) => peer.isFloor || peer.name === 'node' || peer.name === 'bun');
+    const hasAgainst = measured.some((peer) => peer.name.endsWith(againstSuffix));
+    const rows = measured.map((peer): Row => {
+      const figures: Row['figures'] = {};
+      const ratios: Row['ratios'] = {};
+      for (const { key, ratio = false } of columns) {
+        const figure = figureOf(own, peer.name, key);
+        if (figure === undefined) continue;
+        figures[key] = figure;
+        if (!ratio) continue;
+        const baselines = fixed.map((other): [string, string] => [short(other), other.name]);
+        if (hasAgainst) baselines.push([againstTitle, peer.name + againstSuffix]);
+        ratios[key] = {};
+        for (const [baseline, other] of baselines) {
+          const value = ratioOf(own, peer.name, other, key);
+          if (value !== undefined) ratios[key][baseline] = value;
+        }
+      }
+      return { title: peer.title, figures, ratios };
+    });
+    return { title, columns, baselines: [...fixed.map(short), ...(hasAgainst ? [againstTitle] : [])], rows };
+  });
+  return { name, title, text, size: scenario.size(quick), tables };
+}
+
+function short({ title }: Peer): string {
+  return title.replace(/ \(.*/, '');
 }

@@ -1,11 +1,12 @@
-// From samples to what a table shows: medians, their spread, and the mean of the ratios within rounds.
+// From samples to figures: medians, their spread, and ratios taken within rounds.
 
-import type { Sample } from './results.js';
+/** One measurement of one peer. Ratios are taken between samples of the same round: they were taken within a second or two. */
+export interface Sample {
+  peer: string;
+  round: number;
+  figures: Readonly<Record<string, number>>;
+}
 
-/** A sample, as far as it matters here. */
-export type Measured = Pick<Sample, 'peer' | 'round' | 'figures' | 'problems'>;
-
-/** What is known of one figure of one row. */
 export interface Figure {
   median: number;
   lowest: number;
@@ -13,6 +14,7 @@ export interface Figure {
   count: number;
 }
 
+/** @returns undefined if there is no value */
 export function summarize(values: readonly number[]): Figure | undefined {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
   const [lowest] = sorted;
@@ -24,53 +26,20 @@ export function summarize(values: readonly number[]): Figure | undefined {
   return { median: (below + above) / 2, lowest, highest, count: sorted.length };
 }
 
-/** A figure of a row, over the good samples of all rounds. */
-export function figureOf(samples: readonly Measured[], peer: string, key: string): Figure | undefined {
-  return summarize(good(samples, peer).map((sample) => sample.figures[key] ?? Number.NaN));
+export function figureOf(samples: readonly Sample[], peer: string, key: string): Figure | undefined {
+  const own = samples.filter((sample) => sample.peer === peer);
+  return summarize(own.map(({ figures }) => figures[key] ?? Number.NaN));
 }
 
-/** The ratio of a row's figure to the baseline's: the `meanRatio` of those within each round. */
-export function ratioOf(samples: readonly Measured[], peer: string, baseline: string, key: string): number | undefined {
-  return meanRatio(ratiosOf(samples, peer, baseline, key));
-}
-
-/** The standard error of that ratio, as a part of it; undefined where there are not two rounds to tell from. */
-export function ratioError(
-  samples: readonly Measured[],
-  peer: string,
-  baseline: string,
-  key: string,
-): number | undefined {
-  const logarithms = ratiosOf(samples, peer, baseline, key).filter(Number.isFinite).map(Math.log);
-  const { length } = logarithms;
-  if (length < 2) return undefined;
-  const mean = logarithms.reduce((sum, value) => sum + value, 0) / length;
-  const squares = logarithms.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return Math.sqrt(squares / (length - 1) / length);
-}
-
-/** For each round the ratio of the two figures; NaN where one is missing. */
-function ratiosOf(samples: readonly Measured[], peer: string, baseline: string, key: string): number[] {
-  const base = good(samples, baseline);
-  return good(samples, peer).map((sample) => {
-    const other = base.find(({ round, figures }) => round === sample.round && figures[key] !== undefined);
-    return (sample.figures[key] ?? Number.NaN) / (other?.figures[key] ?? Number.NaN);
-  });
-}
-
-/**
- * The geometric mean without the lowest and the highest tenth, and at least one of each if there are three values. Not the median, nor
- * a mean of the middle half: a machine has two speeds, each for a round or two or for minutes, that do not cost all peers the same, and
- * what lies in the middle is now the one and now the other, whichever came a little more often.
- */
-export function meanRatio(ratios: readonly number[]): number | undefined {
-  const sorted = ratios.filter(Number.isFinite).sort((a, b) => a - b);
-  if (sorted.length === 0) return undefined;
-  const cut = sorted.length < 3 ? 0 : Math.max(1, Math.floor(sorted.length / 10));
-  const kept = sorted.slice(cut, sorted.length - cut);
-  return Math.exp(kept.reduce((sum, ratio) => sum + Math.log(ratio), 0) / kept.length);
-}
-
-function good(samples: readonly Measured[], peer: string): Measured[] {
-  return samples.filter((sample) => sample.peer === peer && sample.problems.length === 0);
+/** The median of the ratios within each round. */
+export function ratioOf(samples: readonly Sample[], peer: string, baseline: string, key: string): number | undefined {
+  const ratios = samples
+    .filter((sample) => sample.peer === peer)
+    .map(({ round, figures }) => {
+      const other = samples.find(
+        (sample) => sample.peer === baseline && sample.round === round && key in sample.figures,
+      );
+      return (figures[key] ?? Number.NaN) / (other?.figures[key] ?? Number.NaN);
+    });
+  return summarize(ratios)?.median;
 }

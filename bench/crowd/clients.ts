@@ -1,65 +1,65 @@
-// The clients of the crowd, in the project's own style: each is a thread that has connected and then does what its kind does
-// until it is unwound. It says `here` when it has come as far as its kind says; few are on their way there at a time.
+// The clients of the crowd. Each is a thread that does what its kind does until its process ends. It calls `ready` when it has done what
+// comes first: the number of clients that are not ready is bounded.
 
-import { type Connection, ConnectionError, type Task } from 'sluice';
-import type { Beat } from './beat.js';
+import { type Connection, ConnectionError, sleep, type Task } from 'sluice';
 import type { Histogram } from './histogram.js';
 import type { Kind } from './protocol.js';
 
-export interface Tally {
+export interface Counts {
   messages: number;
   delays: Histogram;
 }
 
-/** Returns when the server has ended the connection, which only a slow sender has to expect: some give a head 10 s. */
-type Client = (connection: Connection, here: () => void, beat: Beat, tally: Tally) => Task<unknown>;
+/** Returns when the server has closed the connection; only a slow sender expects that. */
+type Client = (connection: Connection, ready: () => void, counts: Counts) => Task<unknown>;
 
 const request = (target: string, fields = '') => `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n${fields}\r\n`;
 const half = 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: cro';
-/** It takes 60 s, longer than any measurement, and as long as it may take most servers' clients. */
+/** It takes 58 s: as long as most servers allow for a head. */
 const dripped = request('/', 'Accept: */*\r\n').slice(0, 58);
 const sipBytes = 4 * 1024;
+const second = 1000;
 
 export const clients: Record<Kind, Client> = {
-  *idle({ reader }, here) {
-    here();
+  *idle({ reader }, ready) {
+    ready();
     yield* reader.read();
   },
 
-  *half({ reader, writer }, here) {
+  *half({ reader, writer }, ready) {
     yield* writer.write(half);
-    here();
+    ready();
     yield* reader.read();
   },
 
-  *kept({ reader, writer }, here) {
+  *kept({ reader, writer }, ready) {
     yield* writer.write(request('/'));
     const length = /\r\ncontent-length: *(\d+)/i.exec(yield* readHead(reader))?.[1];
     if (length === undefined) throw new Error('the answer has no content-length');
     yield* reader.readExactly(Number(length));
-    here();
+    ready();
     yield* reader.read();
   },
 
-  *stream({ reader, writer }, here, _beat, tally) {
-    yield* writer.write(request('/'));
+  *events({ reader, writer }, ready, counts) {
+    yield* writer.write(request('/events'));
     yield* readHead(reader);
     yield* reader.peek(1);
-    here();
-    yield* listenIn(reader, tally);
+    ready();
+    yield* readMessages(reader, counts);
   },
 
-  *drip({ reader, writer }, here, beat) {
-    // Each begins somewhere else in the head, so that they do not all come to its end at the same time.
+  *drip({ reader, writer }, ready) {
+    // Each client starts elsewhere in the head, so that they do not all complete it at the same time.
     let at = Math.floor(Math.random() * dripped.length);
     yield* writer.write(dripped.slice(0, at));
-    here();
-    yield* beat.first();
+    ready();
+    yield* sleep(Math.random() * second);
     try {
       while (!reader.ended) {
         yield* writer.write(dripped.charAt(at));
         at = (at + 1) % dripped.length;
-        yield* beat.next();
+        yield* sleep(second);
         if (reader.buffered === 0) continue;
         const answer = yield* reader.read();
         if (statusOf(answer) === requestTimeout) return;
@@ -70,12 +70,12 @@ export const clients: Record<Kind, Client> = {
     }
   },
 
-  *sip({ reader, writer }, here, beat) {
+  *sip({ reader, writer }, ready) {
     yield* writer.write(request('/flood'));
     yield* readHead(reader);
-    here();
-    yield* beat.first();
-    do yield* beat.next();
+    ready();
+    yield* sleep(Math.random() * second);
+    do yield* sleep(second);
     while ((yield* reader.skip(sipBytes)) === sipBytes);
   },
 };
@@ -98,18 +98,18 @@ function checkStatus(bytes: Uint8Array | undefined): void {
   if (status !== ok) throw new Error(`the server answered ${JSON.stringify(status)}`);
 }
 
-const [d = 0, a, newline, point, zero] = new TextEncoder().encode('da\n.0');
-const markBytes = 'data: '.length;
+const [d = 0, a, newline, point, zero = 0] = new TextEncoder().encode('da\n.0');
+const prefixBytes = 'data: '.length;
 
 /**
- * Looks through what comes for `data: 1234567890123.456`, in place and across pieces: at 50,000 messages a second a string for
- * each would tell. Between messages there may be sizes of chunks, in which no `d` is followed by an `a`.
+ * Finds `data: 1234567890123.456` in place and across pieces: at 50,000 messages a second a string for each would cost too much. Between
+ * messages there may be chunk sizes, in which no `d` is followed by an `a`.
  */
-function* listenIn(reader: Connection['reader'], tally: Tally): Task<void> {
-  /** Bytes of a message that have been seen. */
+function* readMessages(reader: Connection['reader'], counts: Counts): Task<void> {
+  /** Bytes of the current message so far. */
   let seen = 0;
-  let whole = 0;
-  /** What the next digit counts; 1 before the point. */
+  let sentAt = 0;
+  /** The weight of the next digit; 1 before the point. */
   let weight = 1;
   for (let bytes: Uint8Array | undefined; (bytes = yield* reader.read()) !== undefined; ) {
     const now = performance.timeOrigin + performance.now();
@@ -119,16 +119,16 @@ function* listenIn(reader: Connection['reader'], tally: Tally): Task<void> {
       } else if (seen === 1 && byte !== a) {
         seen = 0;
       } else if (byte === newline) {
-        tally.messages++;
-        tally.delays.add((now - whole) * 1000);
+        counts.messages++;
+        counts.delays.add((now - sentAt) * 1000);
         seen = 0;
-        whole = 0;
+        sentAt = 0;
         weight = 1;
-      } else if (++seen > markBytes) {
+      } else if (++seen > prefixBytes) {
         if (byte === point) weight = 0.1;
-        else if (weight === 1) whole = whole * 10 + byte - (zero ?? 0);
+        else if (weight === 1) sentAt = sentAt * 10 + byte - zero;
         else {
-          whole += (byte - (zero ?? 0)) * weight;
+          sentAt += (byte - zero) * weight;
           weight /= 10;
         }
       }

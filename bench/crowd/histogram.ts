@@ -1,4 +1,4 @@
-// Counts durations in buckets, each 2 % wider than the one before: percentiles to 1 %, in little memory, over any number of them.
+// A histogram of durations: each bucket is 2 % wider than the one before, so percentiles are within 1 %.
 
 const growth = Math.log(1.02);
 const bucketCount = 1300;
@@ -6,7 +6,7 @@ const bucketCount = 1300;
 export class Histogram {
   readonly #buckets = new Uint32Array(bucketCount);
 
-  /** @param microseconds what is less than one counts as one */
+  /** @param microseconds less than one counts as one */
   add(microseconds: number): void {
     const bucket = microseconds <= 1 ? 0 : Math.floor(Math.log(microseconds) / growth);
     const place = Math.min(bucket, bucketCount - 1);
@@ -23,7 +23,7 @@ export class Histogram {
   }
 }
 
-/** The duration, in microseconds, that a share of all are not longer than. `NaN` if there are none. */
+/** The duration in microseconds that a share of all durations do not exceed; `NaN` if there are none. */
 export function percentile(entries: readonly (readonly [bucket: number, count: number])[], share: number): number {
   const total = entries.reduce((sum, [, count]) => sum + count, 0);
   let left = total * share;

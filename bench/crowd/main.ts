@@ -1,134 +1,72 @@
-// One process of the crowd: up to 15,000 clients on `connect()`, opened and counted as the bench orders, and sent away again, so that it
-// can be another crowd's. It ends, and all its connections with it, when the bench ends it.
+// One process of the crowd: up to 15,000 clients on `connect()`. The bench opens and counts them, and ends the process when they are to leave.
 
-import {
-  type Connection,
-  connect,
-  currentThread,
-  Network,
-  run,
-  Semaphore,
-  type Task,
-  type Thread,
-  UnwoundError,
-} from 'sluice';
-import { Beat } from './beat.js';
-import { clients, type Tally } from './clients.js';
+import { type Connection, connect, run, Semaphore, type Task } from 'sluice';
+import { type Counts, clients } from './clients.js';
 import { Histogram } from './histogram.js';
 import type { Order, Report } from './protocol.js';
 
-/** How many clients may be on their way at a time: fewer than any server's backlog. */
-const abreast = 400;
+/** How many clients may be connecting at a time: fewer than any server's backlog. */
+const connecting = new Semaphore(400);
 
-const beat = new Beat();
-const tally: Tally = { messages: 0, delays: new Histogram() };
+const counts: Counts = { messages: 0, delays: new Histogram() };
 const failures = new Map<string, number>();
-const arriving = new Semaphore(abreast);
-/** The clients: the thread of each, and its connection, when it has one. */
-const present = new Map<Thread<unknown>, Connection | undefined>();
-let isLeaving = false;
-/** The last client has left. */
-let allLeft = () => {};
 let open = 0;
 let sentAway = 0;
 
 type Opening = Extract<Order, { order: 'open' }>;
 
-/** A client's thread. `done` is called when it has arrived, or will not. */
+/** A client's thread. `done` is called when it is ready, or has failed. */
 function* client({ kind, port, localAddress }: Opening, done: () => void): Task<void> {
-  let arrived = false;
-  const thread = currentThread() as Thread<unknown>; // it runs in one
-  present.set(thread, undefined);
-  yield* arriving.acquire();
-  const here = () => {
-    if (arrived) return;
-    arrived = true;
+  let isReady = false;
+  yield* connecting.acquire();
+  const ready = () => {
+    if (isReady) return;
+    isReady = true;
     open++;
-    arriving.release();
+    connecting.release();
     done();
   };
   try {
     for (;;) {
       const connection: Connection = yield* connect({ port, hostname: '127.0.0.1', localAddress });
-      present.set(thread, connection);
-      yield* clients[kind](connection, here, beat, tally);
-      if (isLeaving) return;
+      yield* clients[kind](connection, ready, counts);
       if (kind !== 'drip') throw new Error('the server ended the connection');
-      connection.reset(); // else it is there until the thread is over
+      connection.reset();
       sentAway++;
     }
   } catch (error) {
-    if (isLeaving) return;
     const message = error instanceof Error ? error.message : String(error);
     failures.set(message, (failures.get(message) ?? 0) + 1);
-  } finally {
-    present.delete(thread);
-    if (present.size === 0) allLeft();
-    if (arrived) open--;
-    else {
-      arriving.release();
+    if (isReady) {
+      open--;
+    } else {
+      connecting.release();
       done();
     }
   }
 }
 
 function openClients(opening: Opening): Promise<void> {
-  return new Promise((allDone) => {
+  return new Promise((resolve) => {
     let left = opening.count;
     const done = () => {
-      if (--left === 0) allDone();
+      if (--left === 0) resolve();
     };
-    const { scheduler } = Network.current();
-    for (let i = 0; i < opening.count; i++) {
-      run(() => client(opening, done), { scheduler }).catch((error: unknown) => {
-        if (!(error instanceof UnwoundError)) throw error; // a client is unwound when it is to leave, and at no other time
-      });
-    }
+    for (let i = 0; i < opening.count; i++) void run(() => client(opening, done));
   });
 }
 
-/** Resets all connections, and unwinds their threads. */
-async function leave(): Promise<void> {
-  isLeaving = true;
-  if (present.size > 0) {
-    await new Promise<void>((resolve) => {
-      allLeft = resolve;
-      for (const [thread, connection] of [...present]) {
-        connection?.reset();
-        thread.unwind();
-      }
-    });
-  }
-  isLeaving = false;
-  beat.isSlow = false;
-  failures.clear();
-  sentAway = 0;
-  count();
-}
-
-/** Counts anew. */
-function count(): void {
-  tally.messages = 0;
-  tally.delays.clear();
-}
-
 function report(): Report {
-  return {
-    open,
-    failures: Object.fromEntries(failures),
-    sentAway,
-    messages: tally.messages,
-    delays: tally.delays.entries(),
-    eventLayer: Network.current().layer.name,
-  };
+  const { messages, delays } = counts;
+  return { open, failures: Object.fromEntries(failures), sentAway, messages, delays: delays.entries() };
 }
 
 process.on('message', async (order: Order) => {
   if (order.order === 'open') await openClients(order);
-  if (order.order === 'pause') beat.isSlow = true;
-  if (order.order === 'resume') beat.isSlow = false;
-  if (order.order === 'reset') count();
-  if (order.order === 'leave') await leave();
+  if (order.order === 'reset') {
+    counts.messages = 0;
+    counts.delays.clear();
+  }
   process.send?.(report());
 });
 process.on('disconnect', () => process.exit());

@@ -1,32 +1,34 @@
-// The closed-loop load: wrk, on the core that is not the server's.
+// The closed-loop load: wrk, on the clients' core.
+//
+// A load connects once, and then runs and stands still as it is told (SIGCONT, SIGSTOP), so that a window contains neither connecting nor
+// the start and end of wrk. A window goes from one moment at which nothing is in flight to the next. When wrk stands still, the server
+// answers what it was asked. Every connection then holds the same number of answers that wrk has not read. So the bytes that wrk has read
+// between two such moments (/proc/PID/io) tell how many requests were answered between them.
 
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
-import { versionOf } from '../machine.js';
-import { folder } from '../paths.js';
-import { InterruptedTooSoon, loadCore, output } from '../processes.js';
+import { folder } from '../peers.js';
+import { bytesRead, clientCore, complaint, hasEnded, start, versionOf, wait } from '../processes.js';
 import type { Server } from './server.js';
-
-/** How wrk is had where it is missing. */
-export const wrkHint = 'wrk is missing; it is the load of the closed-loop scenarios (on Debian: apt-get install wrk)';
-
-export function wrkVersion(): string | undefined {
-  return versionOf('wrk', '--version')?.split(' Copyright')[0];
-}
+import { errorShare, requestFile, type Workload } from './workloads.js';
 
 export interface LoadOptions {
+  workload: Workload;
   connections: number;
-  /** Requests that are sent at a time on each connection. */
+  /** How many requests each connection sends at a time; default 1. */
   pipelined?: number;
 }
 
-/** How long clients have waited: microseconds from a request to its answer. Of pipelined requests wrk does not know it. */
-export interface Delays {
-  p50: number;
-  p99: number;
+export interface WindowFigures {
+  /** CPU microseconds of the server for each request. */
+  cpu: number;
+  /** Requests a second. */
+  throughput: number;
 }
 
-/** Over all of a run of wrk. */
-export interface Summary {
+/** Over all of a run of wrk; p50 and p99 in microseconds. */
+interface Summary {
   requests: number;
   bytes: number;
   p50: number;
@@ -38,60 +40,174 @@ export interface Summary {
   status: number;
 }
 
-/** Answers may differ so much in length from the one that was looked at; there may be half an answer for each connection. */
-const lengthTolerance = 0.02;
+/** Times in milliseconds. */
+const startLimit = 10_000;
+const standstillLimit = 3_000;
+const silenceLimit = 300;
+const glance = 4;
+/** A server is silent when it has used less CPU than that, in seconds, in each of so many glances. */
+const silentCpu = 0.0003;
+const silentGlances = 3;
+/** Lengths and statuses of answers may differ by so much from those of the probe, as a share. */
+const tolerance = 0.02;
 
-/** What runs wrk against a server, with `GET /`, until it is interrupted. It knows whole seconds only. */
-export function wrkCommand(server: Server, { connections, pipelined = 1 }: LoadOptions): string[] {
-  const script = ['-s', join(folder, 'load', 'wrk.lua')];
-  const command = ['wrk', '-t1', `-c${connections}`, '-d36000s', ...script, server.url];
-  return pipelined > 1 ? [...command, '--', String(pipelined)] : command;
+export function wrkVersion(): string | undefined {
+  return versionOf('wrk', '--version')?.split(' Copyright')[0];
 }
 
-/** What wrk has said at its end (wrk.lua), or undefined if it has not. */
-export function summaryOf(printed: string): Summary | undefined {
-  const last = printed.trim().split('\n').at(-1) ?? '';
-  return last.startsWith('{') ? (JSON.parse(last) as Summary) : undefined;
-}
+export class Load {
+  readonly #server: Server;
+  readonly #options: LoadOptions;
+  readonly #answerBytes: number;
+  readonly #wrk: ChildProcess;
+  #printed = '';
+  #complaints = '';
+  /** What wrk had read when it last stood still. */
+  #bytes = 0;
 
-/**
- * Loads a server with `GET /` for so many seconds, and up to 0.1 s more: wrk looks that often whether it has been interrupted.
- * Problems are told and not thrown: the figures may still show what happened.
- */
-export async function load(
-  server: Server,
-  options: LoadOptions & { seconds: number },
-): Promise<{ delays: Delays; problems: string[] }> {
-  const printed = await runWrk(wrkCommand(server, options), options.seconds * 1000);
-  const summary = summaryOf(printed);
-  if (summary === undefined) throw new Error(`wrk said ${JSON.stringify(printed)}`);
-  const { p50, p99 } = summary;
-  return { delays: { p50, p99 }, problems: problemsOf(summary, server, options) };
-}
+  private constructor(server: Server, options: LoadOptions, answerBytes: number) {
+    this.#server = server;
+    this.#options = options;
+    this.#answerBytes = answerBytes;
+    const { workload, connections, pipelined = 1 } = options;
+    const script = ['-s', join(folder, 'load', 'load.lua'), `http://127.0.0.1:${server.port}/`];
+    const args = ['-t1', `-c${connections}`, '-d36000s', '--timeout=30s', ...script];
+    const command = ['wrk', ...args, '--', requestFile(workload), String(pipelined)];
+    this.#wrk = start(command, { core: clientCore });
+    this.#wrk.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#printed += text;
+    });
+    this.#wrk.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#complaints += text;
+    });
+  }
 
-/** Runs wrk for so long. On a machine that is busy it may not have begun by then; it is given more time then, and begins anew. */
-async function runWrk(command: string[], milliseconds: number, attempts = 4): Promise<string> {
-  try {
-    return await output(command, { core: loadCore, interruptAfter: milliseconds });
-  } catch (error) {
-    if (!(error instanceof InterruptedTooSoon) || attempts === 1) throw error;
-    return runWrk(command, milliseconds * 2, attempts - 1);
+  /** Connects, and stands still. @throws {Error} if the server does not answer */
+  static async start(server: Server, options: LoadOptions): Promise<Load> {
+    const load = await Load.#running(server, options);
+    await load.#stand();
+    return load;
+  }
+
+  static async #running(server: Server, options: LoadOptions): Promise<Load> {
+    const answerBytes = await server.answerBytes(options.workload);
+    const load = new Load(server, options, answerBytes);
+    const deadline = performance.now() + startLimit;
+    await wait(100); // wrk reads its script and the requests
+    const enough = bytesRead(load.#wrk) + answerBytes * options.connections;
+    while (bytesRead(load.#wrk) < enough) {
+      if (performance.now() > deadline || hasEnded(load.#wrk)) {
+        const { problems } = await load.end();
+        throw new Error(problems.join('; ') || `wrk got no answers within ${startLimit / 1000} s`);
+      }
+      await wait(5);
+    }
+    return load;
+  }
+
+  /** Runs wrk once from start to end, to learn how long clients wait: a load that has stood still cannot tell. */
+  static async delays(
+    server: Server,
+    options: LoadOptions,
+    seconds: number,
+  ): Promise<{ p50: number; p99: number; problems: string[] }> {
+    const load = await Load.#running(server, options);
+    await wait(seconds * 1000);
+    const { summary, problems } = await load.end();
+    if (summary === undefined) throw new Error(problems.join('; '));
+    return { p50: summary.p50, p99: summary.p99, problems };
+  }
+
+  /**
+   * Runs for so many seconds; longer, up to 3 s, if nothing is answered meanwhile.
+   * @throws {Error} if nothing is answered within 3 s
+   */
+  async window(seconds: number): Promise<WindowFigures> {
+    const bytes = this.#bytes;
+    const cpu = this.#server.cpu();
+    const began = performance.now();
+    this.#wrk.kill('SIGCONT');
+    await wait(seconds * 1000);
+    while (bytesRead(this.#wrk) - bytes < this.#answerBytes && performance.now() - began < standstillLimit) {
+      if (hasEnded(this.#wrk)) break;
+      await wait(glance);
+    }
+    const took = (performance.now() - began) / 1000;
+    const used = (await this.#stand()) - cpu;
+    const requests = (this.#bytes - bytes) / this.#answerBytes;
+    if (requests < 1) throw new Error('no request was answered');
+    return { cpu: (used * 1e6) / requests, throughput: requests / took };
+  }
+
+  /** @returns what wrk says of the whole time, and what went wrong in it */
+  async end(): Promise<{ summary: Summary | undefined; problems: string[] }> {
+    if (!hasEnded(this.#wrk)) {
+      const closed = once(this.#wrk, 'close');
+      this.#wrk.kill('SIGCONT');
+      // wrk listens to SIGINT in its first thread. A signal that another thread gets is lost, so it is sent until wrk ends.
+      const again = setInterval(() => this.#wrk.kill('SIGINT'), 20);
+      await closed;
+      clearInterval(again);
+    }
+    const last = this.#printed.trim().split('\n').at(-1) ?? '';
+    if (!last.startsWith('{'))
+      return {
+        summary: undefined,
+        problems: [...this.#server.problems(), `wrk ended: ${complaint(this.#complaints)}`],
+      };
+    const summary = JSON.parse(last) as Summary;
+    return { summary, problems: [...this.#server.problems(), ...this.#problemsOf(summary)] };
+  }
+
+  #problemsOf({ requests, bytes, status, connect, read, write }: Summary): string[] {
+    const problems: string[] = [];
+    if (requests === 0) return ['no request was answered'];
+    const { workload, connections, pipelined = 1 } = this.#options;
+    const inFlight = connections * pipelined;
+    const expectedErrors = requests * errorShare(workload);
+    if (Math.abs(status - expectedErrors) > expectedErrors * tolerance + (expectedErrors > 0 ? inFlight : 0))
+      problems.push(
+        `${status} of ${requests} answers had an error status; ${Math.round(expectedErrors)} were expected`,
+      );
+    const expected = requests * this.#answerBytes;
+    if (Math.abs(bytes - expected) > expected * tolerance + inFlight * this.#answerBytes)
+      problems.push(`${requests} answers had ${bytes} bytes; ${Math.round(expected)} were expected`);
+    for (const [kind, count] of Object.entries({ connect, read, write }))
+      if (count > 0) problems.push(`${count} connections had a ${kind} error`);
+    return problems;
+  }
+
+  /** Stops wrk, and waits until nothing is in flight. @returns the CPU seconds that the server has used by then */
+  async #stand(): Promise<number> {
+    this.#wrk.kill('SIGSTOP');
+    const deadline = performance.now() + silenceLimit;
+    let cpu = this.#server.cpu();
+    for (let silent = 0; silent < silentGlances && performance.now() < deadline; ) {
+      const before = cpu;
+      await wait(glance);
+      cpu = this.#server.cpu();
+      silent = cpu - before < silentCpu ? silent + 1 : 0;
+    }
+    this.#bytes = bytesRead(this.#wrk);
+    return cpu;
   }
 }
 
-/** What of a summary makes a run invalid. */
-export function problemsOf(summary: Summary, server: Server, { connections, pipelined = 1 }: LoadOptions): string[] {
-  const problems = server.problems();
-  const { requests, bytes } = summary;
-  if (requests === 0) problems.push('no request was answered');
-  if (summary.status > 0) problems.push(`${summary.status} of ${requests} answers were not 2xx`);
-  for (const kind of ['connect', 'read', 'write', 'timeout'] as const) {
-    if (summary[kind] > 0) problems.push(`${summary[kind]} connections had a ${kind} error`);
+/** Seconds of a window of the load that warms a server up, and how many windows without improvement mean that it is warm. */
+const warmWindow = 0.15;
+const warmImprovement = 0.05;
+
+/** Loads a server until its requests get no cheaper: V8 needs up to some seconds. */
+export async function warmUp(server: Server, options: LoadOptions, quick: boolean): Promise<void> {
+  const load = await Load.start(server, options);
+  const enough = quick ? 5 : 10;
+  const limit = server.peer.compiled ? 1 : (quick ? 2.4 : 6) / warmWindow;
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0, stable = 0; i < limit && stable < enough; i++) {
+    const { cpu } = await load.window(warmWindow);
+    stable = cpu > best * (1 - warmImprovement) ? stable + 1 : 0;
+    best = Math.min(best, cpu);
   }
-  const expected = requests * server.answerBytes;
-  const allowed = expected * lengthTolerance + connections * pipelined * server.answerBytes;
-  if (Math.abs(bytes - expected) > allowed) {
-    problems.push(`${requests} answers had ${bytes} bytes; ${expected} were expected`);
-  }
-  return problems;
+  const { problems } = await load.end();
+  if (problems.length > 0) throw new Error(problems.join('; '));
 }

@@ -1,13 +1,10 @@
-// A peer that is broken on purpose: every hundredth answer is a 500. It is measured only when `--peers` names it, to show that
-// the bench tells.
+// A server that is broken on purpose: it answers every hundredth request with 500, so that the bench can be seen to notice.
 
 import { createServer } from 'node:http';
-import { hello, port } from './settings.js';
+import { hello, port } from './shared.js';
 
-let answered = 0;
-
+let requests = 0;
 createServer((_request, response) => {
-  const broken = ++answered % 100 === 0;
-  response.writeHead(broken ? 500 : 200, { 'content-type': 'text/plain' });
+  if (++requests % 100 === 0) response.statusCode = 500;
   response.end(hello);
 }).listen(port, '127.0.0.1');

@@ -1,43 +1,86 @@
-// The handlers of the runtimes that serve the fetch convention by themselves, Bun and Deno: they differ in how they are started.
+// The routes for servers of the fetch convention. They differ only in how they stream: see `Streams`.
 
-import { everyInterval, greeting, handler, headers, hello, message, piece, pieces } from './settings.js';
+import {
+  confirm,
+  documents,
+  download,
+  eventHeaders,
+  everyInterval,
+  greeting,
+  hello,
+  jsonHeaders,
+  message,
+  piece,
+  pieces,
+  statusFor,
+  textHeaders,
+} from './shared.js';
 
-const encoder = new TextEncoder();
-const subscribers = new Set<ReadableStreamDefaultController<Uint8Array>>();
-
-function flood(): ReadableStream<Uint8Array> {
-  let sent = 0;
-  return new ReadableStream({
-    pull(controller) {
-      controller.enqueue(piece);
-      if (++sent === pieces) controller.close();
-    },
-  });
+/** How a server makes the two responses whose bodies are not complete. */
+export interface Streams {
+  flood(): Response;
+  events(): Response;
 }
 
-function subscribe(): ReadableStream<Uint8Array> {
-  let mine: ReadableStreamDefaultController<Uint8Array>;
-  return new ReadableStream({
-    start(controller) {
-      mine = controller;
-      mine.enqueue(encoder.encode(greeting));
-      subscribers.add(mine);
-    },
-    cancel() {
-      subscribers.delete(mine);
-    },
-  });
+export function routes(streams: Streams): (request: Request) => Response | Promise<Response> {
+  return (request) => {
+    const { url } = request;
+    const path = url.slice(url.indexOf('/', 8));
+    if (path === '/') return new Response(hello, { headers: textHeaders });
+    if (path === '/order') return order(request);
+    if (path === '/upload') return upload(request);
+    if (path === '/download') return new Response(download);
+    if (path === '/flood') return streams.flood();
+    if (path === '/events') return streams.events();
+    const { pathname, searchParams } = new URL(url);
+    const document = documents[pathname];
+    if (document === undefined) return new Response('not found', { status: 404 });
+    const status = statusFor(searchParams.get('page'), request.headers.get('x-client'));
+    return new Response(document, { status, headers: jsonHeaders });
+  };
 }
 
-const handlers: Record<string, (request: Request) => Response> = {
-  hello: () => new Response(hello, { headers }),
-  flood: (request) => (request.url.endsWith('/flood') ? new Response(flood()) : new Response(hello, { headers })),
-  stream: () => new Response(subscribe(), { headers: { 'content-type': 'text/event-stream' } }),
-};
+async function order(request: Request): Promise<Response> {
+  return Response.json(confirm((await request.json()) as Parameters<typeof confirm>[0]));
+}
 
-everyInterval(() => {
-  const bytes = encoder.encode(message());
-  for (const controller of subscribers) controller.enqueue(bytes);
-});
+async function upload(request: Request): Promise<Response> {
+  return new Response(String((await request.arrayBuffer()).byteLength));
+}
 
-export const fetch = handlers[handler] ?? (() => new Response(`no handler ${handler}`, { status: 500 }));
+/** For servers that know no streams but those of the web. */
+export function webStreams(): Streams {
+  const encoder = new TextEncoder();
+  const subscribers = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  everyInterval(() => {
+    const bytes = encoder.encode(message());
+    for (const controller of subscribers) controller.enqueue(bytes);
+  });
+  return {
+    flood() {
+      let sent = 0;
+      return new Response(
+        new ReadableStream({
+          pull(controller) {
+            controller.enqueue(piece);
+            if (++sent === pieces) controller.close();
+          },
+        }),
+      );
+    },
+    events() {
+      let own: ReadableStreamDefaultController<Uint8Array>;
+      const body = new ReadableStream({
+        start(controller) {
+          own = controller;
+          own.enqueue(encoder.encode(greeting));
+          subscribers.add(own);
+        },
+        cancel() {
+          subscribers.delete(own);
+        },
+      });
+      return new Response(body, { headers: eventHeaders });
+    },
+  };
+}

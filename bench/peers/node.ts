@@ -1,42 +1,79 @@
 // node:http
 
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { everyInterval, greeting, handler, hello, idleSeconds, message, piece, pieces, port } from './settings.js';
+import {
+  confirm,
+  documents,
+  download,
+  eventHeaders,
+  everyInterval,
+  greeting,
+  hello,
+  idleSeconds,
+  jsonHeaders,
+  message,
+  piece,
+  pieces,
+  port,
+  statusFor,
+  textHeaders,
+} from './shared.js';
 
 const subscribers = new Set<ServerResponse>();
+
+function body(request: IncomingMessage, done: (bytes: Buffer) => void): void {
+  const parts: Buffer[] = [];
+  request.on('data', (part: Buffer) => parts.push(part));
+  request.on('end', () => done(Buffer.concat(parts)));
+}
+
+const listener: RequestListener = (request, response) => {
+  switch (request.url) {
+    case '/':
+      response.writeHead(200, textHeaders).end(hello);
+      return;
+    case '/order':
+      body(request, (bytes) => {
+        response.writeHead(200, jsonHeaders).end(JSON.stringify(confirm(JSON.parse(bytes.toString()))));
+      });
+      return;
+    case '/upload':
+      body(request, (bytes) => response.end(String(bytes.length)));
+      return;
+    case '/download':
+      response.end(download);
+      return;
+    case '/flood':
+      pipeline(Readable.from(flood()), response).catch(() => {}); // the client has disconnected
+      return;
+    case '/events':
+      response.writeHead(200, eventHeaders);
+      response.write(greeting);
+      subscribers.add(response);
+      response.on('close', () => subscribers.delete(response));
+      return;
+    default: {
+      const { pathname, searchParams } = new URL(request.url ?? '', `http://${request.headers.host}`);
+      const document = documents[pathname];
+      if (document === undefined) {
+        response.writeHead(404).end('not found');
+        return;
+      }
+      const header = request.headers['x-client'];
+      response.writeHead(statusFor(searchParams.get('page'), String(header)), jsonHeaders).end(document);
+    }
+  }
+};
 
 function* flood(): Generator<Uint8Array> {
   for (let i = 0; i < pieces; i++) yield piece;
 }
-
-const handlers: Record<string, RequestListener> = {
-  hello(_request, response) {
-    response.setHeader('content-type', 'text/plain');
-    response.end(hello);
-  },
-
-  flood(request, response) {
-    if (request.url === '/flood') {
-      pipeline(Readable.from(flood()), response).catch(() => {}); // the client has left
-    } else {
-      response.setHeader('content-type', 'text/plain');
-      response.end(hello);
-    }
-  },
-
-  stream(_request, response) {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.write(greeting);
-    subscribers.add(response);
-    response.on('close', () => subscribers.delete(response));
-  },
-};
 
 everyInterval(() => {
   const text = message();
   for (const response of subscribers) response.write(text);
 });
 
-createServer({ keepAliveTimeout: idleSeconds * 1000 }, handlers[handler]).listen(port, '127.0.0.1');
+createServer({ keepAliveTimeout: idleSeconds * 1000 }, listener).listen(port, '127.0.0.1');

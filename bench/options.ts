@@ -4,30 +4,31 @@ import { parseArgs } from 'node:util';
 
 export const usage = `npm run bench -- [scenario …] [options]
 
-  scenario            hello, idle, slow, flood, growth, fan-out, switching, heads; all of them if none is named
-  --quick             each in a shorter form
-  --peers a,b,…       only these peers: sluice, bun, deno, go, node, fastify, hono (the floor always takes part); and, only if they are
-                      named: broken, a server that is broken on purpose, and no-direct, no-registered, no-silent, no-merged, sluice's
-                      io_uring layer without one of its means
+  scenario            mixed, post-json, hello, upload, download, memory, fan-out, slow-senders, slow-readers; default: all
+  --quick             a shorter form of each
+  --peers a,b,…       only these: sluice, bun, deno, go, node, fastify, hono; and broken, which is broken on purpose. The floor always takes part
   --layer a,b,…       only these event layers of sluice: uring, epoll, portable
-  --results FOLDER    where to write latest.json; default bench/results, where a run of a part is partial.json
+  --against FOLDER    measure the library of another checkout as well, interleaved, and show the ratios
   --help              this
 `;
 
-export interface Arguments {
+export interface Options {
   scenarios: string[];
   quick: boolean;
   help: boolean;
   peers: string[] | undefined;
   layers: string[] | undefined;
-  results: string | undefined;
+  against: string | undefined;
+}
+
+export interface Known {
+  scenarios: readonly string[];
+  peers: readonly string[];
+  layers: readonly string[];
 }
 
 /** @throws {Error} for a word or an option that is not known */
-export function parseArguments(
-  args: string[],
-  known: { scenarios: readonly string[]; peers: readonly string[]; layers: readonly string[] },
-): Arguments {
+export function parseOptions(args: string[], known: Known): Options {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -36,7 +37,7 @@ export function parseArguments(
       help: { type: 'boolean', default: false },
       peers: { type: 'string' },
       layer: { type: 'string' },
-      results: { type: 'string' },
+      against: { type: 'string' },
     },
   });
   check('scenario', positionals, known.scenarios);
@@ -44,12 +45,11 @@ export function parseArguments(
   const layers = list('layer', values.layer);
   check('peer', peers ?? [], known.peers);
   check('event layer', layers ?? [], known.layers);
-  if (layers !== undefined && peers?.includes('sluice') === false)
-    throw new Error(
-      `--layer ${values.layer} chooses among the layers of sluice, which --peers ${values.peers} does not name`,
-    );
-  const { quick, help, results } = values;
-  return { scenarios: positionals, quick, help, peers, layers, results };
+  for (const [option, value] of Object.entries({ layer: values.layer, against: values.against }))
+    if (value !== undefined && peers?.includes('sluice') === false)
+      throw new Error(`--${option} ${value} is about sluice, which --peers ${values.peers} leaves out`);
+  const { quick, help, against } = values;
+  return { scenarios: positionals, quick, help, peers, layers, against };
 }
 
 function list(option: string, text: string | undefined): string[] | undefined {
