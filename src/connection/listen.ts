@@ -87,6 +87,9 @@ export function addressOf(
     return { path };
   }
   if (port === undefined) throw new TypeError(`${where}: neither port nor path is given; expected one of them`);
+  // The C library would read the name as far as that byte.
+  if (hostname.includes('\0'))
+    throw new TypeError(`${where}: hostname is ${show(hostname)}; expected a name or an address without a zero byte`);
   return { hostname, port };
 }
 

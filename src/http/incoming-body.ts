@@ -8,7 +8,9 @@ import { UnwoundError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';
 import { Thread } from '../threads/thread.js';
+import { AbortError } from '../util/abort-error.js';
 import { ByteBuilder } from '../util/byte-builder.js';
+import { isInstance } from '../util/inspect.js';
 import { BodyStream } from './body-stream.js';
 import { classes, HEXDIG, hexDigits, TOKEN, VALUE } from './characters.js';
 import { HttpError } from './errors.js';
@@ -47,11 +49,31 @@ const SEMICOLON = 59;
 const SP = 32;
 const HTAB = 9;
 
-/** Errors that a body could not be read for: of what a client has sent, or has not. */
+/** Errors that a body could not be read for: of what a client has sent or has not, or because the request ended meanwhile. */
 const bodyFailures = new WeakSet<object>();
 
 export function isBodyFailure(error: unknown): boolean {
   return typeof error === 'object' && error !== null && bodyFailures.has(error);
+}
+
+function notReadable(cause: unknown): ConnectionError {
+  return new ConnectionError(
+    'ERR_CLOSED',
+    'the body can no longer be read: its connection is closed or its request is over',
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/**
+ * The error of a read whose thread was unwound. If the client has left, that is the reason. Else the handler failed, or its thread ended, while
+ * it read: it may not be there to handle this error, so the error is one of those that do not end the process.
+ */
+function unwoundRead(error: UnwoundError): unknown {
+  const { cause } = error;
+  if (isInstance(cause, AbortError)) return cause;
+  const failure = notReadable(cause ?? error);
+  bodyFailures.add(failure);
+  return failure;
 }
 
 export class RequestBody implements IncomingBody {
@@ -341,13 +363,7 @@ export class RequestBody implements IncomingBody {
       const parent = connection.thread;
       const over = parent === undefined || parent.state === 'over' || parent.state === 'closing';
       if (over || connection.closed || this.#dropped) {
-        reject(
-          new ConnectionError(
-            'ERR_CLOSED',
-            'the body can no longer be read: its connection is closed or its request is over',
-            this.#aborted === undefined ? undefined : { cause: this.#aborted },
-          ),
-        );
+        reject(notReadable(this.#aborted));
         return;
       }
       const thread = new Thread(task, 'request body', parent, parent.scheduler);
@@ -358,8 +374,7 @@ export class RequestBody implements IncomingBody {
           try {
             resolve(thread.result());
           } catch (error) {
-            // Whoever reads wants to know that the client has left, and not which thread of ours was unwound for it.
-            reject(error instanceof UnwoundError ? (error.cause ?? error) : error);
+            reject(error instanceof UnwoundError ? unwoundRead(error) : error);
           }
         },
       });

@@ -172,6 +172,8 @@ const tooMany = {
 } as const;
 
 const milliseconds = { number: [1, longestDelay] } as const;
+/** While the server closes, a request head that has come in part has this many milliseconds for the rest: one client must not hold up a restart. */
+const partialHeadGrace = 1000;
 /**
  * A connection on which no request has come yet when its server closes stays open until it is so many milliseconds old: a client that has
  * just connected is about to send a request, and may not be able to send it again elsewhere.
@@ -544,9 +546,11 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
 
   protected closeIfIdle(slot: Slot): void {
     const { network } = this;
-    if (network.state(slot) !== SlotState.idle) return;
     const { now } = network.scheduler;
     const deadline = network.deadline(slot);
+    if (network.state(slot) === SlotState.reading && network.connection(slot) === undefined)
+      network.setDeadline(slot, Math.min(deadline, now + partialHeadGrace)); // then it gets 408
+    if (network.state(slot) !== SlotState.idle) return;
     const idleSince = deadline - this.idleTimeout;
     let until = 0;
     if (this.#requests[slot] === 0) until = idleSince + firstRequestGrace;

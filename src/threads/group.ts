@@ -1,6 +1,6 @@
 // Several tasks at once: all of them, the first of them, one of them against the clock. Each runs in a child thread.
 
-import { isInstance } from '../util/inspect.js';
+import { isInstance, show } from '../util/inspect.js';
 import {
   addSuspendedTasks,
   checkMilliseconds,
@@ -25,6 +25,7 @@ type Results<S extends readonly TaskSource<unknown>[]> = {
  * @throws what the first task to fail has thrown, after the others have been unwound
  */
 export function* all<const S extends readonly TaskSource<unknown>[]>(tasks: S): Task<Results<S>> {
+  checkTasks('all', tasks);
   const { threads, first } = yield* sideBySide('all', tasks, didNotReturn);
   first?.result(); // throws: it did not return
   return threads.map((thread) => thread.result()) as Results<S>; // one result for each task, in order
@@ -36,6 +37,7 @@ export function* all<const S extends readonly TaskSource<unknown>[]>(tasks: S): 
  * @throws what that one threw, likewise
  */
 export function* race<const S extends readonly TaskSource<unknown>[]>(tasks: S): Task<Results<S>[number]> {
+  checkTasks('race', tasks);
   if (tasks.length === 0) throw new ThreadError('ERR_RANGE', 'race: no task was given; expected at least one');
   const { first } = yield* sideBySide('race', tasks, isOver);
   return first?.result() as Results<S>[number]; // the result of one of the tasks
@@ -83,6 +85,12 @@ interface Ended {
   readonly threads: readonly Thread<unknown>[];
   /** The first of which `isEnough` said that the others need not end by themselves, if there was one. */
   readonly first: Thread<unknown> | undefined;
+}
+
+/** For callers that no compiler has looked at. */
+function checkTasks(group: string, tasks: unknown): void {
+  if (!Array.isArray(tasks))
+    throw new ThreadError('ERR_NOT_A_TASK', `${group}: tasks is ${show(tasks)}; expected an array of tasks`);
 }
 
 /**

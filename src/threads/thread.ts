@@ -20,7 +20,7 @@
 //
 // What joins a thread later gets the failure as well: it has asked for it.
 
-import { propertyOf, show } from '../util/inspect.js';
+import { isInstance, propertyOf, show } from '../util/inspect.js';
 import { type AsyncContext, captureContext, enterableContext, leftContext } from './context.js';
 import { addSuspendedTasks, addTask, clarified, isSameFailure, ThreadError, UnwoundError } from './errors.js';
 import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
@@ -589,7 +589,11 @@ class Join<T> extends WaitingTask<T> {
 function notAWait(thread: Thread<unknown>, value: unknown): ThreadError {
   const found = `${thread} yielded ${show(value)}, which is nothing to wait for`;
   if (isTask(value)) return new ThreadError('ERR_NOT_A_WAIT', `${found}: write yield* where it says yield`);
-  if (isThenable(value)) return new ThreadError('ERR_NOT_A_WAIT', `${found}: write yield* until(promise)`);
+  if (isThenable(value)) {
+    // Nothing will wait for it now: should it be rejected, this error tells already what is wrong.
+    if (isInstance(value, Promise)) value.catch(() => {});
+    return new ThreadError('ERR_NOT_A_WAIT', `${found}: write yield* until(promise)`);
+  }
   return new ThreadError(
     'ERR_NOT_A_WAIT',
     `${found}: only tasks are waited for, with yield*, and promises, with yield* until(promise)`,

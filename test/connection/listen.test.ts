@@ -175,6 +175,7 @@ test('options that are wrong are refused with the name of the option, what was f
     [{ port: -1 }, /port is -1; expected a whole number from 0 to 65535/],
     [{ port: '80' }, /port is "80"; expected a whole number/],
     [{ port: 1, hostname: 5 }, /hostname is 5; expected a string/],
+    [{ port: 1, hostname: 'a\0b' }, /hostname is "a.*b"; expected a name or an address without a zero byte/],
     [{ port: 1, prot: 2 }, /unknown option "prot"; expected one of port, hostname/],
     [{ port: 1, path: '/x' }, /path and port are both given/],
     [{}, /neither port nor path is given/],

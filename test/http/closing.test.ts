@@ -43,6 +43,22 @@ for (const [kind, request] of [
   });
 }
 
+test('close gives half a request head one second, and then answers it with 408', async () => {
+  const world = await World.open({ fetch: hello });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write('GET / HTTP/1.1\r\nho');
+    return yield* received(connection);
+  });
+  await world.pass(100);
+  const took = await timeToClose(world, 10_000);
+  assert.ok(took >= 1000 && took < 2500, `it took ${took} ms`);
+  assert.deepEqual(
+    (await client).responses.map(({ status }) => status),
+    [408],
+  );
+  await world.close();
+});
+
 test('close does not wait for a client that keeps its connection after the response that was in flight', async () => {
   const world = await World.open({
     *fetch() {

@@ -73,6 +73,52 @@ for (const layer of ['uring', 'epoll', 'portable'] as const) {
   });
 }
 
+/** Half a body, for handlers that fail while they read it: prints the statuses of the responses. */
+const failing = `
+  import { connect } from 'node:net';
+  import { serve, sleep } from ${JSON.stringify(import.meta.resolve('#sluice/index.js'))};
+  const ways = [
+    (request) => { request.text(); throw new Error('x'); },
+    async (request) => { const body = request.text(); await new Promise((go) => setTimeout(go, 5)); throw new Error(await body); },
+    async (request) => { const body = request.json(); await new Promise((go) => setTimeout(go, 5)); throw new Error('x'); },
+    function* (request) { const body = request.json(); yield* sleep(5); throw new Error('x'); },
+    function* (request) { yield request.json(); },
+    function* (request) { yield Promise.reject(new Error('of a promise that was yielded')); },
+  ];
+  const server = await serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: (request) => ways[Number(new URL(request.url).pathname.slice(1))](request),
+    bodyTimeout: 300,
+    onError() {},
+  });
+  const client = (way) =>
+    new Promise((resolve) => {
+      let text = '';
+      const socket = connect(server.port, '127.0.0.1', () =>
+        socket.write('POST /' + way + ' HTTP/1.1\\r\\nhost: a\\r\\ncontent-length: 9\\r\\n\\r\\n[1,'),
+      );
+      socket.setEncoding('latin1').on('data', (part) => { text += part; });
+      socket.on('error', () => {});
+      socket.on('close', () => resolve(text.slice(9, 12)));
+    });
+  console.log((await Promise.all(ways.map((_, way) => client(way)))).join());
+  await server.close({ deadline: 100 });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  console.log('alive, listeners:', process.listenerCount('unhandledRejection'));
+`;
+
+for (const layer of ['uring', 'epoll', 'portable'] as const) {
+  test(`${layer}: a handler that fails while it reads half a body does not end the process`, {
+    skip: layer !== 'portable' && skip,
+  }, async () => {
+    assert.deepEqual(await outcome(failing, { eventLayer: layer }), {
+      ...isAlive,
+      stdout: ['500,408,500,500,500,500', ...isAlive.stdout],
+    });
+  });
+}
+
 test('the error of a handler that nothing awaits ends the process as it does without a server', async () => {
   for (const way of ["async () => { throw new TypeError('of the handler'); }", "() => Promise.reject('no error')"]) {
     const { code, stdout, stderr } = await outcome(program(way), { eventLayer: 'portable' });

@@ -4,7 +4,7 @@ import { TimeoutError, UnwoundError } from '#sluice/threads/errors.js';
 import { all, race, timeout } from '#sluice/threads/group.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
-import { currentThread, spawn, type Thread } from '#sluice/threads/thread.js';
+import { currentThread, run, spawn, type Thread } from '#sluice/threads/thread.js';
 import { ManualClock } from './manual-clock.js';
 
 const forever = () => sleep(Infinity);
@@ -287,4 +287,24 @@ describe('timeout', () => {
     assert.equal(clock.scheduler.timers.size, 0);
     assert.deepEqual(clock.reports, []);
   });
+});
+
+it('all and race say what they were given if it is no array', async () => {
+  for (const [group, name] of [
+    [all, 'all'],
+    [race, 'race'],
+  ] as const) {
+    for (const [tasks, shown] of [
+      [new Set(), 'a Set|Set'],
+      [5, '5'],
+    ] as const) {
+      await assert.rejects(
+        run(() => group(tasks as never)),
+        {
+          code: 'ERR_NOT_A_TASK',
+          message: new RegExp(`^${name}: tasks is .*(${shown}).*; expected an array of tasks$`),
+        },
+      );
+    }
+  }
 });
