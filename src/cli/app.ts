@@ -12,35 +12,38 @@ export class CommandError extends Error {
 }
 
 /** The options of `serve` that a module may set. `globals` and `network` concern code that calls `serve` itself. */
-const supportedOptions = [
-  'port',
-  'hostname',
-  'path',
-  'backlog',
-  'onError',
-  'keepAlive',
-  'sendBufferSize',
-  'allowHalfOpen',
-  'maxHeadSize',
-  'maxTargetSize',
-  'maxFields',
-  'maxBodySize',
-  'maxChunkExtensionSize',
-  'maxTrailerSize',
-  'maxQueuedBytes',
-  'maxPipelined',
-  'maxRequests',
-  'maxConnections',
-  'maxConnectionsPerAddress',
-  'idleTimeout',
-  'headTimeout',
-  'bodyTimeout',
-  'minBodyRate',
-  'writeTimeout',
-  'minWriteRate',
-  'leaveTimeout',
-  'lingerTimeout',
-] as const satisfies (keyof ServeOptions)[];
+const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'globals' | 'network'>, true>> = {
+  port: true,
+  hostname: true,
+  path: true,
+  backlog: true,
+  reusePort: true,
+  onError: true,
+  onRefused: true,
+  keepAlive: true,
+  sendBufferSize: true,
+  allowHalfOpen: true,
+  maxHeadSize: true,
+  maxTargetSize: true,
+  maxFields: true,
+  maxBodySize: true,
+  maxChunkExtensionSize: true,
+  maxTrailerSize: true,
+  maxQueuedBytes: true,
+  maxBufferedBytes: true,
+  maxPipelined: true,
+  maxRequests: true,
+  maxConnections: true,
+  maxConnectionsPerAddress: true,
+  idleTimeout: true,
+  headTimeout: true,
+  bodyTimeout: true,
+  minBodyRate: true,
+  writeTimeout: true,
+  minWriteRate: true,
+  leaveTimeout: true,
+  lingerTimeout: true,
+};
 
 /** @throws {CommandError} if there is no such file, if it cannot be loaded, and if it exports nothing that can be served */
 export async function loadApp(file: string): Promise<ServeOptions> {
@@ -75,7 +78,7 @@ function optionsOf(file: string, exported: unknown): ServeOptions {
   // An application of a framework (Hono, Elysia, …) has members of its own under these names, which are no options.
   const prototype = Object.getPrototypeOf(exported);
   if (prototype === Object.prototype || prototype === null) {
-    const known = (name: string) => supportedOptions.some((option) => option === name);
+    const known = (name: string) => Object.hasOwn(supportedOptions, name);
     const entries = Object.entries(exported).filter(([name]) => name !== 'fetch');
     Object.assign(options, Object.fromEntries(entries.filter(([name]) => known(name))));
     const unknown = entries.map(([name]) => name).filter((name) => !known(name));

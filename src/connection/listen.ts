@@ -1,5 +1,6 @@
 // `listen`: any protocol over TCP or a Unix-domain socket, its handler a thread for each connection.
 
+import { isIPv6 } from 'node:net';
 import { type Address, type ConnectionError, formatAddress, type Slot } from '../event-layer/event-layer.js';
 import { isTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
@@ -16,9 +17,9 @@ import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './so
 export interface AddressOptions {
   /** TCP port, 0 to 65535; 0 lets the system choose one. */
   port?: number | undefined;
-  /** Host name or IP address. */
+  /** Host name or IP address. An IPv6 address may stand in brackets, as in the `hostname` of a `URL`. */
   hostname?: string | undefined;
-  /** Path of a Unix-domain socket, instead of port and hostname. */
+  /** Path of a Unix-domain socket, instead of `port` and `hostname`. */
   path?: string | undefined;
 }
 
@@ -75,22 +76,33 @@ const rules: OptionRules = {
   network: { instance: Network },
 };
 
-/** The address that options describe. @throws {TypeError} if both a path and a port are given, or neither */
+/** The address that options describe. @throws {TypeError} if a path is given with what only TCP has, or neither port nor path */
 export function addressOf(
   where: string,
-  options: AddressOptions,
+  options: AddressOptions & { reusePort?: boolean | undefined },
   defaults: { hostname: string; port?: number },
 ): Address {
   const { path, hostname = defaults.hostname, port = defaults.port } = options;
   if (path !== undefined) {
-    if (options.port !== undefined) throw new TypeError(`${where}: path and port are both given; expected one of them`);
+    for (const name of ['port', 'hostname', 'reusePort'] as const) {
+      if (options[name] === undefined || options[name] === false) continue;
+      throw new TypeError(`${where}: path and ${name} are both given; a Unix-domain socket has no ${name}`);
+    }
     return { path };
   }
   if (port === undefined) throw new TypeError(`${where}: neither port nor path is given; expected one of them`);
   // The C library would read the name as far as that byte.
   if (hostname.includes('\0'))
     throw new TypeError(`${where}: hostname is ${show(hostname)}; expected a name or an address without a zero byte`);
-  return { hostname, port };
+  return { hostname: withoutBrackets(where, hostname), port };
+}
+
+/** `::1` of `[::1]`, which is how the `hostname` of a `URL` writes an IPv6 address. */
+function withoutBrackets(where: string, hostname: string): string {
+  if (!hostname.startsWith('[')) return hostname;
+  const address = hostname.slice(1, -1);
+  if (hostname.endsWith(']') && isIPv6(address)) return address;
+  throw new TypeError(`${where}: hostname is ${show(hostname)}; expected an IPv6 address between the brackets`);
 }
 
 /**
@@ -113,7 +125,7 @@ export async function listen(
 ): Promise<TcpServer> {
   checkOptions('listen', options, rules);
   if (typeof handler !== 'function') {
-    throw new TypeError(`listen: the handler is ${typeof handler}; expected a generator function`);
+    throw new TypeError(`listen: the handler is ${show(handler)}; expected a generator function`);
   }
   const address = addressOf('listen', options, { hostname: '0.0.0.0' });
   const socketOptions = socketOptionsOf('listen', options);

@@ -1,8 +1,8 @@
-// Checking options: what is wrong is told at once, with the name of the option, what was found, and what was expected.
+// Checks options. Each error names the option, what was found, and what was expected.
 
-import { show } from './inspect.js';
+import { isInstance, show } from './inspect.js';
 
-/** What an option may be. `null`-valued and `undefined` options count as not given only if they are `undefined`. */
+/** What an option may be. An option whose value is `undefined` counts as not given; `null` does not. */
 export type OptionRule =
   | { type: 'function' | 'boolean' }
   /** A string that is not empty. */
@@ -21,22 +21,41 @@ export const longestDelay = 86_400_000;
 export type OptionRules = Readonly<Record<string, OptionRule>>;
 
 /**
+ * Checks the enumerable properties that the object itself has, and whatever it has, also by inheritance, under the names of the rules.
+ *
  * @param where the function whose options they are, for the message
- * @throws {TypeError} for an unknown option or one of the wrong type
+ * @throws {TypeError} for an unknown option, one of the wrong type, and one that cannot be read (its getter throws: see `cause`)
  * @throws {RangeError} for a number that is out of range
  */
 export function checkOptions(where: string, options: object, rules: OptionRules): void {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${where}: the options are ${show(options)}; expected an object`);
   }
-  for (const [name, value] of Object.entries(options)) {
-    const rule = rules[name];
-    if (!Object.hasOwn(rules, name)) {
-      throw new TypeError(
-        `${where}: unknown option ${JSON.stringify(name)}; expected one of ${Object.keys(rules).join(', ')}`,
-      );
-    }
+  for (const key of keysOf(where, options)) {
+    if (typeof key === 'string' && Object.hasOwn(rules, key)) continue;
+    const found = typeof key === 'string' ? show(key) : String(key);
+    throw new TypeError(`${where}: unknown option ${found}; expected one of ${Object.keys(rules).join(', ')}`);
+  }
+  for (const [name, rule] of Object.entries(rules)) {
+    const value = readOption(where, options, name);
     if (value !== undefined) checkOption(`${where}: ${name}`, value, rule);
+  }
+}
+
+/** The names of what the object itself has and a copy of it (`{ ...options }`) would have. */
+function keysOf(where: string, options: object): PropertyKey[] {
+  try {
+    return Reflect.ownKeys(options).filter((key) => Object.getOwnPropertyDescriptor(options, key)?.enumerable);
+  } catch (cause) {
+    throw new TypeError(`${where}: the options cannot be read; expected an object with readable properties`, { cause });
+  }
+}
+
+function readOption(where: string, options: object, name: string): unknown {
+  try {
+    return Reflect.get(options, name);
+  } catch (cause) {
+    throw new TypeError(`${where}: ${name} cannot be read; expected a property with a value`, { cause });
   }
 }
 
@@ -45,7 +64,7 @@ function checkOption(name: string, value: unknown, rule: OptionRule): void {
     if (value === '') throw new TypeError(`${name} is empty; expected a string that is not`);
     if (typeof value !== rule.type) throw new TypeError(`${name} is ${show(value)}; expected a ${rule.type}`);
   } else if ('instance' in rule) {
-    if (!(value instanceof rule.instance))
+    if (!isInstance(value, rule.instance))
       throw new TypeError(`${name} is ${show(value)}; expected a ${rule.instance.name}`);
   } else {
     const whole = 'whole' in rule;

@@ -135,7 +135,8 @@ describe('the sluice command serves', () => {
   });
 
   test('options of the default export, limits included', async () => {
-    const source = `export default { port: 0, hostname: '127.0.0.1', maxBodySize: 4,
+    const source = `export default { port: 0, hostname: '127.0.0.1', maxBodySize: 4, maxBufferedBytes: 2 ** 22,
+      onRefused: ({ status }) => console.error('refused:', status),
       async fetch(request) { return new Response(await request.text()); } };`;
     const run = new Run([app('options.mjs', source)]);
     const url = await run.url();
@@ -147,6 +148,7 @@ describe('the sluice command serves', () => {
     await refused.body?.cancel();
     run.child.kill('SIGTERM');
     await run.ended;
+    assert.match(run.err, /^refused: 413\n/);
   });
 
   test('on all addresses of the machine, and says so, with a URL for each', async () => {

@@ -177,15 +177,27 @@ test('options that are wrong are refused with the name of the option, what was f
     [{ port: 1, hostname: 5 }, /hostname is 5; expected a string/],
     [{ port: 1, hostname: 'a\0b' }, /hostname is "a.*b"; expected a name or an address without a zero byte/],
     [{ port: 1, prot: 2 }, /unknown option "prot"; expected one of port, hostname/],
+    [{ port: 1, [Symbol('prot')]: 2 }, /unknown option Symbol\(prot\); expected one of port, hostname/],
     [{ port: 1, path: '/x' }, /path and port are both given/],
+    [{ hostname: '::1', path: '/x' }, /path and hostname are both given; a Unix-domain socket has no hostname/],
+    [{ reusePort: true, path: '/x' }, /path and reusePort are both given/],
+    [
+      { port: 1, hostname: '[127.0.0.1]' },
+      /hostname is "\[127.0.0.1\]"; expected an IPv6 address between the brackets/,
+    ],
+    [{ port: 1, hostname: '[::1' }, /hostname is "\[::1"; expected an IPv6 address between the brackets/],
     [{}, /neither port nor path is given/],
     [{ port: 1, backlog: 0 }, /backlog is 0; expected a whole number from 1/],
   ];
   for (const [options, message] of wrong) await assert.rejects(listen(options, none), message);
-  await assert.rejects(listen({ port: 0 }, 5 as never), /the handler is number; expected a generator function/);
+  await assert.rejects(listen({ port: 0 }, 5 as never), /the handler is 5; expected a generator function/);
   await assert.rejects(
     run(() => connect({ port: 1, timeout: 5 } as never)),
     /unknown option "timeout"/,
+  );
+  await assert.rejects(
+    run(() => connect({ path: '/x', hostname: '::1' })),
+    /connect: path and hostname are both given/,
   );
   await assert.rejects(
     run(() => connect({ port: 1, localAddress: 'here' })),
@@ -195,4 +207,15 @@ test('options that are wrong are refused with the name of the option, what was f
     run(() => connect({ path: '/x', localAddress: '127.0.0.1' })),
     /path and localAddress are both given/,
   );
+});
+
+test('an IPv6 address may stand in brackets, as in the hostname of a URL', async () => {
+  await inWorld({ seed: 1 }, function* (world) {
+    const server = yield* until(listen({ port: 0, hostname: '[::1]', network: world.network }, function* () {}));
+    assert.equal(server.address, `[::1]:${server.port}`);
+    const { hostname } = new URL(`tcp://${server.address}`);
+    const connection = yield* connect({ port: server.port, hostname });
+    assert.equal(connection.peer, server.address);
+    yield* until(server.close());
+  });
 });

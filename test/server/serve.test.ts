@@ -328,6 +328,13 @@ test('options that are wrong fail at serve, with the name of the option, what wa
     [{ ...local, fetch: hello, globals: 'no' }, /globals is "no"; expected a boolean/],
     [{ ...local, fetch: hello, onError: {} }, /onError is \[object Object\]; expected a function/],
     [{ path: '/tmp/x', port: 1, fetch: hello }, /path and port are both given/],
+    [{ path: '/tmp/x', hostname: '127.0.0.1', fetch: hello }, /path and hostname are both given/],
+    [{ ...local, fetch: hello, hostname: '[x]' }, /hostname is "\[x\]"; expected an IPv6 address between the brackets/],
+    [
+      { ...local, fetch: hello, network: unreadable() },
+      /network is a value that cannot be inspected; expected a Network/,
+    ],
+    [unreadable(), /^TypeError: serve: the options cannot be read; expected an object with readable properties/],
   ];
   for (const [options, message] of wrong) await assert.rejects(serve(options as ServeOptions), message);
   await assert.rejects(serve(undefined as never), /the options are undefined; expected an object/);
@@ -343,4 +350,10 @@ async function runScript(script: string): Promise<{ code: number | null; output:
   });
   const [code] = await once(child, 'close');
   return { code, output };
+}
+
+function unreadable(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
 }
