@@ -1,8 +1,7 @@
 // `connect`: the client side of a connection.
 
 import { isIP } from 'node:net';
-import type { ConnectionError, Slot } from '../event-layer/event-layer.js';
-import { ConnectionError as NetworkError } from '../event-layer/event-layer.js';
+import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
@@ -129,14 +128,14 @@ class Client implements Owner {
 
   closed(_slot: Slot, _connection: Connection | undefined, reason: ConnectionError | undefined): void {
     if (!this.pending) return;
-    this.#error = reason ?? new NetworkError('ECONNABORTED', 'connect: the connection ended before it was there');
+    this.#error = reason ?? new ConnectionError('ECONNABORTED', 'connect: the connection ended before it was there');
     this.#thread.scheduler.resume(this.#thread);
   }
 
   /** Connecting has taken too long. */
   expired(slot: Slot): void {
     if (!this.pending) return;
-    this.#error = new NetworkError('ERR_CONNECT_TIMEOUT', 'connect: the connection was not there in time');
+    this.#error = new ConnectionError('ERR_CONNECT_TIMEOUT', 'connect: the connection was not there in time');
     this.#network.layer.reset(slot);
     this.#thread.scheduler.resume(this.#thread);
   }
