@@ -34,7 +34,7 @@ const warmUp = 60;
 
 /** For each property: runs, batches, and how often what came of them. */
 const totals = new Map();
-const most = { unread: 0, beginning: 0, queued: 0 };
+const most = { unread: 0, queued: 0, partialHeads: 0 };
 const failures = [];
 let heapThen = 0;
 let heapNow = 0;
@@ -99,7 +99,7 @@ child.on('exit', (code, signal) => {
       console.log(`${String(count).padStart(9)}  ${what}`);
   }
   console.log(
-    `\nat most, of one connection: ${most.unread} bytes unread, ${most.beginning} of the beginning of a head, ${most.queued} queued`,
+    `\nat most: ${most.unread} bytes unread and ${most.queued} queued of one connection, ${most.partialHeads} held for partial heads`,
   );
   if (batches > warmUp) {
     const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);

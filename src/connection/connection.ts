@@ -65,6 +65,11 @@ export class Connection {
     return this.#reader;
   }
 
+  /** @internal The reader, if it has been asked for. */
+  get createdReader(): Reader | undefined {
+    return this.#reader;
+  }
+
   /** Writes to the peer. */
   get writer(): Writer {
     this.#writer ??= this.makeWriter();

@@ -4,15 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { BufferedBytes, type BufferShare } from '#sluice/connection/buffered-bytes.js';
-import { connect } from '#sluice/connection/connect.js';
 import { listen } from '#sluice/connection/listen.js';
 import { memoryLimit } from '#sluice/connection/memory-limit.js';
-import { Network } from '#sluice/connection/network.js';
 import type { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import { Random } from '#sluice/event-layer/simulated/random.js';
-import { SimulatedLayer } from '#sluice/event-layer/simulated/simulated.js';
 import { sleep } from '#sluice/threads/sleep.js';
-import { run } from '#sluice/threads/thread.js';
+import { World } from '../support/world.js';
 
 const limit = 8000;
 
@@ -203,8 +200,8 @@ test('listen: reads for which there is no memory throw ERR_MAX_BUFFERED_BYTES, a
     ['readLine', 10_000],
     ['readAll', 200_000],
   ] as const) {
-    const layer = new SimulatedLayer({ latency: 0.01, pieces: 'whole', capacity: 2 ** 18 });
-    const network = new Network(layer);
+    const world = new World({ latency: 0.01, pieces: 'whole', capacity: 2 ** 18 });
+    const { network } = world;
     const codes = new Set<unknown>();
     let complete = 0;
     const server = await listen(
@@ -219,31 +216,29 @@ test('listen: reads for which there is no memory throw ERR_MAX_BUFFERED_BYTES, a
       },
     );
     const clients = Array.from({ length: 300 }, () =>
-      run(
-        function* () {
-          const { reader, writer } = yield* connect({ network, port: server.port ?? 0 });
+      world.client(
+        function* ({ reader, writer }) {
           yield* writer.write('x'.repeat(size));
           yield* sleep(1000);
           yield* writer.write('\n');
           yield* writer.end();
           yield* reader.readAll(0);
         },
-        { scheduler: network.scheduler },
+        { port: server.port },
       ),
     );
     const settled = Promise.allSettled(clients);
-    await layer.run(900);
+    await world.pass(900);
     const { held } = server.buffered;
     assert.ok(held > limit / 2 && held <= limit + 32 * 1024, `${how}: ${held} bytes`);
-    await layer.run();
+    await world.pass();
     await settled;
     assert.deepEqual([...codes], ['ERR_MAX_BUFFERED_BYTES'], how);
     assert.ok(complete > 0, how);
     assert.equal(complete + server.buffered.refused, 300, how);
     const closing = server.close();
-    await layer.run();
+    await world.close();
     await closing;
     assert.equal(server.buffered.held, 0);
-    await layer.close();
   }
 });

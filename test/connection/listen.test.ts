@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConnectionError, connect, listen, run, ServerClosedError, sleep, spawn, until } from '#sluice/index.js';
-import { inManyWorlds, inWorld } from './world.js';
+import { inManyWorlds, inWorld } from '../support/world.js';
 
 test('an echo server in three lines', async () => {
   await inManyWorlds(function* (world) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { printError } from '#sluice/connection/on-error.js';
 import { Response } from '#sluice/http/fetch/response.js';
-import { World } from '../http/world.js';
+import { World } from '../support/world.js';
 
 /** What `console.error` is given while something runs. */
 async function printedBy(action: () => unknown): Promise<string[]> {

@@ -12,7 +12,7 @@ import {
   type Task,
   until,
 } from '#sluice/index.js';
-import { inManyWorlds, inWorld, type World } from './world.js';
+import { inManyWorlds, inWorld, type World } from '../support/world.js';
 
 const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes);
 const code = (expected: string) => (error: unknown) => error instanceof ConnectionError && error.code === expected;

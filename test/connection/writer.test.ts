@@ -15,7 +15,7 @@ import {
   UnwoundError,
   until,
 } from '#sluice/index.js';
-import { inManyWorlds, inWorld, type World } from './world.js';
+import { inManyWorlds, inWorld, type World } from '../support/world.js';
 
 /** A server that writes with `write`; what it has sent, as the client has read it. */
 function* writing(world: World, write: (connection: Connection) => Task<void>): Task<string> {
@@ -82,7 +82,7 @@ test('a writer whose peer does not read parks, flooded, with no more than the hi
     yield* reader.peek(1);
     yield* sleep(1000);
     for (const thread of server.threads()) seen = thread.wait;
-    for (let slot = 0; slot < 2; slot++) queued = Math.max(queued, world.layer.queued(slot));
+    for (let slot = 0; slot < 2; slot++) queued = Math.max(queued, world.traffic.queued(slot));
     assert.equal(seen, 'flooded');
     assert.ok(queued > lowWaterMark && queued <= highWaterMark + 16_384, `${queued} bytes are queued`);
     assert.equal((yield* reader.readAll(1_000_000)).length, 1_000_000);
@@ -97,7 +97,7 @@ test('flush parks until the kernel has everything', async () => {
         listen({ port: 0, network: world.network }, function* ({ writer }) {
           yield* writer.write(new Uint8Array(30_000));
           yield* writer.flush();
-          assert.equal(world.layer.queued(1), 0);
+          assert.equal(world.traffic.queued(1), 0);
           yield* writer.flush();
         }),
       );
@@ -125,7 +125,7 @@ test('flush returns when nothing is queued, and not before, also if another thre
             }
           });
           yield* writer.flush();
-          queued.push(world.layer.queued(1));
+          queued.push(world.traffic.queued(1));
         }),
       );
       const { reader } = yield* connect({ port: server.port });

@@ -1,6 +1,6 @@
 // What every event layer must do, as one suite. A layer is added by a file of a few lines beside this one: see
 // portable.test.ts. The rules that hold in every scenario (turns, order of events, lent buffers, drained when due) are held by
-// world.ts.
+// harness.ts.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -19,7 +19,7 @@ import {
   highWaterMark,
   pieceSize,
 } from '#sluice/event-layer/event-layer.js';
-import { type End, pour, World } from './world.js';
+import { type End, Harness, pour } from './harness.js';
 
 /** One way to make a layer. */
 export interface Variant {
@@ -53,18 +53,18 @@ export function realTime(_layer: EventLayer, milliseconds: number): Promise<void
 export function contract(description: LayerDescription): void {
   for (const variant of description.variants)
     describe(`${description.name}${variant.label === '' ? '' : `, ${variant.label}`}`, () => {
-      const scenario = (name: string, play: (world: World) => Promise<void>): void => {
+      const scenario = (name: string, play: (harness: Harness) => Promise<void>): void => {
         it(name, async () => {
-          const world = new World(variant.make(), description.pass);
+          const harness = new Harness(variant.make(), description.pass);
           let failed = true;
           try {
-            await play(world);
+            await play(harness);
             failed = false;
           } finally {
             if (failed)
-              await Promise.race([world.layer.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+              await Promise.race([harness.layer.close(), new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
           }
-          await world.over();
+          await harness.over();
         });
       };
       transferring(scenario, variant);
@@ -80,90 +80,86 @@ export function contract(description: LayerDescription): void {
     });
 }
 
-type Scenario = (name: string, play: (world: World) => Promise<void>) => void;
+type Scenario = (name: string, play: (harness: Harness) => Promise<void>) => void;
 
 /** A server's end that sends back what it gets, with backpressure both ways, and finishes after its peer. */
 function echo(end: End): void {
-  const finishDue = false;
   end.onReceived = (bytes) => {
     end.write(bytes);
     if (end.isFlooded) end.pause();
   };
-  end.onDrained = () => {
-    end.resume();
-    if (finishDue) end.finish();
-  };
-  end.onEnded = () => end.finish();
+  end.onDrained = () => end.resume();
+  end.onEnded = () => end.finish(); // FIN goes out behind what is queued
 }
 
 function transferring(scenario: Scenario, variant: Variant): void {
-  scenario('a line is echoed, and both ends close without a reason once both have finished', async (world) => {
-    world.onAccepted = echo;
-    const { address } = await world.listen();
-    const client = world.connect(address);
-    await world.until(() => client.isThere, 'connected');
+  scenario('a line is echoed, and both ends close without a reason once both have finished', async (harness) => {
+    harness.onAccepted = echo;
+    const { address } = await harness.listen();
+    const client = harness.connect(address);
+    await harness.until(() => client.isThere, 'connected');
     client.write('hello, ');
     client.write('world');
-    await world.until(() => client.receivedBytes === 12, 'the echo');
+    await harness.until(() => client.receivedBytes === 12, 'the echo');
     assert.equal(client.text, 'hello, world');
     client.finish();
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     assert.deepEqual(
-      world.ends.map((end) => end.reason),
+      harness.ends.map((end) => end.reason),
       [undefined, undefined],
     );
     assert.deepEqual(client.events, ['connected', 'received', 'ended', 'closed']);
-    assert.deepEqual(world.ends[1].events, ['accepted', 'received', 'ended', 'closed']);
+    assert.deepEqual(harness.ends[1].events, ['accepted', 'received', 'ended', 'closed']);
   });
 
-  scenario('a large transfer is echoed to the byte', async (world) => {
-    world.onAccepted = echo;
-    const { address } = await world.listen();
-    const client = world.connect(address);
-    await world.until(() => client.isThere, 'connected');
+  scenario('a large transfer is echoed to the byte', async (harness) => {
+    harness.onAccepted = echo;
+    const { address } = await harness.listen();
+    const client = harness.connect(address);
+    await harness.until(() => client.isThere, 'connected');
     pour(client, variant.bulk, 16_384, () => client.finish());
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     assert.equal(client.receivedBytes, variant.bulk);
     assert.equal(client.digest(), client.sentDigest());
   });
 
-  scenario('what is written, and finished, before the connection is there goes out when it is', async (world) => {
-    world.onAccepted = echo;
-    const { address } = await world.listen();
-    const client = world.connect(address);
+  scenario('what is written, and finished, before the connection is there goes out when it is', async (harness) => {
+    harness.onAccepted = echo;
+    const { address } = await harness.listen();
+    const client = harness.connect(address);
     client.write('early ');
     client.write('bird');
     assert.equal(client.queued, 10);
     client.finish();
     client.notifyFlushed();
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     assert.equal(client.text, 'early bird');
     assert.equal(client.flushed, 1);
   });
 
-  scenario('a client that finishes before it has sent anything: ended, and no bytes', async (world) => {
-    world.onAccepted = echo;
-    const { address } = await world.listen();
-    const client = world.connect(address);
+  scenario('a client that finishes before it has sent anything: ended, and no bytes', async (harness) => {
+    harness.onAccepted = echo;
+    const { address } = await harness.listen();
+    const client = harness.connect(address);
     client.finish();
-    await world.until(() => world.open === 0, 'closed');
-    assert.deepEqual(world.ends[1].events, ['accepted', 'ended', 'closed']);
+    await harness.until(() => harness.open === 0, 'closed');
+    assert.deepEqual(harness.ends[1].events, ['accepted', 'ended', 'closed']);
   });
 
-  scenario('writes of many connections, interleaved in one turn, each arrive in order', async (world) => {
-    const { address } = await world.listen();
+  scenario('writes of many connections, interleaved in one turn, each arrive in order', async (harness) => {
+    const { address } = await harness.listen();
     const pairs: { client: End; server: End }[] = [];
-    for (let i = 0; i < 5; i++) pairs.push(await world.pair(address));
-    await world.until(() => world.open === 10, 'connections');
+    for (let i = 0; i < 5; i++) pairs.push(await harness.pair(address));
+    await harness.until(() => harness.open === 10, 'connections');
     let due = true;
-    world.onTurnBegins = () => {
+    harness.onTurnBegins = () => {
       if (!due) return;
       due = false;
       for (let i = 0; i < 50; i++)
         for (const [n, { server }] of pairs.entries()) server.write(`<${n}:${i}>`.repeat(n === 2 ? 200 : 1));
     };
-    world.layer.requestTurn();
-    await world.until(
+    harness.layer.requestTurn();
+    await harness.until(
       () => pairs.every(({ client, server }) => client.receivedBytes === server.sentBytes && !due),
       'all',
     );
@@ -174,14 +170,14 @@ function transferring(scenario: Scenario, variant: Variant): void {
   });
 
   if (variant.isWhole)
-    scenario('all that a turn writes to a connection is one send', async (world) => {
-      const { client, server } = await world.pair();
+    scenario('all that a turn writes to a connection is one send', async (harness) => {
+      const { client, server } = await harness.pair();
       server.onReceived = () => {
         for (let i = 0; i < 100; i++) server.write('0123456789');
       };
       for (let round = 1; round <= 10; round++) {
         client.write('?');
-        await world.until(() => client.receivedBytes === 1000 * round, 'the answer');
+        await harness.until(() => client.receivedBytes === 1000 * round, 'the answer');
       }
       assert.deepEqual(
         client.pieces,
@@ -189,39 +185,39 @@ function transferring(scenario: Scenario, variant: Variant): void {
       );
     });
 
-  scenario('output given outside a turn goes out by itself', async (world) => {
-    const { client, server } = await world.pair();
-    await world.pass(5);
+  scenario('output given outside a turn goes out by itself', async (harness) => {
+    const { client, server } = await harness.pair();
+    await harness.pass(5);
     server.write('unasked');
-    await world.until(() => client.text === 'unasked', 'it');
+    await harness.until(() => client.text === 'unasked', 'it');
   });
 }
 
 function halfClosing(scenario: Scenario, variant: Variant): void {
   for (const side of ['client', 'server'] as const)
-    scenario(`the ${side} finishes first: bytes go on flowing the other way`, async (world) => {
-      const { client, server } = await world.pair();
+    scenario(`the ${side} finishes first: bytes go on flowing the other way`, async (harness) => {
+      const { client, server } = await harness.pair();
       const first = side === 'client' ? client : server;
       const second = side === 'client' ? server : client;
       first.write('last words');
       first.finish();
-      await world.until(() => second.hasEnded, 'ended');
+      await harness.until(() => second.hasEnded, 'ended');
       assert.equal(second.text, 'last words');
-      await world.pass(10);
-      assert.equal(world.open, 2);
+      await harness.pass(10);
+      assert.equal(harness.open, 2);
       pour(second, variant.bulk, pieceSize, () => second.finish());
-      await world.until(() => world.open === 0, 'closed');
+      await harness.until(() => harness.open === 0, 'closed');
       assert.equal(first.receivedBytes, variant.bulk);
       assert.equal(first.digest(), second.sentDigest());
       assert.equal(first.reason, undefined);
       assert.equal(second.reason, undefined);
     });
 
-  scenario('both finish at once: all bytes of both arrive, and both close without a reason', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('both finish at once: all bytes of both arrive, and both close without a reason', async (harness) => {
+    const { client, server } = await harness.pair();
     const half = variant.bulk / 2;
     for (const end of [client, server]) pour(end, half, 10_000, () => end.finish());
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     for (const [from, to] of [
       [client, server],
       [server, client],
@@ -232,49 +228,49 @@ function halfClosing(scenario: Scenario, variant: Variant): void {
     }
   });
 
-  scenario('a FIN behind output that has to wait comes after all of it', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('a FIN behind output that has to wait comes after all of it', async (harness) => {
+    const { client, server } = await harness.pair();
     client.pause();
     server.write(new Uint8Array(2 * highWaterMark).fill(7));
     server.finish();
-    await world.pass(20);
+    await harness.pass(20);
     client.resume();
-    await world.until(() => client.hasEnded, 'ended');
+    await harness.until(() => client.hasEnded, 'ended');
     assert.equal(client.receivedBytes, 2 * highWaterMark);
     client.finish();
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
   });
 
-  scenario('a FIN is not told while reading is paused, and is told when it is resumed', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('a FIN is not told while reading is paused, and is told when it is resumed', async (harness) => {
+    const { client, server } = await harness.pair();
     server.pause();
-    await world.pass(10);
+    await harness.pass(10);
     client.finish();
-    await world.pass(30);
+    await harness.pass(30);
     assert.equal(server.hasEnded, false);
     server.resume();
-    await world.until(() => server.hasEnded, 'ended');
+    await harness.until(() => server.hasEnded, 'ended');
     server.finish();
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
   });
 
-  scenario('finish twice is finish once; output after it throws', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('finish twice is finish once; output after it throws', async (harness) => {
+    const { client, server } = await harness.pair();
     client.finish();
     client.finish();
     assert.throws(() => client.write('too late'), { code: 'ERR_FINISHED' });
-    await world.until(() => server.hasEnded, 'ended');
+    await harness.until(() => server.hasEnded, 'ended');
     assert.equal(server.receivedBytes, 0);
   });
 }
 
 function breaking(scenario: Scenario, variant: Variant): void {
-  scenario('a reset: closed without a reason here, ECONNRESET at the reader there', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('a reset: closed without a reason here, ECONNRESET at the reader there', async (harness) => {
+    const { client, server } = await harness.pair();
     client.write('x');
-    await world.until(() => server.receivedBytes === 1, 'a byte');
+    await harness.until(() => server.receivedBytes === 1, 'a byte');
     server.reset();
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     assert.equal(server.reason, undefined);
     assert.equal(client.reason?.code, 'ECONNRESET');
     assert.equal(client.reason.name, 'ConnectionError');
@@ -283,104 +279,104 @@ function breaking(scenario: Scenario, variant: Variant): void {
 
   scenario(
     'an end that is abandoned: what it had finished with arrives whole, and an end, not a reset',
-    async (world) => {
-      const { client, server } = await world.pair();
+    async (harness) => {
+      const { client, server } = await harness.pair();
       client.pause();
       server.write('x'.repeat(1000));
       server.finish();
-      await world.until(() => server.queued === 0, 'sent');
-      await world.pass(20);
+      await harness.until(() => server.queued === 0, 'sent');
+      await harness.pass(20);
       server.abandon();
-      await world.until(() => server.isClosed, 'closed');
+      await harness.until(() => server.isClosed, 'closed');
       assert.equal(server.reason, undefined);
       client.resume();
-      await world.until(() => client.hasEnded, 'ended');
+      await harness.until(() => client.hasEnded, 'ended');
       assert.equal(client.receivedBytes, 1000);
       client.finish();
-      await world.until(() => world.open === 0, 'closed');
+      await harness.until(() => harness.open === 0, 'closed');
       assert.equal(client.reason, undefined);
     },
   );
 
-  scenario('output that is written between a reset and closed goes nowhere, and counts as queued', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('output that is written between a reset and closed goes nowhere, and counts as queued', async (harness) => {
+    const { client, server } = await harness.pair();
     for (const end of [server, client]) {
       if (end === server) end.reset();
       else end.abandon();
       end.write(new Uint8Array(highWaterMark));
       assert.ok(end.queued >= highWaterMark);
     }
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     assert.equal(client.receivedBytes, 0);
   });
 
-  scenario('a reset under a writer: it is told, and its queue is gone', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('a reset under a writer: it is told, and its queue is gone', async (harness) => {
+    const { client, server } = await harness.pair();
     pour(server, variant.bulk, pieceSize, () => {});
-    await world.until(() => client.receivedBytes > 0, 'some of it');
+    await harness.until(() => client.receivedBytes > 0, 'some of it');
     client.reset();
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     assert.ok(['ECONNRESET', 'EPIPE'].includes(server.reason?.code ?? ''), String(server.reason));
   });
 
-  scenario('a reset of an end that is flooded: the other is told', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('a reset of an end that is flooded: the other is told', async (harness) => {
+    const { client, server } = await harness.pair();
     client.pause();
     server.write(new Uint8Array(variant.bulk + 2 * highWaterMark));
-    await world.pass(20);
+    await harness.pass(20);
     server.reset();
     if (!client.isClosed) client.resume();
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     assert.equal(server.reason, undefined);
     assert.equal(client.reason?.code, 'ECONNRESET');
   });
 
-  scenario('finish, and reset at once, or soon: the slot comes back', async (world) => {
-    const { address } = await world.listen();
+  scenario('finish, and reset at once, or soon: the slot comes back', async (harness) => {
+    const { address } = await harness.listen();
     for (let round = 0; round < 6; round++) {
-      const { client, server } = await world.pair(address);
+      const { client, server } = await harness.pair(address);
       client.finish();
       for (let turn = 0; turn < round / 2; turn++) await new Promise((resolve) => setImmediate(resolve));
       if (!client.isClosed) client.reset();
-      await world.until(() => client.isClosed, 'closed');
+      await harness.until(() => client.isClosed, 'closed');
       if (!server.isClosed) server.reset();
-      await world.until(() => world.open === 0, 'both closed');
+      await harness.until(() => harness.open === 0, 'both closed');
     }
   });
 
-  scenario('a reset before the connection is there', async (world) => {
-    const { address } = await world.listen();
-    const client = world.connect(address);
+  scenario('a reset before the connection is there', async (harness) => {
+    const { address } = await harness.listen();
+    const client = harness.connect(address);
     client.write('never read');
     client.reset();
-    await world.until(() => client.isClosed, 'closed');
+    await harness.until(() => client.isClosed, 'closed');
     assert.deepEqual(client.events, ['closed']);
     assert.equal(client.reason, undefined);
   });
 
-  scenario('a reset in `accepted`, and reset twice', async (world) => {
-    world.onAccepted = (end) => {
+  scenario('a reset in `accepted`, and reset twice', async (harness) => {
+    harness.onAccepted = (end) => {
       end.reset();
       end.reset();
     };
-    const { address } = await world.listen();
-    const client = world.connect(address);
-    await world.until(() => client.isClosed, 'closed');
+    const { address } = await harness.listen();
+    const client = harness.connect(address);
+    await harness.until(() => client.isClosed, 'closed');
     assert.equal(client.reason?.code, 'ECONNRESET');
-    await world.until(() => world.open === 0, 'all closed');
-    assert.deepEqual(world.ends[1].events, ['accepted', 'closed']);
+    await harness.until(() => harness.open === 0, 'all closed');
+    assert.deepEqual(harness.ends[1].events, ['accepted', 'closed']);
   });
 
-  scenario('a reset in `received` ends what is told at once', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('a reset in `received` ends what is told at once', async (harness) => {
+    const { client, server } = await harness.pair();
     server.onReceived = () => server.reset();
     pour(client, variant.bulk, pieceSize, () => {});
-    await world.until(() => world.open === 0, 'closed');
+    await harness.until(() => harness.open === 0, 'closed');
     assert.equal(server.pieces.length, 1);
   });
 
-  scenario('a slot without a tenant takes no commands', async (world) => {
-    const { layer } = world;
+  scenario('a slot without a tenant takes no commands', async (harness) => {
+    const { layer } = harness;
     for (const give of [
       () => layer.reserve(99, 1),
       () => layer.queued(99),
@@ -398,60 +394,60 @@ function breaking(scenario: Scenario, variant: Variant): void {
 function flooding(scenario: Scenario, variant: Variant): void {
   scenario(
     'a reader that stops: the writer is flooded, holds no more than it may, and goes on to the last byte',
-    async (world) => {
-      const { client, server } = await world.pair();
+    async (harness) => {
+      const { client, server } = await harness.pair();
       client.pause();
       pour(server, variant.bulk, 10_000, () => server.finish());
       let before = -1;
-      await world.until(() => server.isFlooded, 'flooded');
+      await harness.until(() => server.isFlooded, 'flooded');
       while (before !== server.sentBytes) {
         before = server.sentBytes;
-        await world.pass(40);
+        await harness.pass(40);
       }
       assert.ok(server.isFlooded);
       assert.ok(server.sentBytes < variant.bulk, 'the kernels hold it all: make bulk larger');
       assert.ok(server.queued < highWaterMark + 10_000);
       assert.ok(client.receivedBytes <= 2 * pieceSize, `${client.receivedBytes} bytes received while paused`);
       client.resume();
-      await world.until(() => client.hasEnded, 'all of it');
+      await harness.until(() => client.hasEnded, 'all of it');
       assert.equal(client.receivedBytes, variant.bulk);
       assert.equal(client.digest(), server.sentDigest());
       assert.ok(server.drained > 0);
     },
   );
 
-  scenario('output below the high-water mark drains without a word; at it, with one', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('output below the high-water mark drains without a word; at it, with one', async (harness) => {
+    const { client, server } = await harness.pair();
     server.write(new Uint8Array(highWaterMark - 1));
-    await world.until(() => client.receivedBytes === highWaterMark - 1, 'all of it');
-    await world.pass(10);
+    await harness.until(() => client.receivedBytes === highWaterMark - 1, 'all of it');
+    await harness.pass(10);
     assert.equal(server.drained, 0);
     server.write(new Uint8Array(highWaterMark));
     assert.ok(server.isFlooded);
-    await world.until(() => client.receivedBytes === 2 * highWaterMark - 1 && server.drained === 1, 'the rest');
+    await harness.until(() => client.receivedBytes === 2 * highWaterMark - 1 && server.drained === 1, 'the rest');
     assert.equal(server.queued, 0);
-    await world.pass(10);
+    await harness.pass(10);
     assert.equal(server.drained, 1);
   });
 
-  scenario('small writes to a client that does not read wait in order', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('small writes to a client that does not read wait in order', async (harness) => {
+    const { client, server } = await harness.pair();
     client.pause();
     pour(server, variant.bulk, pieceSize, () => {});
-    await world.until(() => server.isFlooded, 'flooded');
+    await harness.until(() => server.isFlooded, 'flooded');
     for (let i = 0; i < 200; i++) {
       server.write(`line ${i};`);
-      if (i % 50 === 0) await world.pass(1);
+      if (i % 50 === 0) await harness.pass(1);
     }
     const { sentBytes } = server;
     server.onDrained = () => {};
     client.resume();
-    await world.until(() => client.receivedBytes === sentBytes, 'all of it');
+    await harness.until(() => client.receivedBytes === sentBytes, 'all of it');
     assert.equal(client.digest(), server.sentDigest());
   });
 
-  scenario('pausing in the middle of a stream, again and again, loses nothing', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('pausing in the middle of a stream, again and again, loses nothing', async (harness) => {
+    const { client, server } = await harness.pair();
     const total = Math.min(variant.bulk, 2_000_000);
     let pieces = 0;
     let isPaused = false;
@@ -459,47 +455,47 @@ function flooding(scenario: Scenario, variant: Variant): void {
       if (++pieces % 7 !== 0) return;
       isPaused = true;
       client.pause();
-      world.layer.requestTurn();
+      harness.layer.requestTurn();
     };
-    world.onTurnBegins = () => {
+    harness.onTurnBegins = () => {
       if (isPaused && !client.isClosed) client.resume();
       isPaused = false;
     };
     pour(server, total, 5_000, () => server.finish());
-    await world.until(() => client.hasEnded, 'all of it');
+    await harness.until(() => client.hasEnded, 'all of it');
     assert.equal(client.digest(), server.sentDigest());
   });
 
-  scenario('who is told flushed, and writes up to the high-water mark at once, is told drained', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('who is told flushed, and writes up to the high-water mark at once, is told drained', async (harness) => {
+    const { client, server } = await harness.pair();
     server.onFlushed = () => server.write(new Uint8Array(highWaterMark));
     server.write('head');
     server.notifyFlushed();
-    await world.until(
+    await harness.until(
       () => client.receivedBytes === 4 + highWaterMark && server.drained === 1,
       'the rest, and drained',
     );
-    await world.pass(10);
+    await harness.pass(10);
     assert.equal(server.drained, 1);
     assert.equal(client.digest(), server.sentDigest());
   });
 
-  scenario('flushed is told once for each time that it was asked for, when nothing is queued', async (world) => {
-    const { client, server } = await world.pair();
+  scenario('flushed is told once for each time that it was asked for, when nothing is queued', async (harness) => {
+    const { client, server } = await harness.pair();
     server.notifyFlushed();
     assert.equal(server.flushed, 0);
-    await world.until(() => server.flushed === 1, 'flushed, with nothing queued');
+    await harness.until(() => server.flushed === 1, 'flushed, with nothing queued');
     client.pause();
     // More than the kernels hold.
     server.write(new Uint8Array(variant.bulk));
     server.notifyFlushed();
     server.notifyFlushed();
-    await world.pass(30);
+    await harness.pass(30);
     assert.equal(server.flushed, 1);
     client.resume();
-    await world.until(() => server.flushed === 3, 'flushed');
+    await harness.until(() => server.flushed === 3, 'flushed');
     assert.equal(server.queued, 0);
-    await world.until(() => client.receivedBytes === variant.bulk, 'all of it');
+    await harness.until(() => client.receivedBytes === variant.bulk, 'all of it');
     assert.equal(server.flushed, 3);
   });
 }
@@ -507,34 +503,34 @@ function flooding(scenario: Scenario, variant: Variant): void {
 function crowding(scenario: Scenario, variant: Variant): void {
   scenario(
     `${variant.crowd} connections opened and closed at once: all are served, and the slots come back`,
-    async (world) => {
-      const { address } = await world.listen();
-      world.onAccepted = echo;
+    async (harness) => {
+      const { address } = await harness.listen();
+      harness.onAccepted = echo;
       for (let wave = 0; wave < 2; wave++) {
         const clients: End[] = [];
         for (let i = 0; i < variant.crowd; i++) {
-          const client = world.connect(address);
+          const client = harness.connect(address);
           client.write(`number ${i}`);
           client.onReceived = () => {
             if (client.receivedBytes === client.sentBytes) client.finish();
           };
           clients.push(client);
         }
-        await world.until(() => world.open === 0, 'all to close');
+        await harness.until(() => harness.open === 0, 'all to close');
         for (const [i, client] of clients.entries()) {
           assert.equal(client.text, `number ${i}`);
           assert.equal(client.reason, undefined);
         }
       }
-      const highest = Math.max(...world.ends.map((end) => end.slot));
+      const highest = Math.max(...harness.ends.map((end) => end.slot));
       assert.ok(highest < 2 * variant.crowd, `slot ${highest}`);
     },
   );
 
   scenario(
     'slots used again at once, while events of the last tenant are under way: none of them reaches the next',
-    async (world) => {
-      const { address } = await world.listen();
+    async (harness) => {
+      const { address } = await harness.listen();
       let rounds = 0;
       let clean = 0;
       const tagOf = new Map<End, number>();
@@ -542,10 +538,11 @@ function crowding(scenario: Scenario, variant: Variant): void {
       const isPure = (end: End, bytes: Uint8Array): void => {
         const tag = tagOf.get(end) ?? bytes[0];
         tagOf.set(end, tag);
-        if (bytes.some((byte) => byte !== tag)) world.violations.push(`slot ${end.slot}: bytes of another connection`);
+        if (bytes.some((byte) => byte !== tag))
+          harness.violations.push(`slot ${end.slot}: bytes of another connection`);
         clean += bytes.length;
       };
-      world.onAccepted = (end) => {
+      harness.onAccepted = (end) => {
         end.onReceived = (bytes) => {
           isPure(end, bytes);
           if (end.slot % 3 === 0) end.reset();
@@ -557,7 +554,7 @@ function crowding(scenario: Scenario, variant: Variant): void {
         if (++rounds > variant.crowd) return;
         const round = rounds;
         const tag = round % 251;
-        const client = world.connect(address);
+        const client = harness.connect(address);
         tagOf.set(client, tag);
         client.write(new Uint8Array(3000).fill(tag));
         client.onReceived = (bytes) => {
@@ -570,186 +567,186 @@ function crowding(scenario: Scenario, variant: Variant): void {
         if (round % 5 === 0) client.reset();
       };
       for (let i = 0; i < 20; i++) open();
-      await world.until(
-        () => rounds > variant.crowd && world.ends.every((end) => end.listener !== undefined || end.isClosed),
+      await harness.until(
+        () => rounds > variant.crowd && harness.ends.every((end) => end.listener !== undefined || end.isClosed),
         'all',
       );
-      for (const end of world.ends) if (!end.isClosed) end.reset();
-      await world.until(() => world.open === 0, 'all to close');
+      for (const end of harness.ends) if (!end.isClosed) end.reset();
+      await harness.until(() => harness.open === 0, 'all to close');
       assert.ok(clean > 0);
     },
   );
 
-  scenario('a slot that was left last is used first', async (world) => {
-    const { address } = await world.listen();
-    const clients = [world.connect(address), world.connect(address), world.connect(address)];
-    await world.until(() => world.open === 6, 'connections');
+  scenario('a slot that was left last is used first', async (harness) => {
+    const { address } = await harness.listen();
+    const clients = [harness.connect(address), harness.connect(address), harness.connect(address)];
+    await harness.until(() => harness.open === 6, 'connections');
     clients[1].reset();
-    await world.until(() => clients[1].isClosed && world.open === 4, 'closed');
-    const left = world.ends.filter((end) => end.isClosed).map((end) => end.slot);
-    const again = world.connect(address);
+    await harness.until(() => clients[1].isClosed && harness.open === 4, 'closed');
+    const left = harness.ends.filter((end) => end.isClosed).map((end) => end.slot);
+    const again = harness.connect(address);
     assert.ok(left.includes(again.slot));
   });
 
-  scenario('closing with work in flight: every connection is told, once, and nothing after it', async (world) => {
-    const { address } = await world.listen();
-    world.onAccepted = (end) => pour(end, variant.bulk, pieceSize, () => {});
-    for (let i = 0; i < 10; i++) world.connect(address);
-    await world.until(() => world.ends.some((end) => end.receivedBytes > 0), 'something');
-    for (let i = 0; i < 5; i++) world.connect(address);
-    for (const end of world.ends) if (end.slot % 4 === 0 && !end.isOver) end.finish();
-    for (const end of world.ends) end.wasReset = true;
-    await world.layer.close();
-    assert.equal(world.open, 0);
-    assert.ok(world.ends.every((end) => end.isClosed && end.reason === undefined));
+  scenario('closing with work in flight: every connection is told, once, and nothing after it', async (harness) => {
+    const { address } = await harness.listen();
+    harness.onAccepted = (end) => pour(end, variant.bulk, pieceSize, () => {});
+    for (let i = 0; i < 10; i++) harness.connect(address);
+    await harness.until(() => harness.ends.some((end) => end.receivedBytes > 0), 'something');
+    for (let i = 0; i < 5; i++) harness.connect(address);
+    for (const end of harness.ends) if (end.slot % 4 === 0 && !end.isOver) end.finish();
+    for (const end of harness.ends) end.wasReset = true;
+    await harness.layer.close();
+    assert.equal(harness.open, 0);
+    assert.ok(harness.ends.every((end) => end.isClosed && end.reason === undefined));
   });
 }
 
 function arriving(scenario: Scenario): void {
-  scenario('whoever connects or listens while the layer closes fails with ERR_CLOSED', async (world) => {
-    const { client, server, address } = await world.pair();
+  scenario('whoever connects or listens while the layer closes fails with ERR_CLOSED', async (harness) => {
+    const { client, server, address } = await harness.pair();
     client.wasReset = true;
     server.wasReset = true;
     let late: End | undefined;
     client.onClosed = () => {
-      late = world.connect(address);
+      late = harness.connect(address);
     };
-    await world.layer.close();
-    await assert.rejects(world.listen(), { code: 'ERR_CLOSED' });
+    await harness.layer.close();
+    await assert.rejects(harness.listen(), { code: 'ERR_CLOSED' });
     assert.deepEqual(late?.events, ['closed']);
     assert.equal(late.reason?.code, 'ERR_CLOSED');
   });
 
-  scenario('nobody listens: closed alone is told, with ECONNREFUSED and the address', async (world) => {
-    const { listener, address } = await world.listen();
-    await world.layer.unlisten(listener);
-    const client = world.connect(address);
+  scenario('nobody listens: closed alone is told, with ECONNREFUSED and the address', async (harness) => {
+    const { listener, address } = await harness.listen();
+    await harness.layer.unlisten(listener);
+    const client = harness.connect(address);
     client.write('into the void');
     client.finish();
-    await world.until(() => client.isClosed, 'closed');
+    await harness.until(() => client.isClosed, 'closed');
     assert.deepEqual(client.events, ['closed']);
     assert.equal(client.reason?.code, 'ECONNREFUSED');
     assert.ok('port' in address && client.reason.message.includes(String(address.port)), client.reason.message);
   });
 
-  scenario('a failed connection leaves no trace in the next tenant of its slot', async (world) => {
-    const { listener, address } = await world.listen();
-    await world.layer.unlisten(listener);
-    const failed = world.connect(address);
+  scenario('a failed connection leaves no trace in the next tenant of its slot', async (harness) => {
+    const { listener, address } = await harness.listen();
+    await harness.layer.unlisten(listener);
+    const failed = harness.connect(address);
     failed.write(new Uint8Array(pieceSize).fill(1));
     failed.notifyFlushed();
-    await world.until(() => failed.isClosed, 'closed');
-    const { client, server } = await world.pair();
+    await harness.until(() => failed.isClosed, 'closed');
+    const { client, server } = await harness.pair();
     client.write('clean');
-    await world.until(() => server.receivedBytes === 5, 'the line');
+    await harness.until(() => server.receivedBytes === 5, 'the line');
     assert.equal(server.text, 'clean');
     assert.equal(client.flushed, 0);
     assert.equal(client.drained, 0);
   });
 
-  scenario('unlisten: connections go on, new ones are refused, and the address is free at once', async (world) => {
-    const { address, listener } = await world.listen();
-    const { client, server } = await world.pair(address);
-    await world.layer.unlisten(listener);
-    const late = world.connect(address);
-    await world.until(() => late.isClosed, 'refused');
+  scenario('unlisten: connections go on, new ones are refused, and the address is free at once', async (harness) => {
+    const { address, listener } = await harness.listen();
+    const { client, server } = await harness.pair(address);
+    await harness.layer.unlisten(listener);
+    const late = harness.connect(address);
+    await harness.until(() => late.isClosed, 'refused');
     assert.equal(late.reason?.code, 'ECONNREFUSED');
     client.write('still here');
-    await world.until(() => server.text === 'still here', 'the line');
-    const again = await world.listen(address);
+    await harness.until(() => server.text === 'still here', 'the line');
+    const again = await harness.listen(address);
     assert.notEqual(again.listener, listener);
     assert.deepEqual(again.address, address);
-    const { server: newServer } = await world.pair(address);
+    const { server: newServer } = await harness.pair(address);
     assert.equal(newServer.listener, again.listener);
   });
 
-  scenario('listening twice on one address: EADDRINUSE, and the first goes on', async (world) => {
-    const { address } = await world.listen();
-    await assert.rejects(world.listen(address), { name: 'ConnectionError', code: 'EADDRINUSE' });
-    await world.pair(address);
+  scenario('listening twice on one address: EADDRINUSE, and the first goes on', async (harness) => {
+    const { address } = await harness.listen();
+    await assert.rejects(harness.listen(address), { name: 'ConnectionError', code: 'EADDRINUSE' });
+    await harness.pair(address);
   });
 
-  scenario('two listeners: accepted says which', async (world) => {
-    const first = await world.listen();
-    const second = await world.listen();
-    assert.equal((await world.pair(second.address)).server.listener, second.listener);
-    assert.equal((await world.pair(first.address)).server.listener, first.listener);
+  scenario('two listeners: accepted says which', async (harness) => {
+    const first = await harness.listen();
+    const second = await harness.listen();
+    assert.equal((await harness.pair(second.address)).server.listener, second.listener);
+    assert.equal((await harness.pair(first.address)).server.listener, first.listener);
   });
 
-  scenario('the peer is known by address and port', async (world) => {
-    const { client, server, address } = await world.pair();
+  scenario('the peer is known by address and port', async (harness) => {
+    const { client, server, address } = await harness.pair();
     assert.ok('port' in address);
     assert.equal(client.peer, `127.0.0.1:${address.port}`);
     assert.match(server.peer, /^127\.0\.0\.1:\d+$/);
   });
 
-  scenario('a connection comes from the local address that was asked for, and only that one', async (world) => {
-    const { address } = await world.listen();
-    const { server } = await world.pair(address, '127.0.0.2');
+  scenario('a connection comes from the local address that was asked for, and only that one', async (harness) => {
+    const { address } = await harness.listen();
+    const { server } = await harness.pair(address, '127.0.0.2');
     assert.match(server.peer, /^127\.0\.0\.2:\d+$/);
-    assert.match((await world.pair(address)).server.peer, /^127\.0\.0\.1:\d+$/);
+    assert.match((await harness.pair(address)).server.peer, /^127\.0\.0\.1:\d+$/);
   });
 }
 
 function timing(scenario: Scenario): void {
-  scenario('a wake-up comes, and never early', async (world) => {
+  scenario('a wake-up comes, and never early', async (harness) => {
     for (const wait of [0, 1, 5.5, 20.25]) {
-      const time = world.layer.now() + wait;
-      const { turns } = world;
-      world.layer.wakeAt(time);
-      await world.until(() => world.turns > turns, 'a turn');
-      assert.ok(world.turnTimes[turns] >= time, `at ${world.turnTimes[turns]} instead of ${time}`);
-      await world.pass(30);
-      assert.equal(world.turns, turns + 1);
+      const time = harness.layer.now() + wait;
+      const { turns } = harness;
+      harness.layer.wakeAt(time);
+      await harness.until(() => harness.turns > turns, 'a turn');
+      assert.ok(harness.turnTimes[turns] >= time, `at ${harness.turnTimes[turns]} instead of ${time}`);
+      await harness.pass(30);
+      assert.equal(harness.turns, turns + 1);
     }
   });
 
-  scenario('a wake-up replaces the one before, sooner or later, and Infinity takes it back', async (world) => {
-    const { layer } = world;
+  scenario('a wake-up replaces the one before, sooner or later, and Infinity takes it back', async (harness) => {
+    const { layer } = harness;
     const start = layer.now();
     layer.wakeAt(start + 1000);
     layer.wakeAt(start + 20);
-    await world.until(() => world.turns > 0, 'the sooner');
-    assert.equal(world.turns, 1);
+    await harness.until(() => harness.turns > 0, 'the sooner');
+    assert.equal(harness.turns, 1);
     assert.ok(layer.now() < start + 900);
     const second = layer.now();
     layer.wakeAt(second + 10);
     layer.wakeAt(second + 60);
-    await world.until(() => world.turns > 1, 'the later');
-    assert.equal(world.turns, 2);
-    assert.ok(world.turnTimes[1] >= second + 60);
+    await harness.until(() => harness.turns > 1, 'the later');
+    assert.equal(harness.turns, 2);
+    assert.ok(harness.turnTimes[1] >= second + 60);
     layer.wakeAt(layer.now() + 10);
     layer.wakeAt(Infinity);
-    await world.pass(40);
-    assert.equal(world.turns, 2);
+    await harness.pass(40);
+    assert.equal(harness.turns, 2);
     // Farther than a timer of the system reaches.
     layer.wakeAt(layer.now() + 2 ** 40);
-    await world.pass(10);
-    assert.equal(world.turns, 2);
+    await harness.pass(10);
+    assert.equal(harness.turns, 2);
   });
 
-  scenario('turns that are asked for several times are one; one asked for in a turn is another', async (world) => {
-    const { layer } = world;
+  scenario('turns that are asked for several times are one; one asked for in a turn is another', async (harness) => {
+    const { layer } = harness;
     for (let i = 0; i < 3; i++) layer.requestTurn();
-    assert.equal(world.turns, 0);
-    await world.until(() => world.turns > 0, 'a turn');
-    await world.pass(10);
-    assert.equal(world.turns, 1);
+    assert.equal(harness.turns, 0);
+    await harness.until(() => harness.turns > 0, 'a turn');
+    await harness.pass(10);
+    assert.equal(harness.turns, 1);
     let more = 2;
-    world.onTurnEnds = () => {
+    harness.onTurnEnds = () => {
       if (more-- > 0) layer.requestTurn();
     };
     layer.requestTurn();
-    await world.until(() => world.turns === 4, 'three more turns');
-    await world.pass(10);
-    assert.equal(world.turns, 4);
+    await harness.until(() => harness.turns === 4, 'three more turns');
+    await harness.pass(10);
+    assert.equal(harness.turns, 4);
   });
 
-  scenario('the clock goes forward, and the date is that of today or later', async (world) => {
-    const before = world.layer.now();
-    await world.pass(5);
-    assert.ok(world.layer.now() >= before + 4);
-    assert.ok(world.layer.date() > Date.UTC(2025, 0, 1));
+  scenario('the clock goes forward, and the date is that of today or later', async (harness) => {
+    const before = harness.layer.now();
+    await harness.pass(5);
+    assert.ok(harness.layer.now() >= before + 4);
+    assert.ok(harness.layer.date() > Date.UTC(2025, 0, 1));
   });
 }
 
@@ -794,14 +791,14 @@ function onTheSystem(scenario: Scenario): void {
 
   scenario(
     'a port that is shared: two listeners on it, or an error that says that there is no sharing',
-    async (world) => {
+    async (harness) => {
       const shared = (port: number) =>
-        world.layer.listen({ address: { hostname: '127.0.0.1', port }, backlog: 16, reusePort: true });
+        harness.layer.listen({ address: { hostname: '127.0.0.1', port }, backlog: 16, reusePort: true });
       try {
         const { address } = await shared(0);
         assert.ok('port' in address);
         await shared(address.port);
-        await world.pair(address);
+        await harness.pair(address);
       } catch (error) {
         assert.match(String(error), /reusePort is not to be had/);
       }
@@ -810,8 +807,8 @@ function onTheSystem(scenario: Scenario): void {
 
   scenario(
     'what came before a deadline is told before the deadline passes, however long the process was busy',
-    async (world) => {
-      const { address } = await world.listen();
+    async (harness) => {
+      const { address } = await harness.listen();
       assert.ok('port' in address);
       const { port } = address;
       const sockets = await Promise.all(
@@ -825,22 +822,22 @@ function onTheSystem(scenario: Scenario): void {
       const sendAll = (from: number) => {
         for (const { name, socket } of sockets.slice(from)) socket.write(name); // is with the kernel when this returns
       };
-      await world.until(() => world.ends.length === sockets.length, 'connections');
+      await harness.until(() => harness.ends.length === sockets.length, 'connections');
       const order: string[] = [];
-      for (const end of world.ends)
+      for (const end of harness.ends)
         end.onReceived = (bytes) => {
           order.push(Buffer.from(bytes).toString());
         };
       const deadlineIn = (milliseconds: number): void => {
-        const deadline = world.layer.now() + milliseconds;
-        world.onTurnEnds = (due) => {
+        const deadline = harness.layer.now() + milliseconds;
+        harness.onTurnEnds = (due) => {
           if (due < deadline) return;
           order.push('deadline');
-          world.onTurnEnds = () => {};
+          harness.onTurnEnds = () => {};
         };
-        world.layer.wakeAt(deadline);
+        harness.layer.wakeAt(deadline);
       };
-      const passes = () => world.until(() => order.includes('deadline'), 'the deadline');
+      const passes = () => harness.until(() => order.includes('deadline'), 'the deadline');
 
       deadlineIn(10);
       sendAll(0);
@@ -851,7 +848,7 @@ function onTheSystem(scenario: Scenario): void {
       // The same while an event is told, of which another one follows: output is flushed.
       order.length = 0;
       const [first] = sockets;
-      for (const end of world.ends) {
+      for (const end of harness.ends) {
         const { onReceived } = end;
         end.onReceived = (bytes) => {
           onReceived(bytes);
@@ -872,14 +869,14 @@ function onTheSystem(scenario: Scenario): void {
 
   scenario(
     'output that a peer has made room for goes out before a deadline passes, however long the process was busy',
-    async (world) => {
-      const { address } = await world.listen();
+    async (harness) => {
+      const { address } = await harness.listen();
       assert.ok('port' in address);
       // It reads nothing until it is told to, and then goes on while this thread is busy.
       const hasRead = new Int32Array(new SharedArrayBuffer(4));
       const worker = new Worker(readerProgram, { eval: true, workerData: { port: address.port, hasRead } });
-      await world.until(() => world.ends.length === 1, 'a connection');
-      const [end] = world.ends;
+      await harness.until(() => harness.ends.length === 1, 'a connection');
+      const [end] = harness.ends;
       const fill = () => {
         while (end.queued < highWaterMark) end.write(new Uint8Array(highWaterMark));
       };
@@ -887,32 +884,32 @@ function onTheSystem(scenario: Scenario): void {
         if (taken !== end.sentBytes - end.queued) same = 0;
         taken = end.sentBytes - end.queued;
         fill();
-        await world.pass(1);
+        await harness.pass(1);
       }
       const { queued } = end;
       let left: number | undefined;
-      const deadline = world.layer.now() + 10;
-      world.onTurnEnds = (due) => {
+      const deadline = harness.layer.now() + 10;
+      harness.onTurnEnds = (due) => {
         if (due >= deadline) left ??= end.queued;
       };
-      world.layer.wakeAt(deadline);
+      harness.layer.wakeAt(deadline);
       worker.postMessage('read');
       busyFor(10_000, () => Atomics.load(hasRead, 0) === 1);
       busyFor(10);
-      await world.until(() => left !== undefined, 'the deadline');
+      await harness.until(() => left !== undefined, 'the deadline');
       assert.ok(queued > 0 && left === 0, `${left} of ${queued} bytes are left`);
       await worker.terminate();
     },
   );
 
-  scenario('keep-alive probes: on accepted and on made connections, where they are asked for', async (world) => {
+  scenario('keep-alive probes: on accepted and on made connections, where they are asked for', async (harness) => {
     if (!existsSync('/proc/net/tcp')) return;
     const place = { hostname: '127.0.0.1', port: 0 };
-    const probed = await world.layer.listen({ address: place, backlog: 16, keepAlive: 100_000 });
-    const silent = await world.layer.listen({ address: place, backlog: 16 });
+    const probed = await harness.layer.listen({ address: place, backlog: 16, keepAlive: 100_000 });
+    const silent = await harness.layer.listen({ address: place, backlog: 16 });
     const seconds = async ({ address }: { address: Address }, keepAlive: number | undefined) => {
-      world.connectOptions = { keepAlive };
-      const { client, server } = await world.pair(address);
+      harness.connectOptions = { keepAlive };
+      const { client, server } = await harness.pair(address);
       const rows = readFileSync('/proc/net/tcp', 'latin1').split('\n');
       return [probesIn(rows, server.peer, client.peer), probesIn(rows, client.peer, server.peer)];
     };
@@ -922,15 +919,15 @@ function onTheSystem(scenario: Scenario): void {
 
   scenario(
     'sendBufferSize: the system holds so much for a peer that reads nothing, or says that it cannot be set',
-    async (world) => {
+    async (harness) => {
       const address = { hostname: '127.0.0.1', port: 0 };
       const held = async (sendBufferSize: number): Promise<number> => {
-        const listening = await world.layer.listen({ address, backlog: 16, sendBufferSize });
-        const { client, server } = await world.pair(listening.address);
+        const listening = await harness.layer.listen({ address, backlog: 16, sendBufferSize });
+        const { client, server } = await harness.pair(listening.address);
         client.pause();
         pour(server, 16 * 2 ** 20, 16_384, () => {});
         for (let taken = -1, same = 0; same < 5; same++) {
-          await world.pass(1);
+          await harness.pass(1);
           if (taken !== server.sentBytes - server.queued) same = 0;
           taken = server.sentBytes - server.queued;
         }
@@ -946,13 +943,13 @@ function onTheSystem(scenario: Scenario): void {
         if (!(error instanceof ConnectionError)) throw error;
         assert.equal(error.code, 'ENOTSUP');
         assert.match(error.message, /sendBufferSize is 8192; the portable event layer cannot set it/);
-        world.connectOptions = { sendBufferSize: 8192 };
-        const client = world.connect((await world.listen()).address);
-        await world.until(() => client.isClosed, 'closed');
+        harness.connectOptions = { sendBufferSize: 8192 };
+        const client = harness.connect((await harness.listen()).address);
+        await harness.until(() => client.isClosed, 'closed');
         assert.equal(client.reason?.code, 'ENOTSUP');
         return;
       }
-      const tooMuch = world.layer.listen({ address, backlog: 16, sendBufferSize: 2 ** 30 });
+      const tooMuch = harness.layer.listen({ address, backlog: 16, sendBufferSize: 2 ** 30 });
       await assert.rejects(tooMuch, {
         code: 'ERR_SEND_BUFFER',
         message: /sendBufferSize is 1073741824; expected at most/,
@@ -960,123 +957,123 @@ function onTheSystem(scenario: Scenario): void {
     },
   );
 
-  scenario('a host that does not exist', async (world) => {
-    const client = world.connect({ hostname: 'nobody.invalid', port: 80 });
-    await world.until(() => client.isClosed, 'closed');
+  scenario('a host that does not exist', async (harness) => {
+    const client = harness.connect({ hostname: 'nobody.invalid', port: 80 });
+    await harness.until(() => client.isClosed, 'closed');
     assert.deepEqual(client.events, ['closed']);
     assert.match(client.reason?.code ?? '', /^(ENOTFOUND|EAI_AGAIN)$/);
     assert.match(client.reason?.message ?? '', /nobody\.invalid:80/);
   });
 
-  scenario('a port that cannot be', async (world) => {
-    const client = world.connect({ hostname: '127.0.0.1', port: 70_000 });
-    await world.until(() => client.isClosed, 'closed');
+  scenario('a port that cannot be', async (harness) => {
+    const client = harness.connect({ hostname: '127.0.0.1', port: 70_000 });
+    await harness.until(() => client.isClosed, 'closed');
     assert.deepEqual(client.events, ['closed']);
-    await assert.rejects(world.listen({ hostname: '127.0.0.1', port: 70_000 }), { name: 'ConnectionError' });
+    await assert.rejects(harness.listen({ hostname: '127.0.0.1', port: 70_000 }), { name: 'ConnectionError' });
   });
 
-  scenario('a host by name', async (world) => {
-    world.onAccepted = echo;
-    const { address } = await world.listen({ hostname: 'localhost', port: 0 });
+  scenario('a host by name', async (harness) => {
+    harness.onAccepted = echo;
+    const { address } = await harness.listen({ hostname: 'localhost', port: 0 });
     assert.ok('hostname' in address && address.hostname === 'localhost' && address.port > 0);
-    const client = world.connect(address);
+    const client = harness.connect(address);
     client.write('by name');
-    await world.until(() => client.text === 'by name', 'the echo');
+    await harness.until(() => client.text === 'by name', 'the echo');
   });
 
-  scenario('a local address that this machine does not have', async (world) => {
-    const { address } = await world.listen();
-    const client = world.connect(address, '192.0.2.1');
-    await world.until(() => client.isClosed, 'closed');
+  scenario('a local address that this machine does not have', async (harness) => {
+    const { address } = await harness.listen();
+    const client = harness.connect(address, '192.0.2.1');
+    await harness.until(() => client.isClosed, 'closed');
     assert.deepEqual(client.events, ['closed']);
     assert.equal(client.reason?.code, 'EADDRNOTAVAIL');
     assert.match(client.reason.message, /192\.0\.2\.1/);
   });
 
-  scenario('a host by name, from a local address: of its addresses, one of that family', async (world) => {
-    const { address } = await world.listen();
+  scenario('a host by name, from a local address: of its addresses, one of that family', async (harness) => {
+    const { address } = await harness.listen();
     assert.ok('port' in address);
-    const { server } = await world.pair({ hostname: 'localhost', port: address.port }, '127.0.0.2');
+    const { server } = await harness.pair({ hostname: 'localhost', port: address.port }, '127.0.0.2');
     assert.match(server.peer, /^127\.0\.0\.2:\d+$/);
   });
 
-  scenario('a Unix-domain socket: echo, no peer address, its file goes with the listener', (world) =>
+  scenario('a Unix-domain socket: echo, no peer address, its file goes with the listener', (harness) =>
     inFolder(async (folder) => {
       const address: Address = { path: path.join(folder, 'socket') };
-      const { listener } = await world.listen(address);
-      const { client, server } = await world.pair(address);
+      const { listener } = await harness.listen(address);
+      const { client, server } = await harness.pair(address);
       assert.equal(server.peer, '');
       assert.equal(client.peer, '');
       echo(server);
       pour(client, 1_000_000, pieceSize, () => client.finish());
-      await world.until(() => world.open === 0, 'closed');
+      await harness.until(() => harness.open === 0, 'closed');
       assert.equal(client.digest(), client.sentDigest());
-      const { client: reset, server: told } = await world.pair(address);
+      const { client: reset, server: told } = await harness.pair(address);
       reset.write('unread');
       reset.reset();
-      await world.until(() => reset.isClosed && (told.isClosed || told.hasEnded), 'told');
-      await world.layer.unlisten(listener);
+      await harness.until(() => reset.isClosed && (told.isClosed || told.hasEnded), 'told');
+      await harness.layer.unlisten(listener);
       assert.equal(existsSync(address.path), false);
     }),
   );
 
-  scenario('a Unix-domain socket path that is taken: EADDRINUSE, and its file stays', (world) =>
+  scenario('a Unix-domain socket path that is taken: EADDRINUSE, and its file stays', (harness) =>
     inFolder(async (folder) => {
       const address: Address = { path: path.join(folder, 'taken') };
       writeFileSync(address.path, '');
-      await assert.rejects(world.listen(address), { name: 'ConnectionError', code: 'EADDRINUSE', message: /taken/ });
+      await assert.rejects(harness.listen(address), { name: 'ConnectionError', code: 'EADDRINUSE', message: /taken/ });
       assert.equal(existsSync(address.path), true);
     }),
   );
 
-  scenario('a Unix-domain socket path that is too long is not cut short: ENAMETOOLONG', (world) =>
+  scenario('a Unix-domain socket path that is too long is not cut short: ENAMETOOLONG', (harness) =>
     inFolder(async (folder) => {
       const address: Address = { path: path.join(folder, 'x'.repeat(120)) };
-      await assert.rejects(world.listen(address), { name: 'ConnectionError', code: 'ENAMETOOLONG', message: /107/ });
-      const client = world.connect(address);
-      await world.until(() => client.isClosed, 'closed');
+      await assert.rejects(harness.listen(address), { name: 'ConnectionError', code: 'ENAMETOOLONG', message: /107/ });
+      const client = harness.connect(address);
+      await harness.until(() => client.isClosed, 'closed');
       assert.equal(client.reason?.code, 'ENAMETOOLONG');
     }),
   );
 
-  scenario('a Unix-domain socket path with a zero byte is not cut short: ERR_ADDRESS', (world) =>
+  scenario('a Unix-domain socket path with a zero byte is not cut short: ERR_ADDRESS', (harness) =>
     inFolder(async (folder) => {
       const address: Address = { path: path.join(folder, 'a\0b') };
-      await assert.rejects(world.listen(address), {
+      await assert.rejects(harness.listen(address), {
         name: 'ConnectionError',
         code: 'ERR_ADDRESS',
         message: /zero byte/,
       });
       assert.deepEqual(readdirSync(folder), []);
-      const client = world.connect(address);
-      await world.until(() => client.isClosed, 'closed');
+      const client = harness.connect(address);
+      await harness.until(() => client.isClosed, 'closed');
       assert.equal(client.reason?.code, 'ERR_ADDRESS');
     }),
   );
 
-  scenario('a Unix-domain socket path that is not there: ENOENT', (world) =>
+  scenario('a Unix-domain socket path that is not there: ENOENT', (harness) =>
     inFolder(async (folder) => {
-      const client = world.connect({ path: path.join(folder, 'nowhere') });
-      await world.until(() => client.isClosed, 'closed');
+      const client = harness.connect({ path: path.join(folder, 'nowhere') });
+      await harness.until(() => client.isClosed, 'closed');
       assert.deepEqual(client.events, ['closed']);
       assert.equal(client.reason?.code, 'ENOENT');
       assert.match(client.reason?.message ?? '', /nowhere/);
     }),
   );
 
-  scenario('IPv6, where there is any', async (world) => {
-    const listening = await world.listen({ hostname: '::1', port: 0 }).catch((error: unknown) => {
+  scenario('IPv6, where there is any', async (harness) => {
+    const listening = await harness.listen({ hostname: '::1', port: 0 }).catch((error: unknown) => {
       assert.match(String(error), /EADDRNOTAVAIL|EAFNOSUPPORT|address not available|not supported/i);
       return undefined;
     });
     if (listening === undefined) return;
-    const { client, server, address } = await world.pair(listening.address);
+    const { client, server, address } = await harness.pair(listening.address);
     assert.ok('port' in address);
     assert.equal(client.peer, `[::1]:${address.port}`);
     assert.match(server.peer, /^\[::1\]:\d+$/);
-    const both = await world.listen({ hostname: '::', port: 0 });
+    const both = await harness.listen({ hostname: '::', port: 0 });
     assert.ok('port' in both.address);
-    const mapped = await world.pair({ hostname: '127.0.0.1', port: both.address.port });
+    const mapped = await harness.pair({ hostname: '127.0.0.1', port: both.address.port });
     assert.match(mapped.server.peer, /^127\.0\.0\.1:\d+$/);
   });
 }

@@ -9,33 +9,33 @@ import type { EventLayer } from '#sluice/event-layer/event-layer.js';
 import { loadLibraries } from '#sluice/event-layer/linux/libc.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { realTime } from '../contract/contract.js';
-import { type End, World } from '../contract/world.js';
-import { skip } from './linux/system.js';
+import { type End, Harness } from '../contract/harness.js';
+import { skip } from '../support/linux.js';
 
 const crowd = 200;
 
 /** Plays with a crowd of clients that have begun to connect. */
 async function play<Layer extends EventLayer>(
   layer: Layer,
-  scene: (world: World, clients: Socket[], layer: Layer) => Promise<void>,
+  scene: (harness: Harness, clients: Socket[], layer: Layer) => Promise<void>,
 ): Promise<void> {
-  const world = new World(layer, realTime);
-  world.onAccepted = (end) => {
+  const harness = new Harness(layer, realTime);
+  harness.onAccepted = (end) => {
     end.onEnded = () => end.finish();
   };
-  const { address } = await world.listen();
+  const { address } = await harness.listen();
   const port = 'port' in address ? address.port : assert.fail();
   const clients = Array.from({ length: crowd }, () => connect(port, '127.0.0.1').on('error', () => {}));
   try {
-    await scene(world, clients, layer);
+    await scene(harness, clients, layer);
   } catch (error) {
     await layer.close();
     throw error;
   } finally {
     for (const client of clients) client.destroy();
   }
-  await world.until(() => world.open === 0, 'all to leave');
-  await world.over();
+  await harness.until(() => harness.open === 0, 'all to leave');
+  await harness.over();
 }
 
 for (const { name, make } of [
@@ -44,14 +44,14 @@ for (const { name, make } of [
 ]) {
   describe(`a crowd comes at once, on ${name}`, { skip }, () => {
     it(`no turn accepts more than ${departuresPerTurn}`, () =>
-      play(make(), async (world) => {
+      play(make(), async (harness) => {
         let most = 0;
         let before = 0;
-        world.onTurnEnds = () => {
-          most = Math.max(most, world.ends.length - before);
-          before = world.ends.length;
+        harness.onTurnEnds = () => {
+          most = Math.max(most, harness.ends.length - before);
+          before = harness.ends.length;
         };
-        await world.until(() => world.open === crowd, 'all');
+        await harness.until(() => harness.open === crowd, 'all');
         assert.ok(most <= departuresPerTurn, `${most} in one turn`);
       }));
   });
@@ -59,37 +59,37 @@ for (const { name, make } of [
 
 describe('a crowd comes at once, on uring', { skip }, () => {
   it('the address of a client is known when it is accepted, even if the client has left by then', () =>
-    play(new UringLayer(), async (world, clients) => {
+    play(new UringLayer(), async (harness, clients) => {
       const peers = new Map<End, string>();
       let wasTold = 0;
-      world.onAccepted = (end) => {
+      harness.onAccepted = (end) => {
         peers.set(end, end.peer);
         end.onEnded = () => end.finish();
         end.onClosed = () => wasTold++;
       };
       for (const client of clients) client.once('connect', () => client.resetAndDestroy());
-      await world.until(() => wasTold === crowd, 'all to come and to leave');
+      await harness.until(() => wasTold === crowd, 'all to come and to leave');
       for (const peer of peers.values()) assert.match(peer, /^127\.0\.0\.1:\d+$/);
     }));
 
   it('asking for the address of a client that is being accepted makes no system call', async (context) => {
     const { libc } = loadLibraries();
     const getpeername = context.mock.method(libc, 'getpeername');
-    await play(new UringLayer(), async (world) => {
-      world.onAccepted = (end) => {
+    await play(new UringLayer(), async (harness) => {
+      harness.onAccepted = (end) => {
         assert.notEqual(end.peer, '');
         end.onEnded = () => end.finish();
       };
-      await world.until(() => world.open === crowd, 'all');
+      await harness.until(() => harness.open === crowd, 'all');
       assert.equal(getpeername.mock.callCount(), 0);
     });
   });
 
   it('each turn arms no more receives than there are buffers', () =>
-    play(new UringLayer({ bufferCount: 4, bufferSize: 512 }), async (world, clients, layer) => {
-      await world.until(() => world.open === crowd, 'all');
+    play(new UringLayer({ bufferCount: 4, bufferSize: 512 }), async (harness, clients, layer) => {
+      await harness.until(() => harness.open === crowd, 'all');
       for (const client of clients) client.write('x');
-      await world.until(() => world.ends.every((end) => end.receivedBytes === 1), 'a byte of each');
+      await harness.until(() => harness.ends.every((end) => end.receivedBytes === 1), 'a byte of each');
       const { noBuffers } = layer.counts;
       assert.ok(noBuffers > 0 && noBuffers < 1.5 * crowd, `${noBuffers} receives have found no buffer`);
     }));

@@ -9,8 +9,8 @@ import type { EventLayer } from '#sluice/event-layer/event-layer.js';
 import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { realTime } from '../contract/contract.js';
-import { type End, World } from '../contract/world.js';
-import { skip } from './linux/system.js';
+import { type End, Harness } from '../contract/harness.js';
+import { skip } from '../support/linux.js';
 
 const crowd = 600;
 
@@ -27,29 +27,29 @@ const ways: { name: string; leave: (socket: Socket) => void }[] = [
 /** Plays with a crowd that is connected to a server, which closes when a client has, and with one more client. */
 async function play(
   layer: EventLayer,
-  scene: (world: World, clients: Socket[], last: Socket) => Promise<void>,
+  scene: (harness: Harness, clients: Socket[], last: Socket) => Promise<void>,
 ): Promise<void> {
-  const world = new World(layer, realTime);
-  world.onAccepted = (end) => {
+  const harness = new Harness(layer, realTime);
+  harness.onAccepted = (end) => {
     end.onReceived = (bytes) => end.write(bytes);
     end.onEnded = () => end.finish();
   };
-  const { address } = await world.listen();
+  const { address } = await harness.listen();
   const port = 'port' in address ? address.port : assert.fail();
   const connected = (): Socket => connect(port, '127.0.0.1').on('error', () => {});
   const clients = Array.from({ length: crowd }, connected);
   const last = connected();
   try {
-    await world.until(() => world.open === crowd + 1, 'the crowd');
-    await scene(world, clients, last);
+    await harness.until(() => harness.open === crowd + 1, 'the crowd');
+    await scene(harness, clients, last);
   } catch (error) {
     await layer.close();
     throw error;
   } finally {
     for (const client of [...clients, last]) client.destroy();
   }
-  await world.until(() => world.open === 0, 'the last to leave');
-  await world.over();
+  await harness.until(() => harness.open === 0, 'the last to leave');
+  await harness.over();
 }
 
 /** Ends that have been told something of their client's leaving. */
@@ -61,21 +61,21 @@ for (const { name, make, skip } of layers) {
   describe(`a crowd leaves at once, on ${name}`, { skip }, () => {
     for (const way of ways) {
       it(`by ${way.name}: no turn reports more than ${departuresPerTurn}, and another client is answered in between`, () =>
-        play(make(), async (world, clients, last) => {
+        play(make(), async (harness, clients, last) => {
           let most = 0;
           let before = 0;
-          world.onTurnEnds = () => {
-            const now = departed(world.ends);
+          harness.onTurnEnds = () => {
+            const now = departed(harness.ends);
             most = Math.max(most, now - before);
             before = now;
           };
           let departedBefore: number | undefined;
           last.once('data', () => {
-            departedBefore = departed(world.ends);
+            departedBefore = departed(harness.ends);
           });
           for (const client of clients) way.leave(client);
           last.write('ping');
-          await world.until(() => world.open === 1 && departedBefore !== undefined, 'the crowd to leave');
+          await harness.until(() => harness.open === 1 && departedBefore !== undefined, 'the crowd to leave');
           assert.ok(
             departedBefore !== undefined && departedBefore < crowd / 2,
             `${departedBefore} left before the answer`,
@@ -89,10 +89,10 @@ for (const { name, make, skip } of layers) {
 describe('a crowd leaves at once, on uring', { skip }, () => {
   it('each departure costs the ring one operation, which closes the socket', async () => {
     const layer = new UringLayer();
-    await play(layer, async (world, clients) => {
+    await play(layer, async (harness, clients) => {
       const { submitted, inFlight } = layer.counts;
       for (const client of clients) client.destroy();
-      await world.until(() => world.open === 1, 'the crowd to leave');
+      await harness.until(() => harness.open === 1, 'the crowd to leave');
       const operations = layer.counts.submitted - submitted;
       // Besides, libuv's descriptor is watched again each time that it has been ready.
       assert.ok(operations < 2 * crowd, `${operations} operations for ${crowd} departures`);

@@ -4,42 +4,42 @@ import { describe, it, mock } from 'node:test';
 import { type EventLayer, highWaterMark } from '#sluice/event-layer/event-layer.js';
 import { Outbox } from '#sluice/event-layer/outbox.js';
 import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
-import { World } from '../contract/world.js';
+import { Harness } from '../contract/harness.js';
 
 const pass = (_layer: EventLayer, milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-async function inWorld(play: (world: World) => Promise<void>): Promise<void> {
-  const world = new World(new PortableLayer(), pass);
-  await play(world);
-  await world.over();
+async function inWorld(play: (harness: Harness) => Promise<void>): Promise<void> {
+  const harness = new Harness(new PortableLayer(), pass);
+  await play(harness);
+  await harness.over();
 }
 
 describe('the portable layer', () => {
   it('writes to a socket once a turn, however many writes the turn has made to each of several connections', () =>
-    inWorld(async (world) => {
-      const { address } = await world.listen();
-      const one = await world.pair(address);
-      const two = await world.pair(address);
+    inWorld(async (harness) => {
+      const { address } = await harness.listen();
+      const one = await harness.pair(address);
+      const two = await harness.pair(address);
       const write = mock.method(net.Socket.prototype, 'write');
       let due = true;
-      world.onTurnBegins = () => {
+      harness.onTurnBegins = () => {
         if (!due) return;
         due = false;
         for (let i = 0; i < 100; i++) one.server.write('0123456789');
         for (let i = 0; i < 10; i++) for (const end of [one.client, two.client]) end.write('abc');
       };
-      world.layer.requestTurn();
-      await world.until(() => one.client.receivedBytes === 1000 && two.server.receivedBytes === 30, 'all of it');
+      harness.layer.requestTurn();
+      await harness.until(() => one.client.receivedBytes === 1000 && two.server.receivedBytes === 30, 'all of it');
       write.mock.restore();
       const written = write.mock.calls.map((call) => call.arguments[0].length);
       assert.deepEqual(written, [1000, 30, 30]);
     }));
 
   it('lets nobody starve: a client as fast as its writer does not keep others from their turns', () =>
-    inWorld(async (world) => {
-      const { server } = await world.pair();
-      const other = await world.pair();
+    inWorld(async (harness) => {
+      const { server } = await harness.pair();
+      const other = await harness.pair();
       let goesOn = true;
       const chunk = new Uint8Array(highWaterMark);
       server.onDrained = () => {
@@ -49,25 +49,25 @@ describe('the portable layer', () => {
       for (let i = 0; i < 20; i++) {
         const before = other.server.receivedBytes;
         other.client.write('me too');
-        await world.until(() => other.server.receivedBytes > before, 'a turn for the other');
+        await harness.until(() => other.server.receivedBytes > before, 'a turn for the other');
       }
       assert.ok(server.drained > 0);
       goesOn = false;
     }));
 
   it('tells of a reset that comes behind bytes that are not read yet, and not of an end', () =>
-    inWorld(async (world) => {
+    inWorld(async (harness) => {
       const peer = net.createServer((socket) => {
         socket.write(Buffer.alloc(150_000));
         setTimeout(() => socket.resetAndDestroy(), 30);
       });
       await new Promise<void>((resolve) => peer.listen(0, '127.0.0.1', () => resolve()));
-      const client = world.connect({ hostname: '127.0.0.1', port: (peer.address() as AddressInfo).port });
-      await world.until(() => client.isThere, 'connected');
+      const client = harness.connect({ hostname: '127.0.0.1', port: (peer.address() as AddressInfo).port });
+      await harness.until(() => client.isThere, 'connected');
       client.pause();
-      await world.pass(80);
+      await harness.pass(80);
       if (!client.isClosed) client.resume();
-      await world.until(() => client.isClosed, 'closed');
+      await harness.until(() => client.isClosed, 'closed');
       assert.equal(client.hasEnded, false);
       assert.equal(client.reason?.code, 'ECONNRESET');
       assert.match(client.reason.message, /127\.0\.0\.1:\d+/);
@@ -75,38 +75,38 @@ describe('the portable layer', () => {
     }));
 
   it('writes output into the same memory again and again, as soon as it has been sent', () =>
-    inWorld(async (world) => {
-      const { server } = await world.pair();
+    inWorld(async (harness) => {
+      const { server } = await harness.pair();
       const memory = new Set<ArrayBufferLike>();
       for (let i = 0; i < 50; i++) {
         while (!server.isFlooded) {
           server.write(new Uint8Array(16_400));
-          memory.add(world.layer.output.buffer);
+          memory.add(harness.layer.output.buffer);
         }
-        await world.until(() => !server.isFlooded && server.queued === 0, 'room');
+        await harness.until(() => !server.isFlooded && server.queued === 0, 'room');
       }
       assert.ok(memory.size < 5, `${memory.size} pieces of memory`);
     }));
 
   it('does not hold output of others alive: what waits for a connection is its own copy', () =>
-    inWorld(async (world) => {
-      const { address } = await world.listen();
-      const { client, server } = await world.pair(address);
+    inWorld(async (harness) => {
+      const { address } = await harness.listen();
+      const { client, server } = await harness.pair(address);
       client.pause();
       while (!server.isFlooded) {
         server.write(new Uint8Array(60_000));
-        await world.pass(1);
+        await harness.pass(1);
       }
       const before = process.memoryUsage().arrayBuffers;
       // Beside other output, so that what waits would keep all of it if it were not copied.
-      const other = await world.pair(address);
+      const other = await harness.pair(address);
       for (let i = 0; i < 400; i++) {
         server.write('x');
         other.server.write(new Uint8Array(50_000));
-        await world.until(() => other.server.queued === 0, 'room');
+        await harness.until(() => other.server.queued === 0, 'room');
       }
       globalThis.gc?.();
-      await world.pass(10);
+      await harness.pass(10);
       globalThis.gc?.();
       const grown = process.memoryUsage().arrayBuffers - before;
       if (globalThis.gc !== undefined) assert.ok(grown < 5_000_000, `${grown} bytes`);

@@ -21,7 +21,7 @@ import type { EventLayer, ListenerId } from '#sluice/event-layer/event-layer.js'
 import { noopSink } from '#sluice/event-layer/noop-sink.js';
 import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
-import { skip } from './linux/system.js';
+import { skip } from '../support/linux.js';
 
 const layers: Record<string, () => EventLayer> = {
   uring: () => new UringLayer(),

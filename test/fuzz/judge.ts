@@ -1,7 +1,7 @@
 // What must hold of what became of clients, whatever they sent.
 
 import assert from 'node:assert/strict';
-import { field, type ReceivedResponse } from '../http/client.js';
+import { field, type ReceivedResponse } from '../support/response-parser.js';
 import type { Ending, Scenario } from './scenario.js';
 import type { Outcome, Seen } from './server.js';
 

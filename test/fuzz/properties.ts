@@ -13,7 +13,7 @@ import { exchange, type Outcome } from './server.js';
 export class Tally {
   readonly counts = new Map<string, number>();
   /** The most bytes that were held at once of one connection. */
-  readonly most = { unread: 0, beginning: 0, queued: 0 };
+  readonly most = { unread: 0, queued: 0, partialHeads: 0 };
 
   count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
@@ -38,7 +38,8 @@ export async function tryScenario(scenario: Scenario, tally: Tally): Promise<voi
     if (!scenario.small) isAsMeant(outcomes[0], scenario);
   }
   tally.count(staysFor(scenario.ending) ? classOf(outcomes[0]) : `the client ${scenario.ending}`);
-  for (const key of ['unread', 'beginning', 'queued'] as const) tally.most[key] = Math.max(tally.most[key], watch[key]);
+  for (const key of ['unread', 'queued', 'partialHeads'] as const)
+    tally.most[key] = Math.max(tally.most[key], watch[key]);
 }
 
 /** @throws if this server and node:http take the same bytes for something else */

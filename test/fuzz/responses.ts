@@ -11,8 +11,8 @@ import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
 import type { AnyResponse } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
-import { type ReceivedResponse, ResponseParser } from '../http/client.js';
-import { World } from '../http/world.js';
+import { type ReceivedResponse, ResponseParser } from '../support/response-parser.js';
+import { World } from '../support/world.js';
 import { hostileValues } from '../util/hostile-values.js';
 
 /** A member that has a value, or is an accessor that throws. */

@@ -1,24 +1,21 @@
 // A server in a simulated world, several clients that send it the same bytes, and what became of each of them.
 
 import assert from 'node:assert/strict';
-import { connect } from '#sluice/connection/connect.js';
 import type { Connection } from '#sluice/connection/connection.js';
-import { SlotState } from '#sluice/connection/network.js';
 import { readAhead } from '#sluice/connection/reader.js';
 import { ConnectionError, highWaterMark, pieceSize } from '#sluice/event-layer/event-layer.js';
 import { Exchange } from '#sluice/http/exchange.js';
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
-import { HttpConnection } from '#sluice/http/http-connection.js';
-import { PartialHead } from '#sluice/http/partial-head.js';
 import { stream } from '#sluice/http/stream.js';
+import { inspectNetwork, partialHeadBytes } from '#sluice/observe/inspect.js';
 import type { AnyResponse, ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
-import { run, spawn } from '#sluice/threads/thread.js';
+import { spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
-import { type ReceivedResponse, ResponseParser } from '../http/client.js';
-import { World } from '../http/world.js';
+import { type ReceivedResponse, ResponseParser } from '../support/response-parser.js';
+import { World } from '../support/world.js';
 import { kinds } from './grammar.js';
 import { isOwnAnswer } from './judge.js';
 import type { Ending, Pieces } from './scenario.js';
@@ -60,25 +57,12 @@ export interface Watch {
   turns: number;
   /** Milliseconds of the virtual clock. */
   time: number;
-  /** The most bytes that were there at once, of one connection. */
+  /** The most bytes of one connection at a time: received and unread, and queued as output. */
   unread: number;
-  beginning: number;
   queued: number;
+  /** The most bytes of memory held at a time for heads that have come in part, of all connections together. */
+  partialHeads: number;
 }
-
-/** Spied on: they belong to the intake alone. */
-const beginnings = new Set<PartialHead>();
-let longestBeginning = 0;
-const { add, free } = PartialHead.prototype;
-PartialHead.prototype.add = function (bytes, from, to) {
-  beginnings.add(this);
-  add.call(this, bytes, from, to);
-  longestBeginning = Math.max(longestBeginning, this.end - this.start);
-};
-PartialHead.prototype.free = function () {
-  beginnings.delete(this);
-  free.call(this);
-};
 
 /** How long a client waits, in milliseconds, before it sends FIN: longer than any handler takes, shorter than any timeout. */
 const patience = 20_000;
@@ -261,28 +245,23 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
     { fetch, allowHalfOpen: manner.ending === 'half-open', ...limits },
     { latency: 0, pieces: 'whole', capacity: manner.slow ? 8 * 1024 : 2 ** 20 },
   );
-  const { network, layer } = world;
-  const watch: Watch = { turns: 0, time: 0, unread: 0, beginning: 0, queued: 0 };
-  longestBeginning = 0;
-  beginnings.clear();
+  const watch: Watch = { turns: 0, time: 0, unread: 0, queued: 0, partialHeads: 0 };
+  const partialHeadsBefore = partialHeadBytes();
   const size = clients.reduce((sum, pieces) => sum + pieces.reduce((all, piece) => all + piece.text.length, 0), 0);
   const steps = clients.reduce((sum, pieces) => sum + pieces.length, 0);
   const mostTurns = () =>
     3_000 + 20 * steps + size + 500 * [...seenBy.values()].reduce((sum, all) => sum + all.length, 0);
-  const endTurn = network.endTurn.bind(network);
-  network.endTurn = () => {
-    endTurn();
+  world.traffic.onTurnEnd = () => {
     watch.turns++;
     assert.ok(
       watch.turns <= mostTurns(),
       `it does not come to rest: turn ${watch.turns} of ${size} bytes in ${steps} pieces`,
     );
-    for (let slot = 0; slot < 2 * clients.length; slot++) {
-      if (network.state(slot) === SlotState.free || network.state(slot) === undefined) continue;
-      const connection = network.connection(slot);
-      if (connection instanceof HttpConnection) watch.unread = Math.max(watch.unread, connection.reader.buffered);
-      watch.queued = Math.max(watch.queued, layer.queued(slot));
+    for (const { unread, queued } of inspectNetwork(world.network).connections) {
+      watch.unread = Math.max(watch.unread, unread);
+      watch.queued = Math.max(watch.queued, queued);
     }
+    watch.partialHeads = Math.max(watch.partialHeads, partialHeadBytes() - partialHeadsBefore);
   };
 
   const ended = clients.map((pieces, i) => {
@@ -290,10 +269,9 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
     const requests: Seen[] = [];
     seenBy.set(localAddress, requests);
     const task = function* (): Task<Outcome> {
-      const connection = yield* connect({ port: world.server.port ?? 0, network, localAddress });
-      return yield* client(connection, pieces, manner, requests);
+      return yield* client(yield* world.connect({ localAddress }), pieces, manner, requests);
     };
-    return run(task, { scheduler: network.scheduler });
+    return world.run(task);
   });
   let outcomes: Outcome[] | undefined;
   let failure: unknown;
@@ -310,16 +288,20 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
   assert.ok(outcomes !== undefined, 'clients that wait though nothing happens any more');
 
   watch.time = world.now;
-  watch.beginning = longestBeginning;
   const pauses = clients.map((pieces) => pieces.reduce((sum, { pause }) => sum + pause, 0));
   assert.ok(watch.time <= longest + Math.max(...pauses), `it has come to rest after ${watch.time} ms`);
   assert.ok(watch.unread <= readAhead + pieceSize, `${watch.unread} bytes unread of one connection`);
-  assert.ok(watch.beginning <= limits.maxHeadSize + pieceSize, `${watch.beginning} bytes of the beginning of a head`);
+  // Memory comes in powers of two.
+  const mostForHead = 2 ** Math.ceil(Math.log2(limits.maxHeadSize + pieceSize));
+  assert.ok(
+    watch.partialHeads <= clients.length * mostForHead,
+    `${watch.partialHeads} bytes are held for partial heads of ${clients.length} connections`,
+  );
   // A writer that is not flooded may put in a piece of 16 KiB with its framing, and a refusal may follow.
   assert.ok(watch.queued <= highWaterMark + 17 * 1024, `${watch.queued} bytes queued for one connection`);
   assert.deepEqual(world.errors, [], 'onError was told of what a client did');
   assert.equal(world.server.connections.total, 0, 'connections that stay when their clients have gone');
-  assert.equal(beginnings.size, 0, 'beginnings of heads that stay');
+  assert.equal(partialHeadBytes(), partialHeadsBefore, 'bytes held for partial heads when all clients have gone');
   assert.equal(ledger.left, ledger.begun, 'threads that have not been unwound');
   await world.close();
   return { outcomes, watch };

@@ -8,8 +8,8 @@ import { Response } from '#sluice/http/fetch/response.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
-import { field } from './client.js';
-import { type Exchanged, get, post, received, World } from './world.js';
+import { field } from '../support/response-parser.js';
+import { type Exchanged, get, post, received, World } from '../support/world.js';
 
 const MiB = 2 ** 20;
 

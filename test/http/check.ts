@@ -1,8 +1,8 @@
 // Whether a client got what its case says.
 
 import assert from 'node:assert/strict';
+import { field, fieldValues, type ReceivedResponse, ResponseParser } from '../support/response-parser.js';
 import type { Case, Expected } from './cases.js';
-import { field, fieldValues, type ReceivedResponse, ResponseParser } from './client.js';
 import { failure } from './handlers.js';
 
 export const probe = 'GET /probe HTTP/1.1\r\nhost: a\r\n\r\n';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Response } from '#sluice/http/fetch/response.js';
 import { sleep } from '#sluice/threads/sleep.js';
-import { type Exchanged, get, received, World } from './world.js';
+import { type Exchanged, get, received, World } from '../support/world.js';
 
 const hello = (): Response => new Response('hello');
 

@@ -2,19 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { connect } from '#sluice/connection/connect.js';
 import { listen } from '#sluice/connection/listen.js';
-import { Network } from '#sluice/connection/network.js';
-import { SimulatedLayer } from '#sluice/event-layer/simulated/simulated.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
 import type { Fetch, ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
-import { run, spawn } from '#sluice/threads/thread.js';
+import { spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
+import { get, received, World } from '../support/world.js';
 import { hostileValues } from '../util/hostile-values.js';
-import { get, received, World } from './world.js';
 
 interface Place {
   handler: (make: () => unknown) => (...args: Parameters<Fetch>) => unknown;
@@ -198,35 +195,34 @@ test('an onError that throws what cannot be looked at, or returns it, or rejects
 
 test('a handler of listen that throws what cannot be looked at has its connection reset', async () => {
   for (const [name, make] of Object.entries(hostileValues)) {
-    const layer = new SimulatedLayer({ latency: 0.01 });
-    const network = new Network(layer);
+    const world = new World();
+    const { network } = world;
     const errors: unknown[] = [];
     const server = await listen({ network, port: 0, onError: (error) => errors.push(error) }, function* ({ reader }) {
       yield* reader.read();
       throw make();
     });
-    const client = run(
-      function* () {
-        const connection = yield* connect({ port: server.port ?? 0, network });
+    const client = world.client(
+      function* (connection) {
         yield* connection.writer.write('x');
         return yield* connection.reader.read();
       },
-      { scheduler: network.scheduler },
+      { port: server.port },
     );
     const ended = assert.rejects(client, { code: 'ECONNRESET' }, name);
-    await layer.run();
+    await world.pass();
     await ended;
     assert.equal(errors.length, 1, name);
     assert.equal(server.connections.total, 0, name);
     const closing = server.close();
-    await layer.run();
+    await world.close();
     await closing;
   }
 });
 
 test('close drops what is left after the unwinding limit, however long threads take, and does not wait for them for ever', async () => {
-  const layer = new SimulatedLayer({ latency: 0.01 });
-  const network = new Network(layer);
+  const world = new World();
+  const { network } = world;
   const errors: unknown[] = [];
   // Each thread takes the whole of the unwinding limit, and each is waited for by the one above.
   function* nested(depth: number): Task<void> {
@@ -242,24 +238,23 @@ test('close drops what is left after the unwinding limit, however long threads t
     yield* nested(5);
   });
   let gone = Infinity;
-  const client = run(
-    function* () {
-      const connection = yield* connect({ port: server.port ?? 0, network });
+  const client = world.client(
+    function* (connection) {
       try {
         yield* connection.reader.read();
       } catch {
-        gone = network.scheduler.now;
+        gone = world.now;
       }
     },
-    { scheduler: network.scheduler },
+    { port: server.port },
   );
-  await layer.run(layer.now() + 100);
-  const begun = layer.now();
+  await world.pass(100);
+  const begun = world.layer.now();
   let closed = Infinity;
   const closing = server.close({ deadline: 1_000 }).then(() => {
-    closed = layer.now();
+    closed = world.layer.now();
   });
-  await layer.run();
+  await world.pass();
   await Promise.all([client, closing]);
   assert.ok(gone - begun <= 1_000 + 5_200, `the connection has gone after ${gone - begun} ms`);
   assert.ok(closed - begun <= 1_000 + 2 * 5_200, `closed after ${closed - begun} ms`);

@@ -11,7 +11,7 @@ import { stream } from '#sluice/http/stream.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { run, spawn } from '#sluice/threads/thread.js';
-import { type Exchanged, get, post, received, World } from './world.js';
+import { type Exchanged, get, post, received, World } from '../support/world.js';
 
 const toChunked = 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n';
 

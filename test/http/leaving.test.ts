@@ -12,7 +12,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { currentThread, run, spawn, type Thread } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
-import { get, leave, post, received, World } from './world.js';
+import { get, leave, pauseReading, post, received, World } from '../support/world.js';
 
 /** A time, but for the latency of the network and the tick of the timers, which are less than ten milliseconds. */
 const about = (time: number) => Math.floor(time / 10) * 10;
@@ -274,7 +274,7 @@ test('RST while the client is flooded: a stream that has not begun is cancelled'
     { latency: 0.01, capacity: 1024, pieces: 'whole' },
   );
   world.client(function* (connection: Connection) {
-    connection.network.layer.pauseReading(connection.slot);
+    pauseReading(connection);
     yield* connection.writer.write(get('/large') + get('/stream'));
     yield* sleep(1000);
     connection.reset();
@@ -618,7 +618,7 @@ test('a subscriber that does not read is dropped by unwinding its thread, which 
       { latency: 0.01, capacity: 1024, pieces: 'whole' },
     );
     const client = world.client(function* (connection) {
-      connection.network.layer.pauseReading(connection.slot);
+      pauseReading(connection);
       yield* connection.writer.write(get('/'));
       yield* sleep(1_000);
       connection.reset();

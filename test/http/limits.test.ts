@@ -3,15 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Listener } from '#sluice/connection/listener.js';
-import { Network, SlotState } from '#sluice/connection/network.js';
 import { pieceSize } from '#sluice/event-layer/event-layer.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
-import { field } from './client.js';
-import { get, post, received, World } from './world.js';
+import { field } from '../support/response-parser.js';
+import { get, post, received, World } from '../support/world.js';
 
 const hello = () => new Response('hello');
 const readBody = async (request: Request) => new Response(String((await request.arrayBuffer()).byteLength));
@@ -130,14 +128,6 @@ for (const [name, { options, limit, request, status, endless }] of Object.entrie
     const world = await World.open({ fetch: readBody, ...options }, whole);
     const [begin, more] = endless;
     const most = begin.length + (limit + 1) * more.length + pieceSize;
-    let taken = 0;
-    // The server's slot is told of bytes until it has refused them; from then on they are thrown away.
-    const { network } = world;
-    network.received = (slot, bytes, start, end) => {
-      const isServers = network.owner(slot) instanceof Listener;
-      if (isServers && network.state(slot) !== SlotState.closing) taken += end - start;
-      Network.prototype.received.call(network, slot, bytes, start, end);
-    };
     const client = world.client(function* (connection) {
       yield* connection.writer.write(begin);
       for (let i = 0; i < 100 && !connection.closed && connection.reader.buffered === 0; i++)
@@ -146,6 +136,7 @@ for (const [name, { options, limit, request, status, endless }] of Object.entrie
     });
     client.catch(() => {}); // its connection may be reset while it still writes
     await world.pass();
+    const taken = world.traffic.receivedBytes;
     assert.ok(taken > 0 && taken <= most, `${taken} bytes were taken; the most is ${most}`);
     await world.close();
   });
@@ -249,10 +240,8 @@ test('maxQueuedBytes: a write parks when so much waits for the client, and not b
         ),
     });
     const client = world.exchange(last);
-    const { endTurn } = world.network;
     let first: number | undefined;
-    world.network.endTurn = function () {
-      endTurn.call(this);
+    world.traffic.onTurnEnd = () => {
       if (written > 0) first ??= written;
     };
     await world.pass();
@@ -278,18 +267,12 @@ for (const maxQueuedBytes of [1, 1000, 15_000, 65_535, 65_536, 65_537, 1_000_000
       { maxQueuedBytes, fetch: (request) => bodies[new URL(request.url).pathname]() },
       { latency: 1, pieces: 'whole', capacity: 50_000 },
     );
-    let queued = 0;
-    const { layer } = world;
-    const { commit } = layer;
-    layer.commit = (slot, end) => {
-      commit.call(layer, slot, end);
-      queued = Math.max(queued, layer.queued(slot));
-    };
     for (const path of Object.keys(bodies)) {
       const client = world.exchange(get(path, 'connection: close'));
       await world.pass();
       assert.equal((await client).responses[0]?.body.length, size, path);
     }
+    const queued = world.traffic.mostQueued;
     assert.ok(queued >= maxQueuedBytes && queued <= maxQueuedBytes + pieceSize, `${queued} bytes were queued`);
     await world.close();
   });
@@ -302,16 +285,10 @@ test('maxQueuedBytes: requests that need no thread are answered as long as so mu
       { maxQueuedBytes, maxPipelined: 100, fetch: () => new Response('x'.repeat(size)) },
       { ...whole, capacity: 1024 },
     );
-    let queued = 0;
-    const { endTurn } = world.network;
-    world.network.endTurn = function () {
-      endTurn.call(this);
-      for (let slot = 0; slot < world.network.slots; slot++)
-        if (world.network.owner(slot) instanceof Listener) queued = Math.max(queued, world.layer.queued(slot));
-    };
     const client = world.exchange(get('/').repeat(50) + last);
     await world.pass();
     assert.equal((await client).responses.length, 51);
+    const queued = world.traffic.mostQueued;
     assert.ok(queued >= maxQueuedBytes && queued < maxQueuedBytes + size + 200, `${queued} bytes were queued`);
     await world.close();
   }

@@ -10,7 +10,7 @@ import { stream } from '#sluice/http/stream.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { until } from '#sluice/threads/until.js';
-import { get, post, World } from './world.js';
+import { get, post, World } from '../support/world.js';
 
 const hello = () => new Response('hello');
 

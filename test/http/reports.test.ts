@@ -11,8 +11,7 @@ import type { Fetch } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { run, spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
-import { inWorld } from '../connection/world.js';
-import { get, World } from './world.js';
+import { get, inWorld, World } from '../support/world.js';
 
 const hello = (): Response => new Response('hello');
 const fail = (): never => {

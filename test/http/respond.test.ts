@@ -6,8 +6,8 @@ import { Random } from '#sluice/event-layer/simulated/random.js';
 import type { BodyInit } from '#sluice/http/fetch/body.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
-import { field, fieldValues } from './client.js';
-import { World } from './world.js';
+import { field, fieldValues } from '../support/response-parser.js';
+import { World } from '../support/world.js';
 
 type ContentName = 'none' | 'text' | 'bytes' | 'large' | 'readable' | 'thread';
 const contents: Record<ContentName, () => BodyInit | null> = {

@@ -7,8 +7,8 @@ import vm from 'node:vm';
 import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
 import type { AnyResponse } from '#sluice/server/serve.js';
-import { field } from './client.js';
-import { get, World } from './world.js';
+import { field } from '../support/response-parser.js';
+import { get, World } from '../support/world.js';
 
 /** What another implementation of the standard may return. */
 function foreign(members: object): AnyResponse {

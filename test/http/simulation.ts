@@ -3,21 +3,20 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { inspect } from 'node:util';
-import { connect } from '#sluice/connection/connect.js';
 import type { Connection } from '#sluice/connection/connection.js';
-import { Network } from '#sluice/connection/network.js';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { Random } from '#sluice/event-layer/simulated/random.js';
-import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { HttpError } from '#sluice/http/errors.js';
 import { ClientLeftError } from '#sluice/http/exchange.js';
-import { type Server, serve } from '#sluice/server/serve.js';
+import type { Server } from '#sluice/server/serve.js';
 import { Channel } from '#sluice/threads/channel.js';
 import { ThreadError } from '#sluice/threads/errors.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
-import { run, spawn } from '#sluice/threads/thread.js';
+import { spawn } from '#sluice/threads/thread.js';
 import { describe, isInstance } from '#sluice/util/inspect.js';
+import { World } from '../support/world.js';
 import { type Case, type ServerName, servers } from './cases.js';
 import { check, checkBeginning, Outcome, probe } from './check.js';
 import { fetchFor, Ledger } from './handlers.js';
@@ -40,22 +39,12 @@ export interface Result {
 
 /** @throws if a case does not come out as it should, or the servers leave anything behind */
 export async function simulate(manner: Manner): Promise<Result> {
-  const layer = new SimulatedLayer(manner.network);
-  const network = new Network(layer);
-  const escaped: unknown[] = [];
-  network.scheduler.report = (error) => escaped.push(error);
+  const world = new World(manner.network);
   const ledger = new Ledger();
   const fetch = fetchFor(ledger);
   const open = new Map<ServerName, Server>();
-  for (const name of Object.keys(servers) as ServerName[]) {
-    const onError = (error: unknown) => {
-      ledger.errors.push(error);
-    };
-    open.set(
-      name,
-      await serve({ ...servers[name], network, fetch, onError, hostname: '127.0.0.1', port: 0, globals: false }),
-    );
-  }
+  for (const name of Object.keys(servers) as ServerName[])
+    open.set(name, await world.serve({ ...servers[name], fetch }));
 
   const transcript = createHash('sha256');
   const outcomes: Outcome[] = [];
@@ -63,26 +52,22 @@ export async function simulate(manner: Manner): Promise<Result> {
     const outcome = new Outcome(c);
     outcomes.push(outcome);
     const note = (event: string) => {
-      transcript.update(`${id} ${network.scheduler.now} ${event}\n`);
+      transcript.update(`${id} ${world.now} ${event}\n`);
     };
-    const port = open.get(c.server)?.port ?? 0;
-    return run(() => client(network, port, c, outcome, note, manner), { scheduler: network.scheduler });
+    return world.run(() => client(world, open.get(c.server)?.port, c, outcome, note, manner));
   });
   const ended = Promise.all(clients);
-  await layer.run();
+  await world.pass();
   await ended;
-
-  const closing = Promise.all([...open.values()].map((server) => server.close()));
-  await layer.run();
-  await closing;
+  await world.close();
 
   const expected = manner.cases.reduce((count, c) => count + c.errors, 0);
   if (manner.isFaulty === true) {
     manner.cases.forEach((c, id) => {
       checkBeginning(c, outcomes[id]);
     });
-    assert.ok(ledger.errors.length <= expected, 'calls of onError');
-    for (const error of ledger.errors) {
+    assert.ok(world.errors.length <= expected, 'calls of onError');
+    for (const error of world.errors) {
       const clients = [ConnectionError, ThreadError, ClientLeftError, HttpError].some((type) =>
         isInstance(error, type),
       );
@@ -92,23 +77,18 @@ export async function simulate(manner: Manner): Promise<Result> {
     manner.cases.forEach((c, id) => {
       check(c, outcomes[id]);
     });
-    const told = ledger.errors.slice(0, 20).map(describe).join('; ');
-    assert.equal(ledger.errors.length, expected, `calls of onError: ${told}`);
+    const errors = world.errors.slice(0, 20).map(describe).join('; ');
+    assert.equal(world.errors.length, expected, `calls of onError: ${errors}`);
   }
-  assert.deepEqual(escaped, [], 'errors that nobody was told of');
   assert.deepEqual(ledger.smuggled, [], 'what was refused has been executed');
   assert.equal(ledger.left, ledger.begun, 'handlers that were entered have been left');
   assert.equal(ledger.closed, ledger.opened, 'streams that were made have been read to their end, or cancelled');
-  for (const server of open.values()) assert.equal(server.connections.total, 0, 'connections of a closed server');
-  assert.equal(layer.open, 0, 'connections of the layer');
-  assert.equal(network.scheduler.timers.size, 0, 'timers that are armed');
-  await layer.close();
-  return { transcript: transcript.digest('hex'), turns: layer.turns, outcomes };
+  return { transcript: transcript.digest('hex'), turns: world.layer.turns, outcomes };
 }
 
 function* client(
-  network: Network,
-  port: number,
+  world: World,
+  port: number | undefined,
   c: Case,
   outcome: Outcome,
   note: (event: string) => void,
@@ -116,7 +96,7 @@ function* client(
 ): Task<void> {
   const { pace } = manner;
   try {
-    const connection = yield* connect({ port, network });
+    const connection = yield* world.connect({ port });
     const news = new Channel<true>(1);
     spawn(() => write(connection, c, outcome, news, pace));
     for (let piece: Uint8Array | undefined; (piece = yield* connection.reader.read()) !== undefined; ) {

@@ -7,12 +7,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Hono } from 'hono';
 import { ClientLeftError } from '#sluice/http/exchange.js';
 import type { Request } from '#sluice/http/fetch/request.js';
-import { HttpConnection } from '#sluice/http/http-connection.js';
 import type { RequestInfo } from '#sluice/http/settings.js';
 import { stream } from '#sluice/http/stream.js';
+import { inspectNetwork } from '#sluice/observe/inspect.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { until } from '#sluice/threads/until.js';
-import { get, leave, post, received, World } from './world.js';
+import { get, leave, post, received, World } from '../support/world.js';
 
 /** The ways to answer with a stream: each a fetch function that does `before` with the request, and then streams `body`. */
 const handlers = {
@@ -422,7 +422,7 @@ test('a request that is kept does not hold the connection when its response is o
 }, async () => {
   for (const before of [nothing, (request: Request) => request.signal]) {
     const kept: Request[] = [];
-    const records: WeakRef<HttpConnection>[] = [];
+    const records: WeakRef<object>[] = [];
     const world: World = await World.open({
       fetch(request) {
         kept.push(request);
@@ -430,10 +430,9 @@ test('a request that is kept does not hold the connection when its response is o
         return stream(function* (out) {
           yield* out.write('begun');
           yield* sleep(10);
-          for (let slot = 0; slot < world.network.slots; slot++) {
-            const connection = world.network.connection(slot);
-            if (connection instanceof HttpConnection) records.push(new WeakRef(connection));
-          }
+          const { connections } = inspectNetwork(world.network);
+          for (const { record, state } of connections)
+            if (state === 'writing' && record !== undefined) records.push(new WeakRef(record));
         });
       },
     });

@@ -9,7 +9,7 @@ import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { currentThread, run } from '#sluice/threads/thread.js';
-import { type Exchanged, get, post, received, World } from './world.js';
+import { type Exchanged, get, pauseReading, post, received, resumeReading, World } from '../support/world.js';
 
 const hello = () => new Response('hello');
 
@@ -150,7 +150,7 @@ test('writeTimeout: a client that takes nothing is reset, one that takes a littl
   );
   const deaf = world.client(function* (connection) {
     yield* connection.writer.write(get('/deaf'));
-    connection.network.layer.pauseReading(connection.slot);
+    pauseReading(connection);
     yield* sleep(20_000);
     return connection.reason?.code;
   });
@@ -213,7 +213,7 @@ test('lingerTimeout: a client that takes nothing of its answer is reset', async 
   const fetch = () => new Response('x'.repeat(50_000));
   const world = await World.open({ fetch, lingerTimeout: 5000 }, { capacity: 1024 });
   const client = world.client(function* (connection) {
-    connection.network.layer.pauseReading(connection.slot);
+    pauseReading(connection);
     yield* connection.writer.write(get('/', 'connection: close'));
     yield* sleep(20_000);
     return connection.reason?.code;
@@ -404,10 +404,10 @@ test('close: a head that is larger than a piece, cut short by the deadline, is n
   let text = '';
   const client = world.client(function* (connection) {
     yield* connection.writer.write(get('/'));
-    connection.network.layer.pauseReading(connection.slot);
+    pauseReading(connection);
     yield* sleep(3050);
     if (connection.closed) return;
-    connection.network.layer.resumeReading(connection.slot);
+    resumeReading(connection);
     for (let piece: Uint8Array | undefined; (piece = yield* connection.reader.read()) !== undefined; )
       text += Buffer.from(piece).toString('latin1');
   });
@@ -506,7 +506,7 @@ function* sipping(connection: Connection, pause: number): Task<Exchanged> {
 /** A client that asks, and takes nothing but what its system has room for. @returns why its connection has closed */
 function deafClient(world: World): Promise<string | undefined> {
   return world.client(function* (connection) {
-    connection.network.layer.pauseReading(connection.slot);
+    pauseReading(connection);
     yield* connection.writer.write(get('/'));
     yield* sleep(60_000);
     return connection.reason?.code;
@@ -632,10 +632,10 @@ const inTime: Record<string, (limit: number, taken: number) => Promise<string>> 
         minWriteRate: 2 ** 30,
       },
       function* (connection) {
-        connection.network.layer.pauseReading(connection.slot);
+        pauseReading(connection);
         yield* connection.writer.write(lastGet);
         yield* sleep(taken);
-        if (!connection.closed) connection.network.layer.resumeReading(connection.slot);
+        resumeReading(connection);
       },
     ),
   leaveTimeout: (limit, taken) =>

@@ -8,7 +8,7 @@ import { Response } from '#sluice/http/fetch/response.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task, Wait } from '#sluice/threads/task.js';
-import { get, leave, World } from './world.js';
+import { get, leave, World } from '../support/world.js';
 
 function* thread(text = 'from a thread'): Task<Response> {
   yield* sleep(1);

@@ -9,7 +9,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import { currentThread } from '#sluice/threads/thread.js';
 import { uninterruptible } from '#sluice/threads/uninterruptible.js';
 import { until } from '#sluice/threads/until.js';
-import { get, leave, World } from './world.js';
+import { get, leave, World } from '../support/world.js';
 
 /** What handlers have taken, and how far their bodies have come. */
 class Pool {

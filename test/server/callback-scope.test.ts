@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { skip } from '../event-layer/linux/system.js';
-import { runProgram } from '../program.js';
+import { skip } from '../support/linux.js';
+import { runProgram } from '../support/program.js';
 
 const prelude = `
   import { AsyncLocalStorage, createHook } from 'node:async_hooks';

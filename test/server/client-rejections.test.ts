@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { skip } from '../event-layer/linux/system.js';
-import { type Ending, type ProgramOptions, runProgram } from '../program.js';
+import { skip } from '../support/linux.js';
+import { type Ending, type ProgramOptions, runProgram } from '../support/program.js';
 
 /** Clients that leave in the middle of a body, with FIN and with RST, one of each for each of the `ways`. Ends by itself. */
 const program = (ways: string, prelude = '') => `

@@ -11,7 +11,7 @@ import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
-import { skip } from '../event-layer/linux/system.js';
+import { skip } from '../support/linux.js';
 
 const layers: Record<string, () => EventLayer> = {
   uring: () => new UringLayer(),

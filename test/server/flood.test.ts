@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Child } from './child.js';
+import { Child } from '../support/child.js';
 import type { Answer, Ask } from './flood-server.js';
 
 const MiB = 1024 ** 2;
@@ -19,7 +19,7 @@ async function askAndNeverRead(port: number): Promise<Socket> {
 }
 
 test('a client that asks for 1 GiB and never reads: the handler is parked, flooded, and the process grows by less than 1 MiB', async (t) => {
-  const server = new Child<Ask, Answer>('flood-server.js');
+  const server = new Child<Ask, Answer>(new URL('flood-server.js', import.meta.url));
   const sockets: Socket[] = [];
   t.after(() => {
     server.kill();

@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { skip } from '../event-layer/linux/system.js';
-import { type Ending, type ProgramOptions, runProgram } from '../program.js';
+import { skip } from '../support/linux.js';
+import { type Ending, type ProgramOptions, runProgram } from '../support/program.js';
 
 /**
  * A server whose clients are here, too, each at something else: idle, in the middle of a head, waiting for an answer, reading a

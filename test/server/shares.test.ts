@@ -8,21 +8,20 @@ import { Network } from '#sluice/connection/network.js';
 import { chooseEventLayer, examineEventLayers } from '#sluice/event-layer/choose.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { type ServeOptions, serve } from '#sluice/server/serve.js';
+import { Traffic } from '../support/traffic.js';
 
 const get = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
 
 /** Sends requests at once to a server. @returns how many were answered in each turn of its */
 async function requestsPerTurn(t: TestContext, layer: string, requests: string[], options: Partial<ServeOptions>) {
-  const network = new Network(chooseEventLayer(layer));
+  const traffic = new Traffic(chooseEventLayer(layer));
+  const network = new Network(traffic);
   const turns: number[] = [];
   let answered = 0;
-  const beginTurn = network.beginTurn.bind(network);
-  network.beginTurn = (looked = true) => {
-    if (looked) {
-      turns.push(answered);
-      answered = 0;
-    }
-    beginTurn(looked);
+  traffic.onTurnBegin = (looked) => {
+    if (!looked) return;
+    turns.push(answered);
+    answered = 0;
   };
   const { fetch = () => new Response('x') } = options;
   const server = await serve({

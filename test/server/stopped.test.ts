@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { examineEventLayers } from '#sluice/event-layer/choose.js';
-import { Child } from './child.js';
+import { Child } from '../support/child.js';
 import type { Answer, Ask } from './stopped-server.js';
 
 const timeout = 400;
@@ -13,7 +13,7 @@ for (const { name, reason } of await examineEventLayers())
   test(`what came in time is served although the process was stopped past every deadline, ${name}`, {
     skip: reason,
   }, async (t) => {
-    const server = new Child<Ask, Answer>('stopped-server.js');
+    const server = new Child<Ask, Answer>(new URL('stopped-server.js', import.meta.url));
     t.after(() => server.kill());
     const { pid, httpPort = 0, linePort = 0 } = await server.ask({ start: { layer: name, timeout } });
     /** @returns what sends more, and all that has come by the time that the last piece of it is what is expected, or the connection has ended */

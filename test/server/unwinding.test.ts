@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { serve, sleep, stream, type Task, until } from '#sluice/index.js';
-import { Child } from './child.js';
+import { Child } from '../support/child.js';
 import type { Ask } from './vanishing-clients.js';
 
 const streams = 999;
@@ -46,7 +46,7 @@ test('1,000 streams whose clients vanish, by FIN or RST: every finally runs once
       });
     },
   });
-  const clients = new Child<Ask, number>('vanishing-clients.js');
+  const clients = new Child<Ask, number>(new URL('vanishing-clients.js', import.meta.url));
   t.after(() => {
     clients.kill();
     return server.close({ deadline: 0 });

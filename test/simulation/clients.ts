@@ -8,7 +8,7 @@ import { Random } from '#sluice/event-layer/simulated/random.js';
 import type { Case, Expected } from '../http/cases.js';
 import { check, checkBeginning, Outcome } from '../http/check.js';
 import { pattern } from './handlers.js';
-import type { Peer, World } from './world.js';
+import type { Observer, Peer } from './observer.js';
 
 /** A request and what is to come of it. */
 export interface Message {
@@ -69,7 +69,7 @@ const reading = ['text', 'buffer', 'count', 'sip'];
 export class Client implements Peer {
   readonly plan: Plan;
   readonly outcome: Outcome;
-  readonly #world: World;
+  readonly #world: Observer;
   readonly #random: Random;
   readonly #case: Case;
   readonly #bytes: Buffer;
@@ -97,7 +97,7 @@ export class Client implements Peer {
   /** It was refused, or its connection was never there. */
   wasRefused = false;
 
-  constructor(world: World, plan: Plan, seed: number) {
+  constructor(world: Observer, plan: Plan, seed: number) {
     this.plan = plan;
     this.#world = world;
     this.#random = new Random(seed * 1_000 + plan.id);

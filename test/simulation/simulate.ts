@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { Client } from './clients.js';
+import { Observer } from './observer.js';
 import { planOf } from './plan.js';
-import { World } from './world.js';
 
 export interface Lived {
   /** The same for every run of the same seed. */
@@ -26,11 +26,11 @@ interface Changes {
   /** How the network cuts, in place of what the seed says. */
   pieces?: SimulatedOptions['pieces'];
   /** What the world is made of. */
-  world?: typeof World;
+  world?: typeof Observer;
 }
 
 /** @throws with the seed, and what happened last */
-export async function live(seed: number, { pieces, world: Making = World }: Changes = {}): Promise<Lived> {
+export async function live(seed: number, { pieces, world: Making = Observer }: Changes = {}): Promise<Lived> {
   const plan = planOf(seed);
   const world = new Making({ ...plan.network, ...(pieces === undefined ? {} : { pieces }) }, plan.options);
   try {
@@ -55,8 +55,6 @@ export async function live(seed: number, { pieces, world: Making = World }: Chan
     throw new Error(
       `seed ${seed}; to run it alone: npm run simulate -- --seed ${seed}\n${what}\nin a world of\n${manner}\nafter\n${world.trace.last()}`,
     );
-  } finally {
-    World.forget();
   }
 }
 

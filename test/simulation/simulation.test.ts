@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Slot } from '#sluice/event-layer/event-layer.js';
+import { Observer } from './observer.js';
 import { live, trial } from './simulate.js';
 import { Trace } from './trace.js';
-import { World } from './world.js';
 
 const seeds = 300;
 
@@ -16,20 +16,20 @@ test(`${seeds} worlds: whatever clients and the network do, every turn leaves al
 });
 
 // The same worlds, in which something below the server is broken: who looks must see it.
-const broken: Record<string, typeof World> = {
-  'time-outs that never come': class extends World {
+const broken: Record<string, typeof Observer> = {
+  'time-outs that never come': class extends Observer {
     override wakeAt(): void {}
   },
-  'reading that is not paused': class extends World {
+  'reading that is not paused': class extends Observer {
     override pauseReading(slot: Slot): void {
       super.pauseReading(slot);
-      this.layer.resumeReading(slot);
+      this.below.resumeReading(slot);
     }
   },
-  'a FIN that is not sent': class extends World {
+  'a FIN that is not sent': class extends Observer {
     override finish(): void {}
   },
-  'turns that do not come': class extends World {
+  'turns that do not come': class extends Observer {
     override requestTurn(): void {}
   },
 };

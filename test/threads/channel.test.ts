@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Channel, Semaphore } from '#sluice/threads/channel.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { spawn, type Thread } from '#sluice/threads/thread.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../support/manual-clock.js';
 
 describe('a channel', () => {
   it('gives values out in the order in which they went in, and tells the end with undefined', () => {

@@ -8,7 +8,7 @@ import { Channel } from '#sluice/threads/channel.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { currentThread, spawn } from '#sluice/threads/thread.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../support/manual-clock.js';
 
 const storage = new AsyncLocalStorage<string>();
 

@@ -5,7 +5,7 @@ import { all, timeout } from '#sluice/threads/group.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
-import { ManualClock, microtasks } from './manual-clock.js';
+import { ManualClock, microtasks } from '../support/manual-clock.js';
 
 suite('the chain of tasks that an error carries', () => {
   it('names the thread in which it was thrown, by the name of the generator function', () => {

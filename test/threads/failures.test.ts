@@ -7,7 +7,7 @@ import type { Task } from '#sluice/threads/task.js';
 import { run, spawn, type Thread } from '#sluice/threads/thread.js';
 import { uninterruptible } from '#sluice/threads/uninterruptible.js';
 import { until } from '#sluice/threads/until.js';
-import { ManualClock, microtasks } from './manual-clock.js';
+import { ManualClock, microtasks } from '../support/manual-clock.js';
 
 function raise(failure: unknown): never {
   throw failure;

@@ -5,7 +5,7 @@ import { all, race, timeout } from '#sluice/threads/group.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { currentThread, run, spawn, type Thread } from '#sluice/threads/thread.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../support/manual-clock.js';
 
 const forever = () => sleep(Infinity);
 

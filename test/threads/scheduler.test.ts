@@ -6,7 +6,7 @@ import { timeout } from '#sluice/threads/group.js';
 import { Scheduler } from '#sluice/threads/scheduler.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { run, spawn } from '#sluice/threads/thread.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../support/manual-clock.js';
 
 /** Runs a module in a process of its own. */
 function process(module: string): { status: number | null; output: string; ms: number } {

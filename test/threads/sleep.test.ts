@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { timeout } from '#sluice/threads/group.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { currentThread, spawn } from '#sluice/threads/thread.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../support/manual-clock.js';
 
 describe('sleep', () => {
   it('parks for the time asked for, and never for less', () => {

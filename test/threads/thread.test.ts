@@ -7,8 +7,8 @@ import { sleep } from '#sluice/threads/sleep.js';
 import { type Task, Wait } from '#sluice/threads/task.js';
 import { currentThread, run, spawn, type Thread } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
-import { runProgram } from '../program.js';
-import { ManualClock, microtasks } from './manual-clock.js';
+import { ManualClock, microtasks } from '../support/manual-clock.js';
+import { runProgram } from '../support/program.js';
 
 const forever = () => sleep(Infinity);
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { tasksOf } from '#sluice/threads/errors.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { until } from '#sluice/threads/until.js';
-import { ManualClock, microtasks } from './manual-clock.js';
+import { ManualClock, microtasks } from '../support/manual-clock.js';
 
 function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
   let resolve: (value: T) => void = () => {};

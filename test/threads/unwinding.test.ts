@@ -7,7 +7,7 @@ import { framesOf } from '#sluice/threads/frames.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { type Task, Wait } from '#sluice/threads/task.js';
 import { until } from '#sluice/threads/until.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../support/manual-clock.js';
 
 const program = fileURLToPath(new URL('../../../scripts/unwinding.mjs', import.meta.url));
 const generatorPrototype: object = Object.getPrototypeOf(function* () {}.prototype);

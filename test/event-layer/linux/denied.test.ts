@@ -11,8 +11,8 @@ import type { Libc } from '#sluice/event-layer/linux/libc.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { serve } from '#sluice/index.js';
 import { realTime } from '../../contract/contract.js';
-import { World } from '../../contract/world.js';
-import { skip, system } from './system.js';
+import { Harness } from '../../contract/harness.js';
+import { skip, system } from '../../support/linux.js';
 
 type Call = Exclude<keyof Libc, 'view' | 'errno'>;
 const EPERM = 1;
@@ -151,39 +151,39 @@ describe('epoll may watch no more descriptors', { skip }, () => {
 
   it('listen fails, and leaves no descriptor and no socket file behind', async (context) => {
     const layer = new EpollLayer();
-    const world = new World(layer, realTime);
-    await world.listen();
-    await world.pass(1);
+    const harness = new Harness(layer, realTime);
+    await harness.listen();
+    await harness.pass(1);
     const before = openDescriptors();
     deny(context, 'epoll_ctl', (_, operation) => operation === EPOLL_CTL_ADD, ENOSPC);
-    await assert.rejects(world.listen(), { code: 'ENOSPC', message: /cannot listen on 127\.0\.0\.1.*no space/ });
+    await assert.rejects(harness.listen(), { code: 'ENOSPC', message: /cannot listen on 127\.0\.0\.1.*no space/ });
     const path = `/tmp/sluice-denied-${process.pid}.sock`;
-    await assert.rejects(world.listen({ path }), { code: 'ENOSPC' });
+    await assert.rejects(harness.listen({ path }), { code: 'ENOSPC' });
     assert.equal(openDescriptors(), before);
     assert.throws(() => readdirSync(path), { code: 'ENOENT' });
     assert.equal(layer.counts.listeners, 1);
-    await world.over();
+    await harness.over();
   });
 
   it('a listener that rests after a failure is not given up: it is tried again until it succeeds', async (context) => {
     context.mock.timers.enable({ apis: ['setTimeout'] });
     const layer = new EpollLayer();
-    const world = new World(layer, (_layer, milliseconds) => {
+    const harness = new Harness(layer, (_layer, milliseconds) => {
       context.mock.timers.tick(milliseconds);
       return new Promise((resolve) => setImmediate(resolve));
     });
-    const { address } = await world.listen();
+    const { address } = await harness.listen();
     let accepts = 0;
     let controls = 0;
     deny(context, 'accept4', () => ++accepts === 1);
-    world.connect(address);
-    await world.until(() => world.acceptFailures.length === 1, 'the failure');
+    harness.connect(address);
+    await harness.until(() => harness.acceptFailures.length === 1, 'the failure');
     deny(context, 'epoll_ctl', (_, operation) => operation === EPOLL_CTL_ADD && ++controls <= 2, ENOSPC);
-    await world.until(() => world.open === 2, 'the connection');
+    await harness.until(() => harness.open === 2, 'the connection');
     assert.ok(controls > 2, 'to accept again has failed twice');
-    assert.equal(world.acceptFailures.length, 1);
-    for (const end of world.ends) end.reset();
-    await world.until(() => world.open === 0, 'all to close');
-    await world.over();
+    assert.equal(harness.acceptFailures.length, 1);
+    for (const end of harness.ends) end.reset();
+    await harness.until(() => harness.open === 0, 'all to close');
+    await harness.over();
   });
 });

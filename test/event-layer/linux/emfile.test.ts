@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setTimeout as later } from 'node:timers/promises';
+import { skip } from '../../support/linux.js';
 import { type LayerName, run } from './program.js';
-import { skip } from './system.js';
 
 /** Ticks of CPU that a process has had, 100 to the second; proc(5). */
 function ticks(pid: number): number {

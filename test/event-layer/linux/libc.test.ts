@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { describe, it } from 'node:test';
 import * as libcModule from '#sluice/event-layer/linux/libc.js';
 import { check, describeErrno, failure, unavailable } from '#sluice/event-layer/linux/libc.js';
-import { skip, system } from './system.js';
+import { skip, system } from '../../support/linux.js';
 
 describe('errors of the system', () => {
   it('are named, and explained, as Node does', { skip }, () => {

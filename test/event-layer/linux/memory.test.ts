@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { map, unmap } from '#sluice/event-layer/linux/memory.js';
-import { skip, system } from './system.js';
+import { skip, system } from '../../support/linux.js';
 
 describe('mapped memory', { skip }, () => {
   const libc = system?.libc ?? assert.fail();

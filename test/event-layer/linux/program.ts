@@ -1,7 +1,7 @@
 // Programs that run in a process of their own, on one of the layers: for what concerns a process as a whole. A program is text,
 // put behind `prelude`; what is at hand in it is described there.
 
-import { type Ending, type ProgramOptions, runProgram } from '../../program.js';
+import { type Ending, type ProgramOptions, runProgram } from '../../support/program.js';
 
 export const layerNames = ['uring', 'epoll'] as const;
 export type LayerName = (typeof layerNames)[number];

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { skip } from '../../support/linux.js';
 import { layerNames, run } from './program.js';
-import { skip } from './system.js';
 
 const good = { code: 0, signal: null, stderr: '' };
 

@@ -7,20 +7,20 @@ import { host, kindMask, Operations } from '#sluice/event-layer/uring/operations
 import type { UringSettings } from '#sluice/event-layer/uring/settings.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { realTime } from '../../contract/contract.js';
-import { type End, pour, World } from '../../contract/world.js';
-import { skip } from '../linux/system.js';
+import { type End, Harness, pour } from '../../contract/harness.js';
+import { skip } from '../../support/linux.js';
 
 /** Plays on a layer of these sizes, and holds it against the contract. */
-async function play(sizes: Partial<UringSettings>, scene: (world: World, layer: UringLayer) => Promise<void>) {
+async function play(sizes: Partial<UringSettings>, scene: (harness: Harness, layer: UringLayer) => Promise<void>) {
   const layer = new UringLayer(sizes);
-  const world = new World(layer, realTime);
+  const harness = new Harness(layer, realTime);
   try {
-    await scene(world, layer);
+    await scene(harness, layer);
   } catch (error) {
     await layer.close();
     throw error;
   }
-  await world.over();
+  await harness.over();
 }
 
 /** Sends back what it gets, and does not read while it is flooded. */
@@ -34,13 +34,13 @@ function echo(end: End): void {
 }
 
 /** So many clients, each of whom gets back what it sends. */
-async function echoes(world: World, clients: number, bytes: number, step = 16_384): Promise<void> {
-  world.onAccepted = echo;
-  world.onConnected = (end) => pour(end, bytes, step, () => end.finish());
-  const { address } = await world.listen();
-  for (let i = 0; i < clients; i++) world.connect(address);
-  await world.until(() => world.open === 0 && world.ends.length === 2 * clients, 'closed');
-  for (const end of world.ends) {
+async function echoes(harness: Harness, clients: number, bytes: number, step = 16_384): Promise<void> {
+  harness.onAccepted = echo;
+  harness.onConnected = (end) => pour(end, bytes, step, () => end.finish());
+  const { address } = await harness.listen();
+  for (let i = 0; i < clients; i++) harness.connect(address);
+  await harness.until(() => harness.open === 0 && harness.ends.length === 2 * clients, 'closed');
+  for (const end of harness.ends) {
     assert.equal(end.reason, undefined);
     assert.equal(end.receivedBytes, bytes);
     assert.equal(end.digest(), end.sentDigest());
@@ -49,75 +49,75 @@ async function echoes(world: World, clients: number, bytes: number, step = 16_38
 
 describe('what seldom happens with io_uring', { skip }, () => {
   it('no buffer is left: the receives that end for want of one begin again', () =>
-    play({ bufferCount: 2, bufferSize: 256 }, async (world, layer) => {
-      await echoes(world, 8, 300_000);
+    play({ bufferCount: 2, bufferSize: 256 }, async (harness, layer) => {
+      await echoes(harness, 8, 300_000);
       assert.ok(layer.counts.noBuffers > 0);
       assert.equal(layer.counts.buffers, 0);
     }));
 
   it('the submission queue is full: it is emptied in between', () =>
-    play({ submissionEntries: 2, completionEntries: 1024 }, async (world, layer) => {
-      await echoes(world, 50, 20_000);
+    play({ submissionEntries: 2, completionEntries: 1024 }, async (harness, layer) => {
+      await echoes(harness, 50, 20_000);
       assert.ok(layer.counts.full > 0);
       assert.equal(layer.counts.overflows, 0);
     }));
 
   it('the completion queue overflows: nothing of it is lost, and all of it comes in order', () =>
-    play({ submissionEntries: 4, completionEntries: 4, bufferSize: 512 }, async (world, layer) => {
-      await echoes(world, 50, 100_000);
+    play({ submissionEntries: 4, completionEntries: 4, bufferSize: 512 }, async (harness, layer) => {
+      await echoes(harness, 50, 100_000);
       assert.ok(layer.counts.overflows > 0);
     }));
 
   it('a send is not taken whole: the rest goes out when there is room', () =>
-    play({}, async (world, layer) => {
-      const { client, server } = await world.pair();
+    play({}, async (harness, layer) => {
+      const { client, server } = await harness.pair();
       client.pause();
       pour(server, 8_000_000, 50_000, () => server.finish());
-      await world.until(() => layer.counts.shortSends > 0 && server.isFlooded, 'flooded');
+      await harness.until(() => layer.counts.shortSends > 0 && server.isFlooded, 'flooded');
       client.resume();
       client.onEnded = () => client.finish();
-      await world.until(() => world.open === 0, 'closed');
+      await harness.until(() => harness.open === 0, 'closed');
       assert.equal(client.receivedBytes, 8_000_000);
       assert.equal(client.digest(), server.sentDigest());
       assert.equal(layer.counts.outboxes, 0);
     }));
 
   it('a flooded client finishes, and reads later: until then nothing is sent, and nothing is tried', () =>
-    play({}, async (world, layer) => {
-      const { client, server } = await world.pair();
+    play({}, async (harness, layer) => {
+      const { client, server } = await harness.pair();
       client.pause();
       pour(server, 8_000_000, 50_000, () => server.finish());
-      await world.until(() => server.isFlooded && layer.counts.outboxes > 0, 'flooded');
+      await harness.until(() => server.isFlooded && layer.counts.outboxes > 0, 'flooded');
       client.finish();
-      await world.until(() => server.hasEnded, 'the end');
-      await world.pass(20);
+      await harness.until(() => server.hasEnded, 'the end');
+      await harness.pass(20);
       const { shortSends } = layer.counts;
-      const { turns } = world;
-      await world.pass(200);
+      const { turns } = harness;
+      await harness.pass(200);
       assert.equal(layer.counts.shortSends, shortSends);
-      assert.ok(world.turns - turns < 10, `${world.turns - turns} turns`);
+      assert.ok(harness.turns - turns < 10, `${harness.turns - turns} turns`);
       client.resume();
-      await world.until(() => world.open === 0, 'closed');
+      await harness.until(() => harness.open === 0, 'closed');
       assert.equal(client.receivedBytes, 8_000_000);
       assert.equal(client.digest(), server.sentDigest());
     }));
 
   it('there is no table of descriptors: connections get ordinary ones', () =>
-    play({ directDescriptors: 0 }, async (world, layer) => {
-      await echoes(world, 20, 100_000);
+    play({ directDescriptors: 0 }, async (harness, layer) => {
+      await echoes(harness, 20, 100_000);
       assert.equal(layer.counts.ordinary, 20);
       assert.equal(layer.counts.direct, 0);
     }));
 
   it('the table of descriptors is full: connections get ordinary ones until it has emptied', () =>
-    play({ directDescriptors: 4, acceptsPerTurn: 1 }, async (world, layer) => {
-      world.onAccepted = echo;
-      const { address } = await world.listen();
+    play({ directDescriptors: 4, acceptsPerTurn: 1 }, async (harness, layer) => {
+      harness.onAccepted = echo;
+      const { address } = await harness.listen();
       const served = async (): Promise<End> => {
-        const before = world.ends.length;
-        const client = world.connect(address);
+        const before = harness.ends.length;
+        const client = harness.connect(address);
         client.write('ping');
-        await world.until(() => client.receivedBytes === 4 && world.ends.length === before + 2, 'the echo');
+        await harness.until(() => client.receivedBytes === 4 && harness.ends.length === before + 2, 'the echo');
         return client;
       };
       const clients: End[] = [];
@@ -125,41 +125,41 @@ describe('what seldom happens with io_uring', { skip }, () => {
       assert.equal(layer.counts.direct, 4);
       assert.equal(layer.counts.ordinary, 6);
       for (const client of clients) client.finish();
-      await world.until(() => world.open === 0, 'closed');
+      await harness.until(() => harness.open === 0, 'closed');
       assert.equal(layer.counts.direct, 0);
       // The accept that was in flight at that time brings an ordinary one still.
       const last = [await served(), await served(), await served()];
       assert.equal(layer.counts.direct, 2);
       assert.equal(layer.counts.ordinary, 7);
       for (const client of last) client.finish();
-      await world.until(() => world.open === 0, 'closed');
+      await harness.until(() => harness.open === 0, 'closed');
     }));
 
   it('bytes are under way to a slot that is reset: its next tenant is told nothing of them', () =>
-    play({ bufferCount: 256, bufferSize: 512 }, async (world, layer) => {
-      const { address } = await world.listen();
+    play({ bufferCount: 256, bufferSize: 512 }, async (harness, layer) => {
+      const { address } = await harness.listen();
       const late = new Uint8Array(60_000).fill(0x6c);
       const slots = new Set<number>();
       for (let i = 0; i < 100; i++) {
         // The first piece is answered by a reset; in the same batch there are a hundred more of them.
-        const first = await world.pair(address);
+        const first = await harness.pair(address);
         let pieces = 0;
         first.server.onReceived = () => {
           pieces++;
           first.server.reset();
         };
         first.client.write(late);
-        await world.until(() => first.server.isClosed, 'closed');
+        await harness.until(() => first.server.isClosed, 'closed');
         assert.equal(pieces, 1);
         slots.add(first.server.slot);
-        const next = await world.pair(address);
+        const next = await harness.pair(address);
         next.client.write('mine');
-        await world.until(() => next.server.receivedBytes >= 4, 'bytes');
+        await harness.until(() => next.server.receivedBytes >= 4, 'bytes');
         assert.equal(next.server.text, 'mine');
         slots.add(next.server.slot);
         next.client.finish();
         next.server.finish();
-        await world.until(() => world.open === 0, 'closed');
+        await harness.until(() => harness.open === 0, 'closed');
       }
       assert.ok(slots.size <= 8, 'slots are used again');
       assert.equal(layer.counts.slots, 0);
@@ -168,9 +168,9 @@ describe('what seldom happens with io_uring', { skip }, () => {
 
   it('an operation is never over: closing goes on without it after a while, and the event loop turns meanwhile', async (context) => {
     const layer = new UringLayer({ closeTimeout: 50 });
-    const world = new World(layer, realTime);
-    await world.listen();
-    await world.pass(5);
+    const harness = new Harness(layer, realTime);
+    await harness.listen();
+    await harness.pass(5);
     // The poll of libuv's descriptor stays in flight.
     context.mock.method(Operations.prototype, 'cancelAll', () => {});
     const cancel = Operations.prototype.cancel;
@@ -180,7 +180,7 @@ describe('what seldom happens with io_uring', { skip }, () => {
     let rounds = 0;
     const timer = setInterval(() => rounds++, 1);
     const start = performance.now();
-    await world.over();
+    await harness.over();
     clearInterval(timer);
     const took = performance.now() - start;
     assert.equal(layer.counts.inFlight, 1);
@@ -189,8 +189,8 @@ describe('what seldom happens with io_uring', { skip }, () => {
   });
 
   it('reading is paused and resumed in quick alternation, and every byte comes once, in order', () =>
-    play({ bufferCount: 16, bufferSize: 1024 }, async (world, layer) => {
-      const { client, server } = await world.pair();
+    play({ bufferCount: 16, bufferSize: 1024 }, async (harness, layer) => {
+      const { client, server } = await harness.pair();
       let step = 0;
       let isResting = false;
       const alternate = (): void => {
@@ -205,7 +205,7 @@ describe('what seldom happens with io_uring', { skip }, () => {
       server.onReceived = alternate;
       server.onEnded = () => server.finish();
       pour(client, 2_000_000, 10_000, () => client.finish());
-      await world.until(() => {
+      await harness.until(() => {
         // Outside of a turn, too.
         if (isResting && !server.isOver) {
           isResting = false;
@@ -213,7 +213,7 @@ describe('what seldom happens with io_uring', { skip }, () => {
           server.pause();
           server.resume();
         }
-        return world.open === 0;
+        return harness.open === 0;
       }, 'closed');
       assert.equal(server.receivedBytes, 2_000_000);
       assert.equal(server.digest(), client.sentDigest());

@@ -1,6 +1,6 @@
-// A world on one event layer, in which servers and clients of a scenario live: it is the sink of the layer, keeps an `End` for
-// each tenant of a slot, and holds every call that the layer makes against the contract. What breaks it is kept in
-// `violations` (a sink must not throw) and fails the scenario at its end.
+// The sink of an event layer under test. It keeps an `End` for each end of a connection, through which a scenario gives its commands,
+// and checks every event of the layer against the contract. Violations are collected, since a sink must not throw, and fail the
+// scenario at its end.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -18,9 +18,9 @@ import {
   type SocketOptions,
 } from '#sluice/event-layer/event-layer.js';
 
-/** One tenant of a slot: one end of one connection. */
+/** One end of one connection. */
 export class End {
-  readonly world: World;
+  readonly harness: Harness;
   readonly slot: Slot;
   /** Undefined for a client. */
   readonly listener: ListenerId | undefined;
@@ -30,9 +30,9 @@ export class End {
   wasReset = false;
   isFlooded = false;
   reason: ConnectionError | undefined;
-  /** Events told of it, in order; a run of `received` is one. */
+  /** Names of its events, in order; a run of `received` is one. */
   readonly events: string[] = [];
-  /** Sizes of what `received` has lent. */
+  /** Sizes of the pieces received. */
   readonly pieces: number[] = [];
   receivedBytes = 0;
   /** The last turn in which something was received, and how much. */
@@ -49,8 +49,8 @@ export class End {
   onFlushed: () => void = () => {};
   onClosed: () => void = () => {};
 
-  constructor(world: World, slot: Slot, listener: ListenerId | undefined) {
-    this.world = world;
+  constructor(harness: Harness, slot: Slot, listener: ListenerId | undefined) {
+    this.harness = harness;
     this.slot = slot;
     this.listener = listener;
   }
@@ -63,14 +63,14 @@ export class End {
   text = '';
 
   get queued(): number {
-    return this.world.command((layer) => layer.queued(this.slot));
+    return this.harness.command((layer) => layer.queued(this.slot));
   }
 
   write(data: Uint8Array | string): void {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     for (let at = 0; at < bytes.length; at += pieceSize) {
       const part = bytes.subarray(at, at + pieceSize);
-      this.world.command((layer) => {
+      this.harness.command((layer) => {
         const offset = layer.reserve(this.slot, part.length);
         layer.output.set(part, offset);
         layer.commit(this.slot, offset + part.length);
@@ -82,34 +82,34 @@ export class End {
   }
 
   finish(): void {
-    this.world.command((layer) => layer.finish(this.slot));
+    this.harness.command((layer) => layer.finish(this.slot));
   }
 
   reset(): void {
     this.wasReset = true;
-    this.world.command((layer) => layer.reset(this.slot));
+    this.harness.command((layer) => layer.reset(this.slot));
   }
 
   abandon(): void {
     this.wasReset = true;
-    this.world.command((layer) => layer.abandon(this.slot));
+    this.harness.command((layer) => layer.abandon(this.slot));
   }
 
   pause(): void {
-    this.world.command((layer) => layer.pauseReading(this.slot));
+    this.harness.command((layer) => layer.pauseReading(this.slot));
   }
 
   resume(): void {
-    this.world.command((layer) => layer.resumeReading(this.slot));
+    this.harness.command((layer) => layer.resumeReading(this.slot));
   }
 
   notifyFlushed(): void {
     this.flushesAsked++;
-    this.world.command((layer) => layer.notifyFlushed(this.slot));
+    this.harness.command((layer) => layer.notifyFlushed(this.slot));
   }
 
   get peer(): string {
-    return this.world.command((layer) => layer.peer(this.slot));
+    return this.harness.command((layer) => layer.peer(this.slot));
   }
 
   take(bytes: Uint8Array): void {
@@ -146,15 +146,15 @@ export function pour(end: End, total: number, step: number, done: () => void): v
   go();
 }
 
-export class World implements EventSink {
+export class Harness implements EventSink {
   readonly layer: EventLayer;
   readonly violations: string[] = [];
   readonly #pass: (layer: EventLayer, milliseconds: number) => Promise<void>;
-  readonly #tenants = new Map<Slot, End>();
-  /** All there have ever been. */
+  readonly #current = new Map<Slot, End>();
+  /** All ends, closed ones included. */
   readonly ends: End[] = [];
   turns = 0;
-  /** Turns for which the layer had looked at all connections. */
+  /** Turns before which the layer had looked at all connections. */
   looks = 0;
   /** Times at which turns began. */
   readonly turnTimes: number[] = [];
@@ -164,10 +164,10 @@ export class World implements EventSink {
   onAccepted: (end: End) => void = () => {};
   onConnected: (end: End) => void = () => {};
   onTurnBegins: () => void = () => {};
-  /** Told up to which time deadlines may be enforced. */
+  /** @param due deadlines up to this time may be enforced */
   onTurnEnds: (due: number) => void = () => {};
   readonly acceptFailures: Error[] = [];
-  /** What the sockets of clients are asked. */
+  /** Options for the sockets of clients. */
   connectOptions: SocketOptions = {};
 
   constructor(layer: EventLayer, pass: (layer: EventLayer, milliseconds: number) => Promise<void>) {
@@ -177,7 +177,7 @@ export class World implements EventSink {
   }
 
   get open(): number {
-    return this.#tenants.size;
+    return this.#current.size;
   }
 
   command<T>(give: (layer: EventLayer) => T): T {
@@ -197,14 +197,14 @@ export class World implements EventSink {
 
   connect(address: Address, localAddress?: string): End {
     const slot = this.command((layer) => layer.connect(address, localAddress, this.connectOptions));
-    if (this.#tenants.has(slot)) this.#violated(`connect gave slot ${slot}, which has a tenant`);
+    if (this.#current.has(slot)) this.#violated(`connect gave slot ${slot}, which is in use`);
     const end = new End(this, slot, undefined);
-    this.#tenants.set(slot, end);
+    this.#current.set(slot, end);
     this.ends.push(end);
     return end;
   }
 
-  /** A connection from here to there: both its ends. To be asked for one at a time. */
+  /** Connects. One call at a time. @returns both ends */
   async pair(
     address?: Address,
     localAddress?: string,
@@ -222,13 +222,13 @@ export class World implements EventSink {
     return { client, server: server ?? assert.fail(), address: to, listener: listening?.listener ?? -1 };
   }
 
-  /** Lets time pass until that is so. */
+  /** Runs the layer until the condition holds. @param what is waited for, for the message of a failure */
   async until(isSo: () => boolean, what: string): Promise<void> {
     const deadline = performance.now() + 20_000;
     for (let virtual = 0; !isSo(); virtual++) {
       if (performance.now() > deadline || virtual > 2_000_000) {
         const states = this.ends.slice(-8).map((end) => `${end.slot}: ${end.events.join(' ')}`);
-        assert.fail(`waited in vain for ${what}; ${states.join(' | ')}; ${this.violations.join('; ')}`);
+        assert.fail(`timed out waiting for ${what}; ${states.join(' | ')}; ${this.violations.join('; ')}`);
       }
       await this.#pass(this.layer, 1);
     }
@@ -238,13 +238,13 @@ export class World implements EventSink {
     await this.#pass(this.layer, milliseconds);
   }
 
-  /** Closes the layer and holds against it all that was seen. */
+  /** Closes the layer. @throws if it has broken the contract */
   async over(): Promise<void> {
     await this.layer.close();
     const turns = this.turns;
     await this.#pass(this.layer, 5);
     if (this.turns > turns + 1) this.#violated(`${this.turns - turns} turns after close`);
-    for (const end of this.#tenants.values()) this.#violated(`slot ${end.slot} was not told that it closed`);
+    for (const end of this.#current.values()) this.#violated(`slot ${end.slot} was not reported as closed`);
     assert.deepEqual(this.violations, []);
   }
 
@@ -260,25 +260,25 @@ export class World implements EventSink {
   }
 
   endTurn(due = this.#turnBegan): void {
-    this.#told('endTurn');
+    this.#inOrder('endTurn');
     if (due > this.#turnBegan) this.#violated(`deadlines up to ${due} in a turn that began at ${this.#turnBegan}`);
     this.onTurnEnds(due);
     this.#inTurn = false;
   }
 
   accepted(slot: Slot, listener: ListenerId): void {
-    this.#told('accepted');
-    if (this.#tenants.has(slot)) this.#violated(`accepted ${slot}, which has a tenant`);
+    this.#inOrder('accepted');
+    if (this.#current.has(slot)) this.#violated(`accepted ${slot}, which is in use`);
     const end = new End(this, slot, listener);
     end.isThere = true;
-    this.#tenants.set(slot, end);
+    this.#current.set(slot, end);
     this.ends.push(end);
     end.events.push('accepted');
     this.onAccepted(end);
   }
 
   connected(slot: Slot): void {
-    const end = this.#tenant(slot, 'connected');
+    const end = this.#endOf(slot, 'connected');
     if (end === undefined) return;
     if (end.isThere) this.#violated(`connected ${slot} twice`);
     end.isThere = true;
@@ -286,12 +286,12 @@ export class World implements EventSink {
   }
 
   received(slot: Slot, buffer: Uint8Array, start: number, stop: number): void {
-    const end = this.#tenant(slot, 'received');
+    const end = this.#endOf(slot, 'received');
     if (end === undefined) return;
     if (!end.isThere) this.#violated(`received of ${slot} before it was there`);
     if (end.hasEnded) this.#violated(`received of ${slot} after its end`);
     if (start < 0 || stop > buffer.length || stop <= start || stop - start > pieceSize)
-      this.#violated(`lent ${start} to ${stop} of ${buffer.length}`);
+      this.#violated(`a piece from ${start} to ${stop} of ${buffer.length}`);
     if (end.receivedIn.turn !== this.looks) end.receivedIn = { turn: this.looks, bytes: 0 };
     end.receivedIn.bytes += stop - start;
     if (end.receivedIn.bytes > inputPerTurn) this.#violated(`${end.receivedIn.bytes} bytes of ${slot} in one turn`);
@@ -299,7 +299,7 @@ export class World implements EventSink {
   }
 
   ended(slot: Slot): void {
-    const end = this.#tenant(slot, 'ended');
+    const end = this.#endOf(slot, 'ended');
     if (end === undefined) return;
     if (!end.isThere) this.#violated(`ended of ${slot} before it was there`);
     if (end.hasEnded) this.#violated(`ended of ${slot} twice`);
@@ -308,7 +308,7 @@ export class World implements EventSink {
   }
 
   drained(slot: Slot): void {
-    const end = this.#tenant(slot, 'drained');
+    const end = this.#endOf(slot, 'drained');
     if (end === undefined) return;
     if (!end.isFlooded) this.#violated(`drained of ${slot}, which was not flooded`);
     if (end.queued > lowWaterMark) this.#violated(`drained of ${slot} with ${end.queued} bytes queued`);
@@ -318,43 +318,43 @@ export class World implements EventSink {
   }
 
   flushed(slot: Slot): void {
-    const end = this.#tenant(slot, 'flushed');
+    const end = this.#endOf(slot, 'flushed');
     if (end === undefined) return;
     end.flushed++;
-    if (end.flushed > end.flushesAsked) this.#violated(`flushed of ${slot} unasked`);
+    if (end.flushed > end.flushesAsked) this.#violated(`flushed of ${slot} that was not asked for`);
     end.onFlushed();
   }
 
   closed(slot: Slot, reason: ConnectionError | undefined): void {
-    this.#told('closed');
-    const end = this.#tenants.get(slot);
+    this.#inOrder('closed');
+    const end = this.#current.get(slot);
     if (end === undefined) {
-      this.#violated(`closed of ${slot}, which has no tenant`);
+      this.#violated(`closed of ${slot}, which is free`);
       return;
     }
     end.events.push('closed');
     end.isClosed = true;
     end.reason = reason;
     if (reason !== undefined && (reason.code === '' || reason.message === ''))
-      this.#violated('a reason that says nothing');
-    this.#tenants.delete(slot);
+      this.#violated('a reason without code or message');
+    this.#current.delete(slot);
     end.onClosed();
   }
 
   acceptFailed(_listener: ListenerId, error: Error): void {
-    this.#told('acceptFailed');
+    this.#inOrder('acceptFailed');
     this.acceptFailures.push(error);
   }
 
-  #told(event: string): void {
+  #inOrder(event: string): void {
     if (!this.#inTurn) this.#violated(`${event} outside a turn`);
     if (this.#inCommand > 0) this.#violated(`${event} within a command`);
   }
 
-  #tenant(slot: Slot, event: string): End | undefined {
-    this.#told(event);
-    const end = this.#tenants.get(slot);
-    if (end === undefined) this.#violated(`${event} of ${slot}, which has no tenant`);
+  #endOf(slot: Slot, event: string): End | undefined {
+    this.#inOrder(event);
+    const end = this.#current.get(slot);
+    if (end === undefined) this.#violated(`${event} of ${slot}, which is free`);
     else if (end.wasReset) this.#violated(`${event} of ${slot} after it was reset`);
     if (end !== undefined && (event !== 'received' || end.events.at(-1) !== 'received')) end.events.push(event);
     return end?.wasReset === true ? undefined : end;

@@ -1,4 +1,4 @@
-// Runs a module of this folder as a process of its own, and talks to it: one message asks, one answers.
+// Runs a module of the tests as a separate process, and talks to it: one message asks, one answers.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 export class Child<Ask, Answer> {
   readonly #process: ChildProcess;
 
-  /** @param module its file beside this one, as compiled: `flood-server.js` */
-  constructor(module: string) {
-    this.#process = fork(fileURLToPath(new URL(module, import.meta.url)), { execArgv: ['--expose-gc'] });
+  /** @param module its compiled file: `new URL('flood-server.js', import.meta.url)` */
+  constructor(module: URL) {
+    this.#process = fork(fileURLToPath(module), { execArgv: ['--expose-gc'] });
   }
 
   async ask(message: Ask): Promise<Answer> {

@@ -1,14 +1,14 @@
-// A simulated world with one server, looked at from outside after every turn. It stands between the server's network and the simulated
-// layer, passes on what either tells the other, and keeps a row of its own for each connection, to compare the server's with.
-// Clients live on the layer beside it, without any code of the library: they are told events, and give commands (see clients.ts).
+// A simulated world with one server, observed from outside after every turn. The observer is an event layer between the server's network
+// and the transport: it passes on commands and events, and keeps a row for each connection to compare the server's own account with.
+// Clients live beside it on the same transport and use no code of the library's client side: they get events and give commands
+// (see clients.ts).
 
 import assert from 'node:assert/strict';
-import { Network, SlotState } from '#sluice/connection/network.js';
+import { Network } from '#sluice/connection/network.js';
 import { readAhead } from '#sluice/connection/reader.js';
 import {
   type Address,
   type ConnectionError,
-  type EventLayer,
   type EventSink,
   type ListenerId,
   type ListenOptions,
@@ -16,11 +16,13 @@ import {
   type Slot,
 } from '#sluice/event-layer/event-layer.js';
 import { Agenda } from '#sluice/event-layer/simulated/agenda.js';
-import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
-import { HttpConnection } from '#sluice/http/http-connection.js';
-import { PartialHead } from '#sluice/http/partial-head.js';
+import type { SimulatedLayer, SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import { inspectConnection, inspectNetwork, partialHeadBytes } from '#sluice/observe/inspect.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
-import { Thread } from '#sluice/threads/thread.js';
+import type { Thread } from '#sluice/threads/thread.js';
+import { LayerTap } from '../support/layer-tap.js';
+import { simulatedTransport } from '../support/transport.js';
+import { WatchedScheduler } from '../support/watched-scheduler.js';
 import { type Call, fetchFor, Ledger } from './handlers.js';
 import type { Limits } from './plan.js';
 import { Trace } from './trace.js';
@@ -61,29 +63,18 @@ const mostTurnsAtOnce = 5_000;
 /** The largest buffer of a reader: what it holds at most when it pauses, in a power of two. */
 const mostBuffered = 2 * pieceSize;
 
-/** The world whose threads run: there is one at a time. */
-let watching: World | undefined;
-const { step } = Thread.prototype;
-/** Every thread that ever runs is known, and every time that it does is counted. */
-Thread.prototype.step = function (this: Thread<unknown>): void {
-  watching?.stepped(this);
-  step.call(this);
-};
-
-export class World implements EventLayer, EventSink {
-  readonly name = 'simulated';
+export class Observer extends LayerTap {
   readonly trace = new Trace();
   readonly ledger = new Ledger(this);
+  /** The clock, and the network below the transport. */
   readonly layer: SimulatedLayer;
   readonly network: Network;
+  readonly #scheduler: WatchedScheduler;
   /** Turns that the server took part in. */
   turns = 0;
   #server: Server | undefined;
   readonly #options: Partial<ServeOptions> & Limits;
   readonly #stalls: boolean;
-  /** Who asks a connection for its reader has it made. Half of the worlds do without, so as not to hide what that changes. */
-  readonly #looksAtReaders: boolean;
-  #sink: EventSink | undefined;
   readonly #rows = new Map<Slot, Row>();
   readonly #peers = new Map<Slot, Peer>();
   readonly #byAddress = new Map<string, Peer>();
@@ -95,7 +86,7 @@ export class World implements EventLayer, EventSink {
   /** The server takes part in the turn at hand. */
   #begun = false;
   #objection: string | undefined;
-  readonly #escaped: unknown[] = [];
+  readonly #unreported: unknown[] = [];
   #closing: Promise<void> | undefined;
   #isClosed = false;
   #closes = 0;
@@ -106,25 +97,24 @@ export class World implements EventLayer, EventSink {
   #idleUntil = Infinity;
   #overdueAt = Infinity;
 
-  readonly #live = new Set<Thread<unknown>>();
   /** Threads that are being unwound, and since when. */
   readonly #unwinding = new Map<Thread<unknown>, number>();
-  #steps = 0;
+  #resumptionsBefore = 0;
   #happened = 0;
   #turnsAtOnce = 0;
   #lastTime = -1;
-  #heldBefore = PartialHead.held;
+  #partialHeadBytesBefore = partialHeadBytes();
   /** Of this turn: connections whose client has left, with the calls that were at work for it and the thread of each. */
   readonly #left: { row: Row; how: 'ended' | 'closed'; calls: Call[]; thread: Thread<unknown> | undefined }[] = [];
 
   constructor(simulated: SimulatedOptions, options: Partial<ServeOptions> & Limits) {
-    this.layer = new SimulatedLayer(simulated);
+    const { layer, transport } = simulatedTransport(simulated);
+    super(transport);
+    this.layer = layer;
     this.#stalls = (simulated.faults?.stall ?? 0) > 0;
-    this.#looksAtReaders = (simulated.seed ?? 0) % 2 === 0;
     this.#options = options;
-    this.network = new Network(this);
-    this.network.scheduler.report = (error) => this.#escaped.push(error);
-    watching = this;
+    this.#scheduler = new WatchedScheduler(this, (error) => this.#unreported.push(error));
+    this.network = new Network(this, this.#scheduler);
   }
 
   async open(): Promise<void> {
@@ -157,15 +147,15 @@ export class World implements EventLayer, EventSink {
   join(peer: Peer): Slot {
     const address = `10.${peer.id >> 8}.${peer.id & 255}.1`;
     this.#byAddress.set(address, peer);
-    const slot = this.layer.connect({ hostname: '127.0.0.1', port: 80 }, address);
+    const slot = this.below.connect({ hostname: '127.0.0.1', port: 80 }, address);
     this.#peers.set(slot, peer);
     return slot;
   }
 
   send(slot: Slot, bytes: Uint8Array): void {
-    const at = this.layer.reserve(slot, bytes.length);
-    this.layer.output.set(bytes, at);
-    this.layer.commit(slot, at + bytes.length);
+    const at = this.below.reserve(slot, bytes.length);
+    this.below.output.set(bytes, at);
+    this.below.commit(slot, at + bytes.length);
   }
 
   /** Again, the shorter deadline counts. */
@@ -181,12 +171,12 @@ export class World implements EventLayer, EventSink {
     this.#closing = this.server.close({ deadline }).then(() => {
       this.#isClosed = true;
       // Children of a handler that has answered may still be tidying up.
-      const alive = [...this.#live].filter((thread) => thread.state !== 'over');
+      const alive = [...this.#scheduler.threads].filter((thread) => thread.state !== 'over');
       const rest = alive.find((thread) => thread.parent === undefined && thread.state !== 'closing');
-      const { timers } = this.network.scheduler;
+      const armed = inspectNetwork(this.network).timers;
       if (rest !== undefined) this.object(`${rest} is not over, and the server says that it is closed`);
-      if (alive.length === 0 && timers.size > 0)
-        this.object(`${timers.size} timers are armed, and the server says that it is closed`);
+      if (alive.length === 0 && armed > 0)
+        this.object(`${armed} timers are armed, and the server says that it is closed`);
       if (this.#rows.size > 0)
         this.object(`${this.#rows.size} connections are left of a server that says it is closed`);
     });
@@ -227,61 +217,40 @@ export class World implements EventLayer, EventSink {
 
   // What the server's network tells the layer.
 
-  start(sink: EventSink): void {
-    this.#sink = sink;
-    this.layer.start(this);
-  }
-
-  now(): number {
-    return this.layer.now();
-  }
-
-  date(): number {
-    return this.layer.date();
-  }
-
-  wakeAt(time: number): void {
+  override wakeAt(time: number): void {
     this.#wake = time;
     this.#askToWake();
   }
 
-  requestTurn(): void {
+  override requestTurn(): void {
     this.#requested = true;
-    this.layer.requestTurn();
+    this.below.requestTurn();
   }
 
-  async listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
-    const listening = await this.layer.listen(options);
+  override async listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
+    const listening = await this.below.listen(options);
     this.#listeners.add(listening.listener);
     return listening;
   }
 
-  async unlisten(listener: ListenerId): Promise<void> {
-    await this.layer.unlisten(listener);
+  override async unlisten(listener: ListenerId): Promise<void> {
+    await this.below.unlisten(listener);
     this.#listeners.delete(listener);
   }
 
-  catchUp(): Promise<void> {
-    return this.layer.catchUp();
-  }
-
-  connect(): Slot {
+  override connect(): Slot {
     throw new Error('no server connects');
   }
 
-  get output(): Uint8Array {
-    return this.layer.output;
-  }
-
-  reserve(slot: Slot, bytes: number): number {
+  override reserve(slot: Slot, bytes: number): number {
     this.#row(slot);
-    return this.layer.reserve(slot, bytes);
+    return this.below.reserve(slot, bytes);
   }
 
-  commit(slot: Slot, end: number): void {
+  override commit(slot: Slot, end: number): void {
     const { peer } = this.#row(slot);
-    this.layer.commit(slot, end);
-    const queued = this.layer.queued(slot);
+    this.below.commit(slot, end);
+    const queued = this.below.queued(slot);
     this.trace.note(this.layer.now(), 'server writes, client and queued', peer.id, queued);
     const most = this.#options.maxQueuedBytes + pieceSize;
     if (queued < most) return;
@@ -290,62 +259,46 @@ export class World implements EventLayer, EventSink {
     if (queued >= 4 * most) throw new Error(`${queued} bytes are queued for client ${peer.id}`);
   }
 
-  queued(slot: Slot): number {
-    return this.layer.queued(slot);
-  }
-
-  notifyFlushed(slot: Slot): void {
-    this.layer.notifyFlushed(slot);
-  }
-
-  pauseReading(slot: Slot): void {
+  override pauseReading(slot: Slot): void {
     this.#row(slot).paused = true;
-    this.layer.pauseReading(slot);
+    this.below.pauseReading(slot);
   }
 
-  resumeReading(slot: Slot): void {
+  override resumeReading(slot: Slot): void {
     this.#row(slot).paused = false;
-    this.layer.resumeReading(slot);
+    this.below.resumeReading(slot);
   }
 
-  finish(slot: Slot): void {
+  override finish(slot: Slot): void {
     const row = this.#row(slot);
     row.finished = true;
     this.trace.note(this.layer.now(), 'server finishes, client', row.peer.id);
-    this.layer.finish(slot);
+    this.below.finish(slot);
   }
 
-  reset(slot: Slot): void {
+  override reset(slot: Slot): void {
     const row = this.#row(slot);
     row.gone = true;
     this.trace.note(this.layer.now(), 'server resets, client', row.peer.id);
-    this.layer.reset(slot);
+    this.below.reset(slot);
   }
 
-  abandon(slot: Slot): void {
+  override abandon(slot: Slot): void {
     const row = this.#row(slot);
     row.gone = true;
     this.trace.note(this.layer.now(), 'server lets go, client', row.peer.id);
-    this.layer.abandon(slot);
-  }
-
-  peer(slot: Slot): string {
-    return this.layer.peer(slot);
-  }
-
-  async close(): Promise<void> {
-    await this.layer.close();
+    this.below.abandon(slot);
   }
 
   // What the layer tells.
 
-  beginTurn(): void {
+  override beginTurn(): void {
     const now = this.layer.now();
     this.#turnsAtOnce = now === this.#lastTime ? this.#turnsAtOnce + 1 : 0;
     this.#lastTime = now;
     if (this.#turnsAtOnce > mostTurnsAtOnce) throw new Error(`${mostTurnsAtOnce} turns, and no time has passed`);
     if (this.layer.turns > mostTurns) throw new Error(`${mostTurns} turns, and no end`);
-    this.#steps = 0;
+    this.#resumptionsBefore = this.#scheduler.resumptions;
     this.#happened = 0;
     this.#begun = false;
     // The server is given a turn only if it has asked for one, or is told something: else it might live on turns that others cause.
@@ -353,8 +306,8 @@ export class World implements EventLayer, EventSink {
     while (this.#agenda.next <= now) this.#agenda.take()?.();
   }
 
-  accepted(slot: Slot, listener: ListenerId): void {
-    const [address] = this.layer.peer(slot).split(':');
+  override accepted(slot: Slot, listener: ListenerId): void {
+    const [address] = this.below.peer(slot).split(':');
     const peer = this.#byAddress.get(address);
     if (peer === undefined) throw new Error(`a connection from ${address}, where nobody is`);
     this.trace.note(this.layer.now(), 'accepted, slot', slot, peer.id);
@@ -363,11 +316,11 @@ export class World implements EventLayer, EventSink {
     this.#toServer().accepted(slot, listener);
   }
 
-  connected(slot: Slot): void {
+  override connected(slot: Slot): void {
     this.#peers.get(slot)?.connected();
   }
 
-  received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
+  override received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     const peer = this.#peers.get(slot);
     if (peer !== undefined) {
       this.trace.note(this.layer.now(), 'client receives', peer.id, end - start);
@@ -381,7 +334,7 @@ export class World implements EventLayer, EventSink {
     this.#toServer().received(slot, buffer, start, end);
   }
 
-  ended(slot: Slot): void {
+  override ended(slot: Slot): void {
     const peer = this.#peers.get(slot);
     if (peer !== undefined) {
       this.trace.note(this.layer.now(), 'client sees FIN', peer.id);
@@ -394,17 +347,17 @@ export class World implements EventLayer, EventSink {
     this.#toServer().ended(slot);
   }
 
-  drained(slot: Slot): void {
+  override drained(slot: Slot): void {
     const peer = this.#peers.get(slot);
     if (peer !== undefined) peer.drained();
     else this.#toServer().drained(slot);
   }
 
-  flushed(slot: Slot): void {
+  override flushed(slot: Slot): void {
     this.#toServer().flushed(slot);
   }
 
-  closed(slot: Slot, reason: ConnectionError | undefined): void {
+  override closed(slot: Slot, reason: ConnectionError | undefined): void {
     const peer = this.#peers.get(slot);
     if (peer !== undefined) {
       this.#peers.delete(slot);
@@ -419,49 +372,41 @@ export class World implements EventLayer, EventSink {
     this.#toServer().closed(slot, reason);
   }
 
-  outputHeld(slot: Slot, bytes: number): void {
-    if (!this.#peers.has(slot)) this.#sink?.outputHeld?.(slot, bytes);
+  override outputHeld(slot: Slot, bytes: number): void {
+    if (!this.#peers.has(slot)) super.outputHeld(slot, bytes);
   }
 
-  acceptFailed(listener: ListenerId, error: Error): void {
+  override acceptFailed(listener: ListenerId, error: Error): void {
     this.trace.note(this.layer.now(), 'accepting fails', -1);
     this.#toServer().acceptFailed(listener, error);
   }
 
-  endTurn(): void {
+  override endTurn(): void {
     // What a client does in a turn may have made the server ask for one.
     if (this.#begun) {
-      const { timers } = this.network.scheduler;
-      const before = timers.size + this.#live.size;
-      this.#sink?.endTurn();
+      const before = inspectNetwork(this.network).timers + this.#scheduler.threads.size;
+      this.above.endTurn();
       this.turns++;
       this.#check(before);
     }
     this.#askToWake();
-    if (this.#requested) this.layer.requestTurn();
-  }
-
-  stepped(thread: Thread<unknown>): void {
-    this.#steps++;
-    this.#live.add(thread);
+    if (this.#requested) this.below.requestTurn();
   }
 
   /** The server's turn begins when it is first told something. */
   #toServer(): EventSink {
-    const sink = this.#sink;
-    if (sink === undefined) throw new Error('nobody is there to be told');
     if (!this.#begun) {
       this.#begun = true;
       this.#requested = false;
       if (this.#wake <= this.layer.now()) this.#wake = Infinity;
-      sink.beginTurn();
+      this.above.beginTurn();
     }
     this.#happened++;
-    return sink;
+    return this.above;
   }
 
   #askToWake(): void {
-    this.layer.wakeAt(Math.min(this.#wake, this.#agenda.next));
+    this.below.wakeAt(Math.min(this.#wake, this.#agenda.next));
   }
 
   #row(slot: Slot): Row {
@@ -472,7 +417,7 @@ export class World implements EventLayer, EventSink {
 
   #noteLeaving(row: Row, how: 'ended' | 'closed'): void {
     const calls = [...this.ledger.active].filter((call) => call.client === row.peer.id);
-    this.#left.push({ row, how, calls, thread: this.network.connection(row.slot)?.thread });
+    this.#left.push({ row, how, calls, thread: inspectConnection(this.network, row.slot)?.thread });
   }
 
   /** What must hold after every turn. @param parked timers and threads that there were before the turn ended */
@@ -480,14 +425,15 @@ export class World implements EventLayer, EventSink {
     const { network } = this;
     const { scheduler } = network;
     if (this.#objection !== undefined) throw new Error(this.#objection);
-    if (this.#escaped.length > 0) throw new Error('an error that nobody was told of', { cause: this.#escaped[0] });
+    if (this.#unreported.length > 0)
+      throw new Error('an error that nobody was told of', { cause: this.#unreported[0] });
 
     // Nothing spins: threads run for what has happened, and for those that have been woken.
     let called = 0;
     for (const row of this.#rows.values()) called += row.callsInTurn;
     const mostSteps = 50 + 8 * (this.#happened + parked + called);
-    if (this.#steps > mostSteps)
-      throw new Error(`threads ran ${this.#steps} times in one turn; ${mostSteps} are enough`);
+    const steps = this.#scheduler.resumptions - this.#resumptionsBefore;
+    if (steps > mostSteps) throw new Error(`threads ran ${steps} times in one turn; ${mostSteps} are enough`);
 
     // Whose client has left is unwound.
     for (const { row, how, calls, thread } of this.#left) {
@@ -506,13 +452,13 @@ export class World implements EventLayer, EventSink {
     // Threads that are not over belong to a connection, or are being unwound within their bound.
     const roots = new Set<Thread<unknown>>();
     for (const row of this.#rows.values()) {
-      const thread = network.connection(row.slot)?.thread;
+      const thread = inspectConnection(network, row.slot)?.thread;
       if (thread !== undefined) roots.add(thread);
     }
     let connections = 0;
-    for (const thread of this.#live) {
+    for (const thread of this.#scheduler.threads) {
       if (thread.state === 'over') {
-        this.#live.delete(thread);
+        this.#scheduler.threads.delete(thread);
         this.#unwinding.delete(thread);
         continue;
       }
@@ -534,14 +480,14 @@ export class World implements EventLayer, EventSink {
     if (open > this.#options.maxConnections) throw new Error(`${open} connections are open`);
     let heads = 0;
     for (const row of this.#rows.values()) heads += this.#checkRow(row);
-    const held = PartialHead.held - this.#heldBefore;
+    const held = partialHeadBytes() - this.#partialHeadBytesBefore;
     if (held > heads) throw new Error(`${held} bytes are held for beginnings of heads; ${heads} are enough`);
 
     // At most one deadline for each connection; what it sleeps on, its bound, and, if it is a connection's, the wait for an async
     // handler for each thread; and the deadlines of close().
-    const timers = this.#rows.size + 2 * this.#live.size + connections + 2 * this.#closes;
-    if (scheduler.timers.size > timers)
-      throw new Error(`${scheduler.timers.size} timers are armed; ${timers} are enough`);
+    const timers = this.#rows.size + 2 * this.#scheduler.threads.size + connections + 2 * this.#closes;
+    const armed = inspectNetwork(network).timers;
+    if (armed > timers) throw new Error(`${armed} timers are armed; ${timers} are enough`);
 
     const { total, ...counts } = this.server.connections;
     const sum = Object.values(counts).reduce((all, count) => all + count, 0);
@@ -561,54 +507,48 @@ export class World implements EventLayer, EventSink {
 
   /** @returns the most bytes that may be held for the beginning of a head */
   #checkRow(row: Row): number {
-    const { network, layer } = this;
+    const { network } = this;
     const { slot, peer } = row;
     const { maxPipelined, maxQueuedBytes } = this.#options;
     const name = `client ${peer.id}`;
-    const record = network.connection(slot);
-    const state = network.state(slot);
     if (row.callsInTurn > maxPipelined && !this.#stalls)
       throw new Error(`${name}: ${row.callsInTurn} requests in one turn`);
     row.callsInTurn = 0;
     if (row.gone) return 0;
-    const queued = layer.queued(slot);
+    const held = inspectConnection(network, slot);
+    if (held === undefined) throw new Error(`${name}: the server has no connection for it`);
+    const { state, deadline, queued, thread } = held;
     if (queued >= maxQueuedBytes + pieceSize) throw new Error(`${name}: ${queued} bytes are queued`);
     if (row.received > peer.mostReceived + readAhead + pieceSize && !row.finished)
       throw new Error(`${name}: ${row.received} bytes were taken in; ${peer.mostReceived} are allowed`);
-    const deadline = network.deadline(slot);
-
-    if (record === undefined) {
-      if (state !== SlotState.idle && state !== SlotState.reading && state !== SlotState.closing)
+    if (held.record === undefined) {
+      if (state !== 'idle' && state !== 'reading' && state !== 'closing')
         throw new Error(`${name}: the slot has no record in state ${state}`);
       if (deadline === Infinity) throw new Error(`${name}: nothing runs for it, and no deadline is set`);
       if (row.paused) throw new Error(`${name}: nothing runs for it, and reading is paused`);
-      if ((state === SlotState.closing) !== row.finished) throw new Error(`${name}: is closed, or is not`);
-      if (state === SlotState.idle) {
+      if ((state === 'closing') !== row.finished) throw new Error(`${name}: is closed, or is not`);
+      if (state === 'idle') {
         if (peer.isWithinHead(row.received))
           throw new Error(`${name}: idle after ${row.received} bytes, within a head`);
         if (network.scheduler.now > this.#idleUntil && !this.#stalls)
           throw new Error(`${name}: is idle, long after the server was told to close`);
       }
-      if (state !== SlotState.reading) return 0;
+      if (state !== 'reading') return 0;
       if (!peer.isWithinHead(row.received)) throw new Error(`${name}: after ${row.received} bytes no head has begun`);
       // A power of two, at least 64; the whole of what one call may lend, and what came before it.
       return 2 ** Math.ceil(Math.log2(Math.max(64, Math.min(row.received, this.#options.maxHeadSize + pieceSize))));
     }
-    if (state !== SlotState.reading && state !== SlotState.handling && state !== SlotState.writing)
-      throw new Error(`${name}: the slot has a record in state ${state}`);
-    if (record.slot !== slot || !(record instanceof HttpConnection)) throw new Error(`${name}: another's record`);
-    if (record.closed) throw new Error(`${name}: its record is of a connection that is closed`);
-    const { thread } = record;
+    if (state !== 'reading' && state !== 'handling' && state !== 'writing')
+      throw new Error(`${name}: a thread works for it in state ${state}`);
     if (thread === undefined || thread.state === 'over') throw new Error(`${name}: has a record, and no thread`);
     const waits = [thread, ...thread.children].map((one) => one.wait);
     if ((waits.includes('dry') || waits.includes('flooded')) && deadline === Infinity)
       throw new Error(`${name}: its thread waits for the client, and no deadline is set`);
-    if (!this.#looksAtReaders) return 0;
-    const { reader } = record;
-    if (reader.bytes.length > mostBuffered) throw new Error(`${name}: its reader holds ${reader.bytes.length} bytes`);
-    if (reader.buffered >= readAhead && !row.paused && !waits.includes('dry'))
-      throw new Error(`${name}: ${reader.buffered} bytes are unread, and reading goes on`);
-    if (row.paused && reader.buffered === 0) throw new Error(`${name}: everything is read, and reading is paused`);
+    const { unread, readBuffer } = held;
+    if (readBuffer > mostBuffered) throw new Error(`${name}: its reader holds ${readBuffer} bytes`);
+    if (unread >= readAhead && !row.paused && !waits.includes('dry'))
+      throw new Error(`${name}: ${unread} bytes are unread, and reading goes on`);
+    if (row.paused && unread === 0) throw new Error(`${name}: everything is read, and reading is paused`);
     return 0;
   }
 
@@ -619,26 +559,19 @@ export class World implements EventLayer, EventSink {
     await this.layer.run();
     if (!this.#isClosed) throw new Error('nothing happens any more, and the server is not closed');
     await this.#closing;
-    const { scheduler } = this.network;
     if (this.#objection !== undefined) throw new Error(this.#objection);
-    assert.deepEqual(this.#escaped, [], 'errors that nobody was told of');
+    assert.deepEqual(this.#unreported, [], 'errors that nobody was told of');
     assert.equal(this.server.connections.total, 0, 'connections of a closed server');
     assert.equal(this.#rows.size, 0, 'connections of the server that the layer has not closed');
     assert.equal(this.#peers.size, 0, 'clients whose connection has no end');
     assert.equal(this.server.buffered.held, 0, 'bytes that are counted as held');
     assert.equal(this.layer.open, 0, 'connections of the layer');
     assert.equal(this.#listeners.size, 0, 'listeners');
-    assert.equal(scheduler.timers.size, 0, 'timers that are armed');
-    assert.equal(PartialHead.held, this.#heldBefore, 'bytes held for the beginnings of heads');
-    for (const thread of this.#live) assert.equal(thread.state, 'over', `${thread}`);
+    assert.equal(inspectNetwork(this.network).timers, 0, 'armed timers');
+    assert.equal(partialHeadBytes(), this.#partialHeadBytesBefore, 'bytes held for the beginnings of heads');
+    for (const thread of this.#scheduler.threads) assert.equal(thread.state, 'over', `${thread}`);
     assert.equal(this.#wake, Infinity, 'the next turn that the server has asked for');
     this.ledger.check();
-    await this.layer.close();
-    watching = undefined;
-  }
-
-  /** What is left behind by a world that has failed must not count against the next. */
-  static forget(): void {
-    watching = undefined;
+    await this.below.close();
   }
 }

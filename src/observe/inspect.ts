@@ -1,0 +1,68 @@
+// What the library holds at a moment, for the project's own tests: they compare it with what they know from outside, and so need no
+// private member of any class. Looking changes nothing: no reader or writer is created by it.
+
+import { type Network, SlotState } from '../connection/network.js';
+import type { Slot } from '../event-layer/event-layer.js';
+import { PartialHead } from '../http/partial-head.js';
+import type { Thread } from '../threads/thread.js';
+
+/** @internal */
+export interface InspectedConnection {
+  readonly slot: Slot;
+  readonly state: keyof typeof SlotState;
+  /** The object that stands for it while it works; undefined while it is a row of numbers. */
+  readonly record: object | undefined;
+  /** The thread that works for it, if there is one. */
+  readonly thread: Thread<unknown> | undefined;
+  /** When it is ended if nothing happens, in milliseconds of the scheduler; `Infinity` for never. */
+  readonly deadline: number;
+  /** Bytes of output that the event layer has not sent. */
+  readonly queued: number;
+  /** Bytes that were received and that no thread has read. */
+  readonly unread: number;
+  /** Bytes of the buffer that these stand in. */
+  readonly readBuffer: number;
+}
+
+/** @internal */
+export interface InspectedNetwork {
+  /** Those that are not closed, of clients and servers. */
+  readonly connections: InspectedConnection[];
+  /** Timers that are armed. */
+  readonly timers: number;
+}
+
+const stateNames = Object.keys(SlotState) as (keyof typeof SlotState)[]; // these are its keys
+
+/** @internal @returns undefined if no connection has the slot */
+export function inspectConnection(network: Network, slot: Slot): InspectedConnection | undefined {
+  const state = stateNames.find((name) => SlotState[name] === network.state(slot)) ?? 'free';
+  if (state === 'free') return undefined;
+  const record = network.connection(slot);
+  const reader = record?.createdReader;
+  return {
+    slot,
+    state,
+    record,
+    thread: record?.thread,
+    deadline: network.deadline(slot),
+    queued: network.layer.queued(slot),
+    unread: reader?.buffered ?? 0,
+    readBuffer: reader?.bytes.length ?? 0,
+  };
+}
+
+/** @internal */
+export function inspectNetwork(network: Network): InspectedNetwork {
+  const connections: InspectedConnection[] = [];
+  for (let slot = 0; slot < network.slots; slot++) {
+    const connection = inspectConnection(network, slot);
+    if (connection !== undefined) connections.push(connection);
+  }
+  return { connections, timers: network.scheduler.timers.size };
+}
+
+/** @internal Bytes of memory that the process holds for request heads that have come in part. */
+export function partialHeadBytes(): number {
+  return PartialHead.held;
+}

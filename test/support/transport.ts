@@ -1,0 +1,36 @@
+// What the simulated tests run over. Every simulated network of the tests is made here, so a transport that is added to
+// `transports` carries all of them: the HTTP tests, the protocol cases, the simulated servers and the fuzzing, clients included.
+//
+//   SLUICE_TEST_TRANSPORT=name npm test
+
+import type { EventLayer } from '#sluice/event-layer/event-layer.js';
+import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+
+/** Each makes what the network uses from the simulated layer. Servers and clients use the same, so both sides speak it. */
+const transports = {
+  plain: (layer: SimulatedLayer): EventLayer => layer,
+};
+export type TransportName = keyof typeof transports;
+
+/** The transport that the environment names. Default: `plain` */
+export const chosenTransport = nameOf(process.env.SLUICE_TEST_TRANSPORT ?? 'plain');
+
+function nameOf(text: string): TransportName {
+  const names = Object.keys(transports);
+  if (!names.includes(text)) throw new Error(`SLUICE_TEST_TRANSPORT is "${text}"; expected one of ${names.join(', ')}`);
+  return text as TransportName; // as just checked
+}
+
+export interface SimulatedTransport {
+  /** The network and the clock below the transport. */
+  layer: SimulatedLayer;
+  transport: EventLayer;
+}
+
+export function simulatedTransport(
+  options: SimulatedOptions,
+  name: TransportName = chosenTransport,
+): SimulatedTransport {
+  const layer = new SimulatedLayer(options);
+  return { layer, transport: transports[name](layer) };
+}
