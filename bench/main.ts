@@ -116,6 +116,6 @@ function distribution(): string {
     const name = /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync('/etc/os-release', 'utf8'));
     return name?.[1] === undefined ? '' : `, ${name[1]}`;
   } catch {
-    return ''; // systems without the file are told by their kernel alone
+    return ''; // systems without the file are identified by their kernel alone
   }
 }

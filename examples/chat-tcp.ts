@@ -5,7 +5,7 @@
 import { Channel, type Connection, currentThread, listen, spawn, type Task, type Thread } from 'sluice';
 
 const longestLine = 512;
-/** How many lines may wait for somebody who does not read. */
+/** How many lines may wait for a client that does not read. */
 const backlog = 100;
 const inboxes = new Map<Channel<string>, Thread<unknown> | undefined>();
 

@@ -42,7 +42,7 @@ let batches = 0;
 let batch = 'the first batch';
 
 console.log(`seed ${values.seed}, ${minutes} minutes, node ${process.version}`);
-const begun = Date.now();
+const started = Date.now();
 const args = [values.seed, values.property, values.path].filter((value) => value !== undefined);
 const child = fork(new URL('../build/test/fuzz/campaign.js', import.meta.url), args, {
   execArgv: ['--expose-gc'],
@@ -50,7 +50,7 @@ const child = fork(new URL('../build/test/fuzz/campaign.js', import.meta.url), a
 
 function say() {
   const runs = [...totals].map(([property, { runs }]) => `${property} ${runs}`).join(', ');
-  console.log(`${Math.round((Date.now() - begun) / 1000)} s: ${runs}; failures: ${failures.length}`);
+  console.log(`${Math.round((Date.now() - started) / 1000)} s: ${runs}; failures: ${failures.length}`);
 }
 
 function end() {
@@ -68,25 +68,25 @@ const isLate = () => {
 };
 let guard = setTimeout(isLate, patience);
 
-child.on('message', (told) => {
+child.on('message', (message) => {
   clearTimeout(guard);
   guard = setTimeout(isLate, patience);
-  if (told.what === 'begins') {
-    batch = `property ${told.property} with seed ${told.seed}`;
+  if (message.what === 'begins') {
+    batch = `property ${message.property} with seed ${message.seed}`;
     return;
   }
-  const total = totals.get(told.property) ?? { runs: 0, counts: new Map() };
-  totals.set(told.property, total);
-  total.runs += told.runs;
-  for (const [what, count] of told.counts) total.counts.set(what, (total.counts.get(what) ?? 0) + count);
-  for (const key of Object.keys(most)) most[key] = Math.max(most[key], told.most[key]);
-  if (told.failure !== undefined) {
-    failures.push(told.failure);
-    console.log(told.failure);
+  const total = totals.get(message.property) ?? { runs: 0, counts: new Map() };
+  totals.set(message.property, total);
+  total.runs += message.runs;
+  for (const [what, count] of message.counts) total.counts.set(what, (total.counts.get(what) ?? 0) + count);
+  for (const key of Object.keys(most)) most[key] = Math.max(most[key], message.most[key]);
+  if (message.failure !== undefined) {
+    failures.push(message.failure);
+    console.log(message.failure);
   }
   batches++;
-  if (batches <= warmUp) heapThen = Math.max(heapThen, told.heap);
-  heapNow = told.heap;
+  if (batches <= warmUp) heapThen = Math.max(heapThen, message.heap);
+  heapNow = message.heap;
 });
 
 child.on('exit', (code, signal) => {

@@ -5,9 +5,9 @@
 //   node scripts/nginx-restarts.mjs [--seconds 60] [--restarts 20] [--layer uring|epoll|portable] [--servers sluice,node:http] [--ways …]
 //
 // There are two ways to restart:
-//   same-port   the old process ends, then the new one listens on its port. In between nobody listens, and nginx answers with 502 whatever
+//   same-port   the old process ends, then the new one listens on its port. In between no server listens, and nginx answers with 502 whatever
 //               the server is; the log of nginx says so, and these are counted apart
-//   reuse-port  the new process listens on the same port (SO_REUSEPORT), then the old one is told to end: nothing need be lost
+//   reuse-port  the new process listens on the same port (SO_REUSEPORT), then the old one gets SIGTERM: nothing need be lost
 //
 // It fails if a GET gets anything but its response, or if a POST is lost more often than with node:http in the same setting. nginx sends a GET
 // again when a connection that it had kept open turns out to be closed; a POST it does not.
@@ -41,7 +41,7 @@ const body = 'x'.repeat(2000);
 const [major, minor] = process.versions.node.split('.').map(Number);
 const nodeHasReusePort = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
-/** The server's process: gets ready, listens when it is told to, ends by SIGTERM as its users would have it. */
+/** The server's process: gets ready, listens on a message, ends on SIGTERM. */
 async function serveOnDemand(kind) {
   const serve = kind === 'sluice' ? await sluice() : nodeHttp();
   process.send('ready');
@@ -135,7 +135,7 @@ async function main() {
     if (ours.POST.wrong > 0) fail('a POST got a wrong response');
     if (theirs !== undefined && ours.POST.lost > theirs.POST.lost) fail('more POSTs were lost than with node:http');
     if (way === 'reuse-port' && ours.GET.refused + ours.POST.refused > 0)
-      fail('a connection was refused although somebody listened');
+      fail('a connection was refused although a server listened');
   }
   return failures > 0 ? 1 : 0;
 }
@@ -143,7 +143,7 @@ async function main() {
 function describe({ restarts, slowest, reasons, counts }) {
   const parts = Object.entries(counts).map(
     ([method, { answered, lost, refused, wrong }]) =>
-      `${method} ${answered} answered, ${lost} lost, ${refused} while nobody listened, ${wrong} wrong`,
+      `${method} ${answered} answered, ${lost} lost, ${refused} while no server listened, ${wrong} wrong`,
   );
   return [
     `${restarts} restarts, the slowest end took ${slowest} ms`,
@@ -204,7 +204,7 @@ function reasons(log) {
   return Object.entries(counts).map(([text, count]) => `${count} ${text}`);
 }
 
-/** Of each method, how many requests nginx could not send because nobody listened. */
+/** Of each method, how many requests nginx could not send because no server listened. */
 function refusals(log) {
   const counts = {};
   for (const [, method] of log.matchAll(/Connection refused\) while connecting to upstream.*request: "(\w+) /g))
@@ -236,7 +236,7 @@ http {
   return spawn(nginx, ['-p', folder, '-c', config, '-e', join(folder, 'error.log')], { stdio: 'ignore' });
 }
 
-/** A process that will serve when it is told to. */
+/** A process that will serve on a message. */
 async function startServer(kind, started) {
   const env = values.layer === undefined ? process.env : { ...process.env, SLUICE_EVENT_LAYER: values.layer };
   const child = spawn(process.execPath, [process.argv[1], '--serve', kind], {

@@ -28,7 +28,7 @@ const to = from + (values.seed === undefined ? whole('seeds', 1) : 1);
 const processes = Math.min(whole('processes', 1), to - from);
 /** A world that takes so many milliseconds hangs. */
 const patience = 120_000;
-/** More failures than these tell nothing more. */
+/** More failures than these add no information. */
 const shown = 5;
 
 const sums = { worlds: 0, turns: 0, clients: 0, requests: 0, answers: 0, time: 0 };

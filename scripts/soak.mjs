@@ -49,7 +49,7 @@ async function measure() {
   return (await answer)[0];
 }
 
-/** What must be the same whenever nobody is there. */
+/** What must be the same whenever there is no client. */
 function holdings({ descriptors, threads, connections, streams, counts }) {
   const { slots, outboxes, buffers, inFlight, direct, listeners } = counts;
   return { connections, streams, slots, outboxes, buffers, inFlight, direct, listeners, descriptors, threads };
@@ -138,7 +138,7 @@ if ((await Promise.race([closed, later(patience)])) !== 0) {
   server.kill('SIGKILL');
 }
 
-console.log(`\nheld when nobody is there: ${JSON.stringify(holdings(warm))}`);
+console.log(`\nheld without clients: ${JSON.stringify(holdings(warm))}`);
 for (const [kind, total] of totals)
   console.log(`${kind}: ${total.connections} connections, ${total.requests} answers, ${mebibytes(total.bytes)} MiB`);
 const each = (bytes) => `${mebibytes(bytes)} MiB (${(bytes / connections).toFixed(1)} bytes for each connection)`;

@@ -1,6 +1,6 @@
 // The closed-loop load: wrk, on the clients' core.
 //
-// A load connects once, and then runs and stands still as it is told (SIGCONT, SIGSTOP), so that a window contains neither connecting nor
+// A load connects once, and is then run and stopped (SIGCONT, SIGSTOP), so that a window contains neither connecting nor
 // the start and end of wrk. A window goes from one moment at which nothing is in flight to the next. When wrk stands still, the server
 // answers what it was asked. Every connection then holds the same number of answers that wrk has not read. So the bytes that wrk has read
 // between two such moments (/proc/PID/io) tell how many requests were answered between them.
@@ -105,7 +105,7 @@ export class Load {
     return load;
   }
 
-  /** Runs wrk once from start to end, to learn how long clients wait: a load that has stood still cannot tell. */
+  /** Runs wrk once from start to end, to learn how long clients wait: a load that was stopped cannot measure it. */
   static async delays(
     server: Server,
     options: LoadOptions,

@@ -60,7 +60,7 @@ export const pieces = 256;
 /** The first bytes of an event stream. */
 export const greeting = ': welcome\n\n';
 
-/** A message carries the time when it was made, in milliseconds since 1970, so that its reader can tell the delay. */
+/** A message carries the time when it was made, in milliseconds since 1970, so that its reader knows the delay. */
 export function message(): string {
   return `data: ${(performance.timeOrigin + performance.now()).toFixed(3)}\n\n`;
 }

@@ -60,7 +60,7 @@ export class Crowd {
     }
   }
 
-  /** All leave at once, and nobody comes any more. */
+  /** All disconnect at once, and no others connect. */
   close(): void {
     this.#closed = true;
     for (const visitor of this.#clients.keys()) this.leave(visitor);

@@ -8,19 +8,19 @@ export interface Departure {
   path: string;
   /** Who ended it: the client by leaving, or the server. */
   by: 'client' | 'server';
-  /** Milliseconds from then until `finally` ran; undefined if the client is no visitor of ours, so that nobody knows when. */
+  /** Milliseconds from then until `finally` ran; undefined if the client is not one of this process's visitors, so that the time is unknown. */
   after: number | undefined;
 }
 
-/** The last ones; `count` numbers them all, so that a page can tell which it has not seen. */
+/** The last ones; `count` numbers them all, so that a page knows which it has not seen. */
 const kept = 500;
 const departures: Departure[] = [];
 let count = 0;
 
-/** When visitors left, or were told to, in milliseconds; until their thread has been unwound. */
+/** When visitors disconnected, or their thread was to be unwound, in milliseconds; kept until it has been unwound. */
 const leaving = new Map<string, { at: number; by: 'client' | 'server' }>();
 
-/** To be called at the moment that a visitor leaves, or that its thread is told to unwind. */
+/** Call it when a visitor disconnects, or when its thread is unwound. */
 export function leave(visitor: string, by: 'client' | 'server'): void {
   leaving.set(visitor, { at: performance.now(), by });
 }

@@ -1,4 +1,4 @@
-// What the page is told: server-sent events, ten a second, each with what has changed since the last. It is a stream like
+// The page's data: server-sent events, ten a second, each with what has changed since the last. It is a stream like
 // any other, so the page sees its own thread among the others.
 
 import { memoryUsage } from 'node:process';

@@ -2,7 +2,7 @@
 //
 //   main.ts        the server: which handler answers what
 //   streams.ts     the handlers that the page shows: slow ones
-//   feed.ts        what the page is told
+//   feed.ts        the page's data
 //   crowd.ts       clients, as many as you like
 //   departures.ts  who has left, and when `finally` ran
 //   page.html      the page
@@ -12,7 +12,7 @@ import { run, type Server, serve, type Task, until } from 'sluice';
 import { Crowd, type Kind, kinds } from './crowd.js';
 import { leave } from './departures.js';
 import { feed } from './feed.js';
-import { clock, download, news, report, tell } from './streams.js';
+import { clock, download, news, publish, report } from './streams.js';
 
 // This file runs from build/examples/demo; the page stays where it was written.
 const html = readFileSync(new URL('../../../examples/demo/page.html', import.meta.url), 'utf8');
@@ -37,7 +37,7 @@ async function open(request: Request): Promise<Response> {
 
 async function say(request: Request): Promise<Response> {
   const { message } = await fields(request);
-  return Response.json({ told: tell(`${message}\n`) });
+  return Response.json({ told: publish(`${message}\n`) });
 }
 
 async function pause(request: Request): Promise<Response> {
@@ -60,7 +60,7 @@ function* unwind(request: Request): Task<Response> {
     if (connection.thread === undefined || connection.thread.id !== id) continue;
     const url = connection.request && new URL(connection.request.url);
     leave(url?.searchParams.get('visitor') ?? '', 'server');
-    connection.thread.unwind(new Error('somebody has pressed the button'));
+    connection.thread.unwind(new Error('the button was pressed'));
     return Response.json({ unwound: id });
   }
   return refuse(`no thread ${id} is at work`, 404);

@@ -19,7 +19,7 @@ export function clock(request: Request): Response {
   });
 }
 
-/** A stream for somebody who reads slowly, or not at all. */
+/** A stream for a client that reads slowly, or not at all. */
 export function download(request: Request): Response {
   return stream(function* (out) {
     const piece = new Uint8Array(16_384);
@@ -60,13 +60,13 @@ export function* news(request: Request): Task<Response> {
 const inboxes = new Set<Channel<string>>();
 
 /** Answers everybody who waits in `news`. @returns how many there were */
-export function tell(message: string): number {
+export function publish(message: string): number {
   const waiting = inboxes.size;
   for (const inbox of inboxes) inbox.trySend(message);
   return waiting;
 }
 
-/** Stands for a database that takes its time, and can be told that nobody wants the answer any more. */
+/** In place of a slow database whose queries can be cancelled. */
 function slowQuery(signal: AbortSignal): Promise<{ rows: number }> {
   return setTimeout(60_000, { rows: 1 }, { signal });
 }

@@ -1,5 +1,5 @@
 // The clients of scripts/departures.mjs: `clients.mjs PORT KIND NUMBER ADDRESS` opens the connections, says so, and closes all of them
-// when it is told how.
+// on a message that says how.
 import { connect } from 'node:net';
 import process from 'node:process';
 

@@ -29,7 +29,7 @@ function open(options) {
   // Many addresses, so that there is no end of ports.
   const localAddress = `127.0.0.${2 + random(250)}`;
   const socket = connect({ port: Number(port), host: '127.0.0.1', localAddress, ...options });
-  socket.on('error', () => {}); // whoever waits for something notices that it does not come
+  socket.on('error', () => {}); // code that waits for something notices that it does not arrive
   return socket;
 }
 
@@ -211,7 +211,7 @@ async function flood() {
   const bytes = 500_000 + random(6_000_000);
   const asked = { target: `/${pick(['plain', 'stream'])}/${seed}/${bytes}`, status: 200, answer: pattern(seed, bytes) };
   socket.write(headOf(asked));
-  await later(random(3000)); // the socket holds little, and nobody reads it
+  await later(random(3000)); // the socket holds little, and nothing reads it
   check(asked, await responses.next());
   await goodbye(socket);
 }
@@ -287,7 +287,7 @@ async function play(i) {
     try {
       await kinds[kind].play(i);
     } catch (error) {
-      // Connections that are broken off are what vanishing clients are about; nobody else may see one.
+      // Connections that are broken off are what vanishing clients are about; no other client may see one.
       if (kind !== 'vanishing')
         isWrong(`${String(error.stack).split('\n').slice(0, 6).join(' ')} ${error.cause ?? ''}`);
     }
@@ -295,7 +295,7 @@ async function play(i) {
   }
 }
 
-process.on('disconnect', () => process.exit(1)); // nobody is there to be told
+process.on('disconnect', () => process.exit(1)); // the parent is gone
 process.on('message', () => {
   isOver = true;
 });
