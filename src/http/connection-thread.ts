@@ -1,8 +1,7 @@
 // The thread of an HTTP connection. Errors that no other thread receives are reported by it, or by a child, and may come when the request
 // that they belong to is over, or the connection gone: what they are about is found by the thread.
 
-import type { Report } from '../threads/scheduler.js';
-import { Thread } from '../threads/thread.js';
+import { type Report, Thread } from '../threads/thread.js';
 import { Ending } from '../threads/thread-state.js';
 import type { Request } from './fetch/request.js';
 import type { HttpConnection } from './http-connection.js';

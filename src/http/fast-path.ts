@@ -8,7 +8,7 @@ import { type Network, SlotState } from '../connection/network.js';
 import { requestWork } from '../connection/turn-shares.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import { captureContext } from '../threads/context.js';
-import type { Thread, ThreadlessCall } from '../threads/thread.js';
+import { callWithoutThread, type Thread, type ThreadlessCall } from '../threads/thread.js';
 import { isInstance } from '../util/inspect.js';
 import { ConnectionThread } from './connection-thread.js';
 import { sendStatus } from './error-response.js';
@@ -120,7 +120,7 @@ export class Http1FastPath implements ThreadlessCall<unknown>, RequestOwner {
     return undefined;
   }
 
-  /** The call that is under way, for `Scheduler.call`. */
+  /** The call that is under way, for `callWithoutThread`. */
   run(): unknown {
     try {
       // Both are set by #answer, which is the one to have this run.
@@ -239,7 +239,7 @@ export class Http1FastPath implements ThreadlessCall<unknown>, RequestOwner {
   /** @param at where what follows the request begins */
   #answerInContext(slot: Slot, exchange: Exchange, bytes: Uint8Array, at: number, end: number): boolean {
     const settings = this.#settings;
-    const result = this.#network.scheduler.call(this);
+    const result = callWithoutThread(this.#network.scheduler, this);
     const thread = this.#thread;
     if (thread === undefined && this.#sendAtOnce(slot, exchange, result)) {
       if (this.#framing.keepAlive) return true;

@@ -5,7 +5,7 @@ import type { Connection } from '../connection/connection.js';
 import type { Network } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import type { ServerContext } from '../threads/context.js';
-import type { Report } from '../threads/scheduler.js';
+import type { Report } from '../threads/thread.js';
 import type { HeadLimits } from './head.js';
 import type { BodyLimits } from './incoming-body.js';
 

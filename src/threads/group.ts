@@ -11,8 +11,7 @@ import {
   UnwoundError,
 } from './errors.js';
 import { parked, type Task, type Wait, WaitingTask } from './task.js';
-import { runningThread, spawn, type TaskSource, type Thread } from './thread.js';
-import type { Joiner } from './thread-links.js';
+import { runningThread, spawn, type TaskSource, type Thread, type ThreadJoiner } from './thread.js';
 
 /** What the tasks of a tuple return. */
 type Results<S extends readonly TaskSource<unknown>[]> = {
@@ -105,7 +104,7 @@ function sideBySide(
   return new SideBySide(group, tasks, isEnough);
 }
 
-class SideBySide extends WaitingTask<Ended> implements Joiner {
+class SideBySide extends WaitingTask<Ended> implements ThreadJoiner {
   readonly #group: string;
   readonly #tasks: readonly TaskSource<unknown>[];
   readonly #isEnough: (over: Thread<unknown>) => boolean;

@@ -13,6 +13,7 @@ export {
   spawn,
   type TaskSource,
   Thread,
+  type ThreadMessage,
 } from './thread.js';
 export type { Outcome, ThreadState } from './thread-state.js';
 export { uninterruptible } from './uninterruptible.js';

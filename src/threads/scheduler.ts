@@ -5,7 +5,7 @@
 // which the threads made ready meanwhile run, and then due timers fire. One thread runs at a time and never inside another.
 
 import { WakeTimer } from '../util/wake-timer.js';
-import { callWithoutThread, type Thread, type ThreadlessCall } from './thread.js';
+import { type ListEntry, ThreadList } from './thread-list.js';
 import { Queued } from './thread-state.js';
 import { type TimerTarget, TimerWheel } from './timers.js';
 
@@ -22,8 +22,15 @@ export interface Clock {
   requestTurn(): void;
 }
 
-/** What becomes of an error that nobody else is told of. */
-export type Report = (error: unknown, thread: Thread<unknown>) => void;
+/** The part of a thread that the scheduler uses. The class `Thread` is built on this file, so this file does not import it. */
+export interface ScheduledThread extends ListEntry<ScheduledThread> {
+  /** Set by the scheduler. */
+  queued: Queued;
+  /** Runs the thread until it parks or is over. Must not throw. */
+  step(): void;
+  /** Ends a failed thread, some time after it has called `awaitJoiner`. */
+  endFailed(): void;
+}
 
 /**
  * How many threads a turn resumes before the event layer is looked at again: threads that wake each other without end
@@ -48,29 +55,31 @@ export class Scheduler {
   readonly timers: TimerWheel;
   /** How long the `finally` blocks of an unwound thread may park, in milliseconds, before it is reported and abandoned. */
   unwindLimit = 5_000;
-  /** Told of errors that no thread is there to receive. */
-  report: Report;
+  /** Receives the errors that no thread receives. */
+  report: (error: unknown, thread: ScheduledThread) => void;
+  /** @internal Threads that have been created and are not over, in the order of their creation. */
+  readonly threads = new ThreadList<ScheduledThread>();
 
   #clock: Clock;
   /** Threads to run in this turn, in order; `#head` is the next one. Emptied by `endTurn`. */
-  readonly #ready: Thread<unknown>[] = [];
+  readonly #ready: ScheduledThread[] = [];
   #head = 0;
   /** Threads that gave way to the next turn. */
-  readonly #next: Thread<unknown>[] = [];
+  readonly #next: ScheduledThread[] = [];
   /** Threads that have been taken out of `#ready`, ever. */
   #taken = 0;
   /** While it is finite, deadlines up to `#dueNext` are enforced as soon as `#taken` has reached it: when all that were ready by then have run. */
   #dueAfter = Infinity;
   #dueNext = 0;
   /** Threads that have failed with no thread joining them yet. */
-  readonly #failed: Thread<unknown>[] = [];
+  readonly #failed: ScheduledThread[] = [];
   #inTurn = false;
   /** A thread is running. */
   #running = false;
   /** The time last given to the clock's `wakeAt`; NaN when that time has passed. */
   #wakeAsked = Infinity;
 
-  constructor(clock: Clock, report: Report = uncaught) {
+  constructor(clock: Clock, report: Scheduler['report'] = uncaught) {
     this.#clock = clock;
     this.now = clock.now();
     this.due = this.now;
@@ -124,7 +133,7 @@ export class Scheduler {
    * Lets a parked or new thread go on: at once when the host is the caller inside a turn, else when the thread that is
    * running parks, else in a turn asked for now.
    */
-  resume(thread: Thread<unknown>): void {
+  resume(thread: ScheduledThread): void {
     if (thread.queued === Queued.now) return; // it will run in this turn anyway
     if (this.#inTurn && !this.#running) {
       this.#run(thread);
@@ -136,7 +145,7 @@ export class Scheduler {
   }
 
   /** Lets a thread go on in the next turn, after the event layer has been looked at. */
-  resumeNextTurn(thread: Thread<unknown>): void {
+  resumeNextTurn(thread: ScheduledThread): void {
     if (thread.queued !== Queued.no) return;
     thread.queued = Queued.next;
     this.#next.push(thread);
@@ -147,7 +156,7 @@ export class Scheduler {
    * A thread has failed, and no thread joins it. It stays as it is until all threads that are ready have parked, or the turn ends, since
    * one of them may be about to join it. To be called while a thread runs.
    */
-  awaitJoiner(failed: Thread<unknown>): void {
+  awaitJoiner(failed: ScheduledThread): void {
     this.#failed.push(failed);
   }
 
@@ -169,19 +178,16 @@ export class Scheduler {
     if (!this.#inTurn) this.#askToWake();
   }
 
-  /**
-   * Makes an ordinary call as if a thread made it, inside a turn: threads that it starts run when it is over. The thread that it asks for,
-   * if it does, is yet to be started, with `resume`.
-   */
-  call<T>(call: ThreadlessCall<T>): T {
+  /** For `callWithoutThread` alone: makes a call as if a thread made it. Threads that it resumes run when it is over. It must not throw. */
+  callAsThread<T>(call: { run(): T }): T {
     const wasRunning = this.#running;
     this.#running = true;
-    const result = callWithoutThread(call);
+    const result = call.run();
     this.#running = wasRunning;
     return result;
   }
 
-  #run(thread: Thread<unknown>): void {
+  #run(thread: ScheduledThread): void {
     this.#running = true;
     try {
       thread.step();

@@ -1,22 +1,22 @@
-// A thread's links to others: children, joiners, and what is called when it is over. Most threads have none, so they are in an object that is
-// made when it is first needed. It is released when the thread ends, so that keeping a finished thread does not keep these objects alive.
+// A thread's links to others: children, joiners, and callbacks for its end. Most threads have none, so the links are an object that is created
+// when it is first needed. It is released when the thread ends, so that keeping a finished thread does not keep these objects alive.
+//
+// `T` is the type of threads. It is a parameter because thread.ts imports this file.
 
-import type { Thread } from './thread.js';
-
-/** Told when a thread is over: by what `join`, `all`, `race` and `run` wait. */
-export interface Joiner {
-  threadOver(thread: Thread<unknown>): void;
+/** Called when a thread is over. `join`, `all`, `race` and `run` wait in this way. */
+export interface Joiner<in T> {
+  threadOver(thread: T): void;
 }
 
-export class ThreadLinks {
-  children: Set<Thread<unknown>> | undefined;
+export class ThreadLinks<T> {
+  children: Set<T> | undefined;
   /** The timer that bounds the unwinding of the thread, which other threads may be waiting for; 0 is none. */
   limit = 0;
   /** Most have one or none: only more are worth a set. */
-  #joiners: Joiner | Set<Joiner> | undefined;
+  #joiners: Joiner<T> | Set<Joiner<T>> | undefined;
   #whenOver: (() => void)[] | undefined;
 
-  adopt(child: Thread<unknown>): void {
+  adopt(child: T): void {
     this.children ??= new Set();
     this.children.add(child);
   }
@@ -25,13 +25,13 @@ export class ThreadLinks {
     return this.children !== undefined && this.children.size > 0;
   }
 
-  addJoiner(joiner: Joiner): void {
+  addJoiner(joiner: Joiner<T>): void {
     if (this.#joiners === undefined) this.#joiners = joiner;
     else if (this.#joiners instanceof Set) this.#joiners.add(joiner);
     else this.#joiners = new Set([this.#joiners, joiner]);
   }
 
-  removeJoiner(joiner: Joiner): void {
+  removeJoiner(joiner: Joiner<T>): void {
     if (this.#joiners === joiner) this.#joiners = undefined;
     else if (this.#joiners instanceof Set) this.#joiners.delete(joiner);
   }
@@ -45,8 +45,8 @@ export class ThreadLinks {
     this.#whenOver.push(action);
   }
 
-  /** Tells everybody that the thread is over. It has let go of its ties by then, so what they do does not change whom is told. */
-  notifyOver(thread: Thread<unknown>): void {
+  /** Calls the callbacks and joiners of a thread that is over. The thread has released its links by then, so they cannot change this list. */
+  notifyOver(thread: T): void {
     if (this.#whenOver !== undefined) for (const action of this.#whenOver) action();
     if (this.#joiners instanceof Set) for (const joiner of this.#joiners) joiner.threadOver(thread);
     else this.#joiners?.threadOver(thread);

@@ -37,7 +37,7 @@ type Unwinding = (typeof Unwinding)[keyof typeof Unwinding];
 
 /** Whether the scheduler is to run the thread: not at all, in this turn, or in the next. */
 export const Queued = { no: 0, now: 1, next: 2 } as const;
-type Queued = (typeof Queued)[keyof typeof Queued];
+export type Queued = (typeof Queued)[keyof typeof Queued];
 
 // The bits, from the lowest: where each thing begins, and which bits are its own.
 const stateMask = 0b111;

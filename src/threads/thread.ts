@@ -20,15 +20,20 @@
 //
 // What joins a thread later gets the failure as well: it has asked for it.
 
+import type { Channel } from 'node:diagnostics_channel';
 import { isInstance, propertyOf, show } from '../util/inspect.js';
 import { type AsyncContext, captureContext, enterableContext, leftContext } from './context.js';
+import { threadEnd, threadError, threadStart } from './diagnostics.js';
 import { addSuspendedTasks, addTask, clarified, isSameFailure, ThreadError, UnwoundError } from './errors.js';
-import { defaultScheduler, type Report, type Scheduler, uncaught } from './scheduler.js';
+import { defaultScheduler, type ScheduledThread, type Scheduler, uncaught } from './scheduler.js';
 import { isTask, isThenable, parked, type Task, Wait, WaitingTask, waitUntil } from './task.js';
 import { type Joiner, ThreadLinks } from './thread-links.js';
 import { Ending, Queued, State, ThreadStateBits, Unwinding } from './thread-state.js';
 import type { TimerTarget } from './timers.js';
 import { Unwinder } from './unwinder.js';
+
+/** Receives an error that no thread receives. */
+export type Report = (error: unknown, thread: Thread<unknown>) => void;
 
 export interface SpawnOptions {
   /** What the thread is called in errors and listings. Default: the name of the generator function, else `task`. */
@@ -40,6 +45,13 @@ export interface SpawnOptions {
    * If it throws itself, that is an uncaught exception.
    */
   report?: Report | undefined;
+}
+
+/** What is published on the diagnostics channels `sluice.thread.start`, `sluice.thread.error` and `sluice.thread.end`. */
+export interface ThreadMessage {
+  readonly thread: Thread<unknown>;
+  /** What the thread has thrown, or what a child of it has. On `sluice.thread.error` only. */
+  readonly error?: unknown;
 }
 
 /** A task, or the generator function that makes it (which also gives the thread its name). */
@@ -60,11 +72,11 @@ let current: Thread<unknown> | undefined;
 let lazyThread: ThreadlessCall<unknown> | undefined;
 let lastId = 0;
 
-/** An ordinary call, made on behalf of a thread that does not exist until somebody asks for it; see `Scheduler.call`. */
+/** An ordinary call, made on behalf of a thread that is created only if the call asks for it; see `callWithoutThread`. */
 export interface ThreadlessCall<out T> {
-  /** What is called. Must not throw. */
+  /** The call itself. Must not throw. */
   run(): T;
-  /** Makes the thread that the call belongs to. It is not started before the call is over. */
+  /** Creates the thread of the call. It must not be resumed before the call is over. */
   makeThread(): Thread<unknown>;
 }
 
@@ -74,13 +86,16 @@ export function currentThread(): Thread<unknown> | undefined {
   return current;
 }
 
-/** For `Scheduler.call` alone. A thread costs more than many a call, and hardly any of them asks for one. */
-export function callWithoutThread<T>(call: ThreadlessCall<T>): T {
+/**
+ * Makes an ordinary call as if a thread made it, inside a turn. Threads that it starts run when it is over. Most calls never ask for their
+ * thread, and creating one costs more than many calls do: so it is created when it is first asked for, and the caller resumes it afterwards.
+ */
+export function callWithoutThread<T>(scheduler: Scheduler, call: ThreadlessCall<T>): T {
   const outer = current;
   const outerMaker = lazyThread;
   current = undefined;
   lazyThread = call;
-  const result = call.run();
+  const result = scheduler.callAsThread(call);
   current = outer;
   lazyThread = outerMaker;
   return result;
@@ -95,8 +110,11 @@ export function runningThread(primitive: string): Thread<unknown> {
   return thread;
 }
 
+/** Called when a thread is over. */
+export type ThreadJoiner = Joiner<Thread<unknown>>;
+
 // Its methods are `private` and not `#`: by one #method, the engine gives every object of the class one more field.
-export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joiner {
+export class Thread<out T> extends ThreadStateBits implements ScheduledThread, TimerTarget, ThreadJoiner {
   /** Unique in the process. */
   readonly id: number = ++lastId;
   readonly name: string;
@@ -107,6 +125,11 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
   /** @internal The async context that the next step runs in. A thread begins in the one in which it was created. */
   context: AsyncContext;
 
+  /** @internal For the list of the scheduler's threads. */
+  nextInList: ScheduledThread | undefined;
+  /** @internal */
+  previousInList: ScheduledThread | undefined;
+
   readonly #report: Report;
   /** What makes the generator, until the thread first runs; undefined once the generator has returned or thrown. */
   #iterator: Iterator<Wait, unknown, void> | (() => Task<T>) | undefined;
@@ -114,7 +137,7 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
   #value: unknown;
   #waitingSince = 0;
   /** Made when it is first needed. */
-  #links: ThreadLinks | undefined;
+  #links: ThreadLinks<Thread<unknown>> | undefined;
 
   /** Use `spawn` or `run`, which also start the thread. */
   constructor(
@@ -132,6 +155,7 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
     this.context = captureContext(parent?.context);
     this.#report = report;
     if (parent !== undefined) parent.links().adopt(this);
+    scheduler.threads.add(this);
   }
 
   /**
@@ -218,12 +242,12 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
    * Registers an object that is called when this thread is over. A failure is for it to receive then, with `result`, or to pass on: it does
    * not go to the parent.
    */
-  addJoiner(joiner: Joiner): void {
+  addJoiner(joiner: ThreadJoiner): void {
     this.links().addJoiner(joiner);
   }
 
   /** A joiner that is removed before it has received a failure leaves it to the others, or else to the parent. */
-  removeJoiner(joiner: Joiner): void {
+  removeJoiner(joiner: ThreadJoiner): void {
     this.#links?.removeJoiner(joiner);
     if (!this.hasState(State.over) || this.#links?.joined) return;
     this.#links = undefined;
@@ -276,6 +300,7 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
 
   /** Called by the scheduler alone: runs the thread until it parks or is over. */
   step(): void {
+    if (this.hasState(State.ready) && threadStart.hasSubscribers) this.publish(threadStart, { thread: this });
     if (this.canContinue) {
       this.advance(false);
       return;
@@ -292,6 +317,15 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
     } else {
       this.advance(false); // it continues a `finally` block, or what is uninterruptible
     }
+  }
+
+  /** Calls the subscribers in the thread's async context, which keeps what they enter. (Node makes uncaught exceptions of what they throw.) */
+  private publish(channel: Channel, message: ThreadMessage): void {
+    const context = enterableContext(this.context);
+    context.runInAsyncScope(() => {
+      channel.publish(message);
+      this.context = leftContext(context);
+    }, undefined);
   }
 
   /** Runs the generator to its next park. @param returning makes it return from where it stands */
@@ -471,6 +505,11 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
 
   private over(): void {
     this.enterOver();
+    this.scheduler.threads.remove(this);
+    if (this.ending === Ending.failed && threadError.hasSubscribers) {
+      this.publish(threadError, { thread: this, error: this.#value });
+    }
+    if (threadEnd.hasSubscribers) this.publish(threadEnd, { thread: this });
     const ties = this.#links;
     const isReceived = this.ending !== Ending.failed || ties?.joined;
     if (ties !== undefined) {
@@ -495,7 +534,7 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
     else this.parent.childFailed(this.#value);
   }
 
-  private links(): ThreadLinks {
+  private links(): ThreadLinks<Thread<unknown>> {
     this.#links ??= new ThreadLinks();
     return this.#links;
   }
@@ -539,6 +578,14 @@ export class Thread<out T> extends ThreadStateBits implements TimerTarget, Joine
     if (this.#iterator === undefined) this.end();
     else this.unwindSelf();
   }
+}
+
+/**
+ * @internal The threads of a scheduler that are not over, in the order of their creation. No thread may start or end during the walk: copy
+ * what it yields before any other code runs.
+ */
+export function* threadsOf(scheduler: Scheduler): Generator<Thread<unknown>, void> {
+  for (const thread of scheduler.threads) if (thread instanceof Thread) yield thread; // all are, as only `Thread` adds them
 }
 
 /** @throws {ThreadError} `ERR_NOT_A_TASK`, for callers that no compiler has looked at */

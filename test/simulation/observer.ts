@@ -19,7 +19,7 @@ import { Agenda } from '#sluice/event-layer/simulated/agenda.js';
 import type { SimulatedLayer, SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { inspectConnection, inspectNetwork, partialHeadBytes } from '#sluice/observe/inspect.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
-import type { Thread } from '#sluice/threads/thread.js';
+import { type Thread, threadsOf } from '#sluice/threads/thread.js';
 import { LayerTap } from '../support/layer-tap.js';
 import { simulatedTransport } from '../support/transport.js';
 import { WatchedScheduler } from '../support/watched-scheduler.js';
@@ -171,7 +171,7 @@ export class Observer extends LayerTap {
     this.#closing = this.server.close({ deadline }).then(() => {
       this.#isClosed = true;
       // Children of a handler that has answered may still be tidying up.
-      const alive = [...this.#scheduler.threads].filter((thread) => thread.state !== 'over');
+      const alive = [...threadsOf(this.#scheduler)];
       const rest = alive.find((thread) => thread.parent === undefined && thread.state !== 'closing');
       const armed = inspectNetwork(this.network).timers;
       if (rest !== undefined) this.object(`${rest} is not over, and the server says that it is closed`);
@@ -384,7 +384,7 @@ export class Observer extends LayerTap {
   override endTurn(): void {
     // What a client does in a turn may have made the server ask for one.
     if (this.#begun) {
-      const before = inspectNetwork(this.network).timers + this.#scheduler.threads.size;
+      const before = inspectNetwork(this.network).timers + [...threadsOf(this.#scheduler)].length;
       this.above.endTurn();
       this.turns++;
       this.#check(before);
@@ -456,12 +456,10 @@ export class Observer extends LayerTap {
       if (thread !== undefined) roots.add(thread);
     }
     let connections = 0;
-    for (const thread of this.#scheduler.threads) {
-      if (thread.state === 'over') {
-        this.#scheduler.threads.delete(thread);
-        this.#unwinding.delete(thread);
-        continue;
-      }
+    const threads = [...threadsOf(this.#scheduler)];
+    for (const thread of this.#unwinding.keys()) if (thread.state === 'over') this.#unwinding.delete(thread);
+    for (const thread of threads) {
+      if (thread.state === 'over') throw new Error(`${thread} is over, and listed`);
       if (thread.parent === undefined) connections++;
       let root = thread;
       while (root.parent !== undefined) root = root.parent;
@@ -485,7 +483,7 @@ export class Observer extends LayerTap {
 
     // At most one deadline for each connection; what it sleeps on, its bound, and, if it is a connection's, the wait for an async
     // handler for each thread; and the deadlines of close().
-    const timers = this.#rows.size + 2 * this.#scheduler.threads.size + connections + 2 * this.#closes;
+    const timers = this.#rows.size + 2 * threads.length + connections + 2 * this.#closes;
     const armed = inspectNetwork(network).timers;
     if (armed > timers) throw new Error(`${armed} timers are armed; ${timers} are enough`);
 
@@ -569,7 +567,7 @@ export class Observer extends LayerTap {
     assert.equal(this.#listeners.size, 0, 'listeners');
     assert.equal(inspectNetwork(this.network).timers, 0, 'armed timers');
     assert.equal(partialHeadBytes(), this.#partialHeadBytesBefore, 'bytes held for the beginnings of heads');
-    for (const thread of this.#scheduler.threads) assert.equal(thread.state, 'over', `${thread}`);
+    assert.deepEqual([...threadsOf(this.#scheduler)].map(String), [], 'threads that are not over');
     assert.equal(this.#wake, Infinity, 'the next turn that the server has asked for');
     this.ledger.check();
     await this.below.close();
