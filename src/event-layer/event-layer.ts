@@ -190,6 +190,7 @@ export const turnTime = 10;
 /** Why a connection ended. `code` is the system's name for it (errno(3)) or one of this project's own. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
+  /** The system's name for it, such as `ECONNRESET` (errno(3)), or one of the codes in `docs/errors.md`. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {

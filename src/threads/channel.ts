@@ -41,6 +41,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
     return this.#held === undefined ? 0 : 1;
   }
 
+  /** Whether `close` has been called. What is in the channel can still be received. */
   get closed(): boolean {
     return this.#closed;
   }

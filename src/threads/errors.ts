@@ -2,9 +2,10 @@
 
 import { describe, isInstance, propertyOf, show } from '../util/inspect.js';
 
-/** Base of the errors that `threads/` raises; `code` is stable, the message is for people. */
+/** An error that threads and tasks raise themselves. */
 export class ThreadError extends Error {
   override readonly name: string = 'ThreadError';
+  /** One of the codes in `docs/errors.md`, such as `ERR_TIMEOUT`. It is stable; messages are not. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -63,8 +64,9 @@ const marker = '\n    in task ';
 const longestStack = 16_384;
 
 /**
- * The tasks an error came through, innermost first, as they were appended to its stack: `name (file:line:column)` for a
- * task inside a thread, `name (thread 7)` for the border of a thread.
+ * The tasks that an error came through, innermost first, as they were appended to its stack. Never throws.
+ * @param error any value; one that is not an `Error` came through none
+ * @returns `name (file:line:column)` for a task inside a thread, `name (thread 7)` for the end of a thread
  */
 export function tasksOf(error: unknown): string[] {
   const stack = stackOf(error);

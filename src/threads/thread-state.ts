@@ -71,6 +71,7 @@ export abstract class ThreadStateBits {
     return ((this.#bits & queuedMask) >> queuedAt) as Queued; // only `set queued` writes these bits
   }
 
+  /** @internal */
   set queued(queued: Queued) {
     this.#bits = (this.#bits & ~queuedMask) | (queued << queuedAt);
   }

@@ -35,6 +35,7 @@ import { Unwinder } from './unwinder.js';
 /** Receives an error that no thread receives. */
 export type Report = (error: unknown, thread: Thread<unknown>) => void;
 
+/** Options of `spawn` and `run`. */
 export interface SpawnOptions {
   /** What the thread is called in errors and listings. Default: the name of the generator function, else `task`. */
   name?: string | undefined;
@@ -49,6 +50,7 @@ export interface SpawnOptions {
 
 /** What is published on the diagnostics channels `sluice.thread.start`, `sluice.thread.error` and `sluice.thread.end`. */
 export interface ThreadMessage {
+  /** The thread that starts, has failed or has ended. */
   readonly thread: Thread<unknown>;
   /** What the thread has thrown, or what a child of it has. On `sluice.thread.error` only. */
   readonly error?: unknown;
@@ -80,7 +82,7 @@ export interface ThreadlessCall<out T> {
   makeThread(): Thread<unknown>;
 }
 
-/** The thread that is running, or `undefined` outside any thread. */
+/** Never throws. @returns the thread that is running, or `undefined` outside any thread */
 export function currentThread(): Thread<unknown> | undefined {
   if (current === undefined && lazyThread !== undefined) current = lazyThread.makeThread();
   return current;
@@ -114,13 +116,17 @@ export function runningThread(primitive: string): Thread<unknown> {
 export type ThreadJoiner = Joiner<Thread<unknown>>;
 
 // Its methods are `private` and not `#`: by one #method, the engine gives every object of the class one more field.
+/** A green thread: runs a task, which may park, until it returns, throws or is unwound. `spawn` and `run` make threads. */
 export class Thread<out T> extends ThreadStateBits implements ScheduledThread, TimerTarget, ThreadJoiner {
-  /** Unique in the process. */
+  /** Unique in the process: the number of threads made so far. */
   readonly id: number = ++lastId;
+  /** For errors and listings: `SpawnOptions.name`. */
   readonly name: string;
+  /** The thread that has spawned it; undefined for the root of a tree. */
   readonly parent: Thread<unknown> | undefined;
+  /** Where it runs. */
   readonly scheduler: Scheduler;
-  /** Set by sleep.ts: the timer that the thread sleeps on; 0 is none. */
+  /** @internal Set by sleep.ts: the timer that the thread sleeps on; 0 is none. */
   sleepTimer = 0;
   /** @internal The async context that the next step runs in. A thread begins in the one in which it was created. */
   context: AsyncContext;
@@ -653,9 +659,13 @@ const limitTimer = 1;
 
 /**
  * Starts a thread as a child of the running one; it first runs when that one parks. It is unwound before its parent ends.
- * If it fails and nobody is joining it, its parent is unwound and fails with the same error.
+ * If it fails and no thread joins it, its parent is unwound and fails with the same error.
  *
- * Outside any thread it starts a root of a new tree, whose failure, if nobody joins it, is an uncaught exception.
+ * Outside any thread it starts the root of a new tree, whose failure, if no thread joins it, is an uncaught exception.
+ *
+ * @param source a task, or a generator function without parameters
+ * @throws {ThreadError} `ERR_NOT_A_TASK` if the source is neither; a generator function is called when the thread first runs
+ * @throws {TypeError} if `name` is not a string
  */
 export function spawn<T>(source: TaskSource<T>, options: SpawnOptions = {}): Thread<T> {
   const running = currentThread();
@@ -667,9 +677,12 @@ export function spawn<T>(source: TaskSource<T>, options: SpawnOptions = {}): Thr
 }
 
 /**
- * Runs a task in a thread of its own, for callers that are ordinary async code.
+ * Runs a task in a new thread without a parent, for callers that are ordinary async code.
+ * @param source a task, or a generator function without parameters
  * @param options.signal unwinds the thread when it is aborted
- * @returns a promise of what the task returns; it rejects with what the task throws, or with {@link UnwoundError}
+ * @returns a promise of what the task returns
+ * @throws (rejects) what the task throws; {@link UnwoundError} if the thread was unwound; {@link ThreadError} `ERR_NOT_A_TASK` if the source is not a task;
+ *   TypeError if `name` is not a string
  */
 export function run<T>(source: TaskSource<T>, options: SpawnOptions & { signal?: AbortSignal } = {}): Promise<T> {
   const { signal, scheduler = currentThread()?.scheduler ?? defaultScheduler() } = options;

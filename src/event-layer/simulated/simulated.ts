@@ -29,6 +29,7 @@ import { Agenda } from './agenda.js';
 import { ByteQueue } from './byte-queue.js';
 import { Random } from './random.js';
 
+/** How the simulated network and its failures are. */
 export interface SimulatedOptions {
   /** Where all chance comes from. Default 1. */
   seed?: number;
@@ -93,9 +94,13 @@ interface End {
   delivering: boolean;
 }
 
+/**
+ * A network and a clock in memory, for tests: give it to a `Network`, and that to `serve`, `listen` and `connect`. Time passes only in `run`.
+ * The same options give the same run, to the byte.
+ */
 export class SimulatedLayer implements EventLayer {
   readonly name = 'simulated';
-  /** Turns taken so far. */
+  /** The number of turns so far. */
   turns = 0;
 
   readonly #random: Random;
@@ -134,6 +139,7 @@ export class SimulatedLayer implements EventLayer {
   #reservedFrom = 0;
   #reservedTo = 0;
 
+  /** By default nothing breaks. */
   constructor(options: SimulatedOptions = {}) {
     this.#random = new Random(options.seed ?? 1);
     this.#pieces = options.pieces ?? 'random';
@@ -327,6 +333,7 @@ export class SimulatedLayer implements EventLayer {
     this.#tenant(slot).paused = true;
   }
 
+  /** Undoes `pauseReading`. */
   resumeReading(slot: Slot): void {
     const end = this.#tenant(slot);
     end.paused = false;

@@ -197,7 +197,8 @@ let pairsOf: (headers: Headers) => readonly (readonly [string, string])[];
 export let headersOver: (fields: Fields, immutable: boolean) => Headers;
 export let isLightHeaders: (value: unknown) => value is Headers;
 
-/** The platform's `Headers`, at the price of one array. Arguments are rest parameters where an omitted one must throw. */
+// Arguments are rest parameters where an omitted one must throw.
+/** The platform's `Headers`, at the price of one array. @see https://fetch.spec.whatwg.org/#headers-class */
 export class Headers {
   #fields: Fields;
   #immutable = false;

@@ -62,7 +62,7 @@ export let toPlatformRequest: (request: Request, init?: RequestInit | null) => P
 
 let bodyOf: (request: Request) => Body;
 
-/** The platform's `Request`. */
+/** The platform's `Request`, at the price of a few fields. @see https://fetch.spec.whatwg.org/#request-class */
 export class Request {
   /** Says method, URL and signal: the server's source, or the platform's request. */
   readonly #origin: RequestSource | PlatformRequest;

@@ -62,7 +62,7 @@ interface Statics {
 
 type ResponseKind = 'default' | 'error' | 'redirect';
 
-/** The platform's `Response`. */
+/** The platform's `Response`, at the price of a few fields. @see https://fetch.spec.whatwg.org/#response-class */
 export class Response {
   #body: Body;
   #fields: Fields;
