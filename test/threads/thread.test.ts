@@ -1057,7 +1057,7 @@ describe('very many threads', () => {
     it(`${doing} in little memory, are unwound at once in little time, and give their memory back`, async () => {
       const { stdout, stderr } = await runProgram(
         `import { Channel, sleep, spawn } from ${JSON.stringify(import.meta.resolve('#sluice/index.js'))};
-         import { ManualClock } from ${JSON.stringify(import.meta.resolve('./manual-clock.js'))};
+         import { ManualClock } from ${JSON.stringify(import.meta.resolve('../support/manual-clock.js'))};
          const count = ${count};
          const heap = () => {
            gc();
