@@ -147,7 +147,7 @@ export { answer, asynchronous, light, route, streamed, thread };
 
 const platform = `${process.platform}-${process.arch}`;
 
-/** How each runtime is had, and how it runs a script. The versions are pinned, so that a failure is ours. */
+/** Where each runtime comes from, and how it runs a script. The versions are pinned, so that a failure is ours. */
 const runtimes = [
   { name: 'node', command: [process.execPath] },
   {
@@ -330,7 +330,7 @@ async function checkAnswers(what, url, output) {
     check(`${what} answers: ${name}`, good, `${response.status} ${JSON.stringify(text.slice(0, 200))}`, output());
   }
 
-  // Who leaves is noticed: the thread of an endless stream is unwound, for a FIN as for an RST.
+  // A client that disconnects is noticed: the thread of an endless stream is unwound, after a FIN as after an RST.
   for (const way of ['destroy', 'resetAndDestroy']) {
     const client = connect(Number(new URL(url).port), '127.0.0.1');
     client.write('GET /endless HTTP/1.1\r\nhost: localhost\r\n\r\n');

@@ -1,5 +1,5 @@
 // Simulates whole servers, one world for each seed: `npm run simulate -- [--seeds 20000] [--from 0] [--processes 2]`, or `--seed 17` alone.
-// What a world is, and what must hold in it after every turn, stands in test/simulation/.
+// test/simulation/ says what a world is, and what must hold in it after every turn.
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';

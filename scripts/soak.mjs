@@ -1,14 +1,13 @@
-// Hours of what the internet does to a server, in minutes: `node scripts/soak.mjs --layer uring --seconds 600`, after a build.
+// A long load of every kind of client, and a check for leaks: `node scripts/soak.mjs --layer uring --seconds 600`, after a build.
 //
-// A server of its own process is beset by clients of every kind (soak/clients.mjs), in rounds. Between two rounds everybody
-// leaves, and what the server still holds is counted: descriptors, slots, output, buffers, operations in flight, threads and
-// memory must be what they were after the first round, which has warmed it up. Every answer that a well-behaved client gets is
-// compared to the byte. Exits with 1 if anything is otherwise.
+// A server in a separate process gets clients of every kind (soak/clients.mjs), in rounds. Between two rounds all clients disconnect.
+// Descriptors, slots, output, buffers, operations in flight, threads and memory must then be what they were after the first round,
+// which warms the server up. Every response to a well-behaved client is compared to the byte. Exits with 1 if anything differs.
 //
-// How memory is bounded: what the heap holds after a collection is exact but for caches, and may be 2 MiB more. Resident memory
-// is not: though malloc is made to give back what it can, pages stay that are in use in part, more of them the more has been in use
-// at once in the worst moment so far. It has been seen to be 15 MiB more, and may be 32. A leak would be seen all the same: a round
-// has thousands of connections, and rounds add up, so the report says what the growth would be for each connection.
+// Bounds on memory: after a collection the heap is exact except for caches, and may be 2 MiB larger. Resident memory is not exact: malloc
+// is made to give back what it can, but pages that are partly in use remain, the more of them the higher the peak was. Growth of 15 MiB was
+// seen; 32 are allowed. A leak shows nevertheless: a round has thousands of connections and rounds add up, so the report prints the
+// growth for each connection.
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,7 +22,7 @@ const rounds = Math.max(3, Math.round(seconds / 60));
 const heapMargin = 2 * 2 ** 20;
 const residentMargin = 32 * 2 ** 20;
 const kinds = ['fast', 'slow', 'flooding', 'vanishing', 'malformed', 'idle'];
-/** Longer than any timeout of the server: who is not gone by then does not go. */
+/** Longer than any timeout of the server: a connection that is still there then stays. */
 const patience = 40_000;
 
 const failures = [];
@@ -61,7 +60,7 @@ function differences(expected, found) {
     .map((key) => `${key}: ${found[key]} instead of ${expected[key]}`);
 }
 
-/** Waits until everybody is gone, and what is held is what is expected, if that is known, or for as long as one may wait. */
+/** Waits until all clients are gone and the server holds what is expected, if that is known, or until the longest wait is over. */
 async function quiet(expected) {
   const deadline = Date.now() + patience;
   for (;;) {

@@ -4,7 +4,7 @@ import { isInstance, show } from './inspect.js';
 
 /** What an option may be. An option whose value is `undefined` counts as not given; `null` does not. */
 export type OptionRule =
-  | { type: 'function' | 'boolean' }
+  | { type: 'function' | 'boolean' | 'object' }
   /** A string that is not empty. */
   | { type: 'string' }
   /** A whole number in a range, both ends included. */
@@ -13,6 +13,8 @@ export type OptionRule =
   | { number: readonly [number, number] }
   /** A number in a range, both ends included, or true or false. */
   | { switch: readonly [number, number] }
+  /** One of several words, or a whole number in a range, both ends included. */
+  | { words: readonly string[]; whole: readonly [number, number] }
   | { instance: abstract new (...args: never[]) => object };
 
 /** A day, in milliseconds: no timeout of a server may be longer, and none is without end. */
@@ -62,16 +64,20 @@ function readOption(where: string, options: object, name: string): unknown {
 function checkOption(name: string, value: unknown, rule: OptionRule): void {
   if ('type' in rule) {
     if (value === '') throw new TypeError(`${name} is empty; expected a string that is not`);
-    if (typeof value !== rule.type) throw new TypeError(`${name} is ${show(value)}; expected a ${rule.type}`);
+    if (typeof value === rule.type) return;
+    throw new TypeError(`${name} is ${show(value)}; expected ${rule.type === 'object' ? 'an' : 'a'} ${rule.type}`);
   } else if ('instance' in rule) {
     if (!isInstance(value, rule.instance))
       throw new TypeError(`${name} is ${show(value)}; expected a ${rule.instance.name}`);
   } else {
     const whole = 'whole' in rule;
     const isSwitch = 'switch' in rule;
+    const words = 'words' in rule ? rule.words : [];
     if (isSwitch && typeof value === 'boolean') return;
+    if (typeof value === 'string' && words.includes(value)) return;
     const [low, high] = whole ? rule.whole : isSwitch ? rule.switch : rule.number;
-    const kind = whole ? 'a whole number' : isSwitch ? 'true, false or a number' : 'a number';
+    const others = isSwitch ? 'true, false or ' : words.map((word) => `"${word}" or `).join('');
+    const kind = `${others}${whole ? 'a whole number' : 'a number'}`;
     const expected = `expected ${kind} from ${low} to ${high}`;
     if (typeof value !== 'number') throw new TypeError(`${name} is ${show(value)}; ${expected}`);
     if (!(value >= low && value <= high) || (whole && !Number.isInteger(value))) {

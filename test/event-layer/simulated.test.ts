@@ -334,3 +334,20 @@ describe('the random numbers', () => {
     );
   });
 });
+
+it('options that are wrong are refused with their names', () => {
+  assert.throws(
+    () => new SimulatedLayer({ sead: 1 } as SimulatedOptions),
+    /unknown option "sead"; expected one of seed/,
+  );
+  assert.throws(
+    () => new SimulatedLayer({ pieces: 'small' as never }),
+    /pieces is "small"; expected "random" or "whole"/,
+  );
+  const faults = { resets: 0.5 } as SimulatedOptions['faults'];
+  assert.throws(() => new SimulatedLayer({ faults }), /faults: unknown option "resets"; expected one of refuse, reset/);
+  assert.throws(
+    () => new SimulatedLayer({ faults: { reset: 2 } }),
+    /faults: reset is 2; expected a number from 0 to 1/,
+  );
+});

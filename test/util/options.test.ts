@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkOptions, type OptionRules } from '#sluice/util/options.js';
 
-const rules: OptionRules = { size: { whole: [1, 9] }, name: { type: 'string' }, when: { instance: Date } };
+const rules: OptionRules = {
+  size: { whole: [1, 9] },
+  name: { type: 'string' },
+  when: { instance: Date },
+  pieces: { words: ['few', 'many'], whole: [1, 9] },
+  more: { type: 'object' },
+};
 const check = (options: unknown) => checkOptions('f', options as object, rules);
 const fails = (options: unknown, message: RegExp, cause?: unknown) =>
   assert.throws(
@@ -16,9 +22,17 @@ test('each wrong option is refused with its name, what was found and what was ex
   fails({ name: '' }, /^TypeError: f: name is empty; expected/);
   fails({ name: null }, /^TypeError: f: name is null; expected a string$/);
   fails({ when: {} }, /^TypeError: f: when is \[object Object\]; expected a Date$/);
-  fails({ sise: 1 }, /^TypeError: f: unknown option "sise"; expected one of size, name, when$/);
+  fails({ sise: 1 }, /^TypeError: f: unknown option "sise"; expected one of size, name, when, pieces, more$/);
+  fails({ pieces: 'all' }, /^TypeError: f: pieces is "all"; expected "few" or "many" or a whole number from 1 to 9$/);
+  fails({ pieces: 0 }, /^RangeError: f: pieces is 0; expected "few"/);
+  fails({ more: 1 }, /^TypeError: f: more is 1; expected an object$/);
   fails({ [Symbol('size')]: 1 }, /^TypeError: f: unknown option Symbol\(size\); expected one of/);
   fails({ toString: 1 }, /^TypeError: f: unknown option "toString"; expected one of/);
+});
+
+test('options that are as they may be are taken', () => {
+  check({ size: 9, name: 'x', when: new Date(), pieces: 'few', more: {} });
+  check({ size: undefined, pieces: 1 });
 });
 
 test('an option that an object inherits is checked as its own ones are', () => {

@@ -11,6 +11,7 @@
 // Whoever misuses the contract is found out: lent buffers are overwritten after `received` has returned, `output` is another
 // buffer after each `reserve` and begins at another offset, and commands that are not in order throw.
 
+import { checkOptions, longestDelay, type OptionRules } from '../../util/options.js';
 import {
   type Address,
   ConnectionError,
@@ -94,6 +95,25 @@ interface End {
   delivering: boolean;
 }
 
+const chance = { number: [0, 1] } as const;
+
+const rules: OptionRules = {
+  seed: { whole: [0, Number.MAX_SAFE_INTEGER] },
+  pieces: { words: ['random', 'whole'], whole: [1, pieceSize] },
+  latency: { number: [0, longestDelay] },
+  capacity: { whole: [1, 2 ** 30] },
+  faults: { type: 'object' },
+};
+
+const faultRules: OptionRules = {
+  refuse: chance,
+  reset: chance,
+  vanish: chance,
+  silence: chance,
+  accept: chance,
+  stall: chance,
+};
+
 /**
  * A network and a clock in memory, for tests: give it to a `Network`, and that to `serve`, `listen` and `connect`. Time passes only in `run`.
  * The same options give the same run, to the byte.
@@ -139,8 +159,13 @@ export class SimulatedLayer implements EventLayer {
   #reservedFrom = 0;
   #reservedTo = 0;
 
-  /** By default nothing breaks. */
+  /**
+   * By default nothing breaks.
+   * @throws {TypeError | RangeError} for options that are wrong, naming the option
+   */
   constructor(options: SimulatedOptions = {}) {
+    checkOptions('SimulatedLayer', options, rules);
+    checkOptions('SimulatedLayer: faults', options.faults ?? {}, faultRules);
     this.#random = new Random(options.seed ?? 1);
     this.#pieces = options.pieces ?? 'random';
     this.#latency = options.latency ?? 5;
