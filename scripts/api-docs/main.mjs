@@ -4,7 +4,7 @@
 // When typedoc supports TypeScript 7.1, these packages can move to the project's own devDependencies.
 
 import { join } from 'node:path';
-import { Application } from 'typedoc';
+import { Application, ReflectionKind } from 'typedoc';
 import { findFaults } from './check.mjs';
 
 const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../..');
@@ -21,11 +21,22 @@ const app = await Application.bootstrapWithPlugins({
   excludePrivate: true,
   excludeProtected: true,
   excludeExternals: true,
+  preservedTypeAnnotationTags: ['@throws'],
   validation: { notExported: false, invalidLink: true, notDocumented: false },
 });
 
 const project = await app.convert();
 if (project === undefined) process.exit(1);
+
+// The Markdown plugin leaves out the classes that `@throws {TypeError}` names.
+for (const { comment } of project.getReflectionsByKind(ReflectionKind.All)) {
+  for (const tag of comment?.blockTags ?? []) {
+    if (tag.typeAnnotation === undefined) continue;
+    const classes = tag.typeAnnotation.replace(/^\{|\}$/g, '');
+    tag.content.unshift({ kind: 'code', text: `\`${classes}\`` }, { kind: 'text', text: ' ' });
+  }
+}
+
 app.validate(project);
 const faults = findFaults(project);
 for (const fault of faults) console.error(`api-docs: ${fault}`);

@@ -15,7 +15,7 @@ import { runningThread } from './thread.js';
  * ```
  *
  * @returns a task that returns or throws what the given one does. Behind it, the thread is in the context in which it was before
- * @throws {ThreadError} `ERR_NOT_A_TASK`
+ * @throws {ThreadError} `ERR_NOT_A_TASK` if it is not given a task
  */
 export function bindContext<T>(task: Task<T>): Task<T> {
   if (!isTask(task)) {

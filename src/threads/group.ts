@@ -20,8 +20,10 @@ type Results<S extends readonly TaskSource<unknown>[]> = {
 
 /**
  * Runs tasks side by side, each in a child thread, until all have returned.
+ * @param tasks an array of tasks, or of generator functions without parameters
  * @returns their results, in the order of the tasks
  * @throws what the first task to fail has thrown, after the others have been unwound
+ * @throws {ThreadError} `ERR_NOT_A_TASK` if it is not an array of tasks
  */
 export function* all<const S extends readonly TaskSource<unknown>[]>(tasks: S): Task<Results<S>> {
   checkTasks('all', tasks);
@@ -32,8 +34,10 @@ export function* all<const S extends readonly TaskSource<unknown>[]>(tasks: S): 
 
 /**
  * Runs tasks side by side, each in a child thread, until the first has returned or thrown.
+ * @param tasks an array of tasks, or of generator functions without parameters; at least one
  * @returns what that one returned, after the others have been unwound
- * @throws what that one threw, likewise
+ * @throws what that one threw, after the others have been unwound
+ * @throws {ThreadError} `ERR_NOT_A_TASK` if it is not an array of tasks, `ERR_RANGE` if it is empty
  */
 export function* race<const S extends readonly TaskSource<unknown>[]>(tasks: S): Task<Results<S>[number]> {
   checkTasks('race', tasks);
@@ -44,9 +48,11 @@ export function* race<const S extends readonly TaskSource<unknown>[]>(tasks: S):
 
 /**
  * Runs a task in a child thread, for a limited time.
- * @param ms milliseconds
+ * @param ms milliseconds, 0 or more; `Infinity` for no limit
+ * @param task a task, or a generator function without parameters
  * @returns what the task returns
- * @throws {TimeoutError} when it has not returned in time, after it has been unwound; else what the task throws
+ * @throws {TimeoutError} `ERR_TIMEOUT` when it has not returned in time, after it has been unwound; else what the task throws
+ * @throws {ThreadError} `ERR_RANGE` if `ms` is negative or not a number
  */
 export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
   checkMilliseconds('timeout', ms);

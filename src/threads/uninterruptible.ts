@@ -26,6 +26,7 @@ import { iteratorOf, runningThread, type TaskSource, type Thread } from './threa
  * The task has as long as any unwinding: after `scheduler.unwindLimit` milliseconds (5,000), counted from `unwind`, the thread is reported
  * and abandoned.
  *
+ * @param task a task, or a generator function without parameters
  * @returns what the task returns
  * @throws what the task throws
  */
