@@ -24,13 +24,16 @@ export interface Clock {
 
 /** The part of a thread that the scheduler uses. The class `Thread` is built on this file, so this file does not import it. */
 export interface ScheduledThread extends ListEntry<ScheduledThread> {
-  /** Set by the scheduler. */
+  /** @internal Set by the scheduler. */
   queued: Queued;
-  /** Runs the thread until it parks or is over. Must not throw. */
+  /** @internal Runs the thread until it parks or is over. Must not throw. */
   step(): void;
-  /** Ends a failed thread, some time after it has called `awaitJoiner`. */
+  /** @internal Ends a failed thread, some time after it has called `awaitJoiner`. */
   endFailed(): void;
 }
+
+/** Receives an error that no thread receives. */
+export type SchedulerReport = (error: unknown, thread: ScheduledThread) => void;
 
 /**
  * How many threads a turn resumes before the event layer is looked at again: threads that wake each other without end
@@ -45,18 +48,18 @@ export class Scheduler {
   /** Time at which the current turn began, in milliseconds of the clock. */
   now = 0;
   /**
-   * Deadlines up to this time, in milliseconds of the clock, have passed. It may be earlier than `now`: whatever had arrived by a deadline is
+   * @internal Deadlines up to this time, in milliseconds of the clock, have passed. It may be earlier than `now`: whatever had arrived by a deadline is
    * handled before the deadline is enforced, however late that is because the process was busy or stopped.
    */
   due = 0;
-  /** The same without its fraction: what a parked thread keeps of it. */
+  /** @internal The same without its fraction: what a parked thread keeps of it. */
   millisecond = 0;
-  /** Deadlines of sleeping threads and of connections. */
+  /** @internal Deadlines of sleeping threads and of connections. */
   readonly timers: TimerWheel;
   /** How long the `finally` blocks of an unwound thread may park, in milliseconds, before it is reported and abandoned. */
   unwindLimit = 5_000;
-  /** Receives the errors that no thread receives. */
-  report: (error: unknown, thread: ScheduledThread) => void;
+  /** @internal Receives the errors that no thread receives. */
+  report: SchedulerReport;
   /** @internal Threads that have been created and are not over, in the order of their creation. */
   readonly threads = new ThreadList<ScheduledThread>();
 
@@ -79,7 +82,7 @@ export class Scheduler {
   /** The time last given to the clock's `wakeAt`; NaN when that time has passed. */
   #wakeAsked = Infinity;
 
-  constructor(clock: Clock, report: Scheduler['report'] = uncaught) {
+  constructor(clock: Clock, report: SchedulerReport = uncaught) {
     this.#clock = clock;
     this.now = clock.now();
     this.due = this.now;
@@ -88,7 +91,7 @@ export class Scheduler {
     this.report = report;
   }
 
-  /** Takes time and turns from another clock from now on. Both must count from the same origin. */
+  /** @internal Takes time and turns from another clock from now on. Both must count from the same origin. */
   attach(clock: Clock): void {
     this.#clock.wakeAt(Infinity);
     this.#clock = clock;
@@ -98,7 +101,7 @@ export class Scheduler {
   }
 
   /**
-   * Opens a turn.
+   * @internal Opens a turn.
    * @param looked whether the clock's owner has looked for events since the last turn; if not, threads that wait for the next turn go on waiting
    */
   beginTurn(looked = true): void {
@@ -116,7 +119,7 @@ export class Scheduler {
   }
 
   /**
-   * Runs what is ready, fires the timers that are due, and says when to wake up next.
+   * @internal Runs what is ready, fires the timers that are due, and says when to wake up next.
    * @param due timers up to this time of the clock may fire: every event up to then has been told
    */
   endTurn(due = this.now): void {
@@ -130,7 +133,7 @@ export class Scheduler {
   }
 
   /**
-   * Lets a parked or new thread go on: at once when the host is the caller inside a turn, else when the thread that is
+   * @internal Lets a parked or new thread go on: at once when the host is the caller inside a turn, else when the thread that is
    * running parks, else in a turn asked for now.
    */
   resume(thread: ScheduledThread): void {
@@ -144,7 +147,7 @@ export class Scheduler {
     if (!this.#inTurn) this.#clock.requestTurn();
   }
 
-  /** Lets a thread go on in the next turn, after the event layer has been looked at. */
+  /** @internal Lets a thread go on in the next turn, after the event layer has been looked at. */
   resumeNextTurn(thread: ScheduledThread): void {
     if (thread.queued !== Queued.no) return;
     thread.queued = Queued.next;
@@ -153,32 +156,32 @@ export class Scheduler {
   }
 
   /**
-   * A thread has failed, and no thread joins it. It stays as it is until all threads that are ready have parked, or the turn ends, since
+   * @internal A thread has failed, and no thread joins it. It stays as it is until all threads that are ready have parked, or the turn ends, since
    * one of them may be about to join it. To be called while a thread runs.
    */
   awaitJoiner(failed: ScheduledThread): void {
     this.#failed.push(failed);
   }
 
-  /** Arms a timer `ms` milliseconds from this very moment, which may be later than `now`. @returns its id, for `cancel` */
+  /** @internal Arms a timer `ms` milliseconds from this very moment, which may be later than `now`. @returns its id, for `cancel` */
   armIn(ms: number, target: TimerTarget, arg: number): number {
     return this.armAt(this.#clock.now() + ms, target, arg);
   }
 
-  /** Arms a timer for a time of the clock, in milliseconds. @returns its id, for `cancel` */
+  /** @internal Arms a timer for a time of the clock, in milliseconds. @returns its id, for `cancel` */
   armAt(time: number, target: TimerTarget, arg: number): number {
     const id = this.timers.arm(time, target, arg);
     if (!this.#inTurn) this.#askToWake();
     return id;
   }
 
-  /** Cancels a timer that has not fired; outside a turn also the wake-up that only it may have needed. */
+  /** @internal Cancels a timer that has not fired; outside a turn also the wake-up that only it may have needed. */
   cancel(id: number): void {
     this.timers.cancel(id);
     if (!this.#inTurn) this.#askToWake();
   }
 
-  /** For `callWithoutThread` alone: makes a call as if a thread made it. Threads that it resumes run when it is over. It must not throw. */
+  /** @internal For `callWithoutThread` alone: makes a call as if a thread made it. Threads that it resumes run when it is over. It must not throw. */
   callAsThread<T>(call: { run(): T }): T {
     const wasRunning = this.#running;
     this.#running = true;

@@ -5,6 +5,7 @@
 
 /** Called when a thread is over. `join`, `all`, `race` and `run` wait in this way. */
 export interface Joiner<in T> {
+  /** @internal */
   threadOver(thread: T): void;
 }
 

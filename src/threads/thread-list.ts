@@ -1,7 +1,9 @@
 // A list whose links are fields of its entries: adding and removing cost the same however long it is, and allocate nothing.
 
 export interface ListEntry<T> {
+  /** @internal */
   nextInList: T | undefined;
+  /** @internal */
   previousInList: T | undefined;
 }
 

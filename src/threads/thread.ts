@@ -226,7 +226,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     return new Join(this);
   }
 
-  /** Unwinds the threads that this one has spawned, and parks until they are over. To be called by the thread itself. */
+  /** @internal Unwinds the threads that this one has spawned, and parks until they are over. To be called by the thread itself. */
   *closeChildren(reason: unknown): Task<void> {
     for (const child of this.children) child.unwind(reason);
     yield* waitUntil(() => !this.hasChildren, parked.join);
@@ -245,14 +245,14 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
   }
 
   /**
-   * Registers an object that is called when this thread is over. A failure is for it to receive then, with `result`, or to pass on: it does
+   * @internal Registers an object that is called when this thread is over. A failure is for it to receive then, with `result`, or to pass on: it does
    * not go to the parent.
    */
   addJoiner(joiner: ThreadJoiner): void {
     this.links().addJoiner(joiner);
   }
 
-  /** A joiner that is removed before it has received a failure leaves it to the others, or else to the parent. */
+  /** @internal A joiner that is removed before it has received a failure leaves it to the others, or else to the parent. */
   removeJoiner(joiner: ThreadJoiner): void {
     this.#links?.removeJoiner(joiner);
     if (!this.hasState(State.over) || this.#links?.joined) return;
@@ -260,13 +260,13 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     if (this.ending === Ending.failed && !this.isFailureReceived) this.passFailureOn();
   }
 
-  /** Has something done when the thread is over, however it ends; at once if it is. `action` must not throw. */
+  /** @internal Has something done when the thread is over, however it ends; at once if it is. `action` must not throw. */
   whenOver(action: () => void): void {
     if (this.hasState(State.over)) action();
     else this.links().whenOver(action);
   }
 
-  /** A thread that this one joined is over. */
+  /** @internal A thread that this one joined is over. */
   threadOver(): void {
     this.scheduler.resume(this);
   }
@@ -283,7 +283,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     this.isUninterruptible = false;
   }
 
-  /** Tells of an error of this thread, or of a child, that no thread is there to receive. */
+  /** @internal Tells of an error of this thread, or of a child, that no thread is there to receive. */
   report(error: unknown, thread: Thread<unknown> = this): void {
     try {
       if (current === this) this.#report(error, thread);
@@ -293,7 +293,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     }
   }
 
-  /** One of this thread's two timers has fired: the one it sleeps on, or the bound of its unwinding. */
+  /** @internal One of this thread's two timers has fired: the one it sleeps on, or the bound of its unwinding. */
   timerFired(arg: number): void {
     if (arg === limitTimer) {
       this.links().limit = 0;
@@ -304,7 +304,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     this.scheduler.resume(this);
   }
 
-  /** Called by the scheduler alone: runs the thread until it parks or is over. */
+  /** @internal Called by the scheduler alone: runs the thread until it parks or is over. */
   step(): void {
     if (this.hasState(State.ready) && threadStart.hasSubscribers) this.publish(threadStart, { thread: this });
     if (this.canContinue) {

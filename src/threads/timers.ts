@@ -10,6 +10,7 @@ import { IdTable } from '../util/id-table.js';
 
 /** Told when a timer fires; `arg` is the integer given to `arm`. */
 export interface TimerTarget {
+  /** @internal */
   timerFired(arg: number): void;
 }
 
