@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -31,4 +31,35 @@ test('every TypeScript example in the README and the guide compiles as it stands
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, include: ['*.ts'] }));
   const { status, stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', folder], { encoding: 'utf8' });
   assert.equal(status, 0, stdout);
+});
+
+/** The anchors that GitHub gives to the headings of a page. */
+function anchorsOf(text: string): Set<string> {
+  const headings = [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+test('every link between the pages leads to a file, and to a heading that it has', () => {
+  const docs = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`);
+  const folders = ['', 'bench/', 'src/http/h1/'].map((folder) => `${folder}README.md`);
+  const pages = [...docs, ...folders, 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
+  let count = 0;
+  for (const page of pages.filter((path) => path.endsWith('.md') && existsSync(join(root, path)))) {
+    const text = readFileSync(join(root, page), 'utf8');
+    for (const [, link] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      const [path, anchor] = link.split('#');
+      const target = path === '' ? join(root, page) : join(root, dirname(page), path);
+      assert.ok(existsSync(target), `${page}: ${link}`);
+      if (anchor !== undefined) assert.ok(anchorsOf(readFileSync(target, 'utf8')).has(anchor), `${page}: ${link}`);
+      count++;
+    }
+  }
+  assert.ok(count >= 30, `${count} links were found`);
 });
