@@ -13,11 +13,11 @@ export type { Writer } from './connection/writer.js';
 export { ConnectionError } from './event-layer/event-layer.js';
 export { SimulatedLayer, type SimulatedOptions } from './event-layer/simulated/simulated.js';
 export { HttpError } from './http/errors.js';
-export { ClientLeftError } from './http/exchange.js';
+export { ClientLeftError } from './http/incoming-request.js';
 export { Headers } from './http/fetch/headers.js';
 export { Request } from './http/fetch/request.js';
 export { Response } from './http/fetch/response.js';
-export { ResponseError } from './http/response-head.js';
+export { ResponseError } from './http/outgoing.js';
 export type { RefusedRequest, RequestInfo } from './http/settings.js';
 export { type BodyTask, type BodyWriter, stream } from './http/stream.js';
 export {

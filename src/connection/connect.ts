@@ -1,14 +1,14 @@
 // `connect`: the client side of a connection.
 
 import { isIP } from 'node:net';
-import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
+import { ConnectionError, highWaterMark, type Slot, type Transport } from '../event-layer/event-layer.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type AddressOptions, addressOf, addressRules } from './listen.js';
-import { Network, type Owner, SlotState } from './network.js';
+import { Network, type Owner, type SlotRecord, SlotState } from './network.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
 export interface ConnectOptions extends AddressOptions, ConnectionSocketOptions {
@@ -79,18 +79,26 @@ function localAddressOf({ localAddress, path }: ConnectOptions): string | undefi
 
 /** The owner of a connection that was asked for. */
 class Client implements Owner {
-  readonly #thread: Thread<unknown>;
-  readonly writeRate = 0;
+  readonly network: Network;
+  readonly transport: Transport;
   readonly buffers = BufferedBytes.ofProcess();
-  readonly #network: Network;
+  readonly readTimeout = Infinity;
+  readonly writeTimeout = Infinity;
+  readonly writeRate = 0;
+  readonly #thread: Thread<unknown>;
   readonly #linger: number;
   #connection: Connection | undefined;
   #error: ConnectionError | undefined;
 
   constructor(thread: Thread<unknown>, network: Network, linger: number) {
     this.#thread = thread;
-    this.#network = network;
+    this.network = network;
+    this.transport = network.layer;
     this.#linger = linger;
+  }
+
+  get queuedBytes(): number {
+    return this.buffers.isFull ? 1 : highWaterMark;
   }
 
   /** Neither connected nor failed yet. */
@@ -103,30 +111,29 @@ class Client implements Owner {
     return this.#connection;
   }
 
-  /** The thread goes on, or is unwound, in which case nobody wants the connection any more. */
+  /** The thread goes on, or is unwound, in which case the connection is not wanted any more. */
   leave(slot: Slot): void {
-    if (this.pending) this.#network.layer.reset(slot);
+    if (this.pending) this.transport.reset(slot);
   }
 
   opened(slot: Slot): void {
     if (!this.pending) return;
-    const connection = new Connection(this.#network, slot);
+    const connection = new Connection(this, slot);
     connection.thread = this.#thread;
     this.#connection = connection;
-    this.#network.setDeadline(slot, Infinity);
-    this.#network.setState(slot, SlotState.handling);
-    this.#network.attach(connection);
+    this.network.setDeadline(slot, Infinity);
+    this.network.attach(connection);
     this.#thread.whenOver(() => this.#over(connection));
     this.#thread.scheduler.resume(this.#thread);
   }
 
   #over(connection: Connection): void {
     if (connection.closed) return;
-    if (this.#thread.outcome === 'returned') this.#network.linger(connection.slot, this.#linger);
+    if (this.#thread.outcome === 'returned') this.network.linger(connection.slot, this.#linger);
     else connection.reset();
   }
 
-  closed(_slot: Slot, _connection: Connection | undefined, reason: ConnectionError | undefined): void {
+  closed(_slot: Slot, _record: SlotRecord | undefined, reason: ConnectionError | undefined): void {
     if (!this.pending) return;
     this.#error = reason ?? new ConnectionError('ECONNABORTED', 'connect: the connection ended before it was there');
     this.#thread.scheduler.resume(this.#thread);
@@ -136,7 +143,7 @@ class Client implements Owner {
   expired(slot: Slot): void {
     if (!this.pending) return;
     this.#error = new ConnectionError('ERR_CONNECT_TIMEOUT', 'connect: the connection was not there in time');
-    this.#network.layer.reset(slot);
+    this.transport.reset(slot);
     this.#thread.scheduler.resume(this.#thread);
   }
 

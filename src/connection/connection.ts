@@ -1,67 +1,76 @@
 // The connection record: exists while a thread works for a connection, and joins its reader and its writer. It is what a
-// handler of `listen` is given, what `connect` returns, and what the HTTP loop reads from and writes to.
+// handler of `listen` is given, what `connect` returns, and what a protocol such as HTTP reads from and writes to.
 
 import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import type { Scheduler } from '../threads/scheduler.js';
 import type { Thread } from '../threads/thread.js';
 import type { OutputMemory } from '../util/output-memory.js';
-import { BufferedBytes } from './buffered-bytes.js';
-import type { Network } from './network.js';
+import type { BufferedBytes } from './buffered-bytes.js';
+import { type Duplex, pieceBytes, smallPieceBytes } from './duplex.js';
+import type { Owner, SlotRecord } from './network.js';
 import { Reader } from './reader.js';
 import { Writer } from './writer.js';
 
 /** How long what is left of a connection may take to go away after it was closed, in milliseconds, unless an option says otherwise. */
 export const defaultLinger = 10_000;
 
-/** @internal Connection flags, packed to save memory: a field for each would take 8 bytes of every connection at work. */
-export const ConnectionFlag = {
+/** Packed to save memory: a field for each would take 8 bytes of every connection at work. */
+const ConnectionFlag = {
   /** Nothing can be received or sent any more. */
   closed: 1 << 0,
   /** Our side has ended: nothing can be written any more. */
   finished: 1 << 1,
+  /** The transport has been asked to tell when all output has left, and has not told it yet. */
+  flushAwaited: 1 << 2,
 } as const;
+
+/** What most connections have nothing of. */
+interface Particulars {
+  peer: string;
+  reason: ConnectionError | undefined;
+  fault: ConnectionError | undefined;
+}
+
+/** @internal What speaks on a connection, where that is more than a thread that reads and writes. */
+export interface Protocol {
+  /** The peer has sent FIN, read or not. */
+  peerEnded(): void;
+  /** The connection is gone. @param reason why, if it was not closed in good order */
+  lost(reason: ConnectionError | undefined): void;
+}
 
 /**
  * A connection to a peer: a TCP or Unix-domain socket, as a pair of a {@link Reader} and a {@link Writer}.
  * It belongs to the thread that it was made for, and is closed when that thread is over.
  */
-export class Connection {
-  /** @internal The network it is on. */
-  readonly network: Network;
+export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
+  /** @internal What its slot belongs to. */
+  readonly owner: O;
   /** @internal Its row in the network's arrays. */
   readonly slot: Slot;
   /** @internal The thread that it belongs to. */
   thread: Thread<unknown> | undefined;
-
-  /** @internal The last error that reading or writing has thrown because of the peer: tells it from one of another connection. */
-  fault: ConnectionError | undefined;
+  /** @internal What speaks on it. */
+  protocol: Protocol | undefined;
 
   // Made when they are first asked for: a connection that only waits has neither.
   #reader: Reader | undefined;
   #writer: Writer | undefined;
-  #facts = 0;
-  #peer = '';
-  #reason: ConnectionError | undefined;
+  #flags = 0;
+  #particulars: Particulars | undefined;
 
   /** @internal */
-  constructor(network: Network, slot: Slot) {
-    this.network = network;
+  constructor(owner: O, slot: Slot) {
+    this.owner = owner;
     this.slot = slot;
-  }
-
-  /** @internal Whether something is so. @param fact of `ConnectionFlag`, or of those that a subclass adds */
-  hasFlag(fact: number): boolean {
-    return (this.#facts & fact) !== 0;
-  }
-
-  /** @internal From now on something is so, or is not. */
-  setFlag(fact: number, isSo = true): void {
-    if (isSo) this.#facts |= fact;
-    else this.#facts &= ~fact;
   }
 
   /** Reads what the peer sends. */
   get reader(): Reader {
-    this.#reader ??= this.makeReader();
+    if (this.#reader === undefined) {
+      this.#reader = new Reader(this);
+      this.#reader.timeout = this.owner.readTimeout;
+    }
     return this.#reader;
   }
 
@@ -72,7 +81,10 @@ export class Connection {
 
   /** Writes to the peer. */
   get writer(): Writer {
-    this.#writer ??= this.makeWriter();
+    if (this.#writer === undefined) {
+      this.#writer = new Writer(this);
+      this.#writer.timeout = this.owner.writeTimeout;
+    }
     return this.#writer;
   }
 
@@ -82,130 +94,115 @@ export class Connection {
    */
   get peer(): string {
     this.rememberPeer();
-    return this.#peer;
+    return this.#particulars?.peer ?? '';
   }
 
   /** @internal Looks the peer's address up, if that is not done: the connection is about to end, and it may be asked for afterwards. */
   rememberPeer(): void {
-    if (this.#peer === '' && !this.closed) this.#peer = this.network.layer.peer(this.slot);
-  }
-
-  /** @internal Where the memory that it takes is counted. */
-  get buffers(): BufferedBytes {
-    const owner = this.closed ? undefined : this.network.owner(this.slot);
-    return owner?.buffers ?? BufferedBytes.ofProcess();
-  }
-
-  /** @internal From so many bytes of queued output on, a write parks. */
-  get queuedBytes(): number {
-    return this.buffers.isFull ? 1 : highWaterMark;
-  }
-
-  /** @internal How many bytes a second a peer must take, once its writer's `timeout` has passed, for a write to go on waiting for it; 0 is any. */
-  get writeRate(): number {
-    return 0;
-  }
-
-  /** @internal Connections take more memory than they may. */
-  get isShortOfMemory(): boolean {
-    return this.queuedBytes === 1 && this.buffers.isExceeded;
+    if (!this.closed && !this.#particulars?.peer) this.known().peer = this.owner.transport.peer(this.slot);
   }
 
   /** True when nothing can be received or sent any more. */
   get closed(): boolean {
-    return this.hasFlag(ConnectionFlag.closed);
+    return (this.#flags & ConnectionFlag.closed) !== 0;
   }
 
   /** @internal Our side has ended. */
   get finished(): boolean {
-    return this.hasFlag(ConnectionFlag.finished);
-  }
-
-  set finished(isSo: boolean) {
-    this.setFlag(ConnectionFlag.finished, isSo);
+    return (this.#flags & ConnectionFlag.finished) !== 0;
   }
 
   /** Why the connection closed: undefined while it has not, and when both sides had ended. */
   get reason(): ConnectionError | undefined {
-    return this.#reason;
+    return this.#particulars?.reason;
+  }
+
+  /** @internal The last error that reading or writing has thrown because of the peer: tells it from one of another connection. */
+  get fault(): ConnectionError | undefined {
+    return this.#particulars?.fault;
   }
 
   /** Ends the connection at once with RST; what is still queued for the peer is dropped. */
   reset(): void {
-    if (!this.closed) this.network.layer.reset(this.slot);
+    if (!this.closed) this.owner.transport.reset(this.slot);
   }
 
-  /** @internal Writing would have to wait. */
-  get flooded(): boolean {
-    if (this.closed) return false;
-    const queued = this.network.layer.queued(this.slot);
-    return queued > 0 && queued >= this.queuedBytes;
+  // What its reader and its writer work on: see `Duplex`.
+
+  /** @internal */
+  get scheduler(): Scheduler {
+    return this.owner.network.scheduler;
   }
 
-  /** @internal The memory that `reserve` gives offsets into; to be asked for after it. */
+  /** @internal */
+  get buffers(): BufferedBytes {
+    return this.owner.buffers;
+  }
+
+  /** @internal A whole piece while less is queued than may be, so that no small ones are made at the border. */
+  get writable(): number {
+    if (this.closed) return Infinity;
+    const { queued } = this;
+    const { queuedBytes, buffers } = this.owner;
+    if (queued > 0 && queued >= queuedBytes) return 0;
+    const isShort = queuedBytes === 1 && buffers.isExceeded;
+    return Math.max(queuedBytes - queued, isShort ? smallPieceBytes : pieceBytes);
+  }
+
+  /** @internal */
+  get queued(): number {
+    return this.owner.transport.queued(this.slot);
+  }
+
+  /** @internal */
+  get writeRate(): number {
+    return this.owner.writeRate;
+  }
+
+  /** @internal */
   get output(): OutputMemory {
-    return this.network.output;
+    return this.owner.transport.output;
   }
 
-  /** @internal See `EventLayer.reserve`. @throws as `Writer.write` */
+  /** @internal @throws as `Writer.write` */
   reserve(bytes: number): number {
     if (this.closed) throw this.closedError();
     if (this.finished) throw new ConnectionError('ERR_ENDED', 'write after end: FIN has been sent');
-    return this.network.layer.reserve(this.slot, bytes);
+    return this.owner.transport.reserve(this.slot, bytes);
   }
 
-  /** @internal See `EventLayer.commit`. */
+  /** @internal */
   commit(end: number): void {
-    this.network.layer.commit(this.slot, end);
+    this.owner.transport.commit(this.slot, end);
   }
 
-  /** @internal Lets go of the reader and the writer where nothing is known of them alone. For who has given them to nobody. */
-  releaseIdleHalves(): void {
-    if (this.#reader?.isIdle) this.#reader = undefined;
-    if (this.#writer?.isIdle) this.#writer = undefined;
+  /** @internal By itself the transport tells only of a queue that has been above its high-water mark. */
+  notifyWritable(): void {
+    if (this.owner.queuedBytes < highWaterMark) this.notifyFlushed();
   }
 
-  /** @internal For the primitives: makes the error to throw when the peer is the cause. */
-  fail(code: string, message: string, cause?: ConnectionError): ConnectionError {
-    this.fault = new ConnectionError(code, message, cause && { cause });
-    return this.fault;
+  /** @internal */
+  notifyFlushed(): void {
+    if ((this.#flags & ConnectionFlag.flushAwaited) !== 0) return;
+    this.#flags |= ConnectionFlag.flushAwaited;
+    this.owner.transport.notifyFlushed(this.slot);
   }
 
-  /** @internal For the primitives: the error that says why a closed connection cannot be used. */
-  closedError(): ConnectionError {
-    const cause = this.#reason;
-    const why = cause === undefined ? '' : `: ${cause.message}`;
-    return this.fail(cause?.code ?? 'ERR_CLOSED', `the connection is closed${why}`, cause);
+  /** @internal */
+  finish(): void {
+    if (this.finished || this.closed) return;
+    this.#flags |= ConnectionFlag.finished;
+    this.owner.transport.finish(this.slot);
   }
 
-  /** @internal The layer says that it is gone. */
-  close(reason: ConnectionError | undefined): void {
-    this.setFlag(ConnectionFlag.closed);
-    this.#reason = reason;
-    this.#reader?.closed();
+  /** @internal */
+  pauseReading(): void {
+    if (!this.closed) this.owner.transport.pauseReading(this.slot);
   }
 
-  /** @internal The layer has room for output again. */
-  drained(): void {
-    this.#writer?.wake();
-  }
-
-  /** @internal The layer says that everything is with the kernel. */
-  flushed(): void {
-    this.#writer?.flushed();
-  }
-
-  /** @internal Whoever is parked on it looks again at what it waits for. */
-  wake(): void {
-    this.#reader?.wake();
-    this.#writer?.wake();
-  }
-
-  /** @internal The slot's deadline, which the reader and the writer have set, has passed for one of them. */
-  expire(): void {
-    this.#reader?.expire();
-    this.#writer?.expire();
-    this.updateDeadline();
+  /** @internal */
+  resumeReading(): void {
+    if (!this.closed) this.owner.transport.resumeReading(this.slot);
   }
 
   /** @internal Tells the network which of the two deadlines comes first. */
@@ -213,16 +210,80 @@ export class Connection {
     if (this.closed) return;
     const { parkedUntil: readUntil = Infinity } = this.#reader ?? {};
     const { parkedUntil: writeUntil = Infinity } = this.#writer ?? {};
-    this.network.setDeadline(this.slot, Math.min(readUntil, writeUntil));
+    this.owner.network.setDeadline(this.slot, Math.min(readUntil, writeUntil));
   }
 
   /** @internal */
-  protected makeReader(): Reader {
-    return new Reader(this);
+  fail(code: string, message: string, cause?: ConnectionError): ConnectionError {
+    const fault = new ConnectionError(code, message, cause && { cause });
+    this.known().fault = fault;
+    return fault;
   }
 
   /** @internal */
-  protected makeWriter(): Writer {
-    return new Writer(this);
+  closedError(): ConnectionError {
+    const cause = this.reason;
+    const why = cause === undefined ? '' : `: ${cause.message}`;
+    return this.fail(cause?.code ?? 'ERR_CLOSED', `the connection is closed${why}`, cause);
+  }
+
+  /** @internal Drops the reader and the writer where nothing is known of them alone. For whatever has given them to no other. */
+  releaseIdleHalves(): void {
+    if (this.#reader?.isIdle) this.#reader = undefined;
+    if (this.#writer?.isIdle) this.#writer = undefined;
+  }
+
+  // What its network tells: see `SlotRecord`.
+
+  /** @internal */
+  received(bytes: Uint8Array, start: number, end: number): void {
+    const { reader } = this;
+    reader.setBorrowed(bytes, start, end);
+    reader.wake();
+    reader.copyBorrowed();
+  }
+
+  /** @internal */
+  ended(): void {
+    const { reader } = this;
+    reader.end();
+    this.protocol?.peerEnded();
+    reader.wake();
+  }
+
+  /** @internal */
+  drained(): void {
+    this.#writer?.wake();
+  }
+
+  /** @internal */
+  flushed(): void {
+    this.#flags &= ~ConnectionFlag.flushAwaited;
+    this.#writer?.wake();
+  }
+
+  /** @internal The slot's deadline, which the reader and the writer have set, has passed for one of them. */
+  expired(): void {
+    this.#reader?.expire();
+    this.#writer?.expire();
+    this.updateDeadline();
+  }
+
+  /** @internal */
+  close(reason: ConnectionError | undefined): void {
+    this.#flags |= ConnectionFlag.closed;
+    if (reason !== undefined) this.known().reason = reason;
+    this.#reader?.closed();
+  }
+
+  /** @internal */
+  wake(): void {
+    this.#reader?.wake();
+    this.#writer?.wake();
+  }
+
+  private known(): Particulars {
+    this.#particulars ??= { peer: '', reason: undefined, fault: undefined };
+    return this.#particulars;
   }
 }

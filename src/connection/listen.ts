@@ -1,7 +1,13 @@
 // `listen`: any protocol over TCP or a Unix-domain socket, its handler a thread for each connection.
 
 import { isIPv6 } from 'node:net';
-import { type Address, type ConnectionError, formatAddress, type Slot } from '../event-layer/event-layer.js';
+import {
+  type Address,
+  ConnectionError,
+  formatAddress,
+  highWaterMark,
+  type Slot,
+} from '../event-layer/event-layer.js';
 import { isTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';
@@ -9,7 +15,7 @@ import { checkOptions, longestDelay, type OptionRules } from '../util/options.js
 import { type BufferedCounts, bufferedRule } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from './listener.js';
-import { Network, SlotState } from './network.js';
+import { Network, type SlotRecord } from './network.js';
 import { printError, tell } from './on-error.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
@@ -153,6 +159,8 @@ export async function listen(
 
 class RawListener extends Listener {
   readonly #handler: (connection: Connection) => Task<void>;
+  readonly readTimeout = Infinity;
+  readonly writeTimeout = Infinity;
   readonly writeRate = 0;
   protected readonly lingerTime: number;
   readonly #onError: (error: unknown, connection: Connection | undefined) => void;
@@ -164,18 +172,21 @@ class RawListener extends Listener {
     this.#onError = options.onError ?? ((error) => printError(error));
   }
 
+  get queuedBytes(): number {
+    return this.buffers.isFull ? 1 : highWaterMark;
+  }
+
   *threads(): Generator<Thread<unknown>, void, void> {
     for (const slot of this.network.slotsOf(this)) {
-      const thread = this.network.connection(slot)?.thread;
+      const thread = this.network.record(slot)?.thread;
       if (thread !== undefined) yield thread;
     }
   }
 
   protected begin(slot: Slot): void {
-    const connection = new Connection(this.network, slot);
+    const connection = new Connection(this, slot);
     connection.rememberPeer(); // for errors that are reported when it is gone; it costs little now
     this.network.attach(connection);
-    this.network.setState(slot, SlotState.handling);
     const report = (error: unknown) => this.#report(error, connection);
     const thread = new Thread(
       () => this.#attend(connection),
@@ -221,8 +232,12 @@ class RawListener extends Listener {
     this.network.drop(slot);
   }
 
-  protected lost(connection: Connection, reason: ConnectionError | undefined): void {
-    connection.thread?.unwind(reason ?? connection.closedError());
+  protected lost({ thread }: SlotRecord, reason: ConnectionError | undefined): void {
+    thread?.unwind(reason ?? new ConnectionError('ERR_CLOSED', 'the connection is closed'));
+  }
+
+  protected countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'> {
+    return { idle: 0, reading: 0, handling: open, writing: 0 };
   }
 
   protected whenClosed(): void {}

@@ -8,14 +8,14 @@ import {
   type ListenerId,
   type ListenOptions,
   type Slot,
+  type Transport,
 } from '../event-layer/event-layer.js';
 import { ServerContext } from '../threads/context.js';
 import { ThreadError } from '../threads/errors.js';
 import { AbortError } from '../util/abort-error.js';
 import { checkOptions, longestDelay } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
-import type { Connection } from './connection.js';
-import { type Network, type Owner, SlotState } from './network.js';
+import { type Network, type Owner, type SlotRecord, SlotState } from './network.js';
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
@@ -63,6 +63,7 @@ const overdueLinger = 100;
 
 export abstract class Listener implements Owner {
   readonly network: Network;
+  readonly transport: Transport;
   readonly buffers: BufferedBytes;
   /** The async context that `serve` or `listen` was called in. */
   readonly context = new ServerContext();
@@ -76,6 +77,8 @@ export abstract class Listener implements Owner {
   #id: ListenerId | undefined;
   #address: Address = { path: '' };
   #open = 0;
+  /** Of these, connections that this side has closed. */
+  #ending = 0;
   /** Threads whose connection is gone, and whose `finally` blocks still run. */
   #unwinding = 0;
   #closed: Promise<void> | undefined;
@@ -88,12 +91,16 @@ export abstract class Listener implements Owner {
   /** @param mostBuffered bytes of memory that its connections may take; undefined for a limit that it shares with others */
   constructor(network: Network, mostBuffered: number | undefined) {
     this.network = network;
+    this.transport = network.layer;
     this.buffers = mostBuffered === undefined ? BufferedBytes.ofProcess() : new BufferedBytes(mostBuffered);
   }
 
+  abstract readonly queuedBytes: number;
+  abstract readonly readTimeout: number;
+  abstract readonly writeTimeout: number;
   abstract readonly writeRate: number;
   abstract received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
-  abstract ended(slot: Slot, connection: Connection | undefined): void;
+  abstract ended(slot: Slot): void;
   abstract expired(slot: Slot): void;
   /** A connection has been accepted and counted. */
   protected abstract begin(slot: Slot): void;
@@ -104,7 +111,9 @@ export abstract class Listener implements Owner {
   /** The deadline of `close` has passed for a connection that no thread works for. */
   protected abstract forceClose(slot: Slot): void;
   /** A connection has gone while a thread was working for it. */
-  protected abstract lost(connection: Connection, reason: ConnectionError | undefined): void;
+  protected abstract lost(record: SlotRecord, reason: ConnectionError | undefined): void;
+  /** What its connections are doing. @param open how many there are that this side has not closed */
+  protected abstract countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'>;
   /** `close` is over. */
   protected abstract whenClosed(): void;
   /** Connections take as much memory as they may, or do so no more. Must not throw. */
@@ -118,27 +127,9 @@ export abstract class Listener implements Owner {
   }
 
   get connections(): ConnectionCounts {
-    const counts: ConnectionCounts = { idle: 0, reading: 0, handling: 0, writing: 0, closing: 0, total: this.#open };
-    for (const slot of this.network.slotsOf(this)) {
-      switch (this.network.state(slot)) {
-        case SlotState.idle:
-          counts.idle++;
-          break;
-        case SlotState.reading:
-          counts.reading++;
-          break;
-        case SlotState.handling:
-          counts.handling++;
-          break;
-        case SlotState.writing:
-          counts.writing++;
-          break;
-        case SlotState.closing:
-          counts.closing++;
-          break;
-      }
-    }
-    return counts;
+    const total = this.#open;
+    const closing = this.#ending;
+    return { ...this.countPhases(total - closing), closing, total };
   }
 
   /** @throws (rejects) with the system's error, its message naming the address */
@@ -161,13 +152,18 @@ export abstract class Listener implements Owner {
 
   /** Closes a connection by FIN, behind what is queued for it. */
   endConnection(slot: Slot): void {
-    if (this.forceClosing) this.network.linger(slot, overdueLinger);
-    else this.network.linger(slot, this.lingerTime, this.closing ? quietAfterResponse : this.lingerTime);
+    if (this.forceClosing) this.linger(slot, overdueLinger);
+    else this.linger(slot, this.lingerTime, this.closing ? quietAfterResponse : this.lingerTime);
+  }
+
+  /** See `Network.linger`. */
+  protected linger(slot: Slot, patience: number, quiet?: number): void {
+    if (this.network.linger(slot, patience, quiet)) this.#ending++;
   }
 
   /** The same of one that has had its last response some time ago, or has never asked for one. */
   protected endIdle(slot: Slot): void {
-    this.network.linger(slot, this.lingerTime, quietWhenIdle);
+    this.linger(slot, this.lingerTime, quietWhenIdle);
   }
 
   /** A connection has nothing to do any more. */
@@ -175,11 +171,17 @@ export abstract class Listener implements Owner {
     if (this.#isRetiring) this.closeIfIdle(slot);
   }
 
-  closed(_slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
+  closed(
+    _slot: Slot,
+    record: SlotRecord | undefined,
+    reason: ConnectionError | undefined,
+    wasClosing: boolean,
+  ): void {
     this.#open--;
-    if (connection !== undefined) {
-      this.lost(connection, reason);
-      const { thread } = connection;
+    if (wasClosing) this.#ending--;
+    if (record !== undefined) {
+      this.lost(record, reason);
+      const { thread } = record;
       if (thread !== undefined && thread.state !== 'over') {
         this.#unwinding++;
         thread.whenOver(() => {
@@ -272,7 +274,7 @@ export abstract class Listener implements Owner {
     const { network } = this;
     const reason = new ServerClosedError();
     for (const slot of network.slotsOf(this)) {
-      const thread = network.connection(slot)?.thread;
+      const thread = network.record(slot)?.thread;
       if (thread === undefined || thread.state === 'over') this.forceClose(slot);
       else thread.unwind(reason);
     }

@@ -1,71 +1,98 @@
 // A network: one event layer, the scheduler of the threads that live on it, and a row for each slot in the arrays below.
-// It receives what the layer tells and passes it to the connection concerned, or, where a slot has none because it is idle,
+// It receives what the layer tells and passes it to the record of the slot, or, where the slot has none because it is idle,
 // to the owner of the slot: the listener that accepted it, or the client that asked for it.
+//
+// Connections of a listener with a secure transport (TLS) are marked in the byte of their state. What the layer tells of these goes to the transport
+// first, which tells the network what it means: see `#plain`. All others are found by the comparisons that are made anyway.
 
-import { Buffer } from 'node:buffer';
 import { chooseEventLayer } from '../event-layer/choose.js';
 import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
+import type { SecureTransport, Transport, TransportEvents } from '../event-layer/transport.js';
 import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
-import { currentThread } from '../threads/thread.js';
+import { currentThread, type Thread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
 import { IdTable } from '../util/id-table.js';
-import type { OutputMemory } from '../util/output-memory.js';
 import { growTypedArray } from '../util/typed-array.js';
 import type { BufferedBytes } from './buffered-bytes.js';
-import type { Connection } from './connection.js';
+import { Lingering } from './lingering.js';
 import { TurnShares } from './turn-shares.js';
 
 /** What a slot is doing; kept as one byte in the slot's row. */
 export const SlotState = {
-  /** Nobody has it. */
+  /** No connection has it. */
   free: 0,
   /** Asked for by `connect`, not there yet. */
   connecting: 1,
   /** Open, and no thread is working for it: it owns no object. */
   idle: 2,
-  /** A thread reads a request. */
-  reading: 3,
-  /** A handler has the request. Connections of `listen` are always in this state. */
-  handling: 4,
-  /** A response is being written. */
-  writing: 5,
+  /** Open, with a record. */
+  active: 3,
   /** This side has sent FIN; what still comes in is thrown away. */
-  closing: 6,
+  closing: 4,
 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
-/** Whom a slot belongs to. None of these may throw. */
+/** In the byte of a slot's state: its connection has a secure transport. Higher than any state, so that one comparison finds both this and `closing`. */
+const secured = 0x80;
+
+/** What a slot belongs to, and what its connection is bound by. None of the methods may throw. */
 export interface Owner {
-  /** How many bytes a second of what is left for it a peer must take, on average, for its connection to stay; 0 is any. */
-  readonly writeRate: number;
+  readonly network: Network;
+  /** What its connections are read from and written to: the layer of its network, or a secure transport over that. */
+  readonly transport: Transport;
   /** Where the memory that its connections take is counted. */
   readonly buffers: BufferedBytes;
+  /** From so many bytes of queued output on, a write parks. 1 while there is no memory for more. */
+  readonly queuedBytes: number;
+  /** The `timeout` of the readers and writers of its connections, in milliseconds, unless their users set another. */
+  readonly readTimeout: number;
+  readonly writeTimeout: number;
+  /** How many bytes a second of what is left for it a peer must take, on average, for its connection to stay; 0 is any. */
+  readonly writeRate: number;
   /** The connection is there. */
   opened(slot: Slot): void;
   /** Bytes have come for a slot that has no record. `bytes[start … end-1]` are lent for the duration of the call. */
   received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
-  /** The peer has sent FIN. `connection` is undefined if the slot has no record. */
-  ended(slot: Slot, connection: Connection | undefined): void;
+  /** The peer of a slot that has no record has sent FIN. */
+  ended(slot: Slot): void;
   /** The deadline of a slot that has no record has passed. */
   expired(slot: Slot): void;
-  /** The connection is gone; the slot is no longer the owner's. */
-  closed(slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void;
+  /**
+   * The connection is gone; the slot is no longer the owner's.
+   * @param record undefined if the slot had none
+   * @param wasClosing this side had closed it
+   */
+  closed(
+    slot: Slot,
+    record: SlotRecord | undefined,
+    reason: ConnectionError | undefined,
+    wasClosing: boolean,
+  ): void;
+}
+
+/** What a slot that is at work has in its row: it is told what happens to the connection. */
+export interface SlotRecord {
+  readonly slot: Slot;
+  /** The thread that works for it. */
+  readonly thread: Thread<unknown> | undefined;
+  /** Bytes have come. They are lent for the duration of the call. */
+  received(bytes: Uint8Array, start: number, end: number): void;
+  /** The peer has sent FIN. */
+  ended(): void;
+  /** There is room for output again. */
+  drained(): void;
+  /** All output has left. */
+  flushed(): void;
+  /** The slot's deadline has passed. */
+  expired(): void;
+  /** The slot is taken from it: the connection is gone, or has nothing to do any more. */
+  close(reason: ConnectionError | undefined): void;
+  /** It has been closed, and its owner has been told: its thread looks again at what it waits for. */
+  wake(): void;
 }
 
 const networks = new WeakMap<Scheduler, Network>();
 let shared: Network | undefined;
-
-/** What is to be known of a slot that is closing. Times are in milliseconds. */
-interface Linger {
-  /** How long the peer may take nothing of what is queued; and how long it may go on sending when it has taken all. */
-  readonly patience: number;
-  /** How long it is waited for when it has taken all and sends nothing. */
-  quiet: number;
-  /** When it is waited for no longer, whatever it sends. */
-  until: number;
-  /** It has sent something since that was last looked at. */
-  hasSent: boolean;
-}
 
 interface ListenerEntry {
   readonly owner: Owner;
@@ -83,7 +110,7 @@ export class Network implements EventSink, TimerTarget {
   // One row a slot. What is an object stands under its number, 0 being none: a listener is the owner of very many slots, and
   // idle slots have no record.
   readonly #owners = new IdTable<Owner>();
-  readonly #connections = new IdTable<Connection>();
+  readonly #records = new IdTable<SlotRecord>();
   /** Numbers of owners that a slot does not give back when it is closed: those of listeners, and 0. */
   readonly #shared = new Set([0]);
   #ownerOf = new Uint32Array(64);
@@ -93,14 +120,12 @@ export class Network implements EventSink, TimerTarget {
   #deadlines = new Float64Array(64).fill(Infinity);
   /** The slot's timer in the wheel, 0 is none. It may be due before the deadline, which may have been put off since; never after. */
   #timers = new Int32Array(64);
-  /** Output queued when the slot was let go, or when its deadline last passed. */
+  /** Output queued when the slot became idle or began to close, or when its deadline last passed. */
   #queued = new Uint32Array(64);
-  /** Of closing slots, of which there are few. */
-  readonly #lingers = new Map<Slot, Linger>();
-  /** The layer's output when it was last looked at, and a Buffer over the same memory. */
-  #output: Uint8Array | undefined;
-  #outputBuffer = Buffer.alloc(0) as Uint8Array as OutputMemory; // as below
+  readonly #lingering = new Lingering();
   readonly #listeners = new Map<ListenerId, ListenerEntry>();
+  /** Those of all listeners. */
+  readonly #secureTransports = new Set<SecureTransport>();
 
   /** @param scheduler Default: one of the network's own, which reports errors as uncaught exceptions */
   constructor(layer: EventLayer, scheduler?: Scheduler) {
@@ -149,6 +174,17 @@ export class Network implements EventSink, TimerTarget {
     this.#owners.drop(entry.number);
   }
 
+  /** Makes a secure transport ready for the listeners that have it. */
+  addTransport(transport: SecureTransport): void {
+    this.#secureTransports.add(transport);
+    transport.start(this.#plain);
+  }
+
+  /** The connections of a secure transport are gone. */
+  removeTransport(transport: SecureTransport): void {
+    this.#secureTransports.delete(transport);
+  }
+
   /** Gives a slot to an owner of its own: what `connect` has asked for. */
   adopt(slot: Slot, owner: Owner, state: SlotState): void {
     this.#adopt(slot, this.#owners.add(owner), state);
@@ -162,42 +198,39 @@ export class Network implements EventSink, TimerTarget {
     this.#deadlines[slot] = Infinity;
   }
 
-  /** The layer's output as a Buffer, which has the fast ways to encode a string. */
-  get output(): OutputMemory {
-    const { output } = this.layer;
-    if (output !== this.#output) {
-      this.#output = output;
-      const buffer = Buffer.isBuffer(output) ? output : Buffer.from(output.buffer, output.byteOffset, output.length);
-      this.#outputBuffer = buffer as Uint8Array as OutputMemory; // it has the methods
-    }
-    return this.#outputBuffer;
+  /** The slot's record, if it is not idle. */
+  record(slot: Slot): SlotRecord | undefined {
+    return this.#records.get(this.#recordOf[slot]);
   }
 
-  /** The slot's connection, if it is not idle. */
-  connection(slot: Slot): Connection | undefined {
-    return this.#connections.get(this.#recordOf[slot]);
+  /** Gives a slot a record, which is told of its events from now on. */
+  attach(record: SlotRecord): void {
+    const { slot } = record;
+    this.#recordOf[slot] = this.#records.add(record);
+    this.#setState(slot, SlotState.active);
   }
 
-  /** Makes the connection the record of a slot that has none; it is told of its events from now on. */
-  attach(connection: Connection): void {
-    this.#recordOf[connection.slot] = this.#connections.add(connection);
-  }
-
-  /** Lets the slot's record go: whatever comes next is told to the owner. */
+  /** Takes the slot's record away: whatever comes next is told to the owner. */
   release(slot: Slot): void {
     this.#detach(slot);
-    this.#states[slot] = SlotState.idle;
-    this.#queued[slot] = this.layer.queued(slot);
+    this.#setState(slot, SlotState.idle);
+    this.#queued[slot] = this.transport(slot).queued(slot);
+  }
+
+  /** What the slot's connection is read from and written to. */
+  transport(slot: Slot): Transport {
+    if (this.#states[slot] < secured) return this.layer;
+    return this.owner(slot)?.transport ?? this.layer;
   }
 
   /**
    * For a slot without a record, when its deadline has passed: for how much longer its peer is waited for, in milliseconds; 0 is not at
-   * all. It is if output is left, and some has been taken since this was last asked, or since the slot was let go: for as long as what was
+   * all. It is if output is left, and some has been taken since this was last asked, or since the slot became idle: for as long as what was
    * taken is worth.
    * @param whole the most that it is worth, and what it is worth where the owner asks for no rate
    */
   moreTime(slot: Slot, whole: number): number {
-    const queued = this.layer.queued(slot);
+    const queued = this.transport(slot).queued(slot);
     const taken = this.#queued[slot] - queued;
     this.#queued[slot] = queued;
     if (queued === 0 || taken <= 0) return 0;
@@ -206,11 +239,11 @@ export class Network implements EventSink, TimerTarget {
   }
 
   state(slot: Slot): SlotState {
-    return this.#states[slot] as SlotState; // only set from SlotState
+    return (this.#states[slot] & ~secured) as SlotState; // only set from SlotState
   }
 
-  setState(slot: Slot, state: SlotState): void {
-    this.#states[slot] = state;
+  #setState(slot: Slot, state: SlotState): void {
+    this.#states[slot] = (this.#states[slot] & secured) | state;
   }
 
   /** How many slots there are or have been: all are below it. */
@@ -218,7 +251,7 @@ export class Network implements EventSink, TimerTarget {
     return this.#ownerOf.length;
   }
 
-  /** Whom the slot belongs to; undefined if nobody has it. */
+  /** What the slot belongs to; undefined if it is free. */
   owner(slot: Slot): Owner | undefined {
     return this.#owners.get(this.#ownerOf[slot]);
   }
@@ -247,39 +280,44 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /**
-   * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too: to close the socket while something is
-   * unread would send a reset, which may destroy what the peer has not read yet (RFC 9112 §9.6). Closes the socket in the end all the same:
+   * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Closes the socket in the end all the same:
    * @param patience when the peer has taken nothing of what was queued in so many milliseconds, or too little; or has taken all, and goes on
    *   sending for so long
    * @param quiet when the peer has taken all, and has sent nothing for so many milliseconds. For a slot that is closing already, it takes the
    *   place of the time that was given before, if it is less
+   * @returns false if the slot was closing already
    */
-  linger(slot: Slot, patience: number, quiet: number = patience): void {
-    const before = this.#states[slot] === SlotState.closing ? this.#lingers.get(slot) : undefined;
-    if (before !== undefined && before.quiet <= quiet) return;
+  linger(slot: Slot, patience: number, quiet: number = patience): boolean {
     const { now } = this.scheduler;
-    const linger = before ?? { patience, quiet, until: now + patience, hasSent: false };
-    linger.quiet = Math.min(quiet, patience);
-    if (before === undefined) {
-      this.#detach(slot);
-      this.#states[slot] = SlotState.closing;
-      this.#queued[slot] = this.layer.queued(slot);
-      this.#lingers.set(slot, linger);
-      this.layer.finish(slot);
-      this.layer.resumeReading(slot);
-      this.setDeadline(slot, now + patience);
+    const transport = this.transport(slot);
+    if (this.state(slot) === SlotState.closing) {
+      if (this.#lingering.shorten(slot, quiet)) this.#awaitQuiet(slot, transport, Math.min(quiet, patience));
+      return false;
     }
-    if (before === undefined && linger.quiet === patience) return;
-    if (this.layer.queued(slot) > 0) this.layer.notifyFlushed(slot);
-    else this.setDeadline(slot, now + linger.quiet);
+    this.#detach(slot);
+    this.#setState(slot, SlotState.closing);
+    this.#queued[slot] = transport.queued(slot);
+    this.#lingering.begin(slot, patience, quiet, now);
+    transport.finish(slot);
+    transport.resumeReading(slot);
+    this.setDeadline(slot, now + patience);
+    if (quiet < patience) this.#awaitQuiet(slot, transport, quiet);
+    return true;
+  }
+
+  /** A closing slot is waited for so many milliseconds from when its output has left. */
+  #awaitQuiet(slot: Slot, transport: Transport, quiet: number): void {
+    if (transport.queued(slot) > 0) transport.notifyFlushed(slot);
+    else this.setDeadline(slot, this.scheduler.now + quiet);
   }
 
   /** Ends a connection whose time is up. What the kernel has taken of its last response is still delivered, if this side has ended in good order. */
   drop(slot: Slot): void {
-    const state = this.#states[slot];
+    const state = this.state(slot);
+    const transport = this.transport(slot);
     const isInOrder = state === SlotState.closing || state === SlotState.idle;
-    if (isInOrder && this.layer.queued(slot) === 0) this.layer.abandon(slot);
-    else this.layer.reset(slot);
+    if (isInOrder && transport.queued(slot) === 0) transport.abandon(slot);
+    else transport.reset(slot);
   }
 
   // What the layer tells.
@@ -291,6 +329,7 @@ export class Network implements EventSink, TimerTarget {
 
   endTurn(due?: number): void {
     this.scheduler.endTurn(due);
+    for (const transport of this.#secureTransports) transport.endTurn();
   }
 
   accepted(slot: Slot, listener: ListenerId): void {
@@ -300,8 +339,13 @@ export class Network implements EventSink, TimerTarget {
       this.layer.reset(slot); // it was under way when the listener was closed
       return;
     }
-    this.#adopt(slot, entry.number, SlotState.idle);
-    entry.owner.opened(slot);
+    const { owner, number } = entry;
+    this.#adopt(slot, number, SlotState.idle);
+    if (owner.transport !== this.layer) {
+      this.#states[slot] |= secured;
+      this.#secureTransport(slot)?.accepted(slot);
+    }
+    owner.opened(slot);
   }
 
   connected(slot: Slot): void {
@@ -309,60 +353,67 @@ export class Network implements EventSink, TimerTarget {
   }
 
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
-    if (this.#states[slot] === SlotState.closing) {
-      const linger = this.#lingers.get(slot);
-      if (linger !== undefined) linger.hasSent = true;
-      return;
-    }
-    const connection = this.connection(slot);
-    if (connection === undefined) {
-      this.owner(slot)?.received(slot, buffer, start, end);
-      return;
-    }
-    connection.reader.setBorrowed(buffer, start, end);
-    connection.reader.wake();
-    connection.reader.copyBorrowed();
+    const state = this.#states[slot];
+    if (state < SlotState.closing) this.#received(slot, buffer, start, end);
+    else if (state < secured) this.#lingering.received(slot);
+    else this.#secureTransport(slot)?.received(slot, buffer, start, end);
+  }
+
+  #received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
+    const record = this.record(slot);
+    if (record !== undefined) record.received(buffer, start, end);
+    else this.owner(slot)?.received(slot, buffer, start, end);
   }
 
   ended(slot: Slot): void {
-    if (this.#states[slot] === SlotState.closing) return; // the layer closes it by itself
-    const connection = this.connection(slot);
-    connection?.reader.end();
-    this.owner(slot)?.ended(slot, connection);
-    connection?.reader.wake();
+    if (this.#states[slot] < secured) this.#ended(slot);
+    else this.#secureTransport(slot)?.ended(slot);
+  }
+
+  #ended(slot: Slot): void {
+    if (this.state(slot) === SlotState.closing) return; // the layer closes it by itself
+    const record = this.record(slot);
+    if (record !== undefined) record.ended();
+    else this.owner(slot)?.ended(slot);
   }
 
   drained(slot: Slot): void {
-    this.connection(slot)?.drained();
+    if (this.#states[slot] < secured) this.record(slot)?.drained();
+    else this.#secureTransport(slot)?.drained(slot);
   }
 
   flushed(slot: Slot): void {
-    const linger = this.#lingers.get(slot);
-    if (linger === undefined) {
-      this.connection(slot)?.flushed();
+    if (this.#states[slot] < secured) this.#flushed(slot);
+    else this.#secureTransport(slot)?.flushed(slot);
+  }
+
+  #flushed(slot: Slot): void {
+    if (this.state(slot) !== SlotState.closing) {
+      this.record(slot)?.flushed();
       return;
     }
     const { now } = this.scheduler;
-    linger.until = now + linger.patience;
-    this.setDeadline(slot, now + linger.quiet);
+    this.setDeadline(slot, now + this.#lingering.flushed(slot, now));
   }
 
   closed(slot: Slot, reason: ConnectionError | undefined): void {
-    const connection = this.connection(slot);
+    if (this.#states[slot] >= secured) this.#secureTransport(slot)?.closed(slot);
+    const record = this.record(slot);
     const owner = this.owner(slot);
     const timer = this.#timers[slot];
     if (timer !== 0) this.scheduler.timers.cancel(timer);
     this.#timers[slot] = 0;
     this.#deadlines[slot] = Infinity;
-    if (this.#states[slot] === SlotState.closing) this.#lingers.delete(slot);
+    const wasClosing = this.state(slot) === SlotState.closing;
+    if (wasClosing) this.#lingering.end(slot);
     this.#states[slot] = SlotState.free;
-    if (connection !== undefined) this.#forgetRecord(slot);
+    if (record !== undefined) this.#forgetRecord(slot);
     const number = this.#ownerOf[slot];
     if (!this.#shared.has(number)) this.#owners.drop(number);
     this.#ownerOf[slot] = 0;
-    connection?.close(reason);
-    owner?.closed(slot, connection, reason);
-    connection?.wake();
+    record?.close(reason);
+    owner?.closed(slot, record, reason, wasClosing);
+    record?.wake();
   }
 
   outputHeld(slot: Slot, bytes: number): void {
@@ -371,6 +422,23 @@ export class Network implements EventSink, TimerTarget {
 
   acceptFailed(listener: ListenerId, error: Error): void {
     this.#listeners.get(listener)?.acceptFailed(error);
+  }
+
+  /** What secure transports tell of their connections. */
+  readonly #plain: TransportEvents = {
+    received: (slot, buffer, start, end) => {
+      if (this.state(slot) === SlotState.closing) this.#lingering.received(slot);
+      else this.#received(slot, buffer, start, end);
+    },
+    ended: (slot) => this.#ended(slot),
+    drained: (slot) => this.record(slot)?.drained(),
+    flushed: (slot) => this.#flushed(slot),
+  };
+
+  /** The transport of a slot that has a secure one. */
+  #secureTransport(slot: Slot): SecureTransport | undefined {
+    // A listener whose transport is not its layer's has been given one of `addTransport`.
+    return this.owner(slot)?.transport as SecureTransport | undefined;
   }
 
   /** A slot's timer has fired. */
@@ -382,35 +450,34 @@ export class Network implements EventSink, TimerTarget {
       return;
     }
     this.#deadlines[slot] = Infinity;
-    const connection = this.connection(slot);
-    if (this.#states[slot] === SlotState.closing) {
+    if (this.state(slot) === SlotState.closing) {
       const more = this.#moreLinger(slot);
       if (more > 0) this.setDeadline(slot, this.scheduler.now + more);
       else this.drop(slot);
-    } else if (connection !== undefined) connection.expire();
+      return;
+    }
+    const record = this.record(slot);
+    if (record !== undefined) record.expired();
     else this.owner(slot)?.expired(slot);
   }
 
   /** For how many milliseconds more a closing slot is kept, when its deadline has passed. */
   #moreLinger(slot: Slot): number {
-    const linger = this.#lingers.get(slot);
-    if (linger === undefined) return 0; // every closing slot has one
-    if (this.layer.queued(slot) > 0) return this.moreTime(slot, linger.patience);
-    if (!linger.hasSent) return 0;
-    linger.hasSent = false;
-    return Math.min(linger.quiet, linger.until - this.scheduler.now);
+    const lingering = this.#lingering;
+    if (this.transport(slot).queued(slot) > 0) return this.moreTime(slot, lingering.patience(slot));
+    return lingering.moreTime(slot, this.scheduler.now);
   }
 
-  /** Takes the slot's record away from it. Whoever still holds the record must not reach the slot, or its next tenant, through it. */
+  /** Takes the slot's record away from it. Whatever still holds the record must not reach the slot, or its next connection, through it. */
   #detach(slot: Slot): void {
-    const connection = this.connection(slot);
-    if (connection === undefined) return;
+    const record = this.record(slot);
+    if (record === undefined) return;
     this.#forgetRecord(slot);
-    connection.close(undefined);
+    record.close(undefined);
   }
 
   #forgetRecord(slot: Slot): void {
-    this.#connections.drop(this.#recordOf[slot]);
+    this.#records.drop(this.#recordOf[slot]);
     this.#recordOf[slot] = 0;
   }
 

@@ -1,24 +1,24 @@
-// What the reader and the writer of a connection have in common: the place where one thread may be parked, and until when.
+// What a reader and a writer have in common: the place where one thread may be parked, and until when.
 
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { runningThread, type Thread } from '../threads/thread.js';
-import type { Connection } from './connection.js';
+import type { Duplex } from './duplex.js';
 
 export abstract class ParkingSpot {
   /** @internal When the thread parked here is to be looked at, in milliseconds of the scheduler; `Infinity` when none is, or it has no deadline. */
   parkedUntil = Infinity;
   /** @internal */
-  readonly connection: Connection;
+  readonly duplex: Duplex;
   /** The deadline has passed while the thread was parked. */
   protected late = false;
   #parked: Thread<unknown> | undefined;
 
   /** @internal */
-  constructor(connection: Connection) {
-    this.connection = connection;
+  constructor(duplex: Duplex) {
+    this.duplex = duplex;
   }
 
-  /** @internal Nothing is lost if it is let go of. */
+  /** @internal Nothing is lost if it is dropped. */
   abstract get isIdle(): boolean;
 
   /** A thread is parked here. */
@@ -49,7 +49,7 @@ export abstract class ParkingSpot {
     this.late = false;
     if (until === Infinity) return;
     this.parkedUntil = until;
-    this.connection.updateDeadline();
+    this.duplex.updateDeadline();
   }
 
   /** To be called in the `finally` of the `yield`. */
@@ -57,7 +57,7 @@ export abstract class ParkingSpot {
     this.#parked = undefined;
     if (this.parkedUntil === Infinity) return;
     this.parkedUntil = Infinity;
-    this.connection.updateDeadline();
+    this.duplex.updateDeadline();
   }
 
   /** @internal Resumes the thread that is parked here, which looks again at what it waits for. */
@@ -74,7 +74,7 @@ export abstract class ParkingSpot {
 
   /** @internal The connection's deadline has passed, perhaps for this side. */
   expire(): void {
-    if (this.parkedUntil > this.connection.network.scheduler.due || !this.isLate()) return;
+    if (this.parkedUntil > this.duplex.scheduler.due || !this.isLate()) return;
     this.late = true;
     this.parkedUntil = Infinity;
     this.wake();

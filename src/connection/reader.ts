@@ -8,7 +8,7 @@ import { ConnectionError } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { ByteBuilder } from '../util/byte-builder.js';
 import { type BufferedBytes, type BufferShare, longestWait, noMemory } from './buffered-bytes.js';
-import type { Connection } from './connection.js';
+import type { Duplex } from './duplex.js';
 import { ParkingSpot } from './parking-spot.js';
 
 /** This many unread bytes pause the reading from the socket until a thread asks for more. */
@@ -219,7 +219,7 @@ export class Reader extends ParkingSpot {
 
   /** @internal The share of what is to be gathered from here. */
   openShare(): BufferShare {
-    return this.connection.buffers.open(() => this.wakeNextTurn(), this);
+    return this.duplex.buffers.open(() => this.wakeNextTurn(), this);
   }
 
   /** @internal Moves so many of the unread bytes to others, for which memory may have to be waited for. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if there is none */
@@ -245,13 +245,13 @@ export class Reader extends ParkingSpot {
 
   /** @internal Readies everything for the running thread to park here. @throws {ConnectionError} if it cannot, or the connection is closed */
   beginWaiting(): void {
-    const connection = this.connection;
+    const { duplex } = this;
     const thread = this.enter('reading from');
-    if (connection.closed) throw connection.closedError();
+    if (duplex.closed) throw duplex.closedError();
     this.copyBorrowed(); // the thread that lets the lent bytes go may be another than the one they were lent to
     if (this.buffered > 0 && this.#buffers?.isExceeded) {
       this.#buffers.refused++;
-      throw outOfMemory(connection); // what is unread would have to be kept, and more to come
+      throw outOfMemory(duplex); // what is unread would have to be kept, and more to come
     }
     if (this.#paused) this.#resumeReading();
     this.park(thread, Math.min(this.deadline, thread.scheduler.now + this.timeout));
@@ -259,9 +259,9 @@ export class Reader extends ParkingSpot {
 
   /** @internal The same for memory, until which nothing more is to come. @param until a point in time, in milliseconds of the scheduler */
   beginWaitingForMemory(until: number): void {
-    const connection = this.connection;
+    const { duplex } = this;
     const thread = this.enter('reading from');
-    if (connection.closed) throw connection.closedError();
+    if (duplex.closed) throw duplex.closedError();
     this.copyBorrowed();
     if (!this.#paused) this.#pauseReading();
     this.park(thread, until);
@@ -279,7 +279,7 @@ export class Reader extends ParkingSpot {
 
   /** @internal @throws {ConnectionError} if the thread was parked for too long */
   checkInTime(): void {
-    if (this.late) throw this.connection.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
+    if (this.late) throw this.duplex.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
   }
 
   /** @internal Marks unread bytes as read. */
@@ -323,7 +323,7 @@ export class Reader extends ParkingSpot {
       this.limit = unread.length;
     }
     const most = this.#buffers?.isFull ? 1 : readAhead;
-    if (this.buffered >= most && !this.#paused && !this.occupied && !this.connection.closed) this.#pauseReading();
+    if (this.buffered >= most && !this.#paused && !this.occupied && !this.duplex.closed) this.#pauseReading();
   }
 
   /** @internal Bytes of memory that unread input takes. */
@@ -347,8 +347,8 @@ export class Reader extends ParkingSpot {
 
   /** The buffer of our own has so many bytes from now on. */
   #count(bytes: number): void {
-    if (this.connection.closed) bytes = 0;
-    this.#buffers ??= this.connection.buffers;
+    if (this.duplex.closed) bytes = 0;
+    this.#buffers ??= this.duplex.buffers;
     const counted = this.#counted;
     this.#counted = bytes;
     if (bytes !== counted) this.#buffers.add(bytes - counted);
@@ -356,7 +356,7 @@ export class Reader extends ParkingSpot {
 
   #pauseReading(): void {
     this.#paused = true;
-    this.connection.network.layer.pauseReading(this.connection.slot);
+    this.duplex.pauseReading();
   }
 
   /** @internal The peer has sent FIN. */
@@ -375,8 +375,7 @@ export class Reader extends ParkingSpot {
 
   #resumeReading(): void {
     this.#paused = false;
-    const connection = this.connection;
-    if (!connection.closed) connection.network.layer.resumeReading(connection.slot);
+    this.duplex.resumeReading();
   }
 
   #line(length: number, consumed: number, limit: number): string {
@@ -470,8 +469,8 @@ class More extends Dry<boolean> {
   }
 }
 
-function outOfMemory(connection: Connection): ConnectionError {
-  return connection.fail(noMemory, 'there is no memory for what was to be read: maxBufferedBytes is reached');
+function outOfMemory(duplex: Duplex): ConnectionError {
+  return duplex.fail(noMemory, 'there is no memory for what was to be read: maxBufferedBytes is reached');
 }
 
 /** Parks until a share has got the memory that it waits for. */
@@ -485,7 +484,7 @@ class WaitForMemory extends WaitingTask<void> {
     super();
     this.#reader = reader;
     this.#share = share;
-    this.#until = reader.connection.network.scheduler.now + longestWait;
+    this.#until = reader.duplex.scheduler.now + longestWait;
   }
 
   next(): IteratorResult<Wait, void> {
@@ -497,11 +496,11 @@ class WaitForMemory extends WaitingTask<void> {
       if (reader.isOverdue && share.wanted > 0) share.refuse();
     } else {
       // What has come is kept while it waits. Where that is too much, it cannot wait; but one of them can, or none would be left to go on.
-      const { buffers } = reader.connection;
+      const { buffers } = reader.duplex;
       reader.copyBorrowed();
       if (buffers.isExceeded && !buffers.isFirst(share)) share.refuse();
     }
-    if (share.isRefused) throw outOfMemory(reader.connection);
+    if (share.isRefused) throw outOfMemory(reader.duplex);
     if (share.wanted === 0) return { done: true, value: undefined };
     reader.beginWaitingForMemory(this.#until);
     this.#isParked = true;

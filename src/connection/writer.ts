@@ -2,16 +2,10 @@
 // thread parks, flooded, when the high-water mark is reached: no more than that, and a piece, is ever queued for a client that does
 // not take it. It parks in one small object, since threads wait here by the ten thousand: see `Flooded`.
 
-import { highWaterMark } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { isInstance, show } from '../util/inspect.js';
-import type { Connection } from './connection.js';
+import { type Duplex, pieceBytes } from './duplex.js';
 import { ParkingSpot } from './parking-spot.js';
-
-/** Larger writes go out in pieces of this size, so that a piece never overshoots the high-water mark by more. */
-export const pieceBytes = 16 * 1024;
-/** The same while connections take more memory than they may: there may be very many of which each has a piece queued. */
-const smallPieceBytes = 1024;
 
 /**
  * Where a piece of a string ends that begins at `start` and is to have no more than `most` bytes: not between the two halves of a character. Each
@@ -45,8 +39,6 @@ export function checkData(data: unknown): void {
 export class Writer extends ParkingSpot implements Sink {
   /** `timeout`; undefined is none. As a field of its own `Infinity` would make it one of 24 bytes in each writer, and not 8. */
   #timeout: number | undefined;
-  /** The layer has been asked to tell when everything is with the kernel, and has not told it yet. */
-  #asked = false;
   /** Bytes queued when the thread was parked. */
   #queuedThen = 0;
   /** Bytes queued when its deadline was set, or last put off. */
@@ -66,16 +58,21 @@ export class Writer extends ParkingSpot implements Sink {
 
   /** True when writing would park. */
   get flooded(): boolean {
-    return this.connection.flooded;
+    return this.duplex.writable === 0;
   }
 
   /** True after `end`. */
   get finished(): boolean {
-    return this.connection.finished;
+    return this.duplex.finished;
   }
 
   get isIdle(): boolean {
     return !this.occupied;
+  }
+
+  /** @internal Leads to itself; see `Outlet`. */
+  get writer(): Writer {
+    return this;
   }
 
   /**
@@ -98,10 +95,7 @@ export class Writer extends ParkingSpot implements Sink {
 
   /** @internal What `end` does; it never parks. */
   finish(): void {
-    const connection = this.connection;
-    if (connection.finished || connection.closed) return;
-    connection.finished = true;
-    connection.network.layer.finish(connection.slot);
+    this.duplex.finish();
   }
 
   /** @internal Parks until the peer is no longer flooded. */
@@ -111,24 +105,21 @@ export class Writer extends ParkingSpot implements Sink {
 
   /** @internal See `Sink`. */
   begin(data: string | Uint8Array): void {
-    if (data.length === 0) this.connection.reserve(0); // throws where nothing can be written any more
+    if (data.length === 0) this.duplex.reserve(0); // throws where nothing can be written any more
   }
 
   /** @internal See `Sink`. The caller has seen that the peer is not flooded. */
   put(piece: string | Uint8Array): void {
-    put(this.connection, piece);
+    put(this.duplex, piece);
   }
 
   /** @internal Readies everything for the running thread to park here. @param all until everything is with the kernel @throws {ConnectionError} `ERR_BUSY` */
   beginWaiting(all: boolean): void {
-    const { network, slot, queuedBytes } = this.connection;
+    const { duplex } = this;
     const thread = this.enter('writing to');
-    // By itself the layer tells only of a queue that has been above its high-water mark.
-    if (!this.#asked && (all || queuedBytes < highWaterMark)) {
-      this.#asked = true;
-      network.layer.notifyFlushed(slot);
-    }
-    this.#queuedThen = network.layer.queued(slot);
+    if (all) duplex.notifyFlushed();
+    else duplex.notifyWritable();
+    this.#queuedThen = duplex.queued;
     this.#queuedLast = this.#queuedThen;
     this.park(thread, thread.scheduler.now + this.timeout);
   }
@@ -140,25 +131,18 @@ export class Writer extends ParkingSpot implements Sink {
 
   /** @internal @throws {ConnectionError} if the thread was parked for too long, or the connection has closed */
   checkWaited(): void {
-    const { connection, timeout } = this;
+    const { duplex, timeout } = this;
     if (this.late)
-      throw connection.fail(
+      throw duplex.fail(
         'ERR_WRITE_TIMEOUT',
         `the peer has taken nothing, or too little, in ${timeout} ms and more`,
       );
-    if (connection.closed) throw connection.closedError();
-  }
-
-  /** @internal The layer says that everything is with the kernel. */
-  flushed(): void {
-    this.#asked = false;
-    this.wake();
+    if (duplex.closed) throw duplex.closedError();
   }
 
   protected isLate(): boolean {
-    const { network, slot, writeRate } = this.connection;
-    const { now, due } = network.scheduler;
-    const queued = network.layer.queued(slot);
+    const { scheduler, queued, writeRate } = this.duplex;
+    const { now, due } = scheduler;
     if (queued >= this.#queuedLast) return true;
     this.#queuedLast = queued;
     // What the peer has taken is worth time; but at any rate it is to take something in each period of the timeout.
@@ -170,22 +154,22 @@ export class Writer extends ParkingSpot implements Sink {
 }
 
 /** Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. @returns bytes */
-export function put(connection: Connection, data: string | Uint8Array): number {
-  const at = connection.reserve(typeof data === 'string' ? data.length * 3 : data.length);
+export function put(to: Duplex, data: string | Uint8Array): number {
+  const at = to.reserve(typeof data === 'string' ? data.length * 3 : data.length);
   let bytes = data.length;
-  if (typeof data === 'string') bytes = connection.output.utf8Write(data, at, data.length * 3);
-  else connection.output.set(data, at);
-  connection.commit(at + bytes);
+  if (typeof data === 'string') bytes = to.output.utf8Write(data, at, data.length * 3);
+  else to.output.set(data, at);
+  to.commit(at + bytes);
   return bytes;
 }
 
 /** What `next` of a task answers with that returns nothing, and has. */
 const returned: IteratorResult<Wait, void> = Object.freeze({ done: true, value: undefined });
 
-/** What leads to a connection. */
+/** What leads to a writer. */
 interface Outlet {
   /** @throws if nothing can be written to it any more */
-  readonly connection: Connection;
+  readonly writer: Writer;
 }
 
 /** What is written to: it is given data in pieces. */
@@ -203,8 +187,8 @@ abstract class Flooded extends WaitingTask<void> {
 
   /** Before anything else. @throws what speaks against it */
   protected abstract begin(): void;
-  /** Goes on with it. @returns the connection whose peer has to take output first; undefined if that was all */
-  protected abstract proceed(): Connection | undefined;
+  /** Goes on with it. @returns the writer whose peer has to take output first; undefined if that was all */
+  protected abstract proceed(): Writer | undefined;
   /** Whether it waits for all output to be taken, or for some. */
   protected get awaitsAll(): boolean {
     return false;
@@ -220,9 +204,8 @@ abstract class Flooded extends WaitingTask<void> {
       stand.endWaiting();
       stand.checkWaited();
     }
-    const connection = this.proceed();
-    if (connection === undefined) return returned;
-    const { writer } = connection;
+    const writer = this.proceed();
+    if (writer === undefined) return returned;
     writer.beginWaiting(this.awaitsAll);
     this.#stand = writer;
     return parked.flooded;
@@ -246,9 +229,9 @@ class Draining extends Flooded {
 
   protected begin(): void {}
 
-  protected proceed(): Connection | undefined {
-    const { connection } = this.#outlet;
-    return connection.flooded ? connection : undefined;
+  protected proceed(): Writer | undefined {
+    const { writer } = this.#outlet;
+    return writer.flooded ? writer : undefined;
   }
 }
 
@@ -262,13 +245,13 @@ export class Flushing extends Flooded {
   }
 
   protected begin(): void {
-    const { connection } = this.#outlet;
-    if (connection.closed) throw connection.closedError();
+    const { duplex } = this.#outlet.writer;
+    if (duplex.closed) throw duplex.closedError();
   }
 
-  protected proceed(): Connection | undefined {
-    const { connection } = this.#outlet;
-    return connection.network.layer.queued(connection.slot) > 0 ? connection : undefined;
+  protected proceed(): Writer | undefined {
+    const { writer } = this.#outlet;
+    return writer.duplex.queued > 0 ? writer : undefined;
   }
 
   protected override get awaitsAll(): boolean {
@@ -294,14 +277,15 @@ export class Writing extends Flooded {
     this.#sink.begin(this.#data);
   }
 
-  protected proceed(): Connection | undefined {
+  protected proceed(): Writer | undefined {
     const sink = this.#sink;
     const data = this.#data;
     while (this.#written < data.length) {
-      const { connection } = sink;
-      if (connection.flooded) return connection;
+      const { writer } = sink;
+      const { writable } = writer.duplex;
+      if (writable === 0) return writer;
       const start = this.#written;
-      const most = connection.isShortOfMemory ? smallPieceBytes : pieceBytes;
+      const most = Math.min(writable, pieceBytes);
       const end = typeof data === 'string' ? endOfPiece(data, start, most) : Math.min(start + most, data.length);
       this.#written = end;
       if (end - start === data.length) sink.put(data);

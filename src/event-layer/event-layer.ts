@@ -12,8 +12,9 @@
 // `EventSink` is made inside a turn, and never from within a call to the layer. Commands may be given at any time; outside a
 // turn the layer makes one soon by itself.
 
-/** A connection, as a small integer. */
-export type Slot = number;
+import type { Slot, Transport } from './transport.js';
+
+export type { Slot, Transport } from './transport.js';
 
 /** A listening socket, as a small integer; never used again in the life of the layer. */
 export type ListenerId = number;
@@ -86,7 +87,7 @@ export interface EventSink {
   endTurn(due?: number): void;
 }
 
-export interface EventLayer {
+export interface EventLayer extends Transport {
   /** `uring`, `epoll`, `portable` or `simulated`. */
   readonly name: string;
 
@@ -127,47 +128,6 @@ export interface EventLayer {
    *   address is not this machine's
    */
   connect(address: Address, localAddress?: string, options?: SocketOptions): Slot;
-
-  /**
-   * Memory to write output into. It may be another one after each `reserve`, so it is looked up anew each time.
-   * `reserve` and `commit` belong together: nothing else is asked of the layer between the two.
-   */
-  readonly output: Uint8Array;
-  /** Makes room for output. @param bytes at most 64 KiB @returns the offset in `output` from which on that many bytes may be written */
-  reserve(slot: Slot, bytes: number): number;
-  /**
-   * Queues what was written from the reserved offset up to `end` (exclusive) as output of the connection, to be sent at the end of
-   * the turn. Not after `finish`. When the connection has broken or was reset, and `closed` is yet to be told, output goes nowhere
-   * and counts as queued all the same: whoever goes on writing is flooded, and does not keep `closed` from being told.
-   */
-  commit(slot: Slot, end: number): void;
-  /** Bytes of output that the kernel has not taken yet. */
-  queued(slot: Slot): number;
-  /** Asks to be told once, by `flushed`, when nothing is queued (any more). */
-  notifyFlushed(slot: Slot): void;
-
-  /**
-   * No more `received` until reading is resumed, but for bytes that are on their way. What the kernel holds back slows the peer.
-   * Nor is the peer's FIN told until then, unless the connection closes with it; and its reset may remain unknown until reading
-   * is resumed or output is sent.
-   */
-  pauseReading(slot: Slot): void;
-  resumeReading(slot: Slot): void;
-  /** Sends FIN after all queued output. Output must not be written afterwards. The connection closes when the peer has ended, too. */
-  finish(slot: Slot): void;
-  /** Ends the connection at once with RST; output that the kernel has not taken is dropped. Only `closed` is told afterwards. */
-  reset(slot: Slot): void;
-  /**
-   * Lets go of the connection, as close(2) does: output that the kernel has taken is delivered, with FIN behind it, for as long as the
-   * kernel cares to try; output that it has not taken is dropped. Only `closed` is told afterwards.
-   */
-  abandon(slot: Slot): void;
-
-  /**
-   * The peer's address, for logs and limits: `127.0.0.1:5678` (also where IPv6 shows it as `::ffff:127.0.0.1`), `[::1]:5678`.
-   * The empty string for a Unix-domain socket, and where it is not known: not connected yet, or broken meanwhile.
-   */
-  peer(slot: Slot): string;
 
   /**
    * Ends every listener and resets every connection, telling `closed` of each. Resolves when no handle is left. The layer is of no

@@ -1,13 +1,12 @@
 // What the serving loop needs to know of the server that it serves for. `server/` makes it; nothing here knows of `server/`.
 
-import type { BufferedBytes } from '../connection/buffered-bytes.js';
 import type { Connection } from '../connection/connection.js';
-import type { Network } from '../connection/network.js';
+import type { Owner } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import type { ServerContext } from '../threads/context.js';
 import type { Report } from '../threads/thread.js';
-import type { HeadLimits } from './head.js';
-import type { BodyLimits } from './incoming-body.js';
+import type { Head } from './h1/head.js';
+import type { BodyLimits, ChunkLimits, HeadLimits } from './limits.js';
 
 /** Whatever a `fetch` function may return: a Response, a promise of one, or the task of a generator function. Checked at run time. */
 export type Handler = (request: never) => unknown;
@@ -33,23 +32,21 @@ export interface RefusedRequest {
   readonly peer: string;
 }
 
-export interface HttpSettings extends HeadLimits, BodyLimits {
-  readonly network: Network;
+/** What a connection with a request is doing. */
+export type Phase = 'reading' | 'handling' | 'writing';
+
+/** An HTTP server, as its connections see it: what they belong to. */
+export interface HttpSettings extends Owner, HeadLimits, BodyLimits, ChunkLimits {
+  /** How many connections with a thread are at each. */
+  readonly phases: Record<Phase, number>;
   /** Where each request starts. */
   readonly context: ServerContext;
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   /** Host and port for the URL of a request that names none. */
   readonly defaultHost: string;
-  /** From so many bytes of queued output on, nothing more is written for a client. */
-  readonly queuedBytes: number;
-  /** How many bytes a second a client must take, once `writeTimeout` has passed. */
-  readonly writeRate: number;
-  /** Where the memory that clients take is counted. */
-  readonly buffers: BufferedBytes;
   /** Milliseconds; see `ServeOptions`. */
   readonly headTimeout: number;
   readonly bodyTimeout: number;
-  readonly writeTimeout: number;
   readonly leaveTimeout: number;
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
@@ -75,6 +72,6 @@ export interface HttpSettings extends HeadLimits, BodyLimits {
   endConnection(slot: Slot): void;
   /** The connection has nothing to do until the next request comes. */
   markIdle(slot: Slot): void;
-  /** The same of one whose thread is over: its record is let go, and what it has not read is for the next. */
-  returnToIdle(connection: Connection): void;
+  /** The same of one whose thread is over, and with it its record. What it has not read is the beginning of the next request. @param head its head, parsed as far as it has come */
+  returnToIdle(connection: Connection, head: Head | undefined): void;
 }

@@ -1,9 +1,10 @@
 // What the library holds at a moment, for the project's own tests: they compare it with what they know from outside, and so need no
 // private member of any class. Looking changes nothing: no reader or writer is created by it.
 
+import { Connection } from '../connection/connection.js';
 import { type Network, SlotState } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
-import { PartialHead } from '../http/partial-head.js';
+import { PartialHead } from '../http/h1/partial-head.js';
 import type { Thread } from '../threads/thread.js';
 
 /** @internal */
@@ -16,7 +17,7 @@ export interface InspectedConnection {
   readonly thread: Thread<unknown> | undefined;
   /** When it is ended if nothing happens, in milliseconds of the scheduler; `Infinity` for never. */
   readonly deadline: number;
-  /** Bytes of output that the event layer has not sent. */
+  /** Bytes of output that have not left. */
   readonly queued: number;
   /** Bytes that were received and that no thread has read. */
   readonly unread: number;
@@ -38,15 +39,15 @@ const stateNames = Object.keys(SlotState) as (keyof typeof SlotState)[]; // thes
 export function inspectConnection(network: Network, slot: Slot): InspectedConnection | undefined {
   const state = stateNames.find((name) => SlotState[name] === network.state(slot)) ?? 'free';
   if (state === 'free') return undefined;
-  const record = network.connection(slot);
-  const reader = record?.createdReader;
+  const record = network.record(slot);
+  const reader = record instanceof Connection ? record.createdReader : undefined;
   return {
     slot,
     state,
     record,
     thread: record?.thread,
     deadline: network.deadline(slot),
-    queued: network.layer.queued(slot),
+    queued: network.transport(slot).queued(slot),
     unread: reader?.buffered ?? 0,
     readBuffer: reader?.bytes.length ?? 0,
   };

@@ -4,7 +4,7 @@
 // be marked as handled from here; there is no other way than the event.)
 
 import process from 'node:process';
-import { isClientsRejection } from '../http/error-response.js';
+import { isClientsRejection } from '../http/client-errors.js';
 
 const event = 'unhandledRejection';
 

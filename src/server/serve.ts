@@ -1,24 +1,24 @@
 // `serve`: an HTTP server for a `fetch` function. Options, limits, life and death; what happens on one connection is in
-// http/serve-connection.ts.
+// http/h1/.
 
 import { type BufferedCounts, bufferedRule, noMemory } from '../connection/buffered-bytes.js';
-import type { Connection } from '../connection/connection.js';
+import { Connection } from '../connection/connection.js';
 import { type AddressOptions, addressOf, addressRules } from '../connection/listen.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
-import { Network, SlotState } from '../connection/network.js';
+import { Network, type SlotRecord, SlotState } from '../connection/network.js';
 import { printError, tell } from '../connection/on-error.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
-import { subjectOf } from '../http/connection-thread.js';
 import type { HttpError } from '../http/errors.js';
-import { ClientLeftError } from '../http/exchange.js';
-import { Http1FastPath } from '../http/fast-path.js';
+import { subjectOf } from '../http/exchange-thread.js';
 import { holdGlobals, releaseGlobals } from '../http/fetch/globals.js';
 import type { Request } from '../http/fetch/request.js';
 import type { Response } from '../http/fetch/response.js';
-import { HttpConnection } from '../http/http-connection.js';
-import type { HttpSettings, RefusedRequest, RequestInfo } from '../http/settings.js';
+import { H1FastPath } from '../http/h1/fast-path.js';
+import { H1Connection } from '../http/h1/h1-connection.js';
+import type { Head } from '../http/h1/head.js';
+import type { HttpSettings, Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
@@ -171,6 +171,9 @@ const tooMany = {
   503: 'RFC 9110 §15.6.4: more connections than maxConnections allows',
 } as const;
 
+/** A connection that was turned away has this many milliseconds to go: others wait for its place. */
+const rejectedLinger = 1000;
+
 const milliseconds = { number: [1, longestDelay] } as const;
 /** While the server closes, a request head that has come in part has this many milliseconds for the rest: one client must not hold up a restart. */
 const partialHeadGrace = 1000;
@@ -309,6 +312,7 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
   readonly idleTimeout: number;
   readonly headTimeout: number;
   readonly bodyTimeout: number;
+  readonly readTimeout: number;
   readonly bodyRate: number;
   readonly writeTimeout: number;
   readonly writeRate: number;
@@ -323,7 +327,8 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
   #date = '';
   /** Until when `#date` holds, in milliseconds of the scheduler. */
   #dateUntil = -1;
-  readonly #intake: Http1FastPath;
+  readonly phases: Record<Phase, number> = { reading: 0, handling: 0, writing: 0 };
+  readonly #fastPath: H1FastPath;
   readonly #admission: Admission;
   readonly #mostRequests: number;
   readonly #maxQueuedBytes: number;
@@ -348,6 +353,7 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
     this.idleTimeout = options.idleTimeout ?? 120_000;
     this.headTimeout = options.headTimeout ?? 60_000;
     this.bodyTimeout = options.bodyTimeout ?? 60_000;
+    this.readTimeout = this.bodyTimeout;
     this.bodyRate = options.minBodyRate ?? 240;
     this.writeTimeout = options.writeTimeout ?? 300_000;
     this.writeRate = options.minWriteRate ?? 240;
@@ -357,7 +363,7 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
     this.holdsGlobals = options.globals ?? true;
     this.#onError = options.onError ?? printErrorOf;
     this.#onRefused = options.onRefused;
-    this.#intake = new Http1FastPath(this.network, this);
+    this.#fastPath = new H1FastPath(this);
     const { maxConnections = 100_000, maxConnectionsPerAddress = 20_000 } = options;
     this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
   }
@@ -406,8 +412,8 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
   *active(): Generator<ActiveConnection, void, void> {
     currentThread(); // a plain handler that asks finds itself
     for (const slot of this.network.slotsOf(this)) {
-      const connection = this.network.connection(slot);
-      if (connection instanceof HttpConnection && connection.thread !== undefined) {
+      const connection = h1Of(this.network.record(slot));
+      if (connection?.thread !== undefined) {
         const { thread } = connection;
         const { wait, waitingSince } = thread;
         yield {
@@ -418,12 +424,13 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
             return connection.peer;
           },
           get request() {
-            const { exchange } = connection;
-            return exchange && { method: exchange.method, url: exchange.url };
+            const { source } = connection;
+            return source && { method: source.method, url: source.url };
           },
         };
-      } else if (this.network.state(slot) === SlotState.reading) {
-        const { network } = this;
+      } else if (this.#fastPath.isReading(slot)) {
+        const { network, transport } = this;
+        const fastPath = this.#fastPath;
         const deadline = network.deadline(slot);
         const waitingSince = Math.floor(deadline - this.headTimeout);
         yield {
@@ -431,8 +438,8 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
           wait: 'dry',
           waitingSince,
           get peer() {
-            const isSame = network.state(slot) === SlotState.reading && network.deadline(slot) === deadline;
-            return isSame ? network.layer.peer(slot) : '';
+            const isSame = fastPath.isReading(slot) && network.deadline(slot) === deadline;
+            return isSame ? transport.peer(slot) : '';
           },
           request: undefined,
         };
@@ -446,7 +453,7 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
     if (this.closing) this.rested(slot);
   }
 
-  returnToIdle(connection: Connection): void {
+  returnToIdle(connection: Connection, head: Head | undefined): void {
     const { slot, reader } = connection;
     const { bytes, start, limit } = reader;
     if (start === limit) {
@@ -455,7 +462,14 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
     }
     reader.consume(limit - start);
     this.network.release(slot);
-    this.#intake.received(slot, bytes, start, limit);
+    this.#fastPath.resume(slot, bytes, start, limit, head);
+  }
+
+  protected countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'> {
+    const { writing } = this.phases;
+    const reading = this.phases.reading + this.#fastPath.reading;
+    const handling = this.phases.handling + this.#fastPath.handling;
+    return { idle: open - reading - handling - writing, reading, handling, writing };
   }
 
   protected fullnessChanged(isFull: boolean): void {
@@ -481,7 +495,7 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
   }
 
   peer(slot: Slot): string {
-    return this.network.layer.peer(slot);
+    return this.transport.peer(slot);
   }
 
   onFull(): void {
@@ -504,8 +518,11 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
     this.#requests[slot] = 0;
     const verdict = this.#admission.enter(slot);
     if (verdict !== 'stays') {
-      if (verdict === 'reset') this.network.layer.reset(slot);
-      else this.#intake.reject(slot, verdict, tooMany[verdict]);
+      if (verdict === 'reset') this.transport.reset(slot);
+      else {
+        this.#fastPath.reject(slot, verdict, tooMany[verdict]);
+        this.linger(slot, Math.min(this.lingerTimeout, rejectedLinger));
+      }
       return;
     }
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
@@ -517,16 +534,15 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
   };
 
   received(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
-    this.#intake.received(slot, bytes, start, end);
+    this.#fastPath.received(slot, bytes, start, end);
   }
 
-  ended(slot: Slot, connection: Connection | undefined): void {
-    if (connection instanceof HttpConnection) connection.clientEnded();
-    else this.#intake.ended(slot);
+  ended(slot: Slot): void {
+    this.#fastPath.ended(slot);
   }
 
   expired(slot: Slot): void {
-    if (this.#intake.expired(slot)) return;
+    if (this.#fastPath.expired(slot)) return;
     // A slow client that is still at its last response is not idle.
     const more = this.network.moreTime(slot, this.idleTimeout);
     if (more > 0) this.network.setDeadline(slot, this.network.scheduler.now + more);
@@ -538,18 +554,25 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
     return this.lingerTimeout;
   }
 
-  override closed(slot: Slot, connection: Connection | undefined, reason: ConnectionError | undefined): void {
-    this.#intake.closed(slot);
+  override closed(
+    slot: Slot,
+    record: SlotRecord | undefined,
+    reason: ConnectionError | undefined,
+    wasClosing: boolean,
+  ): void {
+    this.#fastPath.closed(slot);
     this.#admission.leave(slot);
-    super.closed(slot, connection, reason);
+    super.closed(slot, record, reason, wasClosing);
   }
 
   protected closeIfIdle(slot: Slot): void {
     const { network } = this;
     const { now } = network.scheduler;
     const deadline = network.deadline(slot);
-    if (network.state(slot) === SlotState.reading && network.connection(slot) === undefined)
+    if (this.#fastPath.isReading(slot)) {
       network.setDeadline(slot, Math.min(deadline, now + partialHeadGrace)); // then it gets 408
+      return;
+    }
     if (network.state(slot) !== SlotState.idle) return;
     const idleSince = deadline - this.idleTimeout;
     let until = 0;
@@ -561,13 +584,11 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
   }
 
   protected forceClose(slot: Slot): void {
-    if (!this.#intake.forceClose(slot)) this.network.drop(slot);
+    if (!this.#fastPath.forceClose(slot)) this.network.drop(slot);
   }
 
-  protected lost(connection: Connection, reason: ConnectionError | undefined): void {
-    const error = new ClientLeftError('the connection to the client is gone', { cause: reason });
-    if (connection instanceof HttpConnection) connection.abort(error);
-    connection.thread?.unwind(error);
+  protected lost(record: SlotRecord, reason: ConnectionError | undefined): void {
+    if (record instanceof Connection) record.protocol?.lost(reason);
   }
 
   protected whenClosed(): void {
@@ -578,6 +599,11 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
   protected failed(error: unknown): void {
     this.context.run(this.report, this, error, undefined);
   }
+}
+
+/** The HTTP/1.1 connection that has a slot, if one has. */
+function h1Of(record: SlotRecord | undefined): H1Connection | undefined {
+  return record instanceof Connection && record.protocol instanceof H1Connection ? record.protocol : undefined;
 }
 
 /** The default of `onError`: which request it was, and the error with its stack. */

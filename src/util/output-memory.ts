@@ -11,3 +11,8 @@ export interface OutputMemory extends Uint8Array {
   /** Writes at most `most` bytes. @returns the bytes written */
   utf8Write(text: string, offset: number, most: number): number;
 }
+
+/** A `Buffer`, typed with the methods that no types declare. */
+export function outputMemory(buffer: Uint8Array & { swap16(): unknown }): OutputMemory {
+  return buffer as Uint8Array as OutputMemory;
+}

@@ -14,6 +14,7 @@
 // that lets deadlines pass: the process may have been busy or stopped for so long that what came in time is only yet to be collected.
 
 import { performance } from 'node:perf_hooks';
+import type { OutputMemory } from '../../util/output-memory.js';
 import { Departures } from '../departures.js';
 import { connectionLost, describeConnection, layerClosed } from '../errors.js';
 import {
@@ -198,7 +199,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     return slot;
   }
 
-  get output(): Uint8Array {
+  get output(): OutputMemory {
     return this.#output.memory;
   }
 

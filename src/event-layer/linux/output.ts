@@ -6,6 +6,7 @@
 //
 // The kernel reads from the slab during `submit` and at no other time, so nothing of it is ever kept for the kernel.
 
+import { type OutputMemory, outputMemory } from '../../util/output-memory.js';
 import { growTypedArray } from '../../util/typed-array.js';
 import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
 import { Outbox } from '../outbox.js';
@@ -72,8 +73,8 @@ export class Output {
   }
 
   /** Where output is written into. */
-  get memory(): Uint8Array {
-    return this.#slab.bytes;
+  get memory(): OutputMemory {
+    return outputMemory(this.#slab.bytes);
   }
 
   /** Outboxes that there are. */

@@ -9,6 +9,7 @@
 // Slabs are used again as soon as nothing of them is left to be sent. Memory of this size is not V8's own: as garbage it would wait
 // for a collection that comes after tens of megabytes of it, and what the C library is given back in between seldom goes back to the system.
 
+import { type OutputMemory, outputMemory } from '../../util/output-memory.js';
 import { growTypedArray } from '../../util/typed-array.js';
 import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
 import { Outbox } from '../outbox.js';
@@ -73,8 +74,8 @@ export class Output {
     this.#layer = layer;
   }
 
-  get memory(): Uint8Array {
-    return this.#slab.bytes;
+  get memory(): OutputMemory {
+    return outputMemory(this.#slab.bytes);
   }
 
   /** There is something to tell. */

@@ -9,6 +9,7 @@
 //   sockets.ts       what is to be known of a socket of node:net
 
 import type { Socket } from 'node:net';
+import type { OutputMemory } from '../../util/output-memory.js';
 import { connectionLost, describeConnection } from '../errors.js';
 import {
   type Address,
@@ -118,7 +119,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     });
   }
 
-  get output(): Uint8Array {
+  get output(): OutputMemory {
     return this.#output.memory;
   }
 

@@ -12,6 +12,8 @@
 // buffer after each `reserve` and begins at another offset, and commands that are not in order throw.
 
 import { checkOptions, longestDelay, type OptionRules } from '../../util/options.js';
+import { Buffer } from 'node:buffer';
+import { type OutputMemory, outputMemory } from '../../util/output-memory.js';
 import {
   type Address,
   ConnectionError,
@@ -153,8 +155,8 @@ export class SimulatedLayer implements EventLayer {
   #fresh: End[] = [];
 
   // Two buffers for output, in turns; eight bytes are room for an offset.
-  #output = new Uint8Array(pieceSize + 8);
-  #otherOutput = new Uint8Array(pieceSize + 8);
+  #output = Buffer.alloc(pieceSize + 8);
+  #otherOutput = Buffer.alloc(pieceSize + 8);
   #reservedFor: Slot | undefined;
   #reservedFrom = 0;
   #reservedTo = 0;
@@ -306,8 +308,8 @@ export class SimulatedLayer implements EventLayer {
     return true;
   }
 
-  get output(): Uint8Array {
-    return this.#output;
+  get output(): OutputMemory {
+    return outputMemory(this.#output);
   }
 
   reserve(slot: Slot, bytes: number): number {

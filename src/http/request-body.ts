@@ -1,8 +1,9 @@
-// The body of a request, read from the connection as its framing says: by length, or chunked (RFC 9112 §6 and §7).
+// The body of a request, read as its framing says: so many bytes, or piece by piece.
 // A thread reads it with `read`; promises and streams, for handlers that are ordinary code, come from child threads that do.
 
 import { type BufferShare, noMemory } from '../connection/buffered-bytes.js';
-import type { Connection } from '../connection/connection.js';
+import type { Duplex } from '../connection/duplex.js';
+import type { Reader } from '../connection/reader.js';
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { UnwoundError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
@@ -12,42 +13,14 @@ import { AbortError } from '../util/abort-error.js';
 import { ByteBuilder } from '../util/byte-builder.js';
 import { isInstance } from '../util/inspect.js';
 import { BodyStream } from './body-stream.js';
-import { classes, HEXDIG, hexDigits, TOKEN, VALUE } from './characters.js';
 import { HttpError } from './errors.js';
 import type { IncomingBody } from './fetch/body.js';
-import type { Head } from './head.js';
-
-/** Limits on a request body. */
-export interface BodyLimits {
-  /** The most bytes of content; more is refused with 413. */
-  readonly bodySize: number;
-  /** The most bytes of all chunk extensions of a body together; more is refused with 431. */
-  readonly extensionSize: number;
-  /** The most bytes of all trailer lines of a body, their ends included; more is refused with 431. */
-  readonly trailerSize: number;
-  /** How long nothing may come of a body that is being read, in milliseconds; later is refused with 408. */
-  readonly bodyTimeout: number;
-  /** How many bytes of content a second must come of a body that is being read, once `bodyTimeout` has passed; fewer are refused with 408. */
-  readonly bodyRate: number;
-  /** How much of a turn one client may have before the others have theirs: see `TurnShares`. Chunks are its unit. */
-  readonly turnWork: number;
-}
-
-/** The most digits of a chunk size, leading zeros included: 64 bits. */
-const sizeDigits = 16;
+import type { BodyLimits } from './limits.js';
 
 /** The most bytes that are put together for one read of a body's stream. */
 const mostAtOnce = 64 * 1024;
 /** Fewer bytes than this are sooner copied in a loop than by a call. */
 const shortCopy = 32;
-
-const CR = 13;
-const LF = 10;
-/** Bytes of CRLF. */
-const lineEnd = 2;
-const SEMICOLON = 59;
-const SP = 32;
-const HTAB = 9;
 
 /** Errors that a body could not be read for: of what a client has sent or has not, or because the request ended meanwhile. */
 const bodyFailures = new WeakSet<object>();
@@ -76,11 +49,43 @@ function unwoundRead(error: UnwoundError): unknown {
   return failure;
 }
 
+/** How the content of a body stands among the bytes that its reader has, if not as so many bytes. */
+export interface BodyFraming {
+  /**
+   * Goes on to the next piece of content, if it is certain at a glance where that stands. Never waits.
+   * @param received bytes of content so far
+   * @returns the size of the piece, of which at least one byte has come; 0 if it is not certain: nothing has been read then, and `next` finds out
+   */
+  step(received: number): number;
+  /**
+   * The same, waiting for what has not come.
+   * @param more waits until more has come
+   * @returns the size of the piece; 0 at the end of the body
+   * @throws {HttpError} if the framing is broken or a limit is exceeded
+   */
+  next(received: number, more: () => Task<void>): Task<number>;
+}
+
+/** What a body belongs to: the exchange of its request. */
+export interface BodyHost {
+  /** What it is read from. */
+  readonly duplex: Duplex;
+  readonly reader: Reader;
+  /** The thread that works for the request. */
+  readonly thread: Thread<unknown> | undefined;
+  /** Work has been done for the client in this turn; see `TurnShares`. */
+  spend(work: number): void;
+  /** The client has had its share of the turn. */
+  readonly isSpent: boolean;
+  /** Tells the client to send the body (RFC 9110 §15.2.1: 100). */
+  sendContinue(): void;
+}
+
 export class RequestBody implements IncomingBody {
-  readonly #connection: Connection;
+  readonly #host: BodyHost;
   readonly #limits: BodyLimits;
-  readonly #chunked: boolean;
-  /** Bytes left of the body, or of the chunk that is being read. */
+  readonly #framing: BodyFraming | undefined;
+  /** Bytes left of the body, or of the piece of it that is being read. */
   #left: number;
   #state: 'unread' | 'reading' | 'complete' | 'broken' = 'unread';
   /** Bytes of the body read so far. */
@@ -89,12 +94,8 @@ export class RequestBody implements IncomingBody {
   #continueExpected: boolean;
   /** How long its reader has waited for the client, in milliseconds. */
   #waited = 0;
-  /** Bytes that chunk extensions have had so far. RFC 9112 §7.1.1: it is their total that is to be limited. */
-  #extensions = 0;
-  /** A chunk's data have been read; its CRLF has not. */
-  #inChunk = false;
-  /** Chunks that were begun and are not counted in the connection's share of the turn yet. */
-  #chunks = 0;
+  /** Pieces that were started and are not counted in the client's share of the turn yet. */
+  #pieces = 0;
   /** Of the memory that all requests share, if the whole of it is read at once. */
   #share: BufferShare | undefined;
   /** The thread that reads for a promise or a stream. */
@@ -109,19 +110,29 @@ export class RequestBody implements IncomingBody {
   /** Why its request was aborted, if it was. */
   #aborted: unknown;
 
-  constructor(connection: Connection, head: Head, limits: BodyLimits) {
-    this.#connection = connection;
+  /**
+   * @param length bytes of content; of no account if there is a framing
+   * @param expectsContinue the client waits for `100 Continue` before it sends the body
+   */
+  constructor(
+    host: BodyHost,
+    length: number,
+    framing: BodyFraming | undefined,
+    expectsContinue: boolean,
+    limits: BodyLimits,
+  ) {
+    this.#host = host;
     this.#limits = limits;
-    this.#chunked = head.chunked;
-    this.#left = head.chunked ? 0 : head.contentLength;
-    this.#continueExpected = head.expectsContinue;
-    if (!head.chunked && head.contentLength === 0) this.#state = 'complete';
+    this.#framing = framing;
+    this.#left = framing === undefined ? length : 0;
+    this.#continueExpected = expectsContinue;
+    if (framing === undefined && length === 0) this.#state = 'complete';
   }
 
   /** @throws {HttpError} if its content-length is over the limit, or the server has no memory for another body */
   checkLength(): void {
-    if (!this.#chunked && this.#left > this.#limits.bodySize) throw this.#fail(overLimit(this.#limits.bodySize));
-    const { buffers } = this.#connection;
+    if (this.#framing === undefined && this.#left > this.#limits.bodySize) throw this.#fail(bodyTooLarge(this.#limits.bodySize));
+    const { buffers } = this.#host.duplex;
     if (!buffers.isFull || this.#state === 'complete') return;
     buffers.refused++;
     throw this.#fail(noMemoryLeft());
@@ -156,7 +167,7 @@ export class RequestBody implements IncomingBody {
 
   /** The client waits for `100 Continue`, which has not been sent, and has not begun to send the body. */
   get awaited(): boolean {
-    return this.#continueExpected && this.#state === 'unread' && this.#connection.reader.buffered === 0;
+    return this.#continueExpected && this.#state === 'unread' && this.#host.reader.buffered === 0;
   }
 
   /** Tells the client to go on, if it waits for that. To be called before the head of the response goes out, or not at all. */
@@ -167,7 +178,7 @@ export class RequestBody implements IncomingBody {
   /** Whether it is certain that it will not be read to its end: the handler does not read it, and there is too much left for `discard`. */
   undiscardable(most: number): boolean {
     if (this.#state === 'broken') return true;
-    return !this.#readWhole && !this.#isStreamed && !this.#chunked && this.#left > most;
+    return !this.#readWhole && !this.#isStreamed && this.#framing === undefined && this.#left > most;
   }
 
   /** Its request is aborted: who reads on is told why, and it is known for the client's doing where the handler lets it pass. */
@@ -186,7 +197,7 @@ export class RequestBody implements IncomingBody {
    */
   *finishReading(ahead: number): Task<void> {
     for (let reading = this.#reading; reading !== undefined; reading = this.#reading) yield* settled(reading.join());
-    const { buffers } = this.#connection;
+    const { buffers } = this.#host.duplex;
     if (this.#stream !== undefined) yield* this.#stream.readOn(ahead, this.#limits.bodyTimeout, buffers);
   }
 
@@ -196,7 +207,7 @@ export class RequestBody implements IncomingBody {
   }
 
   /**
-   * The content that has come, of as many chunks as that is; waits while there is none.
+   * The content that has come, of as many pieces as that is; waits while there is none.
    * @returns bytes that are the caller's to keep, at most `mostAtOnce` if they had to be put together; `undefined` at the end of the body
    * @throws {HttpError} if the framing is broken or the limit is exceeded
    * @throws {ConnectionError} if the client is gone
@@ -208,7 +219,7 @@ export class RequestBody implements IncomingBody {
 
   /** Content that has come, and of which there is some. @returns as `read` */
   #takeOwn(): Uint8Array<ArrayBuffer> {
-    const { reader } = this.#connection;
+    const { reader } = this.#host;
     if (this.#left >= reader.buffered) {
       const part = reader.takeOwned(this.#left);
       this.#count(part.length);
@@ -221,9 +232,9 @@ export class RequestBody implements IncomingBody {
     return 2 * filled >= bytes.length ? bytes.subarray(0, filled) : bytes.slice(0, filled);
   }
 
-  /** Copies content that has come, of the chunk at hand. @returns how many bytes */
+  /** Copies content that has come, of the piece at hand. @returns how many bytes */
   #take(to: Uint8Array, at: number): number {
-    const { reader } = this.#connection;
+    const { reader } = this.#host;
     const { bytes, start } = reader;
     const count = Math.min(this.#left, reader.buffered, to.length - at);
     if (count < shortCopy) for (let i = 0; i < count; i++) to[at + i] = bytes[start + i];
@@ -232,19 +243,19 @@ export class RequestBody implements IncomingBody {
     return count;
   }
 
-  /** Whether there is more content to take now, without waiting. Goes on to the next chunk, up to `turnWork` times. */
+  /** Whether there is more content to take now, without waiting. Goes on to the next piece, up to `turnWork` times. */
   #hasMore(): boolean {
-    if (this.#left > 0) return this.#connection.reader.buffered > 0;
-    return this.#chunked && this.#chunks < this.#limits.turnWork && this.#stepToChunk();
+    if (this.#left > 0) return this.#host.reader.buffered > 0;
+    return this.#pieces < this.#limits.turnWork && this.#step();
   }
 
   /** Lets others have their turn when the connection has had its share of this one. */
   *#giveWay(): Task<void> {
-    if (this.#chunks === 0) return;
-    const { slot, network } = this.#connection;
-    network.shares.spend(slot, this.#chunks);
-    this.#chunks = 0;
-    if (network.shares.isSpent(slot, this.#limits.turnWork)) yield* sleep(0);
+    if (this.#pieces === 0) return;
+    const host = this.#host;
+    host.spend(this.#pieces);
+    this.#pieces = 0;
+    if (host.isSpent) yield* sleep(0);
   }
 
   /** Waits until some of the content is there. @returns false at its end. @throws as `read` */
@@ -252,10 +263,10 @@ export class RequestBody implements IncomingBody {
     this.#used = true;
     if (this.#state === 'complete') return false;
     if (this.#state === 'broken') throw this.#failure;
-    const { reader } = this.#connection;
+    const { reader } = this.#host;
     if (this.#state === 'unread') this.#begin();
     try {
-      if (this.#chunked && this.#left === 0 && !this.#stepToChunk() && !(yield* this.#nextChunk())) {
+      if (this.#left === 0 && !this.#step() && !(yield* this.#nextPiece())) {
         this.#state = 'complete';
         return false;
       }
@@ -270,7 +281,7 @@ export class RequestBody implements IncomingBody {
 
   /** Takes so many bytes of the content, of those that have come. */
   #consume(bytes: number): void {
-    this.#connection.reader.consume(bytes);
+    this.#host.reader.consume(bytes);
     this.#count(bytes);
   }
 
@@ -278,14 +289,15 @@ export class RequestBody implements IncomingBody {
   #count(bytes: number): void {
     this.#left -= bytes;
     this.#received += bytes;
-    if (!this.#chunked && this.#left === 0) this.#state = 'complete';
+    if (this.#framing === undefined && this.#left === 0) this.#state = 'complete';
   }
 
   /** The whole of the rest. @returns a copy. @throws as `read` */
   *readAll(): Task<Uint8Array<ArrayBuffer>> {
-    const { reader, buffers } = this.#connection;
-    if (!this.#chunked && this.#left > buffers.limit) throw this.#fail(overLimit(buffers.limit));
-    const all = new ByteBuilder(this.#chunked ? undefined : this.#left);
+    const { reader, duplex } = this.#host;
+    const { buffers } = duplex;
+    if (this.#framing === undefined && this.#left > buffers.limit) throw this.#fail(bodyTooLarge(buffers.limit));
+    const all = new ByteBuilder(this.#framing === undefined ? this.#left : undefined);
     const share = reader.openShare();
     this.#share = share;
     while (yield* this.#some()) {
@@ -304,8 +316,9 @@ export class RequestBody implements IncomingBody {
 
   /** Takes memory for the whole of the body, for which it may have to wait. @throws {HttpError} if there is none */
   *#takeMemory(share: BufferShare, bytes: number): Task<void> {
-    const { buffers, reader } = this.#connection;
-    if (share.bytes + bytes > buffers.limit) throw this.#fail(overLimit(buffers.limit));
+    const { reader, duplex } = this.#host;
+    const { buffers } = duplex;
+    if (share.bytes + bytes > buffers.limit) throw this.#fail(bodyTooLarge(buffers.limit));
     if (share.grow(bytes)) return;
     try {
       yield* reader.awaitMemory(share);
@@ -322,9 +335,9 @@ export class RequestBody implements IncomingBody {
   /** Reads and drops the rest, if it is not more than `most` bytes. @returns whether the body has been read to its end */
   *discard(most: number): Task<boolean> {
     this.#dropped = true;
-    if (!this.#chunked && this.#left > most) return false;
+    if (this.#framing === undefined && this.#left > most) return false;
     const enough = this.#received + most;
-    const { reader } = this.#connection;
+    const { reader } = this.#host;
     for (;;) {
       if (this.#received > enough || this.#state === 'broken') return false;
       if (!(yield* this.#some())) return true;
@@ -352,17 +365,17 @@ export class RequestBody implements IncomingBody {
   /** What a read need not wait for, once the body is being read: so that a stream does not take a turn for each piece. */
   #takeNow(): Uint8Array<ArrayBuffer> | undefined {
     const isReadable = this.#state === 'reading' && this.#reading === undefined && !this.#dropped;
-    return isReadable && !this.#connection.closed && this.#hasMore() ? this.#takeOwn() : undefined;
+    return isReadable && !this.#host.duplex.closed && this.#hasMore() ? this.#takeOwn() : undefined;
   }
 
   /** Runs a task in a child of the connection's thread, and is fulfilled with what it returns. */
   #inThread<T>(task: () => Task<T>): Promise<T> {
     this.#used = true;
     return new Promise((resolve, reject) => {
-      const connection = this.#connection;
-      const parent = connection.thread;
+      const host = this.#host;
+      const parent = host.thread;
       const over = parent === undefined || parent.state === 'over' || parent.state === 'closing';
-      if (over || connection.closed || this.#dropped) {
+      if (over || host.duplex.closed || this.#dropped) {
         reject(notReadable(this.#aborted));
         return;
       }
@@ -384,120 +397,30 @@ export class RequestBody implements IncomingBody {
 
   #begin(): void {
     this.#state = 'reading';
-    const { reader, writer } = this.#connection;
     // RFC 9110 §10.1.1: a server may omit it if it has already received some of the content.
-    if (this.#continueExpected && reader.buffered === 0) writer.put('HTTP/1.1 100 Continue\r\n\r\n');
+    if (this.#continueExpected && this.#host.reader.buffered === 0) this.#host.sendContinue();
     this.#continueExpected = false;
   }
 
-  /**
-   * Goes on to the content of the next chunk where all that stands before it has come and is plain: the end of the chunk before, and a
-   * size alone in its line. Small chunks are mostly framing, so this is an ordinary call that makes no object.
-   * @returns false if something else stands there, or may; nothing has been read then, and `#nextChunk` finds out
-   */
-  #stepToChunk(): boolean {
-    const { reader } = this.#connection;
-    const { bytes, start, limit } = reader;
-    let at = start;
-    if (this.#inChunk) {
-      if (limit - at < lineEnd || bytes[at] !== CR || bytes[at + 1] !== LF) return false;
-      at += lineEnd;
-    }
-    const stop = Math.min(limit, at + sizeDigits);
-    const firstDigit = at;
-    let size = 0;
-    for (let digit: number; at < stop && (digit = hexDigits[bytes[at]]) < 16; at++) size = size * 16 + digit;
-    // At least one byte of content: of a reader that has nothing more, nothing could be taken.
-    if (at === firstDigit || limit - at <= lineEnd || bytes[at] !== CR || bytes[at + 1] !== LF) return false;
-    if (size === 0 || this.#received + size > this.#limits.bodySize) return false;
-    reader.consume(at + lineEnd - start);
+  /** Goes on to the next piece of content without waiting. */
+  #step(): boolean {
+    const framing = this.#framing;
+    if (framing === undefined) return false;
+    return this.#startPiece(framing.step(this.#received));
+  }
+
+  /** Waits for the next piece of content. @returns false at the end of the body */
+  *#nextPiece(): Task<boolean> {
+    const framing = this.#framing;
+    if (framing === undefined) return false;
+    return this.#startPiece(yield* framing.next(this.#received, () => this.#more()));
+  }
+
+  #startPiece(size: number): boolean {
+    if (size === 0) return false;
     this.#left = size;
-    this.#inChunk = true;
-    this.#chunks++;
+    this.#pieces++;
     return true;
-  }
-
-  /** Reads a chunk's first line, after the end of the chunk before (RFC 9112 §7.1). @returns false at the last chunk, whose trailers have been read */
-  *#nextChunk(): Task<boolean> {
-    if (this.#inChunk) {
-      yield* this.#line(0, chunkTooLong);
-      this.#inChunk = false;
-    }
-    const { bodySize, extensionSize } = this.#limits;
-    const tooLong = () =>
-      new HttpError(
-        431,
-        `RFC 9112 §7.1.1: a chunk size of more than ${sizeDigits} digits, or extensions of more than ${extensionSize} bytes`,
-      );
-    const line = yield* this.#line(sizeDigits + extensionSize - this.#extensions, tooLong);
-    let at = 0;
-    let size = 0;
-    while (at < line.length && (classes[line.charCodeAt(at)] & HEXDIG) !== 0) {
-      size = size * 16 + Number.parseInt(line.charAt(at), 16);
-      at++;
-      if (size > Number.MAX_SAFE_INTEGER)
-        throw new HttpError(400, 'RFC 9112 §7.1: a chunk size is beyond what can be counted');
-    }
-    if (at === 0) throw new HttpError(400, 'RFC 9112 §7.1: a chunk size is no hexadecimal number');
-    checkExtensions(line, at);
-    this.#extensions += line.length - at;
-    if (at > sizeDigits || this.#extensions > extensionSize) throw tooLong();
-    if (this.#received + size > bodySize) throw overLimit(bodySize);
-    if (size === 0) {
-      yield* this.#trailers();
-      return false;
-    }
-    this.#left = size;
-    this.#inChunk = true;
-    this.#chunks++;
-    return true;
-  }
-
-  /** Checks trailer fields and drops them (RFC 9112 §7.1.2). */
-  *#trailers(): Task<void> {
-    const { trailerSize } = this.#limits;
-    const tooLong = () => new HttpError(431, `RFC 6585 §5: trailers of more than ${trailerSize} bytes`);
-    for (let room = trailerSize; ; ) {
-      const line = yield* this.#line(Math.max(0, room - lineEnd), tooLong);
-      if (line === '') return;
-      room -= line.length + lineEnd;
-      const colon = line.indexOf(':');
-      for (let i = 0; i < colon; i++) {
-        if ((classes[line.charCodeAt(i)] & TOKEN) === 0)
-          throw new HttpError(400, 'RFC 9112 §5.1: a trailer name is no token');
-      }
-      if (colon < 1) throw new HttpError(400, 'RFC 9112 §5: a trailer line without a name and a colon');
-    }
-  }
-
-  /**
-   * A line that ends with CRLF, as Latin-1, without its end. Nothing in it is a control character but HTAB.
-   * @param limit the most bytes that it may have, its end not counted
-   * @throws {HttpError} `tooLong` if it has more
-   */
-  *#line(limit: number, tooLong: () => HttpError): Task<string> {
-    const { reader } = this.#connection;
-    let line = '';
-    for (let searched = 0; ; ) {
-      const { bytes, start } = reader;
-      const end = reader.limit;
-      for (let at = start + searched; at < end; at++) {
-        const byte = bytes[at];
-        if ((classes[byte] & VALUE) !== 0) {
-          if (at - start >= limit) throw tooLong();
-          continue;
-        }
-        if (byte !== CR)
-          throw new HttpError(400, 'RFC 9112 §7.1: a control character or a bare LF in the framing of a chunk');
-        if (at + 1 === end) break; // the LF has not come yet
-        if (bytes[at + 1] !== LF) throw new HttpError(400, 'RFC 9112 §2.2: a CR without LF');
-        for (let i = start; i < at; i++) line += String.fromCharCode(bytes[i]);
-        reader.consume(at + 2 - start);
-        return line;
-      }
-      searched = Math.max(0, reader.buffered - 1); // the last byte may be the CR
-      yield* this.#more();
-    }
   }
 
   /**
@@ -506,15 +429,16 @@ export class RequestBody implements IncomingBody {
    * @throws {HttpError} at the end of the input
    */
   *#more(): Task<void> {
-    const { reader, network } = this.#connection;
+    const { reader, duplex } = this.#host;
     const { bodyTimeout, bodyRate } = this.#limits;
-    const since = network.scheduler.now;
+    const { scheduler } = duplex;
+    const since = scheduler.now;
     reader.deadline = since + bodyTimeout + (this.#received * 1000) / bodyRate - this.#waited;
     try {
       if (!(yield* reader.more())) throw new HttpError(400, 'RFC 9112 §8: the body ends before its framing says so');
     } finally {
       reader.deadline = Infinity;
-      this.#waited += network.scheduler.now - since;
+      this.#waited += scheduler.now - since;
     }
   }
 }
@@ -526,47 +450,6 @@ function* settled(task: Task<unknown>): Task<void> {
   } catch {
     // see above
   }
-}
-
-/** Chunk extensions are ignored, but must be well-formed: what is not might be read otherwise by somebody else (RFC 9112 §7.1.1). */
-function checkExtensions(line: string, from: number): void {
-  let at = from;
-  const skipSpace = () => {
-    while (at < line.length && (line.charCodeAt(at) === SP || line.charCodeAt(at) === HTAB)) at++;
-  };
-  const token = () => {
-    const begin = at;
-    while (at < line.length && (classes[line.charCodeAt(at)] & TOKEN) !== 0) at++;
-    return at > begin;
-  };
-  const malformed = () => new HttpError(400, 'RFC 9112 §7.1.1: what follows a chunk size is no chunk extension');
-  while (at < line.length) {
-    skipSpace();
-    if (line.charCodeAt(at) !== SEMICOLON) throw malformed();
-    at++;
-    skipSpace();
-    if (!token()) throw malformed();
-    const beforeSpace = at;
-    skipSpace();
-    if (line.charAt(at) !== '=') {
-      at = beforeSpace;
-      continue;
-    }
-    at++;
-    skipSpace();
-    if (line.charAt(at) === '"') {
-      at++;
-      while (at < line.length && line.charAt(at) !== '"') at += line.charAt(at) === '\\' ? 2 : 1;
-      if (at >= line.length) throw malformed();
-      at++;
-    } else if (!token()) {
-      throw malformed();
-    }
-  }
-}
-
-function chunkTooLong(): HttpError {
-  return new HttpError(400, 'RFC 9112 §7.1: a chunk is longer than its size');
 }
 
 /** What an error in reading from the connection means for the request. */
@@ -582,6 +465,6 @@ function noMemoryLeft(): HttpError {
   return new HttpError(503, 'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for the body');
 }
 
-function overLimit(limit: number): HttpError {
+export function bodyTooLarge(limit: number): HttpError {
   return new HttpError(413, `RFC 9110 §15.5.14: a body of more than ${limit} bytes`);
 }

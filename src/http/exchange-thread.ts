@@ -1,10 +1,11 @@
-// The thread of an HTTP connection. Errors that no other thread receives are reported by it, or by a child, and may come when the request
+// The thread that works for requests. Errors that no other thread receives are reported by it, or by a child, and may come when the request
 // that they belong to is over, or the connection gone: what they are about is found by the thread.
 
+import type { Scheduler } from '../threads/scheduler.js';
+import type { Task } from '../threads/task.js';
 import { type Report, Thread } from '../threads/thread.js';
 import { Ending } from '../threads/thread-state.js';
 import type { Request } from './fetch/request.js';
-import type { HttpConnection } from './http-connection.js';
 
 /** What an error is about. */
 export interface Subject {
@@ -13,13 +14,13 @@ export interface Subject {
   readonly peer: string;
 }
 
-export class ConnectionThread extends Thread<void> {
-  /** The connection, until its last request has ended; then what has to be kept of it. */
+export class ExchangeThread extends Thread<void> {
+  /** What works for its requests, until the last one has ended; then what has to be kept of it. */
   #subject: Subject | undefined;
 
-  constructor(connection: HttpConnection, report: Report) {
-    super(connection, 'connection', undefined, connection.network.scheduler, report);
-    this.#subject = connection;
+  constructor(task: Task<void> & Subject, scheduler: Scheduler, report: Report) {
+    super(task, 'connection', undefined, scheduler, report);
+    this.#subject = task;
   }
 
   /** The connection's last request is about to end. */
@@ -38,5 +39,5 @@ export class ConnectionThread extends Thread<void> {
 export function subjectOf(thread: Thread<unknown>): Subject | undefined {
   let root = thread;
   while (root.parent !== undefined) root = root.parent;
-  return root instanceof ConnectionThread ? root.subject : undefined;
+  return root instanceof ExchangeThread ? root.subject : undefined;
 }

@@ -1,29 +1,20 @@
 // The head of a request: request line and fields, parsed in one pass over the bytes (RFC 9112 §2 to §5). The parser can stop
 // at any byte and go on when more have come, so a client that drips bytes costs O(1) for each, and it refuses a byte when it
 // sees it, so the outcome does not depend on how the bytes were cut. It makes no string: it validates everything, keeps what
-// the framing of the message depends on, and leaves the rest to `Exchange`, which reads fields again if somebody asks.
+// the framing of the message depends on, and leaves the rest to `H1Request`, which reads fields again if they are asked for.
 //
 // Strict throughout: what a lenient recipient could read in two ways is refused, since a proxy in front may read it in the other.
 
 import { Buffer } from 'node:buffer';
-import { bytesEqual, copyBytes, viewOf } from '../util/fast-bytes.js';
+import { bytesEqual, copyBytes, viewOf } from '../../util/fast-bytes.js';
+import { HttpError } from '../errors.js';
+import type { HeadLimits } from '../limits.js';
 import * as characters from './characters.js';
-import { HttpError } from './errors.js';
 
 // As constants of this module: the engine loads what is imported each time.
 const { classes, DIGIT, HOST, LABEL, TARGET, TOKEN, VALUE } = characters;
 
-/** Limits on a head. */
-export interface HeadLimits {
-  /** The most bytes of a whole head, the empty line included; more is refused with 431. */
-  headSize: number;
-  /** The most bytes of a request target; more is refused with 414. */
-  targetSize: number;
-  /** The most fields; more is refused with 431. */
-  fieldCount: number;
-}
-
-/** Longer methods are nobody's (RFC 9112 §3: 501). */
+/** No handler has longer methods (RFC 9112 §3: 501). */
 const longestMethod = 32;
 /**
  * CONNECT is for proxies (RFC 9110 §9.3.6), TRACE would show what they have put in (§9.3.8), and TRACK is another name of that. In any

@@ -1,0 +1,312 @@
+// What becomes of bytes on a connection that has no thread: a new one, an idle one, one in the middle of a head. Most requests are over here: a head
+// that is whole, a handler that is ordinary code, a response that is small and complete. That is one ordinary call from the bytes to the
+// answer, which parks nowhere and leaves nothing behind. Whatever needs more (a body, a promise, a thread handler, a stream, a
+// client that is flooded) goes on in a thread, as far as it has come: see h1-connection.ts. What handles requests is the same for both: handle.ts.
+
+import { Connection } from '../../connection/connection.js';
+import { requestWork } from '../../connection/turn-shares.js';
+import type { Slot } from '../../event-layer/event-layer.js';
+import type { Transport } from '../../event-layer/transport.js';
+import { captureContext } from '../../threads/context.js';
+import { callWithoutThread, type Thread, type ThreadlessCall } from '../../threads/thread.js';
+import { isInstance } from '../../util/inspect.js';
+import type { OutputMemory } from '../../util/output-memory.js';
+import { HttpError } from '../errors.js';
+import { type ActiveRequest, activeRequest, type Responder } from '../exchange.js';
+import { requestFrom } from '../fetch/request.js';
+import { answerAtOnce, callHandler } from '../handle.js';
+import type { RequestOwner } from '../incoming-request.js';
+import type { OutgoingResponse } from '../outgoing.js';
+import type { HttpSettings } from '../settings.js';
+import { H1Connection } from './h1-connection.js';
+import { H1Request } from './h1-request.js';
+import { Head } from './head.js';
+import type { PartialHead } from './partial-head.js';
+import { PartialHeads } from './partial-heads.js';
+import { type Output, respondAtOnce, Sent, sendStatus } from './respond.js';
+import { Framing, responseFraming } from './response-head.js';
+
+export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Responder, Output {
+  readonly #settings: HttpSettings;
+  readonly #transport: Transport;
+  readonly #partials: PartialHeads;
+  /** The head that is being parsed, if it is not one that has come in part before. */
+  #head = new Head();
+
+  // The exchange that is under way. It ends with the call, or goes on in a thread.
+  #slot: Slot = 0;
+  #active: ActiveRequest | undefined;
+  #isHandling = false;
+  /** Bits of `Framing`. */
+  #framing = 0;
+  /** It goes on here, because something that the handler has called has asked for its thread. */
+  #connection: H1Connection | undefined;
+
+  constructor(settings: HttpSettings) {
+    this.#settings = settings;
+    this.#transport = settings.transport;
+    this.#partials = new PartialHeads(settings.buffers);
+  }
+
+  /** How many connections are in the middle of a head. */
+  get reading(): number {
+    return this.#partials.count;
+  }
+
+  /** How many requests are being handled here: one, or none. */
+  get handling(): number {
+    return this.#isHandling && this.#connection === undefined ? 1 : 0;
+  }
+
+  /** Whether a slot is in the middle of a head. */
+  isReading(slot: Slot): boolean {
+    return this.#partials.has(slot);
+  }
+
+  /** Bytes have come for a slot that has no thread. They are lent for the duration of the call. */
+  received(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
+    const partial = this.#partials.take(slot);
+    if (partial === undefined) {
+      this.#take(slot, bytes, start, end, undefined);
+    } else if (this.#partials.add(partial, bytes, start, end)) {
+      this.#take(slot, partial.bytes, partial.start, partial.end, partial);
+    } else {
+      this.#partials.free(partial);
+      this.#refuse(slot, this.#noMemory(partial.head));
+    }
+  }
+
+  /** A connection has no thread any more. The beginning of its next request has come. @param head parsed from these bytes, as far as they go */
+  resume(slot: Slot, bytes: Uint8Array, start: number, end: number, head: Head | undefined): void {
+    if (head === undefined) this.received(slot, bytes, start, end);
+    else this.#startPartial(slot, head, bytes, start, end);
+  }
+
+  /** A connection that has just been accepted may not stay: its client is told why. It is for the caller to close it. */
+  reject(slot: Slot, status: number, message: string): void {
+    this.#slot = slot;
+    this.#settings.refused(new HttpError(status, message), this);
+    sendStatus(this, status, false, this.#settings.date());
+  }
+
+  /** The client has sent FIN, and no thread is there to see it. */
+  ended(slot: Slot): void {
+    const head = this.#partials.drop(slot);
+    if (head?.begun === true)
+      this.#refuse(slot, new HttpError(400, 'RFC 9112 §8: the input ends within a request head', head.isHead));
+    else this.#settings.endConnection(slot);
+  }
+
+  /** The deadline of a slot has passed that is in the middle of a head. @returns false if it is not in the middle of one */
+  expired(slot: Slot): boolean {
+    const head = this.#partials.drop(slot);
+    if (head === undefined) return false;
+    const { begun, isHead } = head;
+    if (begun) this.#refuse(slot, new HttpError(408, 'RFC 9110 §15.5.9: the head has not come in time', isHead));
+    else this.#settings.endConnection(slot);
+    return true;
+  }
+
+  /** The server's deadline for closing has passed. @returns false if the slot is not in the middle of a head */
+  forceClose(slot: Slot): boolean {
+    if (this.#partials.drop(slot) === undefined) return false;
+    this.#settings.endConnection(slot);
+    return true;
+  }
+
+  /** The connection is gone. */
+  closed(slot: Slot): void {
+    this.#partials.drop(slot);
+  }
+
+  /** Takes what stands in `bytes[start … end-1]`: as many requests as there are, in turn. @param partial what they stand in, if they are not lent */
+  #take(slot: Slot, bytes: Uint8Array, start: number, end: number, partial: PartialHead | undefined): void {
+    const settings = this.#settings;
+    const { shares } = settings.network;
+    let head = partial?.head ?? this.#head;
+    for (let at = start; at < end; at += head.length) {
+      if (at > start || partial === undefined) {
+        if (shares.isSpent(slot, settings.turnWork)) {
+          this.#handOver(this.#connect(slot), bytes, at, end); // the rest is for the next turn
+          break;
+        }
+        head = this.#head;
+        head.reset();
+      }
+      let isWhole: boolean;
+      try {
+        isWhole = head.parse(bytes, at, end, settings);
+      } catch (error) {
+        this.#refuse(slot, error);
+        break;
+      }
+      if (!isWhole) {
+        if (partial !== undefined && at === start) {
+          this.#partials.put(slot, partial);
+          return;
+        }
+        this.#head = new Head();
+        this.#startPartial(slot, head, bytes, at, end);
+        break;
+      }
+      if (!this.#answer(slot, head, bytes, at, end)) break;
+      if (at + head.length >= end) settings.markIdle(slot);
+    }
+    if (partial !== undefined) this.#partials.free(partial);
+  }
+
+  /** The beginning of a head has come: from here on it has so much time. */
+  #startPartial(slot: Slot, head: Head, bytes: Uint8Array, start: number, end: number): void {
+    const partial = this.#partials.start(head, bytes, start, end);
+    if (partial === undefined) {
+      this.#refuse(slot, this.#noMemory(head));
+      return;
+    }
+    const { network, headTimeout } = this.#settings;
+    this.#partials.put(slot, partial);
+    network.release(slot);
+    network.setDeadline(slot, network.scheduler.now + headTimeout);
+  }
+
+  #noMemory(head: Head): HttpError {
+    this.#settings.buffers.refused++;
+    return new HttpError(
+      503,
+      'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for a head that comes in part',
+      head.isHead,
+    );
+  }
+
+  /** Answers a request at once, or has a thread go on with it. @returns false if the connection is no longer for this call to go on with */
+  #answer(slot: Slot, head: Head, bytes: Uint8Array, at: number, end: number): boolean {
+    const settings = this.#settings;
+    const { shares } = settings.network;
+    shares.spend(slot, requestWork);
+    const isLast = settings.countRequest(slot) || settings.closing;
+    if (head.chunked || head.contentLength >= 0 || head.asterisk) {
+      const connection = this.#connect(slot);
+      connection.startRequest(head, bytes, at, isLast);
+      this.#handOver(connection, bytes, at + head.length, end);
+      return false;
+    }
+    const source = new H1Request(this, head, bytes, at, null, settings.defaultHost);
+    this.#slot = slot;
+    this.#framing = responseFraming(head, isLast);
+    const active = activeRequest(source, requestFrom(source));
+    this.#active = active;
+    return settings.context.run(this.#answerInContext, this, active, bytes, at + head.length, end);
+  }
+
+  /** @param at where what follows the request begins */
+  #answerInContext(active: ActiveRequest, bytes: Uint8Array, at: number, end: number): boolean {
+    const settings = this.#settings;
+    const slot = this.#slot;
+    const { source } = active;
+    this.#isHandling = true;
+    callWithoutThread(settings.network.scheduler, this);
+    this.#isHandling = false;
+    if (this.#connection === undefined && answerAtOnce(this, active)) {
+      this.#active = undefined;
+      source.owner = undefined;
+      source.copyBorrowed();
+      if ((this.#framing & Framing.keepAlive) !== 0) return true;
+      settings.endConnection(slot);
+      return false;
+    }
+    const made = this.#connection;
+    const connection = made ?? this.#begin();
+    this.#active = undefined;
+    this.#connection = undefined;
+    if (made?.thread !== undefined) made.thread.context = captureContext(); // as the handler has left it
+    this.#handOver(connection, bytes, at, end);
+    return false;
+  }
+
+  /** The call that is under way, for `callWithoutThread`. */
+  run(): unknown {
+    if (this.#active !== undefined) callHandler(this.#settings, this.#active);
+    return undefined;
+  }
+
+  /** Something that the handler has called wants to know its thread: the request goes on in one, once the handler has returned. */
+  makeThread(): Thread<unknown> {
+    this.#connection = this.#begin();
+    return this.#connection.thread as Thread<unknown>; // it has one from the first
+  }
+
+  /** The request that is under way goes on in a thread. */
+  #begin(): H1Connection {
+    const connection = this.#connect(this.#slot);
+    const active = this.#active;
+    if (active !== undefined) {
+      active.source.detachBorrowed();
+      active.source.owner = connection;
+      connection.resumeRequest(active, this.#framing);
+    }
+    return connection;
+  }
+
+  #connect(slot: Slot): H1Connection {
+    const settings = this.#settings;
+    const { network } = settings;
+    const connection = new Connection(settings, slot);
+    network.attach(connection);
+    network.setDeadline(slot, Infinity);
+    return new H1Connection(connection);
+  }
+
+  /** Lets the thread of a connection run, which has `bytes[at … end-1]` to read. */
+  #handOver({ connection, thread }: H1Connection, bytes: Uint8Array, at: number, end: number): void {
+    const reader = at < end ? connection.reader : undefined;
+    reader?.setBorrowed(bytes, at, end);
+    if (thread !== undefined) this.#settings.network.scheduler.resume(thread);
+    reader?.copyBorrowed();
+  }
+
+  #refuse(slot: Slot, error: unknown): void {
+    const settings = this.#settings;
+    const refusal = isInstance(error, HttpError) ? error : undefined;
+    this.#slot = slot;
+    if (refusal === undefined) settings.report(error, undefined, this);
+    else settings.refused(refusal, this);
+    const { status, isHead } = refusal ?? { status: 500, isHead: false };
+    sendStatus(this, status, isHead, settings.date());
+    settings.endConnection(slot);
+  }
+
+  // The threadless exchange, and its output.
+
+  /** The client of the call that is under way. */
+  get peer(): string {
+    return this.#transport.peer(this.#slot);
+  }
+
+  /** No client leaves while a call is under way; if it is not the whole of the exchange, that goes on in a thread. */
+  onSignalRequested(): unknown {
+    return undefined;
+  }
+
+  respondAtOnce(out: OutgoingResponse): boolean {
+    const settings = this.#settings;
+    if (settings.closing) this.#framing &= ~Framing.keepAlive;
+    const sent = respondAtOnce(this, out, this.#framing, settings.date());
+    if (sent === Sent.close) this.#framing &= ~Framing.keepAlive;
+    return sent !== Sent.not;
+  }
+
+  get writable(): number {
+    return Math.max(0, this.#settings.queuedBytes - this.#transport.queued(this.#slot));
+  }
+
+  get output(): OutputMemory {
+    return this.#transport.output;
+  }
+
+  reserve(bytes: number): number {
+    return this.#transport.reserve(this.#slot, bytes);
+  }
+
+  commit(end: number): void {
+    this.#transport.commit(this.#slot, end);
+  }
+}

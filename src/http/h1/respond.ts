@@ -1,0 +1,85 @@
+// Sending the head of a response, and with it the whole response where that is small and complete.
+
+import { pieceBytes } from '../../connection/duplex.js';
+import type { Writer } from '../../connection/writer.js';
+import { pieceSize } from '../../event-layer/event-layer.js';
+import type { Task } from '../../threads/task.js';
+import { byteLengthOf, writeAscii } from '../../util/fast-bytes.js';
+import type { OutputMemory } from '../../util/output-memory.js';
+import { reasonPhrases } from '../errors.js';
+import { isBodiless, type OutgoingResponse } from '../outgoing.js';
+import { writeHead, written } from './head-cache.js';
+import { Framing } from './response-head.js';
+
+/** Where a response is written to: a connection, or the output of a slot that has none. */
+export interface Output {
+  /** See `Duplex.writable`. */
+  readonly writable: number;
+  /** The memory that `reserve` gives offsets into; to be looked up after it. */
+  readonly output: OutputMemory;
+  /** See `Transport.reserve`. */
+  reserve(bytes: number): number;
+  /** See `Transport.commit`. */
+  commit(end: number): void;
+}
+
+/** What has become of a response that was to be sent at once, and of its connection. */
+export const Sent = { not: 0, keepAlive: 1, close: 2 } as const;
+export type Sent = (typeof Sent)[keyof typeof Sent];
+
+/**
+ * Sends a response that is small and complete, without parking: head and content fit one `reserve`.
+ * @throws {ResponseError} if it cannot be sent at all
+ */
+export function respondAtOnce(to: Output, out: OutgoingResponse, framing: number, date: string): Sent {
+  const { content } = out;
+  if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) return Sent.not;
+  if (to.writable === 0) return Sent.not;
+  const size = content === null ? 0 : content.length;
+  if (size > pieceSize) return Sent.not;
+  const length = typeof content === 'string' ? byteLengthOf(content) : size;
+  if (!writeHead(to, out, framing, date, length, pieceSize)) return Sent.not;
+  let { end } = written;
+  if (content !== null && !isBodiless(out.status) && (framing & Framing.isHead) === 0) {
+    const { output } = to;
+    if (typeof content === 'string') {
+      // As many bytes as characters: it is US-ASCII, which the shorter way will do for.
+      if (length === size) end = writeAscii(content, output, end);
+      else end += output.utf8Write(content, end, length);
+    } else {
+      output.set(content, end);
+      end += length;
+    }
+  }
+  to.commit(end);
+  return written.keepAlive ? Sent.keepAlive : Sent.close;
+}
+
+/** Sends the text of a head. Those larger than a piece go out in several. */
+export function* sendHead(writer: Writer, head: string): Task<void> {
+  const { duplex } = writer;
+  for (let from = 0; from < head.length; from += pieceBytes) {
+    if (writer.flooded) yield* writer.drain();
+    const part = head.slice(from, from + pieceBytes);
+    const at = duplex.reserve(part.length);
+    duplex.commit(at + duplex.output.latin1Write(part, at, part.length));
+  }
+}
+
+/** In how many seconds a client that gets 503 may try again. */
+const retryAfter = 10;
+
+/**
+ * The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last.
+ * @param wanted a status that has a phrase; 500 is sent in place of any other value, which an application may have put into a refusal
+ */
+export function sendStatus(to: Output, wanted: unknown, isHead: boolean, date: string): void {
+  const status = typeof wanted === 'number' && wanted >= 400 && Object.hasOwn(reasonPhrases, wanted) ? wanted : 500;
+  const phrase = reasonPhrases[status];
+  // RFC 9110 §10.2.3. What a server lacks, it lacks for some seconds.
+  const later = status === 503 ? `retry-after: ${retryAfter}\r\n` : '';
+  const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${date}\r\n${later}connection: close\r\n\r\n`;
+  const text = isHead ? head : head + phrase;
+  const at = to.reserve(text.length);
+  to.commit(at + to.output.latin1Write(text, at, text.length));
+}

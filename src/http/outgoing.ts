@@ -1,0 +1,100 @@
+// What a handler has returned, as something that can be sent: a response of our own class, of the platform's, or of another implementation.
+
+import { show } from '../util/inspect.js';
+import { getField } from './fetch/headers.js';
+import type { Content } from './fetch/body.js';
+import type { PlatformResponse } from './fetch/platform.js';
+import {
+  isLightResponse,
+  isPlatformResponse,
+  knownLength,
+  type Response,
+  responseFields,
+  takeContent,
+} from './fetch/response.js';
+
+/** A response to be sent, whichever class it came in. */
+export interface OutgoingResponse {
+  status: number;
+  statusText: string;
+  /** Lowercased names and values in turn. */
+  fields: readonly string[];
+  content: Content;
+  /** Bytes of the content, where that is known before it is read. */
+  length: number | undefined;
+}
+
+/** A response that cannot be sent: for `onError`. */
+export class ResponseError extends Error {
+  override readonly name = 'ResponseError';
+  readonly code = 'ERR_RESPONSE';
+}
+
+/** Looks at what a handler has returned. @throws {ResponseError | TypeError} if it is no Response, or its body is used already */
+export function outgoing(response: unknown): OutgoingResponse {
+  if (isLightResponse(response)) return fromLight(response);
+  if (isPlatformResponse(response)) return fromPlatform(response);
+  throw new ResponseError(
+    `fetch returned ${show(response)}; expected a Response, a promise of one, or a task that returns one`,
+  );
+}
+
+function fromLight(response: Response): OutgoingResponse {
+  if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
+  const length = knownLength(response);
+  return {
+    status: response.status,
+    statusText: response.statusText,
+    fields: responseFields(response),
+    content: takeContent(response),
+    length,
+  };
+}
+
+function fromPlatform(response: PlatformResponse): OutgoingResponse {
+  if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
+  if (response.bodyUsed || response.body?.locked)
+    throw new TypeError('fetch returned a Response whose body is already used');
+  // What `fetch` has received encoded, it gives decoded, and leaves the fields of the encoded form in place.
+  const isDecoded = response.url !== '' && response.body !== null && response.headers.has('content-encoding');
+  const fields: string[] = [];
+  for (const [given, value] of response.headers) {
+    if (fields.length >= 2 * mostFields) throw new ResponseError(`the response has more than ${mostFields} fields`);
+    // Of another implementation, whose names may have any form: `responseHead` checks them.
+    const name = typeof given === 'string' ? given.toLowerCase() : given;
+    if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue;
+    fields.push(name, value);
+  }
+  const content = streamOf(response);
+  return { status: response.status, statusText: response.statusText, fields, content, length: undefined };
+}
+
+/** The platform's type of stream has members that Node's has not; both are pulled by the same three methods. */
+export function streamOf(response: PlatformResponse): ReadableStream<Uint8Array> | null {
+  return response.body as unknown as ReadableStream<Uint8Array> | null;
+}
+
+/** The most fields that are taken of a response of another implementation: its iterator may have no end. */
+const mostFields = 10_000;
+
+/** RFC 9110 §6.4.1: responses that have no body whatever their fields say. 205 is framed as empty (§15.3.6). */
+export function isBodiless(status: number): boolean {
+  return status === 204 || status === 304 || status === 205;
+}
+
+/** What the handler says of the length: all values of content-length, since there may be one only. */
+export function lengthField({ fields }: OutgoingResponse): string | undefined {
+  return getField(fields, 'content-length') ?? undefined;
+}
+
+/** @throws {ResponseError} if the handler's content-length is malformed, or not that of the content */
+export function declaredLength(out: OutgoingResponse, length: number | undefined): number {
+  const declared = lengthField(out);
+  if (declared === undefined) return length ?? 0;
+  if (!/^[0-9]{1,15}$/.test(declared))
+    throw new ResponseError(`content-length is ${show(declared)}; expected one number of at most 15 digits`);
+  if (length !== undefined && length !== Number(declared)) {
+    throw new ResponseError(`content-length is ${declared}, and the body has ${length} bytes`);
+  }
+  return Number(declared);
+}

@@ -1,0 +1,76 @@
+// Sending a response that is not sent at once, parking while the client is flooded. A body that is a thread is sent by handle.ts.
+
+import { endOfPiece } from '../connection/writer.js';
+import { sleep } from '../threads/sleep.js';
+import type { Task } from '../threads/task.js';
+import { byteLengthOf } from '../util/fast-bytes.js';
+import type { Exchange } from './exchange.js';
+import { type OutgoingResponse, ResponseError } from './outgoing.js';
+import { pump, type ResponseBody } from './response-body.js';
+import { cancelled } from './unsent.js';
+
+/** The most bytes of a text that are measured in one turn: some tenths of a millisecond. */
+const measuredAtOnce = 3 * 1024 * 1024;
+
+/**
+ * Sends the head of a response, and readies its body. A body that will not be sent is cancelled.
+ * @param report told of an error in cancelling
+ * @returns what the body is to be written to; undefined if there is none to be written
+ */
+export function* beginBody(
+  exchange: Exchange,
+  out: OutgoingResponse,
+  report: (error: unknown) => void,
+): Task<ResponseBody | undefined> {
+  let body: ResponseBody | undefined;
+  let isSent = false;
+  try {
+    body = yield* exchange.begin(out);
+    isSent = body === undefined;
+    return body;
+  } finally {
+    if (body === undefined) {
+      const why = isSent ? 'the response to this request has no body' : 'the response was not sent';
+      yield* cancelled(out.content, new ResponseError(why), exchange.scheduler, report);
+    }
+  }
+}
+
+/**
+ * Sends a response whose content is no thread.
+ * @param report told of an error in cancelling a stream
+ * @throws what the body throws; the head may have been sent by then
+ */
+export function* sendResponse(
+  exchange: Exchange,
+  out: OutgoingResponse,
+  report: (error: unknown) => void,
+): Task<void> {
+  const { content } = out;
+  const whole = typeof content === 'string' || content instanceof Uint8Array ? content : undefined;
+  if (whole !== undefined) out.length = typeof whole === 'string' ? yield* measured(whole) : whole.length;
+  const body = yield* beginBody(exchange, out, report);
+  if (body === undefined) return;
+  if (whole !== undefined) {
+    yield* exchange.writer.write(whole);
+    return;
+  }
+  try {
+    if (content instanceof ReadableStream) yield* pump(content, body, report);
+    yield* body.end();
+  } finally {
+    body.finish();
+  }
+}
+
+/** How many bytes a text is in UTF-8. A long one is measured part by part, and others have their turn in between: 64 MB take some 10 ms. */
+function* measured(text: string): Task<number> {
+  let bytes = 0;
+  for (let from = 0; from < text.length; ) {
+    if (from > 0) yield* sleep(0);
+    const to = endOfPiece(text, from, measuredAtOnce);
+    bytes += byteLengthOf(text.slice(from, to));
+    from = to;
+  }
+  return bytes;
+}
