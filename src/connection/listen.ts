@@ -1,13 +1,7 @@
 // `listen`: any protocol over TCP or a Unix-domain socket, its handler a thread for each connection.
 
 import { isIPv6 } from 'node:net';
-import {
-  type Address,
-  ConnectionError,
-  formatAddress,
-  highWaterMark,
-  type Slot,
-} from '../event-layer/event-layer.js';
+import { type Address, ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import { isTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';

@@ -171,12 +171,7 @@ export abstract class Listener implements Owner {
     if (this.#isRetiring) this.closeIfIdle(slot);
   }
 
-  closed(
-    _slot: Slot,
-    record: SlotRecord | undefined,
-    reason: ConnectionError | undefined,
-    wasClosing: boolean,
-  ): void {
+  closed(_slot: Slot, record: SlotRecord | undefined, reason: ConnectionError | undefined, wasClosing: boolean): void {
     this.#open--;
     if (wasClosing) this.#ending--;
     if (record !== undefined) {

@@ -62,12 +62,7 @@ export interface Owner {
    * @param record undefined if the slot had none
    * @param wasClosing this side had closed it
    */
-  closed(
-    slot: Slot,
-    record: SlotRecord | undefined,
-    reason: ConnectionError | undefined,
-    wasClosing: boolean,
-  ): void;
+  closed(slot: Slot, record: SlotRecord | undefined, reason: ConnectionError | undefined, wasClosing: boolean): void;
 }
 
 /** What a slot that is at work has in its row: it is told what happens to the connection. */

@@ -133,10 +133,7 @@ export class Writer extends ParkingSpot implements Sink {
   checkWaited(): void {
     const { duplex, timeout } = this;
     if (this.late)
-      throw duplex.fail(
-        'ERR_WRITE_TIMEOUT',
-        `the peer has taken nothing, or too little, in ${timeout} ms and more`,
-      );
+      throw duplex.fail('ERR_WRITE_TIMEOUT', `the peer has taken nothing, or too little, in ${timeout} ms and more`);
     if (duplex.closed) throw duplex.closedError();
   }
 

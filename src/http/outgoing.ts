@@ -1,8 +1,8 @@
 // What a handler has returned, as something that can be sent: a response of our own class, of the platform's, or of another implementation.
 
 import { show } from '../util/inspect.js';
-import { getField } from './fetch/headers.js';
 import type { Content } from './fetch/body.js';
+import { getField } from './fetch/headers.js';
 import type { PlatformResponse } from './fetch/platform.js';
 import {
   isLightResponse,

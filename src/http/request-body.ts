@@ -131,7 +131,8 @@ export class RequestBody implements IncomingBody {
 
   /** @throws {HttpError} if its content-length is over the limit, or the server has no memory for another body */
   checkLength(): void {
-    if (this.#framing === undefined && this.#left > this.#limits.bodySize) throw this.#fail(bodyTooLarge(this.#limits.bodySize));
+    if (this.#framing === undefined && this.#left > this.#limits.bodySize)
+      throw this.#fail(bodyTooLarge(this.#limits.bodySize));
     const { buffers } = this.#host.duplex;
     if (!buffers.isFull || this.#state === 'complete') return;
     buffers.refused++;

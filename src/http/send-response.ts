@@ -41,11 +41,7 @@ export function* beginBody(
  * @param report told of an error in cancelling a stream
  * @throws what the body throws; the head may have been sent by then
  */
-export function* sendResponse(
-  exchange: Exchange,
-  out: OutgoingResponse,
-  report: (error: unknown) => void,
-): Task<void> {
+export function* sendResponse(exchange: Exchange, out: OutgoingResponse, report: (error: unknown) => void): Task<void> {
   const { content } = out;
   const whole = typeof content === 'string' || content instanceof Uint8Array ? content : undefined;
   if (whole !== undefined) out.length = typeof whole === 'string' ? yield* measured(whole) : whole.length;

@@ -2,7 +2,7 @@
 // private member of any class. Looking changes nothing: no reader or writer is created by it.
 
 import { Connection } from '../connection/connection.js';
-import { type Network, SlotState } from '../connection/network.js';
+import { type Network, type Owner, SlotState } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import { PartialHead } from '../http/h1/partial-head.js';
 import type { Thread } from '../threads/thread.js';
@@ -10,7 +10,8 @@ import type { Thread } from '../threads/thread.js';
 /** @internal */
 export interface InspectedConnection {
   readonly slot: Slot;
-  readonly state: keyof typeof SlotState;
+  /** `reading`: idle but for the beginning of a request head, which has come. */
+  readonly state: keyof typeof SlotState | 'reading';
   /** The object that stands for it while it works; undefined while it is a row of numbers. */
   readonly record: object | undefined;
   /** The thread that works for it, if there is one. */
@@ -41,9 +42,12 @@ export function inspectConnection(network: Network, slot: Slot): InspectedConnec
   if (state === 'free') return undefined;
   const record = network.record(slot);
   const reader = record instanceof Connection ? record.createdReader : undefined;
+  // Listeners of HTTP have this method.
+  const owner: (Owner & { isReading?(slot: Slot): boolean }) | undefined = network.owner(slot);
+  const isReading = state === 'idle' && owner?.isReading?.(slot) === true;
   return {
     slot,
-    state,
+    state: isReading ? 'reading' : state,
     record,
     thread: record?.thread,
     deadline: network.deadline(slot),

@@ -486,6 +486,11 @@ class HttpListener extends Listener implements HttpSettings, ConnectionSource {
     setImmediate(() => this.failed(error)); // the handler of errors may call anything, which may not be done here
   }
 
+  /** Whether a connection without a thread is in the middle of a request head. */
+  isReading(slot: Slot): boolean {
+    return this.#fastPath.isReading(slot);
+  }
+
   get slots(): number {
     return this.network.slots;
   }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BufferedBytes } from '#sluice/connection/buffered-bytes.js';
+import type { Owner } from '#sluice/connection/network.js';
 import { highWaterMark, lowWaterMark } from '#sluice/event-layer/event-layer.js';
 import {
   Connection,
@@ -367,9 +369,23 @@ test('threads that are parked because their clients are flooded take little memo
   }
   const layer = new Flooded();
   const network = new Network(layer);
+  const owner: Owner = {
+    network,
+    transport: layer,
+    buffers: BufferedBytes.ofProcess(),
+    queuedBytes: highWaterMark,
+    readTimeout: Infinity,
+    writeTimeout: Infinity,
+    writeRate: 0,
+    opened() {},
+    received() {},
+    ended() {},
+    expired() {},
+    closed() {},
+  };
   const { scheduler } = network;
   const park = (count: number) =>
-    Array.from({ length: count }, () => spawn(new Connection(network, 0).writer.write('text'), { scheduler }));
+    Array.from({ length: count }, () => spawn(new Connection(owner, 0).writer.write('text'), { scheduler }));
   const first = park(1000); // V8 learns from these how large such objects are
   await layer.run();
   const before = heap();

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import type { Connection } from '#sluice/connection/connection.js';
 import { readAhead } from '#sluice/connection/reader.js';
 import { ConnectionError, highWaterMark, pieceSize } from '#sluice/event-layer/event-layer.js';
-import { Exchange } from '#sluice/http/exchange.js';
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
+import { H1Request } from '#sluice/http/h1/h1-request.js';
 import { stream } from '#sluice/http/stream.js';
 import { inspectNetwork, partialHeadBytes } from '#sluice/observe/inspect.js';
 import type { AnyResponse, ServeOptions } from '#sluice/server/serve.js';
@@ -227,7 +227,7 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
   const ledger: Ledger = { begun: 0, left: 0 };
   const limits = manner.small ? smallLimits : usualLimits;
   const fetch: ServeOptions['fetch'] = (request, info) => {
-    assert.ok(info instanceof Exchange); // as much as its type says, and the message as it came
+    assert.ok(info instanceof H1Request); // as much as its type says, and the message as it came
     const requests = seenBy.get(info.peer.split(':')[0]);
     assert.ok(requests !== undefined, `a request of nobody: ${info.peer}`);
     const { method, url } = request;

@@ -28,7 +28,7 @@ for (const [kind, request] of [
     const world = await World.open({ fetch: hello });
     const client = world.client(function* (connection) {
       if (request !== '') yield* connection.writer.write(request);
-      const { scheduler } = connection.network;
+      const { scheduler } = connection.owner.network;
       while ((yield* connection.reader.read()) !== undefined);
       const end = scheduler.now;
       yield* sleep(60_000); // it has got the server's FIN, and does not answer it

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '#sluice/event-layer/simulated/random.js';
-import { Head } from '#sluice/http/head.js';
-import { PartialHead } from '#sluice/http/partial-head.js';
+import { Head } from '#sluice/http/h1/head.js';
+import { PartialHead } from '#sluice/http/h1/partial-head.js';
 
 const limits = { headSize: 1024 * 1024, targetSize: 1024 * 1024, fieldCount: 100_000 };
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HttpError } from '#sluice/http/errors.js';
-import { Head, type HeadLimits } from '#sluice/http/head.js';
+import { Head } from '#sluice/http/h1/head.js';
+import type { HeadLimits } from '#sluice/http/limits.js';
 import { cases } from './cases.js';
 
 const limits: HeadLimits = { headSize: 16_384, targetSize: 8_192, fieldCount: 100 };

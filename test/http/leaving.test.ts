@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Connection } from '#sluice/connection/connection.js';
-import { ClientLeftError } from '#sluice/http/exchange.js';
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
+import { ClientLeftError } from '#sluice/http/incoming-request.js';
 import { stream } from '#sluice/http/stream.js';
 import { Channel } from '#sluice/threads/channel.js';
 import { sleep } from '#sluice/threads/sleep.js';

@@ -8,7 +8,7 @@ import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { Random } from '#sluice/event-layer/simulated/random.js';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { HttpError } from '#sluice/http/errors.js';
-import { ClientLeftError } from '#sluice/http/exchange.js';
+import { ClientLeftError } from '#sluice/http/incoming-request.js';
 import type { Server } from '#sluice/server/serve.js';
 import { Channel } from '#sluice/threads/channel.js';
 import { ThreadError } from '#sluice/threads/errors.js';

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Hono } from 'hono';
-import { ClientLeftError } from '#sluice/http/exchange.js';
 import type { Request } from '#sluice/http/fetch/request.js';
+import { ClientLeftError } from '#sluice/http/incoming-request.js';
 import type { RequestInfo } from '#sluice/http/settings.js';
 import { stream } from '#sluice/http/stream.js';
 import { inspectNetwork } from '#sluice/observe/inspect.js';
@@ -431,8 +431,8 @@ test('a request that is kept does not hold the connection when its response is o
           yield* out.write('begun');
           yield* sleep(10);
           const { connections } = inspectNetwork(world.network);
-          for (const { record, state } of connections)
-            if (state === 'writing' && record !== undefined) records.push(new WeakRef(record));
+          for (const { record, thread } of connections)
+            if (thread?.name === 'connection' && record !== undefined) records.push(new WeakRef(record));
         });
       },
     });

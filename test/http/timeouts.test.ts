@@ -122,11 +122,11 @@ test('bodyTimeout: counted anew from each piece of a body', async () => {
 
 /** A client that takes some bytes now and then, and after a minute and a half all the rest. */
 function* takingLittle(connection: Connection, pause: number): Task<Exchanged> {
-  const { layer } = connection.network;
-  for (const until = connection.network.scheduler.now + 90_000; connection.network.scheduler.now < until; ) {
-    if (!connection.closed) layer.pauseReading(connection.slot);
+  const { scheduler } = connection;
+  for (const until = scheduler.now + 90_000; scheduler.now < until; ) {
+    connection.pauseReading();
     yield* sleep(pause);
-    if (!connection.closed) layer.resumeReading(connection.slot);
+    connection.resumeReading();
     yield* sleep(10);
   }
   return yield* received(connection);
@@ -492,7 +492,7 @@ test('minBodyRate: what frames a body is worth nothing: chunk extensions and tra
 
 /** A client that has its system take a little of the response at a time. @param pause between two times */
 function* sipping(connection: Connection, pause: number): Task<Exchanged> {
-  const { layer } = connection.network;
+  const { layer } = connection.owner.network;
   while (!connection.closed && !connection.reader.finished) {
     layer.pauseReading(connection.slot);
     yield* sleep(pause);
@@ -725,11 +725,11 @@ test('lingerTimeout: a client that has not ended is let go of when it has passed
 
 /** A client that goes on sending, whatever it is told, until its connection is gone; and when that was. */
 function ceaseless(world: World, first: string, more: string): Promise<number> {
-  return world.client(function* ({ writer, network }) {
+  return world.client(function* ({ writer, scheduler }) {
     try {
       for (yield* writer.write(first); ; yield* writer.write(more)) yield* sleep(100);
     } catch {
-      return network.scheduler.now; // writing has failed: there is nobody at the other side
+      return scheduler.now; // writing has failed: there is nobody at the other side
     }
   });
 }

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
-import { ResponseError } from '#sluice/http/response-head.js';
+import { ResponseError } from '#sluice/http/outgoing.js';
 import { stream } from '#sluice/http/stream.js';
 import type { AnyResponse, Fetch } from '#sluice/server/serve.js';
 import { Channel } from '#sluice/threads/channel.js';

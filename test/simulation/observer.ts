@@ -536,8 +536,7 @@ export class Observer extends LayerTap {
       // A power of two, at least 64; the whole of what one call may lend, and what came before it.
       return 2 ** Math.ceil(Math.log2(Math.max(64, Math.min(row.received, this.#options.maxHeadSize + pieceSize))));
     }
-    if (state !== 'reading' && state !== 'handling' && state !== 'writing')
-      throw new Error(`${name}: a thread works for it in state ${state}`);
+    if (state !== 'active') throw new Error(`${name}: a thread works for it in state ${state}`);
     if (thread === undefined || thread.state === 'over') throw new Error(`${name}: has a record, and no thread`);
     const waits = [thread, ...thread.children].map((one) => one.wait);
     if ((waits.includes('dry') || waits.includes('flooded')) && deadline === Infinity)

@@ -11,6 +11,7 @@ import type {
   Slot,
   SocketOptions,
 } from '#sluice/event-layer/event-layer.js';
+import type { OutputMemory } from '#sluice/util/output-memory.js';
 
 export class LayerTap implements EventLayer, EventSink {
   readonly below: EventLayer;
@@ -69,7 +70,7 @@ export class LayerTap implements EventLayer, EventSink {
     return this.below.connect(address, localAddress, options);
   }
 
-  get output(): Uint8Array {
+  get output(): OutputMemory {
     return this.below.output;
   }
 

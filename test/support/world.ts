@@ -144,12 +144,12 @@ export async function inManyWorlds(
 }
 
 /** Stops a connection from receiving, as a client that does not read: what its peer sends stays with the kernels. */
-export function pauseReading({ network, slot }: Connection): void {
-  network.layer.pauseReading(slot);
+export function pauseReading(connection: Connection): void {
+  connection.pauseReading();
 }
 
-export function resumeReading({ network, slot, closed }: Connection): void {
-  if (!closed) network.layer.resumeReading(slot);
+export function resumeReading(connection: Connection): void {
+  connection.resumeReading();
 }
 
 export interface Exchanged {
@@ -165,7 +165,7 @@ export interface Exchanged {
 /** Reads responses up to the end of the connection. */
 export function* received(connection: Connection, methods: readonly string[] = []): Task<Exchanged> {
   const parser = new ResponseParser(methods);
-  const { scheduler } = connection.network;
+  const { scheduler } = connection.owner.network;
   const result = (ending: 'FIN' | 'reset', isCutShort: boolean): Exchanged => {
     const { responses, partialBody } = parser;
     return { responses, ending, isCutShort, partialBody, at: scheduler.now };

@@ -72,6 +72,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.connection = connection;
     connection.protocol = this;
     connection.thread = new ExchangeThread(this, connection.scheduler, connection.owner.reportThread);
+    this.#enter('reading');
   }
 
   get settings(): HttpSettings {
@@ -225,6 +226,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     const { connection, settings } = this;
     const { reader } = connection;
     this.#enter('reading');
+    this.#flags = 0;
     const head = new Head();
     if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
       if (reader.finished && head.begun)
@@ -378,8 +380,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   abort(reason: unknown): void {
     const { active, thread } = this;
     const context = thread?.context ?? captureContext();
-    if (active !== undefined)
-      enterableContext(context).runInAsyncScope(active.source.abort, active.source, reason);
+    if (active !== undefined) enterableContext(context).runInAsyncScope(active.source.abort, active.source, reason);
     this.streaming?.abort(reason);
   }
 

@@ -96,10 +96,13 @@ export function writeHead(
   return true;
 }
 
-/** The entry of a head: the same for heads that are the same, another for most that are not. */
+/** The entry of a head: the same for heads that are the same, another for most that are not. (Whether a status is a number and a value a string is not known before `makeHead`.) */
 function placeOf({ status, fields }: OutgoingResponse, framing: number): number {
-  let mixed = status + 7 * framing;
-  for (let i = 1; i < fields.length; i += 2) mixed = (5 * mixed + fields[i].length) | 0;
+  let mixed = typeof status === 'number' ? status + 7 * framing : 0;
+  for (let i = 1; i < fields.length; i += 2) {
+    const value = fields[i];
+    mixed = (5 * mixed + (typeof value === 'string' ? value.length : 0)) | 0;
+  }
   return mixed & (entries.length - 1);
 }
 

@@ -4,21 +4,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HttpError } from '#sluice/http/errors.js';
-import { Exchange, reparseExchange } from '#sluice/http/exchange.js';
 import { PlatformHeaders } from '#sluice/http/fetch/platform.js';
 import { requestFrom } from '#sluice/http/fetch/request.js';
-import { Head } from '#sluice/http/head.js';
+import { H1Request, requestFromText } from '#sluice/http/h1/h1-request.js';
+import { Head } from '#sluice/http/h1/head.js';
+import type { IncomingRequest } from '#sluice/http/incoming-request.js';
 
 const limits = { headSize: 16_384, targetSize: 8_192, fieldCount: 100 };
 
 /** The exchange of a head that stands in the middle of a buffer, and a way to overwrite that. */
-function exchange(text: string): { exchange: Exchange; overwrite: () => void } {
+function exchange(text: string): { exchange: H1Request; overwrite: () => void } {
   const bytes = Buffer.alloc(text.length + 20, 'x');
   bytes.write(text, 7, 'latin1');
   const head = new Head();
   assert.ok(head.parse(bytes, 7, 7 + text.length, limits));
   return {
-    exchange: new Exchange({ peer: '', onSignalRequested: () => undefined }, head, bytes, 7, null, 'default:8080'),
+    exchange: new H1Request({ peer: '', onSignalRequested: () => undefined }, head, bytes, 7, null, 'default:8080'),
     overwrite: () => bytes.fill(0xdb),
   };
 }
@@ -129,7 +130,7 @@ test('headers are what the platform makes of the same fields', () => {
 
 test('what an exchange that is kept says does not come from the buffer, however large its head is', () => {
   for (const size of [1, 50, 200, 5000]) {
-    for (const how of ['copyBorrowed', 'detachText'] as const) {
+    for (const how of ['copyBorrowed', 'detachBorrowed'] as const) {
       for (const isAsked of [false, true]) {
         const value = 'y'.repeat(size);
         const { exchange: it, overwrite } = exchange(`POST /a?b HTTP/1.1\r\nhost: c\r\nx: ${value}\r\n\r\n`);
@@ -193,17 +194,17 @@ test('an exchange that is made again of its text says the same', () => {
     request('*', 'a', 'OPTIONS'),
   ]) {
     const { exchange: it } = exchange(text);
-    const again = reparseExchange(origin, it.text, { ...limits, defaultHost: 'default:8080' });
-    const said = ({ method, target, url, fields, text }: Exchange) => ({ method, target, url, fields, text });
+    const again = requestFromText(origin, it.text, { ...limits, defaultHost: 'default:8080' });
+    const said = ({ method, target, url, fields, text }: H1Request) => ({ method, target, url, fields, text });
     assert.deepEqual(said(again), said(it));
   }
 });
 
 test('the signal is asked of what the exchange belongs to: aborted at once if the client has left, and watched if not', () => {
-  const watched: Exchange[] = [];
+  const watched: IncomingRequest[] = [];
   let left: unknown;
   const { exchange: it } = exchange(request('/'));
-  it.origin = {
+  it.owner = {
     peer: '',
     onSignalRequested(exchange) {
       watched.push(exchange);
@@ -216,6 +217,6 @@ test('the signal is asked of what the exchange belongs to: aborted at once if th
 
   left = new Error('left');
   const { exchange: late } = exchange(request('/'));
-  late.origin = { peer: '', onSignalRequested: () => left };
+  late.owner = { peer: '', onSignalRequested: () => left };
   assert.deepEqual([late.signal.aborted, late.signal.reason, late.aborted], [true, left, left]);
 });
