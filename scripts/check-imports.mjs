@@ -4,7 +4,7 @@
 //   2. Imports between folders point down, by the table below.
 //
 //   node scripts/check-imports.mjs           checks src/
-//   node scripts/check-imports.mjs FOLDER    checks another folder, without the list of known cycles
+//   node scripts/check-imports.mjs FOLDER    checks another folder
 //
 // Prints each finding with file and line, and exits with 1 if there is one.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -31,24 +31,8 @@ const inside = {
   'event-layer': { simulated: [], portable: [], linux: [], epoll: ['linux'], uring: ['linux'] },
 };
 
-/** Cycles that are to be removed. Each is a list of files: cycles of these files are not reported. */
-const knownCycles = [
-  [
-    'connection/connection.ts',
-    'connection/network.ts',
-    'connection/parking-spot.ts',
-    'connection/reader.ts',
-    'connection/writer.ts',
-  ],
-  [
-    'http/connection-thread.ts',
-    'http/error-response.ts',
-    'http/http-connection.ts',
-    'http/respond.ts',
-    'http/response-body.ts',
-    'http/serve-connection.ts',
-  ],
-];
+/** Folders whose other files are shared by the folders inside, and do not import them. */
+const shared = ['http'];
 
 /** @returns the imports of a source text, of relative paths only: `{ line, from }` each */
 function importsOf(source) {
@@ -138,6 +122,8 @@ function wrongDirection(file, to) {
   if (folder === target) {
     const rules = inside[folder] ?? {};
     const [part, other] = [names[0], targetNames[0]];
+    if (shared.includes(folder) && !Object.hasOwn(rules, part) && Object.hasOwn(rules, other))
+      return `${folder}/${part} is shared by what is in ${folder}/${other}, and may not import it`;
     if (part === other || !Object.hasOwn(rules, part) || !Object.hasOwn(rules, other)) return undefined;
     return rules[part].includes(other) ? undefined : `${folder}/${part} may not import ${folder}/${other}`;
   }
@@ -150,7 +136,7 @@ function wrongDirection(file, to) {
 }
 
 /** @returns messages, in the order of files */
-function check(root, known) {
+function check(root) {
   const graph = readGraph(root);
   const shown = relative(process.cwd(), root) || '.';
   const at = (file, line) => `${join(shown, file)}:${line}`;
@@ -164,28 +150,16 @@ function check(root, known) {
     }
   }
 
-  const unused = new Set(known);
   for (const group of cyclicGroups(graph)) {
-    const allowed = known.find((files) => group.every((file) => files.includes(file)));
-    if (allowed !== undefined) {
-      unused.delete(allowed);
-      continue;
-    }
     const steps = shortestCycle(graph, group).map(({ file, line, to }) => `  ${at(file, line)} imports ${to}`);
     const others = group.length > steps.length ? ` (the shortest of those between ${group.join(', ')})` : '';
     findings.push(`an import cycle of ${steps.length} files${others}:\n${steps.join('\n')}`);
-  }
-  for (const files of unused) {
-    findings.push(`scripts/check-imports.mjs: delete this known cycle, which is gone: ${files.join(', ')}`);
   }
   return findings;
 }
 
 const [folder] = process.argv.slice(2);
-const findings =
-  folder === undefined
-    ? check(join(dirname(fileURLToPath(import.meta.url)), '..', 'src'), knownCycles)
-    : check(folder, []);
+const findings = check(folder ?? join(dirname(fileURLToPath(import.meta.url)), '..', 'src'));
 for (const finding of findings) console.error(finding);
 if (findings.length > 0) {
   console.error(`\nimports: ${findings.length} found`);

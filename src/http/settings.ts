@@ -1,12 +1,9 @@
 // What the serving loop needs to know of the server that it serves for. `server/` makes it; nothing here knows of `server/`.
 
-import type { Connection } from '../connection/connection.js';
 import type { Owner } from '../connection/network.js';
-import type { Slot } from '../event-layer/event-layer.js';
 import type { ServerContext } from '../threads/context.js';
 import type { Report } from '../threads/thread.js';
-import type { Head } from './h1/head.js';
-import type { BodyLimits, ChunkLimits, HeadLimits } from './limits.js';
+import type { BodyLimits, HeadLimits } from './limits.js';
 
 /** Whatever a `fetch` function may return: a Response, a promise of one, or the task of a generator function. Checked at run time. */
 export type Handler = (request: never) => unknown;
@@ -36,7 +33,7 @@ export interface RefusedRequest {
 export type Phase = 'reading' | 'handling' | 'writing';
 
 /** An HTTP server, as its connections see it: what they belong to. */
-export interface HttpSettings extends Owner, HeadLimits, BodyLimits, ChunkLimits {
+export interface HttpSettings extends Owner, HeadLimits, BodyLimits {
   /** How many connections with a thread are at each. */
   readonly phases: Record<Phase, number>;
   /** Where each request starts. */
@@ -45,7 +42,6 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits, ChunkLimits
   /** Host and port for the URL of a request that names none. */
   readonly defaultHost: string;
   /** Milliseconds; see `ServeOptions`. */
-  readonly headTimeout: number;
   readonly bodyTimeout: number;
   readonly leaveTimeout: number;
   readonly lingerTimeout: number;
@@ -54,8 +50,6 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits, ChunkLimits
   readonly closing: boolean;
   /** The deadline for closing has passed. */
   readonly forceClosing: boolean;
-  /** Counts a request of the connection. @returns whether it is the last that the connection may have */
-  countRequest(slot: Slot): boolean;
   /** The value of the Date field (RFC 9110 §6.6.1), made once a second. */
   date(): string;
   /**
@@ -68,10 +62,4 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits, ChunkLimits
   refused(refusal: { status: number; code: string; message: string }, from: { readonly peer: string }): void;
   /** Tells `onError` of what a connection's thread leaves behind. */
   readonly reportThread: Report;
-  /** Closes the connection by FIN, behind what is queued for it. */
-  endConnection(slot: Slot): void;
-  /** The connection has nothing to do until the next request comes. */
-  markIdle(slot: Slot): void;
-  /** The same of one whose thread is over, and with it its record. What it has not read is the beginning of the next request. @param head its head, parsed as far as it has come */
-  returnToIdle(connection: Connection, head: Head | undefined): void;
 }

@@ -18,7 +18,8 @@ import type { Response } from '../http/fetch/response.js';
 import { H1FastPath } from '../http/h1/fast-path.js';
 import { H1Connection } from '../http/h1/h1-connection.js';
 import type { Head } from '../http/h1/head.js';
-import type { HttpSettings, Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
+import type { H1Settings } from '../http/h1/settings.js';
+import type { Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
@@ -298,7 +299,7 @@ class HttpServer implements Server {
 const fullReportInterval = 60_000;
 
 /** The listener of an HTTP server, and the settings that its connections are served by. */
-class HttpListener extends Listener implements HttpSettings, ConnectionSource {
+class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   readonly headSize: number;
   readonly targetSize: number;

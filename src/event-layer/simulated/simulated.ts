@@ -11,8 +11,8 @@
 // Whoever misuses the contract is found out: lent buffers are overwritten after `received` has returned, `output` is another
 // buffer after each `reserve` and begins at another offset, and commands that are not in order throw.
 
-import { checkOptions, longestDelay, type OptionRules } from '../../util/options.js';
 import { Buffer } from 'node:buffer';
+import { checkOptions, longestDelay, type OptionRules } from '../../util/options.js';
 import { type OutputMemory, outputMemory } from '../../util/output-memory.js';
 import {
   type Address,

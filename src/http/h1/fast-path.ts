@@ -17,7 +17,6 @@ import { requestFrom } from '../fetch/request.js';
 import { answerAtOnce, callHandler } from '../handle.js';
 import type { RequestOwner } from '../incoming-request.js';
 import type { OutgoingResponse } from '../outgoing.js';
-import type { HttpSettings } from '../settings.js';
 import { H1Connection } from './h1-connection.js';
 import { H1Request } from './h1-request.js';
 import { Head } from './head.js';
@@ -25,9 +24,10 @@ import type { PartialHead } from './partial-head.js';
 import { PartialHeads } from './partial-heads.js';
 import { type Output, respondAtOnce, Sent, sendStatus } from './respond.js';
 import { Framing, responseFraming } from './response-head.js';
+import type { H1Settings } from './settings.js';
 
 export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Responder, Output {
-  readonly #settings: HttpSettings;
+  readonly #settings: H1Settings;
   readonly #transport: Transport;
   readonly #partials: PartialHeads;
   /** The head that is being parsed, if it is not one that has come in part before. */
@@ -42,7 +42,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   /** It goes on here, because something that the handler has called has asked for its thread. */
   #connection: H1Connection | undefined;
 
-  constructor(settings: HttpSettings) {
+  constructor(settings: H1Settings) {
     this.#settings = settings;
     this.#transport = settings.transport;
     this.#partials = new PartialHeads(settings.buffers);

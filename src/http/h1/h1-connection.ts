@@ -24,13 +24,14 @@ import { ClientLeftError, type IncomingRequest } from '../incoming-request.js';
 import { declaredLength, isBodiless, type OutgoingResponse } from '../outgoing.js';
 import { type BodyHost, RequestBody } from '../request-body.js';
 import type { ResponseBody } from '../response-body.js';
-import type { HttpSettings, Phase } from '../settings.js';
+import type { Phase } from '../settings.js';
 import { ChunkedFraming } from './chunked-framing.js';
 import { H1Request, requestFromText } from './h1-request.js';
 import { Head } from './head.js';
 import { respondAtOnce, Sent, sendHead, sendStatus } from './respond.js';
 import { ChunkedBody, PlainBody } from './response-body.js';
 import { delimiterOf, Framing, makeHead, responseFraming, wholeText } from './response-head.js';
+import type { H1Settings } from './settings.js';
 
 /** A request body that its handler has not read is read to its end if no more than this is left; else the connection is closed. */
 const discardedBytes = 64 * 1024;
@@ -54,7 +55,7 @@ const Flag = {
 const framingMask = 15;
 
 export class H1Connection extends StagedTask implements Exchange, BodyHost, Protocol, TimerTarget {
-  readonly connection: Connection<HttpSettings>;
+  readonly connection: Connection<H1Settings>;
   /** What the response's body is written to by a task of the user's, until the request is over. */
   streaming: ResponseBody | undefined;
   /**
@@ -67,7 +68,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   /** The timer that ends the wait for an async handler whose client has left; 0 is none. */
   #leaveTimer = 0;
 
-  constructor(connection: Connection<HttpSettings>) {
+  constructor(connection: Connection<H1Settings>) {
     super();
     this.connection = connection;
     connection.protocol = this;
@@ -75,7 +76,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#enter('reading');
   }
 
-  get settings(): HttpSettings {
+  get settings(): H1Settings {
     return this.connection.owner;
   }
 
@@ -174,7 +175,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return new RequestBody(this, head.contentLength, framing, head.expectsContinue, settings);
   }
 
-  /** The connection does something else than before, or is not at work any more: see `HttpSettings.phases`. */
+  /** The connection does something else than before, or is not at work any more: see `H1Settings.phases`. */
   #enter(phase: Phase | undefined): void {
     const { phases } = this.settings;
     if (this.#phase !== undefined) phases[this.#phase]--;
