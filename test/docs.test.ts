@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -33,6 +33,31 @@ test('every TypeScript example in the README and the guide compiles as it stands
   assert.equal(status, 0, stdout);
 });
 
+/** The folders of src/ with the names of their own source files. */
+function sourceFolders(): { folder: string; files: string[] }[] {
+  const paths = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.ts'),
+  );
+  const folders = new Set(paths.map((path) => dirname(join('src', path))));
+  return [...folders].map((folder) => ({
+    folder,
+    files: paths.filter((path) => dirname(join('src', path)) === folder).map((path) => basename(path)),
+  }));
+}
+
+test('a source folder with more than five files has a README, which names each of its files and no others', () => {
+  for (const { folder, files } of sourceFolders()) {
+    const page = join(root, folder, 'README.md');
+    assert.ok(files.length <= 5 || existsSync(page), `${folder} has no README.md`);
+    if (!existsSync(page)) continue;
+    const rows = readFileSync(page, 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('| '));
+    const named = rows.flatMap((row) => [...row.split('|')[1].matchAll(/`([\w-]+\.ts)`/g)].map(([, name]) => name));
+    assert.deepEqual(named.sort(), files.sort(), `the files in ${folder}/README.md`);
+  }
+});
+
 /** The anchors that GitHub gives to the headings of a page. */
 function anchorsOf(text: string): Set<string> {
   const headings = [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading);
@@ -48,7 +73,9 @@ function anchorsOf(text: string): Set<string> {
 
 test('every link between the pages leads to a file, and to a heading that it has', () => {
   const docs = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`);
-  const folders = ['', 'bench/', 'src/http/h1/'].map((folder) => `${folder}README.md`);
+  const folders = ['', 'bench', ...sourceFolders().map(({ folder }) => folder)].map((folder) =>
+    join(folder, 'README.md'),
+  );
   const pages = [...docs, ...folders, 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
   let count = 0;
   for (const page of pages.filter((path) => path.endsWith('.md') && existsSync(join(root, path)))) {

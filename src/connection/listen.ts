@@ -36,13 +36,13 @@ export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
    * that there is, and at least 32 MiB, for all servers of the process together that do not say otherwise.
    */
   maxBufferedBytes?: number | undefined;
-  /** Told of what a handler throws, of `finally` blocks that do not end, and of accepting that fails. Default: printed to standard error. */
+  /** Called with what a handler throws, with `finally` blocks that do not end, and when accepting fails. Default: prints to standard error. */
   onError?: ((error: unknown, connection: Connection | undefined) => void) | undefined;
   /** The network to listen on. Default: that of the running thread, else that of the process. */
   network?: Network | undefined;
 }
 
-/** What a listening socket is to whoever opened it. */
+/** A server for a protocol of your own: what `listen` returns. */
 export interface TcpServer extends AsyncDisposable {
   /** Where it listens, as a message would name it: `127.0.0.1:7000`. */
   readonly address: string;
@@ -50,8 +50,9 @@ export interface TcpServer extends AsyncDisposable {
   readonly port: number | undefined;
   /** The event layer's name. */
   readonly eventLayer: string;
+  /** How many connections there are, by what they are doing. */
   readonly connections: ConnectionCounts;
-  /** How much memory its connections take, of how much. */
+  /** How much memory its connections take, and how much they may take, in bytes. */
   readonly buffered: BufferedCounts;
   /** The threads at work, one for each connection. */
   threads(): Iterable<Thread<unknown>>;
@@ -117,7 +118,8 @@ function withoutBrackets(where: string, hostname: string): string {
  * ```
  *
  * @returns (a promise of) the server, which is listening
- * @throws {TypeError | RangeError} for options that are wrong; rejects with the system's error (`EADDRINUSE`, …)
+ * @throws {TypeError | RangeError} (rejects) for options that are wrong, naming the option
+ * @throws {ConnectionError} (rejects) with the system's code, such as `EADDRINUSE`
  */
 export async function listen(
   options: ListenOptions,

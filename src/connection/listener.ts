@@ -19,20 +19,21 @@ import { type Network, type Owner, type SlotRecord, SlotState } from './network.
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
-  /** Open, with nothing to do: new, or between two requests. */
+  /** How many are open with nothing to do: new, or between two requests. */
   idle: number;
-  /** A request is being read. */
+  /** How many are at a request that is being read. */
   reading: number;
-  /** A handler is at work. */
+  /** How many have a handler at work. */
   handling: number;
-  /** A response is being written. */
+  /** How many have a response that is being written. */
   writing: number;
-  /** Closed by this side; the last bytes are on their way. */
+  /** How many this side has closed, while the last bytes are on their way. */
   closing: number;
-  /** All of these. */
+  /** How many there are in all. */
   total: number;
 }
 
+/** Options of `close`. */
 export interface CloseOptions {
   /** How long what is in flight may take to finish, in milliseconds, before it is unwound; at most a day. Default 10,000. */
   deadline?: number | undefined;

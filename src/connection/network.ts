@@ -96,10 +96,16 @@ interface ListenerEntry {
   readonly acceptFailed: (error: Error) => void;
 }
 
+/**
+ * Connections over one event layer, and the scheduler of their threads. `serve`, `listen` and `connect` use that of the process, unless they are
+ * given another one: for a test, one over a {@link SimulatedLayer}.
+ */
 export class Network implements EventSink, TimerTarget {
+  /** What talks to the system. */
   readonly layer: EventLayer;
+  /** Runs the threads: for the option `scheduler` of `run` and `spawn`. */
   readonly scheduler: Scheduler;
-  /** What each connection has had of the turn. */
+  /** @internal What each connection has had of the turn. */
   readonly shares: TurnShares;
 
   // One row a slot. What is an object stands under its number, 0 being none: a listener is the owner of very many slots, and
@@ -122,7 +128,11 @@ export class Network implements EventSink, TimerTarget {
   /** Those of all listeners. */
   readonly #secureTransports = new Set<SecureTransport>();
 
-  /** @param scheduler Default: one of the network's own, which reports errors as uncaught exceptions */
+  /**
+   * Starts the layer.
+   * @param layer one that no other network has
+   * @param scheduler default: a new one, which makes uncaught exceptions of errors that nothing receives
+   */
   constructor(layer: EventLayer, scheduler?: Scheduler) {
     this.layer = layer;
     this.shares = new TurnShares(() => layer.now());
@@ -153,14 +163,14 @@ export class Network implements EventSink, TimerTarget {
     return Network.of(currentThread()?.scheduler);
   }
 
-  /** Lets a listener of the layer belong to an owner. `acceptFailed` is told when accepting fails for the time being. */
+  /** @internal Lets a listener of the layer belong to an owner. `acceptFailed` is told when accepting fails for the time being. */
   adoptListener(listener: ListenerId, owner: Owner, acceptFailed: (error: Error) => void): void {
     const number = this.#owners.add(owner);
     this.#shared.add(number);
     this.#listeners.set(listener, { owner, number, acceptFailed });
   }
 
-  /** Its slots must be gone. */
+  /** @internal Its slots must be gone. */
   dropListener(listener: ListenerId): void {
     const entry = this.#listeners.get(listener);
     if (entry === undefined) return;
@@ -169,18 +179,18 @@ export class Network implements EventSink, TimerTarget {
     this.#owners.drop(entry.number);
   }
 
-  /** Makes a secure transport ready for the listeners that have it. */
+  /** @internal Makes a secure transport ready for the listeners that have it. */
   addTransport(transport: SecureTransport): void {
     this.#secureTransports.add(transport);
     transport.start(this.#plain);
   }
 
-  /** The connections of a secure transport are gone. */
+  /** @internal The connections of a secure transport are gone. */
   removeTransport(transport: SecureTransport): void {
     this.#secureTransports.delete(transport);
   }
 
-  /** Gives a slot to an owner of its own: what `connect` has asked for. */
+  /** @internal Gives a slot to an owner of its own: what `connect` has asked for. */
   adopt(slot: Slot, owner: Owner, state: SlotState): void {
     this.#adopt(slot, this.#owners.add(owner), state);
   }
@@ -193,33 +203,33 @@ export class Network implements EventSink, TimerTarget {
     this.#deadlines[slot] = Infinity;
   }
 
-  /** The slot's record, if it is not idle. */
+  /** @internal The slot's record, if it is not idle. */
   record(slot: Slot): SlotRecord | undefined {
     return this.#records.get(this.#recordOf[slot]);
   }
 
-  /** Gives a slot a record, which is told of its events from now on. */
+  /** @internal Gives a slot a record, which is told of its events from now on. */
   attach(record: SlotRecord): void {
     const { slot } = record;
     this.#recordOf[slot] = this.#records.add(record);
     this.#setState(slot, SlotState.active);
   }
 
-  /** Takes the slot's record away: whatever comes next is told to the owner. */
+  /** @internal Takes the slot's record away: whatever comes next is told to the owner. */
   release(slot: Slot): void {
     this.#detach(slot);
     this.#setState(slot, SlotState.idle);
     this.#queued[slot] = this.transport(slot).queued(slot);
   }
 
-  /** What the slot's connection is read from and written to. */
+  /** @internal What the slot's connection is read from and written to. */
   transport(slot: Slot): Transport {
     if (this.#states[slot] < secured) return this.layer;
     return this.owner(slot)?.transport ?? this.layer;
   }
 
   /**
-   * For a slot without a record, when its deadline has passed: for how much longer its peer is waited for, in milliseconds; 0 is not at
+   * @internal For a slot without a record, when its deadline has passed: for how much longer its peer is waited for, in milliseconds; 0 is not at
    * all. It is if output is left, and some has been taken since this was last asked, or since the slot became idle: for as long as what was
    * taken is worth.
    * @param whole the most that it is worth, and what it is worth where the owner asks for no rate
@@ -233,6 +243,7 @@ export class Network implements EventSink, TimerTarget {
     return rate === 0 ? whole : Math.min(whole, (taken * 1000) / rate);
   }
 
+  /** @internal */
   state(slot: Slot): SlotState {
     return (this.#states[slot] & ~secured) as SlotState; // only set from SlotState
   }
@@ -241,23 +252,23 @@ export class Network implements EventSink, TimerTarget {
     this.#states[slot] = (this.#states[slot] & secured) | state;
   }
 
-  /** How many slots there are or have been: all are below it. */
+  /** @internal How many slots there are or have been: all are below it. */
   get slots(): number {
     return this.#ownerOf.length;
   }
 
-  /** What the slot belongs to; undefined if it is free. */
+  /** @internal What the slot belongs to; undefined if it is free. */
   owner(slot: Slot): Owner | undefined {
     return this.#owners.get(this.#ownerOf[slot]);
   }
 
-  /** The slots of an owner. */
+  /** @internal The slots of an owner. */
   *slotsOf(owner: Owner): Generator<Slot, void, void> {
     for (let slot = 0; slot < this.#ownerOf.length; slot++) if (this.owner(slot) === owner) yield slot;
   }
 
   /**
-   * Sets when the slot's deadline is, in place of the one before. Putting it off costs a store; the timer is moved when it comes up.
+   * @internal Sets when the slot's deadline is, in place of the one before. Putting it off costs a store; the timer is moved when it comes up.
    * @param time milliseconds of the scheduler's clock; `Infinity` for none
    */
   setDeadline(slot: Slot, time: number): void {
@@ -269,13 +280,13 @@ export class Network implements EventSink, TimerTarget {
     this.#timers[slot] = this.scheduler.armAt(time, this, slot);
   }
 
-  /** When the slot's deadline is, in milliseconds of the scheduler; `Infinity` if there is none. */
+  /** @internal When the slot's deadline is, in milliseconds of the scheduler; `Infinity` if there is none. */
   deadline(slot: Slot): number {
     return this.#deadlines[slot];
   }
 
   /**
-   * Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Closes the socket in the end all the same:
+   * @internal Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Closes the socket in the end all the same:
    * @param patience when the peer has taken nothing of what was queued in so many milliseconds, or too little; or has taken all, and goes on
    *   sending for so long
    * @param quiet when the peer has taken all, and has sent nothing for so many milliseconds. For a slot that is closing already, it takes the
@@ -306,7 +317,7 @@ export class Network implements EventSink, TimerTarget {
     else this.setDeadline(slot, this.scheduler.now + quiet);
   }
 
-  /** Ends a connection whose time is up. What the kernel has taken of its last response is still delivered, if this side has ended in good order. */
+  /** @internal Ends a connection whose time is up. What the kernel has taken of its last response is still delivered, if this side has ended in good order. */
   drop(slot: Slot): void {
     const state = this.state(slot);
     const transport = this.transport(slot);
@@ -317,16 +328,19 @@ export class Network implements EventSink, TimerTarget {
 
   // What the layer tells.
 
+  /** @internal */
   beginTurn(looked = true): void {
     if (looked) this.shares.next();
     this.scheduler.beginTurn(looked);
   }
 
+  /** @internal */
   endTurn(due?: number): void {
     this.scheduler.endTurn(due);
     for (const transport of this.#secureTransports) transport.endTurn();
   }
 
+  /** @internal */
   accepted(slot: Slot, listener: ListenerId): void {
     const entry = this.#listeners.get(listener);
     if (entry === undefined) {
@@ -343,10 +357,12 @@ export class Network implements EventSink, TimerTarget {
     owner.opened(slot);
   }
 
+  /** @internal */
   connected(slot: Slot): void {
     this.owner(slot)?.opened(slot);
   }
 
+  /** @internal */
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     const state = this.#states[slot];
     if (state < SlotState.closing) this.#received(slot, buffer, start, end);
@@ -360,6 +376,7 @@ export class Network implements EventSink, TimerTarget {
     else this.owner(slot)?.received(slot, buffer, start, end);
   }
 
+  /** @internal */
   ended(slot: Slot): void {
     if (this.#states[slot] < secured) this.#ended(slot);
     else this.#secureTransport(slot)?.ended(slot);
@@ -372,11 +389,13 @@ export class Network implements EventSink, TimerTarget {
     else this.owner(slot)?.ended(slot);
   }
 
+  /** @internal */
   drained(slot: Slot): void {
     if (this.#states[slot] < secured) this.record(slot)?.drained();
     else this.#secureTransport(slot)?.drained(slot);
   }
 
+  /** @internal */
   flushed(slot: Slot): void {
     if (this.#states[slot] < secured) this.#flushed(slot);
     else this.#secureTransport(slot)?.flushed(slot);
@@ -391,6 +410,7 @@ export class Network implements EventSink, TimerTarget {
     this.setDeadline(slot, now + this.#lingering.flushed(slot, now));
   }
 
+  /** @internal */
   closed(slot: Slot, reason: ConnectionError | undefined): void {
     if (this.#states[slot] >= secured) this.#secureTransport(slot)?.closed(slot);
     const record = this.record(slot);
@@ -411,10 +431,12 @@ export class Network implements EventSink, TimerTarget {
     record?.wake();
   }
 
+  /** @internal */
   outputHeld(slot: Slot, bytes: number): void {
     this.owner(slot)?.buffers.add(bytes);
   }
 
+  /** @internal */
   acceptFailed(listener: ListenerId, error: Error): void {
     this.#listeners.get(listener)?.acceptFailed(error);
   }
@@ -436,7 +458,7 @@ export class Network implements EventSink, TimerTarget {
     return this.owner(slot)?.transport as SecureTransport | undefined;
   }
 
-  /** A slot's timer has fired. */
+  /** @internal A slot's timer has fired. */
   timerFired(slot: number): void {
     this.#timers[slot] = 0;
     const deadline = this.#deadlines[slot];

@@ -22,6 +22,7 @@ const smallestBuffer = 256;
 const LF = 10;
 const CR = 13;
 
+/** Reads what the peer sends. Parks only while what is asked for has not arrived. One thread at a time may read: a second one that would park gets `ERR_BUSY`. */
 export class Reader extends ParkingSpot {
   /** @internal The buffer that the unread bytes stand in, from `start` up to `limit`. Protocol code parses in place and then calls `consume`. */
   bytes: Uint8Array = nothing;
@@ -30,7 +31,7 @@ export class Reader extends ParkingSpot {
   /** @internal */
   limit = 0;
   /**
-   * The longest that a read may stay parked, in milliseconds, before it throws `ERR_READ_TIMEOUT`. Counted anew for each park.
+   * The longest that a read may stay parked, in milliseconds, before it throws `ERR_READ_TIMEOUT`. Counted from the beginning of each park.
    * Default `Infinity`.
    */
   timeout = Infinity;

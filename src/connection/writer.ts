@@ -36,6 +36,7 @@ export function checkData(data: unknown): void {
   throw new TypeError(`write: the data is ${show(data)}; expected a string or a Uint8Array`);
 }
 
+/** Writes to the peer. Parks only while the connection is flooded. One thread at a time may write: a second one that would park gets `ERR_BUSY`. */
 export class Writer extends ParkingSpot implements Sink {
   /** `timeout`; undefined is none. As a field of its own `Infinity` would make it one of 24 bytes in each writer, and not 8. */
   #timeout: number | undefined;

@@ -24,9 +24,10 @@ export interface OutgoingResponse {
   length: number | undefined;
 }
 
-/** A response that cannot be sent: for `onError`. */
+/** Passed to `onError` for a response that cannot be sent. The message says what was found and what was expected. */
 export class ResponseError extends Error {
   override readonly name = 'ResponseError';
+  /** Always `ERR_RESPONSE`. */
   readonly code = 'ERR_RESPONSE';
 }
 

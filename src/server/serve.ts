@@ -52,17 +52,17 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   /** Whether other sockets, most often of other processes, may listen on the same port, connections being shared out between them (SO_REUSEPORT). Default false. */
   reusePort?: boolean | undefined;
   /**
-   * Told of whatever a handler throws, of a response that cannot be sent, of threads that do not end, of accepting that fails, and
-   * of more connections than `maxConnections`; once for each. The client has got a 500 or a closed connection. Default: printed to standard error.
-   * @param request the request that it happened in, if any. For the body of a `stream()` it may be another object than the handler had,
-   *   made anew from the same head, and without a body: what nobody asks for any more is let go of while a response is streamed
+   * Called with what a handler throws, with a response that cannot be sent, with threads that do not end, when accepting fails, and when
+   * `maxConnections` is reached; once for each. The client has got a 500 or a closed connection. Default: prints to standard error.
+   * @param request the request in which it happened, if any. For the body of a `stream()` it may be another object than the handler had,
+   *   made from the same head and without a body, because the original is released while a response is streamed
    * @param info the client's address, if the error belongs to a connection
    */
   onError?: ((error: unknown, request: Request | undefined, info: RequestInfo | undefined) => void) | undefined;
   /**
-   * Told of requests that are refused because of what the client sent or did not send (400, 408, 413, 414, 417, 431, 501, 505), and of
-   * requests and connections that are refused with 429 or 503 because of a limit; once for each, with the address of the client. Every
-   * client can have it called, so it should be cheap: count, or write a line. Connections over a limit that are reset without an answer are not told. What it throws
+   * Called for requests that are refused because of what the client sent or did not send (400, 408, 413, 414, 417, 431, 501, 505), and for
+   * requests and connections that get 429 or 503 because of a limit; once for each. Any client can cause calls, so it should be cheap:
+   * count, or write a line. It is not called for connections over a limit that are reset without a response. What it throws
    * goes to `onError`. Default: nothing is done.
    */
   onRefused?: ((refusal: RefusedRequest) => void) | undefined;
@@ -149,6 +149,7 @@ export interface ActiveConnection {
   readonly request: { method: string; url: string } | undefined;
 }
 
+/** An HTTP server: what `serve` returns. */
 export interface Server extends AsyncDisposable {
   /** Where it can be reached: `http://127.0.0.1:8080/`, or `http+unix:` and the percent-encoded path of a Unix-domain socket. */
   readonly url: string;
@@ -235,7 +236,8 @@ const rules: OptionRules = {
  * ```
  *
  * @returns (a promise of) the server, which is listening
- * @throws (rejects) {TypeError | RangeError} for options that are wrong, naming the option; the system's error (`EADDRINUSE`, …)
+ * @throws {TypeError | RangeError} (rejects) for options that are wrong, naming the option
+ * @throws {ConnectionError} (rejects) with the system's code, such as `EADDRINUSE`
  */
 export async function serve(options: ServeOptions): Promise<Server> {
   checkOptions('serve', options, rules);
