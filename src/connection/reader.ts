@@ -18,6 +18,8 @@ const resumeAt = 16 * 1024;
 
 const nothing = new Uint8Array(0);
 const smallestBuffer = 256;
+/** Buffers for more than is read ahead are multiples of this: reading is paused by then, so little more comes. */
+const largeBufferStep = 16 * 1024;
 
 const LF = 10;
 const CR = 13;
@@ -396,7 +398,7 @@ export class Reader extends ParkingSpot {
     if (!this.#lent && needed <= this.bytes.length / 2) {
       this.bytes.copyWithin(0, this.start, this.limit);
     } else {
-      const bytes = new Uint8Array(Math.max(smallestBuffer, 2 ** Math.ceil(Math.log2(needed))));
+      const bytes = new Uint8Array(bufferSize(needed));
       bytes.set(this.bytes.subarray(this.start, this.limit));
       this.bytes = bytes;
       this.#lent = false;
@@ -405,6 +407,12 @@ export class Reader extends ParkingSpot {
     this.start = 0;
     this.limit = unread;
   }
+}
+
+/** How large a buffer for so many bytes is. */
+function bufferSize(bytes: number): number {
+  if (bytes > readAhead) return Math.ceil(bytes / largeBufferStep) * largeBufferStep;
+  return Math.max(smallestBuffer, 2 ** Math.ceil(Math.log2(bytes)));
 }
 
 /** Parks, dry, until what is asked for is there, or the input has ended. */

@@ -89,6 +89,24 @@ test('what takeOwned gives stays as it is: the reader’s own buffer where that 
   }
 });
 
+test('the buffer for more than is read ahead is at most 16 KiB larger than what is unread', async () => {
+  await inWorld({}, (world) =>
+    reading(world, [], function* (reader) {
+      reader.setBorrowed(new Uint8Array(65_000), 0, 65_000);
+      reader.copyBorrowed();
+      assert.equal(reader.bytes.length, 65_536);
+      for (const unread of [65_537, 100_000, 131_100]) {
+        const more = unread - reader.buffered;
+        reader.setBorrowed(new Uint8Array(more), 0, more);
+        assert.equal(reader.bytes.length, Math.ceil(unread / 16_384) * 16_384);
+      }
+      reader.consume(131_100);
+      assert.equal(reader.held, 0);
+      yield* reader.skip(0);
+    }),
+  );
+});
+
 test('read gives all bytes in order, then undefined at the end of input, and again', async () => {
   await inManyWorlds((world) =>
     reading(world, ['hello ', 'wor', 'ld'], function* (reader) {

@@ -14,7 +14,7 @@ contract({
   source: { specifier: '#sluice/event-layer/uring/uring.js', exported: 'UringLayer' },
   variants: [
     variant('', {}),
-    variant('with ordinary descriptors', { directDescriptors: 0 }, 200),
+    variant('with ordinary descriptors and receives without a limit', { directDescriptors: 0, receiveLimit: 0 }, 200),
     variant('with a small table of descriptors', { directDescriptors: 20 }, 200),
     variant('accepting one connection a turn', { acceptsPerTurn: 1 }, 200),
     { ...variant('with few and small buffers', { bufferCount: 4, bufferSize: 512 }, 200), isWhole: false },

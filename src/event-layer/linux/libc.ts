@@ -246,6 +246,7 @@ export function failure(call: string, errno: number): ConnectionError {
 // Numbers of errors that are told apart; errno(3), asm-generic/errno.h.
 export const EINTR = 4;
 export const ENOENT = 2;
+export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EBUSY = 16;

@@ -13,6 +13,7 @@
 
 import { growTypedArray } from '../../util/typed-array.js';
 import type { ListenerId, Slot } from '../event-layer.js';
+import { EBADF } from '../linux/libc.js';
 import { firstRows, type Slots } from '../linux/slots.js';
 import { lingerNot, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOL_SOCKET } from '../linux/sockets.js';
 import { bufferGroup } from './buffers.js';
@@ -76,6 +77,23 @@ export const direct = 64;
 /** A poll has brought nothing but the peer's FIN, which the kernel adds to what is polled for. */
 export const peerHalfClosed = 128;
 
+/**
+ * Whether the kernel ends a multishot receive after a number of bytes (Linux 6.17). One that does not refuses the operation before it looks
+ * at the descriptor, of which there is none. To be asked before anything else is submitted.
+ */
+export function canLimitReceives(ring: Ring): boolean {
+  const at = ring.take(OP_RECV, IOSQE_BUFFER_SELECT, -1, receiving, 0);
+  setReceive(ring.entries, at, 1);
+  ring.enter(0);
+  return ring.next() && ring.result === -EBADF;
+}
+
+function setReceive(entries: Int32Array, at: number, limit: number): void {
+  entries[at] |= RECV_MULTISHOT;
+  entries[at + 10] = bufferGroup;
+  entries[at + 11] = limit;
+}
+
 export class Operations {
   /** What is in flight, by slot. */
   flags = new Uint8Array(firstRows);
@@ -84,12 +102,17 @@ export class Operations {
   readonly #ring: Ring;
   readonly #slots: Slots;
   readonly #sendFlags: number;
+  readonly #receiveLimit: number;
 
-  /** @param silentSends sends that were taken whole have no completion */
-  constructor(ring: Ring, slots: Slots, silentSends: boolean) {
+  /**
+   * @param silentSends sends that were taken whole have no completion
+   * @param receiveLimit bytes after which a receive ends; 0 is no limit
+   */
+  constructor(ring: Ring, slots: Slots, silentSends: boolean, receiveLimit: number) {
     this.#ring = ring;
     this.#slots = slots;
     this.#sendFlags = silentSends ? IOSQE_CQE_SKIP_SUCCESS : 0;
+    this.#receiveLimit = receiveLimit;
   }
 
   grow(rows: number): void {
@@ -125,13 +148,11 @@ export class Operations {
     this.inFlight++;
   }
 
-  /** Receives until it is cancelled, or out of buffers. */
+  /** Receives until it is cancelled, at its limit, or out of buffers. */
   receive(slot: Slot): void {
     const how = IOSQE_BUFFER_SELECT | this.#fixed(slot);
     const at = this.#take(OP_RECV, how, slot, receiving);
-    const { entries } = this.#ring;
-    entries[at] |= RECV_MULTISHOT;
-    entries[at + 10] = bufferGroup;
+    setReceive(this.#ring.entries, at, this.#receiveLimit);
     this.flags[slot] |= receiveArmed;
     this.inFlight++;
   }

@@ -8,11 +8,16 @@ export interface UringSettings {
   submissionEntries: number;
   completionEntries: number;
   /**
-   * Buffers that the kernel receives into, and bytes of each. In one turn it fills a number of them for one connection, before reading can be
-   * paused: larger ones make large bodies cheaper, but let a client have so much more in memory that nobody reads.
+   * Buffers that the kernel receives into, and bytes of each. Where receives have no limit, the kernel fills 33 of them or more for one connection
+   * before reading can be paused: larger ones make large bodies cheaper, but more of what one client sends is then in memory while nothing reads it.
    */
   bufferCount: number;
   bufferSize: number;
+  /**
+   * Bytes after which a receive ends, with the buffer in which it reaches them, and is submitted again if more may come; 0 is no limit. So a turn brings
+   * no more of one connection, and while reading is paused the kernel keeps what else the peer has sent. Without effect before Linux 6.17.
+   */
+  receiveLimit: number;
   /** Connections in the ring's own table, at most; 0 is to do without. */
   directDescriptors: number;
   /** Connections of a listener that one turn accepts, at most 64. */
@@ -32,6 +37,7 @@ export const usualSettings: UringSettings = {
   completionEntries: 16_384,
   bufferCount: 1024,
   bufferSize: 4096,
+  receiveLimit: 32_768,
   directDescriptors: 65_536,
   acceptsPerTurn: departuresPerTurn,
   closeTimeout: 1000,

@@ -23,7 +23,7 @@ import { Direct } from './direct.js';
 import { Files } from './files.js';
 import { HangUps } from './hang-ups.js';
 import * as numbers from './operations.js';
-import { Operations } from './operations.js';
+import { canLimitReceives, Operations } from './operations.js';
 import { Overshare } from './overshare.js';
 import { Ring } from './ring.js';
 import { type UringSettings, usualSettings } from './settings.js';
@@ -49,6 +49,7 @@ export class UringLayer extends LinuxLayer {
   protected readonly submitsInWait: boolean;
   readonly #silentSends: boolean;
   readonly #closeTimeout: number;
+  readonly #receiveLimit: number;
   readonly #ring: Ring;
   readonly #buffers: Buffers;
   readonly #files: Files;
@@ -87,7 +88,8 @@ export class UringLayer extends LinuxLayer {
       this.#buffers = new Buffers(libc, ring, all.bufferCount, all.bufferSize);
       made.push(this.#buffers);
       this.#files = new Files(libc, ring, all.directDescriptors);
-      this.#operations = new Operations(ring, slots, all.silentSends);
+      this.#receiveLimit = canLimitReceives(ring) ? all.receiveLimit : 0;
+      this.#operations = new Operations(ring, slots, all.silentSends, this.#receiveLimit);
       this.#accepting = new Accepting(libc, ring, this.#operations, this.#files, this.listeners, acceptsPerTurn);
       this.#hangUps = new HangUps(this.#operations, slots);
       this.#direct = new Direct(libc, ring, this.#operations, slots);
@@ -250,7 +252,7 @@ export class UringLayer extends LinuxLayer {
     if (result === 0) this.#end(slot);
     else if (result < 0 && result !== -ENOBUFS && result !== -ECANCELED && result !== -EINTR && result !== -EAGAIN)
       this.peerLeft(slot, -result);
-    // A receive that has ended by itself, or for want of buffers, is armed again.
+    // A receive that has ended at its limit, was cancelled, or has found no buffer, is submitted again.
     else if ((flags & CQE_F_MORE) === 0) {
       if (result === -ENOBUFS) {
         this.#troubles.noBuffers++;
@@ -430,7 +432,17 @@ export class UringLayer extends LinuxLayer {
     const direct = this.#files.open;
     const buffers = this.#buffers.taken;
     const submitted = this.#ring.taken;
-    return { ...super.counts, inFlight, direct, buffers, submitted, ...this.#troubles, ...this.#ring.troubles };
+    const receiveLimit = this.#receiveLimit;
+    return {
+      ...super.counts,
+      inFlight,
+      direct,
+      buffers,
+      submitted,
+      receiveLimit,
+      ...this.#troubles,
+      ...this.#ring.troubles,
+    };
   }
 
   protected grow(rows: number): void {

@@ -188,6 +188,29 @@ describe('what seldom happens with io_uring', { skip }, () => {
     assert.ok(took < 5000, `${took} ms`);
   });
 
+  for (const receiveLimit of [1000, 32_768])
+    it(`reading is paused: no more comes than one receive brings, which is ${receiveLimit} bytes`, (context) =>
+      play({ receiveLimit }, async (world, layer) => {
+        if (layer.counts.receiveLimit === 0) {
+          context.skip('needs Linux 6.17');
+          return;
+        }
+        const { client, server } = await world.pair();
+        server.onReceived = () => server.pause();
+        pour(client, 1_000_000, 50_000, () => client.finish());
+        await world.until(() => client.isFlooded && server.receivedBytes > 0, 'the client is flooded');
+        await world.pass(20);
+        const most = Math.ceil(receiveLimit / 4096) * 4096; // it ends with a buffer
+        assert.ok(server.receivedBytes > 0 && server.receivedBytes <= most, `${server.receivedBytes} bytes`);
+        server.onReceived = () => {};
+        server.onEnded = () => server.finish();
+        server.resume();
+        await world.until(() => world.open === 0, 'closed');
+        assert.equal(server.receivedBytes, 1_000_000);
+        assert.equal(server.digest(), client.sentDigest());
+        assert.equal(layer.counts.buffers, 0);
+      }));
+
   it('reading is paused and resumed in quick alternation, and every byte comes once, in order', () =>
     play({ bufferCount: 16, bufferSize: 1024 }, async (harness, layer) => {
       const { client, server } = await harness.pair();
