@@ -90,3 +90,30 @@ test('every link between the pages leads to a file, and to a heading that it has
   }
   assert.ok(count >= 30, `${count} links were found`);
 });
+
+test('every source file that a page names exists', () => {
+  const folders = ['src', 'test', 'scripts', 'examples', 'bench'];
+  const isSource = (path: string) => !path.includes('node_modules') && /\.m?[jt]s$/.test(path);
+  const paths = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter(isSource)
+      .map((path) => `/${folder}/${path}`),
+  );
+  for (const page of [
+    'CONTRIBUTING.md',
+    'architecture',
+    'threads',
+    'event-layers',
+    'memory',
+    'testing',
+    'http',
+    'guide',
+  ]) {
+    const text = readFileSync(join(root, page.endsWith('.md') ? page : `docs/${page}.md`), 'utf8');
+    for (const [, name] of text.matchAll(/`([\w./-]+\.(?:ts|mjs))`/g))
+      assert.ok(
+        paths.some((path) => path.endsWith(`/${name}`)),
+        `${page}: ${name}`,
+      );
+  }
+});
