@@ -109,7 +109,7 @@ function withoutBrackets(where: string, hostname: string): string {
 /**
  * Serves a protocol of your own. The handler runs as a thread for each connection, reads and writes in straight lines, and
  * is unwound when the connection is reset; the peer's FIN is to it the end of input. When it returns, what it wrote is sent,
- * and the connection is closed; if it throws, the connection is reset and `onError` is told.
+ * and the connection is closed; if it throws, the connection is reset and `onError` is called.
  *
  * ```ts
  * await listen({ port: 7000 }, function* ({ reader, writer }) {

@@ -5,15 +5,15 @@ import type { OptionRules } from '../util/options.js';
 
 export interface ConnectionSocketOptions {
   /**
-   * After how many milliseconds in which nothing has come the system probes whether the peer is still there (SO_KEEPALIVE). A peer that answers
-   * none of the probes for a minute is gone: the connection breaks with `ETIMEDOUT`. `true` is the default, `false` never probes. Not for
+   * After how many milliseconds without input the system probes whether the peer is still there (SO_KEEPALIVE). A peer that answers
+   * no probe for a minute is gone: the connection breaks with `ETIMEDOUT`. `true` is the default, `false` never probes. Not for
    * Unix-domain sockets. Rounded up to whole seconds. Default 60,000.
    */
   keepAlive?: number | boolean | undefined;
   /**
    * How many bytes of output the system holds for a connection at most, before its client has acknowledged them (SO_SNDBUF). The system takes up
    * to twice as much memory for them, and its own limit (on Linux net.core.wmem_max) may be lower: then listening or connecting fails. Not for
-   * Unix-domain sockets, and not to be had on the portable event layer. Default: the system's choice, which grows with the connection.
+   * Unix-domain sockets, and not on the portable event layer, which rejects with `ENOTSUP`. Default: the system's choice, which grows with the connection.
    */
   sendBufferSize?: number | undefined;
 }

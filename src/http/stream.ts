@@ -44,7 +44,7 @@ export type BodyTask = (out: BodyWriter) => Task<unknown>;
  *   }, { headers: { 'content-type': 'text/event-stream' } });
  * ```
  *
- * @param body a generator function; if it throws, `onError` is told and the connection is reset, so that the client can tell a broken body from a complete one
+ * @param body a generator function; if it throws, `onError` is called and the connection is reset, so that the client sees that the body is incomplete
  * @param init status and headers, as for `new Response`. With a `content-length`, exactly that many bytes must be written
  * @throws {TypeError} if `body` is no function, and for an `init` that `Response` refuses
  */

@@ -135,7 +135,7 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   network?: Network | undefined;
 }
 
-/** A connection at work: what it is doing, and where its thread stands. */
+/** A connection at work: what it is doing, and its thread. */
 export interface ActiveConnection {
   /** Undefined while only the beginning of a request head has come: nothing runs for it yet. */
   thread: Thread<unknown> | undefined;

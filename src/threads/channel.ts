@@ -55,7 +55,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
   }
 
   /**
-   * Puts the value in if there is room, and goes before those who are parked in `send`. May be called from anywhere, also
+   * Puts the value in if there is room, ahead of threads that are parked in `send`. May be called from anywhere, also
    * outside threads.
    * @returns whether there was room
    * @throws {ThreadError} `ERR_CHANNEL_CLOSED`, or `ERR_VALUE` for `undefined`, which says that a channel has ended
@@ -82,7 +82,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
   }
 
   /**
-   * Takes the oldest value, and goes before those who are parked in `receive`. May be called from anywhere, also outside threads.
+   * Takes the oldest value, ahead of threads that are parked in `receive`. May be called from anywhere, also outside threads.
    * @returns it, or `undefined` when there is none
    */
   tryReceive(): T | undefined {
@@ -151,12 +151,12 @@ export class Semaphore {
     this.#available = permits;
   }
 
-  /** Permits that nobody holds. */
+  /** The number of permits that are free. */
   get available(): number {
     return this.#available;
   }
 
-  /** Parks until a permit is free, and takes it. Whoever took it must `release` it. */
+  /** Parks until a permit is free, and takes it. The caller must `release` it. */
   acquire(): Task<void> {
     return new Acquiring(this);
   }
@@ -166,7 +166,7 @@ export class Semaphore {
     this.#available--;
   }
 
-  /** Gives a permit back. @throws {ThreadError} `ERR_RANGE` if nobody holds one */
+  /** Gives a permit back. @throws {ThreadError} `ERR_RANGE` if all are free */
   release(): void {
     if (this.#available === this.#permits) {
       throw new ThreadError('ERR_RANGE', `Semaphore: release was called with all ${this.#permits} permits given back`);

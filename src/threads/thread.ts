@@ -42,7 +42,7 @@ export interface SpawnOptions {
   /** Where it runs. Default: the scheduler of the running thread, else that of the process. */
   scheduler?: Scheduler | undefined;
   /**
-   * Told of the thread's errors that no thread is there to receive. Default: that of the parent, else that of the scheduler.
+   * Called with errors of the thread that no other thread receives. Default: that of the parent, else that of the scheduler.
    * If it throws itself, that is an uncaught exception.
    */
   report?: Report | undefined;
@@ -178,7 +178,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
   }
 
   /**
-   * True from the call of `unwind` on, and from the failure of a child on. A `finally` block can tell by it why it runs.
+   * True from the call of `unwind` on, and from the failure of a child on. A `finally` block can see from it why it runs.
    * False again if the thread has ended by itself before it could be unwound.
    */
   get unwound(): boolean {
@@ -201,9 +201,9 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
   }
 
   /**
-   * Unwinds the thread where it stands: its children first, then its own `finally` blocks, each once, innermost first.
+   * Unwinds the thread where it is: its children first, then its own `finally` blocks, each once, innermost first.
    * They may park, for `scheduler.unwindLimit` milliseconds in all; then the thread is reported and abandoned.
-   * A `finally` block in which it is parked when it is unwound has begun to run already, and is left at that place, unless it is parked
+   * If it is parked in a `finally` block when it is unwound, the rest of that block does not run, unless it is parked
    * inside {@link uninterruptible}: then the thread is unwound where it next parks outside of that.
    * A thread that is running (the caller itself, say) is unwound when it next parks. Calling it again changes nothing.
    */

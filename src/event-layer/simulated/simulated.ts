@@ -46,7 +46,7 @@ export interface SimulatedOptions {
   faults?: {
     /** For each connect: it is refused. */
     refuse?: number;
-    /** For each transfer: the connection is reset, and both ends are told. */
+    /** For each transfer: the connection is reset at both ends. */
     reset?: number;
     /** For each transfer: the process at the sending end vanishes. What it had sent arrives, then FIN; what is sent to it is answered with RST. */
     vanish?: number;
@@ -184,7 +184,7 @@ export class SimulatedLayer implements EventLayer {
     this.#sink = sink;
   }
 
-  /** Connections whose `closed` has not been told. */
+  /** The number of connections for which `closed` has not been called. */
   get open(): number {
     return this.#ends.reduce((count, end) => count + (end === undefined ? 0 : 1), 0);
   }
@@ -391,7 +391,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   /**
-   * Cuts off the machine at this end, as if its cable were pulled: `closed` is told here alone. The other end is told nothing; if it
+   * Cuts off the machine at this end, as if its cable were pulled: `closed` is called for this end only. The other end sees nothing; if it
    * sends, its kernel gives up after a quarter of an hour.
    */
   unplug(slot: Slot): void {
