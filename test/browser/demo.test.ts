@@ -29,7 +29,7 @@ const places = [
 /** Opens the demo in a browser with a profile of its own. */
 async function withPage(executablePath: string, use: (page: Page) => Promise<void>): Promise<void> {
   const profile = mkdtempSync(join(tmpdir(), 'sluice-browser-'));
-  const example = Example.start('demo/main.js');
+  const example = new Example('demo/main.js');
   try {
     const url = `http://${await example.address()}/`;
     const browser = await chromium.launchPersistentContext(profile, { executablePath, args: flags });
@@ -47,7 +47,7 @@ async function withPage(executablePath: string, use: (page: Page) => Promise<voi
     }
     await example.stop();
   } finally {
-    example.child.kill('SIGKILL');
+    example.kill();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }

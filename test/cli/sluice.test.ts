@@ -1,7 +1,6 @@
 // The `sluice` command, run as a process of its own: what it serves, what it says, how it ends.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, connect as netConnect, type Socket } from 'node:net';
@@ -10,19 +9,20 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { urlsOf } from '#sluice/cli/addresses.js';
+import { Program } from '../support/program.js';
 
 const command = fileURLToPath(import.meta.resolve('#sluice/cli/sluice.js'));
 const { version } = JSON.parse(readFileSync(fileURLToPath(import.meta.resolve('sluice/package.json')), 'utf8'));
 
 let directory = '';
-const children = new Set<ChildProcess>();
+const runs: Run[] = [];
 
 before(() => {
   directory = mkdtempSync(join(tmpdir(), 'sluice-cli-'));
 });
 
 after(() => {
-  for (const child of children) child.kill('SIGKILL');
+  for (const run of runs) run.kill();
   rmSync(directory, { recursive: true });
 });
 
@@ -32,48 +32,25 @@ function app(name: string, source: string): string {
   return name;
 }
 
-class Run {
-  out = '';
-  err = '';
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ code: number | null; signal: string | null }>;
-  readonly #changed: (() => void)[] = [];
-
+class Run extends Program {
   constructor(args: string[], env: Record<string, string> = {}) {
-    const { PORT: _port, HOST: _host, ...inherited } = process.env;
-    this.child = spawn(process.execPath, [command, ...args], { cwd: directory, env: { ...inherited, ...env } });
-    children.add(this.child);
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.out += text;
-      for (const changed of this.#changed) changed();
+    super([process.execPath, command, ...args], {
+      cwd: directory,
+      env: { PORT: undefined, HOST: undefined, ...env },
     });
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.err += text;
-      for (const changed of this.#changed) changed();
-    });
-    this.ended = once(this.child, 'close').then(([code, signal]) => {
-      children.delete(this.child);
-      for (const changed of this.#changed) changed();
-      return { code, signal };
-    });
-  }
-
-  /** Waits until the command has printed something. */
-  async until(pattern: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      const found = pattern.exec(this.out + this.err);
-      if (found !== null) return found;
-      if (this.child.exitCode !== null || this.child.signalCode !== null) {
-        throw new Error(`the command ended without printing ${pattern}: ${this.out}${this.err}`);
-      }
-      await new Promise<void>((resolve) => this.#changed.push(resolve));
-    }
+    runs.push(this);
   }
 
   /** The URL that it serves on. */
   async url(): Promise<string> {
-    const [, url] = await this.until(/ at (http:\S+) \(/);
+    const [, url] = await this.printed(/ at (http:\S+) \(/);
     return url;
+  }
+
+  /** Sends a signal, and waits for its end. @returns its exit code, or the signal that ended it */
+  async endedBy(signal: 'SIGTERM' | 'SIGINT'): Promise<number | string | null> {
+    const { code, signal: by } = await this.stop(signal);
+    return code ?? by;
   }
 }
 
@@ -81,10 +58,10 @@ class Run {
 async function failure(args: string[], env: Record<string, string> = {}): Promise<string> {
   const run = new Run(args, env);
   const { code } = await run.ended;
-  assert.equal(code, 1, run.out + run.err);
-  assert.equal(run.out, '');
-  assert.match(run.err, /^sluice: [^\n]+\n$/, 'one line');
-  return run.err.slice('sluice: '.length, -1);
+  assert.equal(code, 1, run.stdout + run.stderr);
+  assert.equal(run.stdout, '');
+  assert.match(run.stderr, /^sluice: [^\n]+\n$/, 'one line');
+  return run.stderr.slice('sluice: '.length, -1);
 }
 
 const hello = "export default { fetch: (request) => new Response('hello from ' + new URL(request.url).pathname) };";
@@ -94,12 +71,11 @@ describe('the sluice command serves', () => {
   test('a default export with fetch; the line names the URL and the event layer; SIGTERM ends it with code 0', async () => {
     const run = new Run([...local, app('hello.mjs', hello)]);
     const url = await run.url();
-    assert.match(run.out, /^sluice: hello\.mjs at http:\/\/127\.0\.0\.1:\d+\/ \(event layer: \w+\)\n$/);
+    assert.match(run.stdout, /^sluice: hello\.mjs at http:\/\/127\.0\.0\.1:\d+\/ \(event layer: \w+\)\n$/);
     const response = await fetch(`${url}path`);
     assert.equal(await response.text(), 'hello from /path');
-    run.child.kill('SIGTERM');
-    assert.deepEqual(await run.ended, { code: 0, signal: null });
-    assert.equal(run.err, '');
+    assert.equal(await run.endedBy('SIGTERM'), 0);
+    assert.equal(run.stderr, '');
   });
 
   test('a default export that is a function, and async, thread and stream handlers', async () => {
@@ -119,8 +95,7 @@ describe('the sluice command serves', () => {
     assert.equal(await posted.text(), 'TEXT');
     assert.equal(await (await fetch(`${url}thread`)).text(), 'parked');
     assert.equal(await (await fetch(`${url}stream`)).text(), 'ab');
-    run.child.kill('SIGINT');
-    assert.deepEqual(await run.ended, { code: 0, signal: null });
+    assert.equal(await run.endedBy('SIGINT'), 0);
   });
 
   test('a fetch that is a method of its object, with the object as `this`, and what is known of the request', async () => {
@@ -129,9 +104,8 @@ describe('the sluice command serves', () => {
       export default new App();`;
     const run = new Run([...local, app('instance.mjs', source)]);
     assert.match(await (await fetch(await run.url())).text(), /^app for 127\.0\.0\.1:\d+$/);
-    run.child.kill('SIGTERM');
-    await run.ended;
-    assert.equal(run.err, '');
+    await run.stop('SIGTERM');
+    assert.equal(run.stderr, '');
   });
 
   test('options of the default export, limits included', async () => {
@@ -146,9 +120,8 @@ describe('the sluice command serves', () => {
     const refused = await fetch(url, { method: 'POST', body: 'fives' });
     assert.equal(refused.status, 413);
     await refused.body?.cancel();
-    run.child.kill('SIGTERM');
-    await run.ended;
-    assert.match(run.err, /^refused: 413\n/);
+    await run.stop('SIGTERM');
+    assert.match(run.stderr, /^refused: 413\n/);
   });
 
   test('on all addresses of the machine, and says so, with a URL for each', async () => {
@@ -158,10 +131,10 @@ describe('the sluice command serves', () => {
       ['::', 'all IPv4 and IPv6 addresses of this machine'],
     ]) {
       const run = new Run(['--port', '0', '--host', host, name]);
-      const [, place, urls] = await run.until(/^sluice: hello\.mjs on (\S+), [^\n]+:\n((?: {2}\S+\n)+)$/);
+      const [, place, urls] = await run.printed(/^sluice: hello\.mjs on (\S+), [^\n]+:\n((?: {2}\S+\n)+)$/);
       const port = place.slice(place.lastIndexOf(':') + 1);
       assert.equal(place, host === '::' ? `[::]:${port}` : `0.0.0.0:${port}`);
-      assert.ok(run.out.includes(`, ${meaning} (event layer: `), run.out);
+      assert.ok(run.stdout.includes(`, ${meaning} (event layer: `), run.stdout);
       assert.equal(
         urls,
         urlsOf(host, Number(port))
@@ -169,8 +142,7 @@ describe('the sluice command serves', () => {
           .join(''),
       );
       for (const url of urls.trim().split(/\s+/)) assert.equal((await fetch(url)).status, 200, url);
-      run.child.kill('SIGTERM');
-      await run.ended;
+      await run.stop('SIGTERM');
     }
   });
 
@@ -193,10 +165,10 @@ describe('the sluice command serves', () => {
     const name = app('address.mjs', `export default { port: 1, hostname: '192.0.2.1', fetch: () => new Response() };`);
     const byEnvironment = new Run([name], { PORT: '0', HOST: '127.0.0.1' });
     assert.match(await byEnvironment.url(), /^http:\/\/127\.0\.0\.1:(?!1\/)\d+\/$/);
-    byEnvironment.child.kill('SIGTERM');
+    byEnvironment.process.kill('SIGTERM');
     const byCommand = new Run([name, ...local], { PORT: 'none', HOST: '192.0.2.2' });
     assert.match(await byCommand.url(), /^http:\/\/127\.0\.0\.1:(?!1\/)\d+\/$/);
-    byCommand.child.kill('SIGTERM');
+    byCommand.process.kill('SIGTERM');
     await Promise.all([byEnvironment.ended, byCommand.ended]);
   });
 
@@ -204,9 +176,8 @@ describe('the sluice command serves', () => {
     const name = app('unknown.mjs', 'export default { fetch: () => new Response(), websocket: {}, maxBodySzie: 1 };');
     const run = new Run([...local, name]);
     await run.url();
-    assert.equal(run.err, 'sluice: unknown.mjs: no options of sluice, ignored: websocket, maxBodySzie\n');
-    run.child.kill('SIGTERM');
-    await run.ended;
+    assert.equal(run.stderr, 'sluice: unknown.mjs: no options of sluice, ignored: websocket, maxBodySzie\n');
+    await run.stop('SIGTERM');
   });
 });
 
@@ -225,10 +196,10 @@ describe('the sluice command ends', () => {
   test('after requests in flight have finished, whatever timers the module has left', async () => {
     const run = new Run([...local, app('slow.mjs', slow)]);
     const response = await fetch(await run.url());
-    run.child.kill('SIGTERM');
-    await run.until(/SIGTERM: 1 connections at work/);
+    run.process.kill('SIGTERM');
+    await run.printed(/SIGTERM: 1 connections at work/);
     assert.equal(await response.text(), 'begun done');
-    assert.deepEqual(await run.ended, { code: 0, signal: null });
+    assert.equal((await run.ended).code, 0);
   });
 
   test('without waiting for clients that stay connected, idle', async () => {
@@ -244,8 +215,7 @@ describe('the sluice command ends', () => {
       }),
     );
     const before = performance.now();
-    run.child.kill('SIGTERM');
-    assert.deepEqual(await run.ended, { code: 0, signal: null });
+    assert.equal(await run.endedBy('SIGTERM'), 0);
     const took = performance.now() - before;
     assert.ok(took < 4000, `it took ${took} ms`); // in some 0.2 s; not in lingerTimeout, which is 10 s
     for (const socket of clients) socket.destroy();
@@ -254,10 +224,9 @@ describe('the sluice command ends', () => {
   test('at once on a second signal', async () => {
     const run = new Run([...local, app('slow.mjs', slow)]);
     const response = await fetch(`${await run.url()}ever`);
-    run.child.kill('SIGINT');
-    await run.until(/SIGINT: 1 connections at work/);
-    run.child.kill('SIGINT');
-    assert.deepEqual(await run.ended, { code: 130, signal: null });
+    run.process.kill('SIGINT');
+    await run.printed(/SIGINT: 1 connections at work/);
+    assert.equal(await run.endedBy('SIGINT'), 130);
     await assert.rejects(response.text());
   });
 });
@@ -323,8 +292,7 @@ describe('TypeScript', () => {
     if ('typescript' in process.features && process.features.typescript) {
       const run = new Run([...local, name]);
       assert.equal(await (await fetch(await run.url())).text(), 'typed');
-      run.child.kill('SIGTERM');
-      await run.ended;
+      await run.stop('SIGTERM');
     } else {
       assert.match(await failure([name]), /^Node\.js [\d.]+ cannot load typed\.mts; compile it to JavaScript first$/);
     }
@@ -334,34 +302,34 @@ describe('TypeScript', () => {
 describe('the sluice command prints', () => {
   test('which event layers work, and which one servers run on', async () => {
     const run = new Run(['doctor']);
-    assert.equal((await run.ended).code, 0, run.err);
-    assert.match(run.out, /^ {2}portable +node:net +works$/m);
-    const named = /^Servers run on (\w+) \(/m.exec(run.out)?.[1];
-    assert.match(run.out, new RegExp(`^ {2}${named} .* works$`, 'm'));
+    assert.equal((await run.ended).code, 0, run.stderr);
+    assert.match(run.stdout, /^ {2}portable +node:net +works$/m);
+    const named = /^Servers run on (\w+) \(/m.exec(run.stdout)?.[1];
+    assert.match(run.stdout, new RegExp(`^ {2}${named} .* works$`, 'm'));
   });
 
   test('the layer that is forced, or why it is unavailable', async () => {
     const forced = new Run(['doctor'], { SLUICE_EVENT_LAYER: 'portable' });
-    assert.equal((await forced.ended).code, 0, forced.err);
-    assert.match(forced.out, /^Servers run on portable \(SLUICE_EVENT_LAYER says so\)\.$/m);
+    assert.equal((await forced.ended).code, 0, forced.stderr);
+    assert.match(forced.stdout, /^Servers run on portable \(SLUICE_EVENT_LAYER says so\)\.$/m);
     const unknown = new Run(['doctor'], { SLUICE_EVENT_LAYER: 'kqueue' });
     assert.equal((await unknown.ended).code, 1);
-    assert.match(unknown.err, /^sluice: SLUICE_EVENT_LAYER is "kqueue"; expected one of uring, epoll, portable\n$/);
+    assert.match(unknown.stderr, /^sluice: SLUICE_EVENT_LAYER is "kqueue"; expected one of uring, epoll, portable\n$/);
   });
 
   test('its help', async () => {
     for (const flag of ['--help', '-h']) {
       const run = new Run([flag]);
       assert.equal((await run.ended).code, 0);
-      assert.match(run.out, /^Usage: sluice \[options\] <app\.js>\n/);
-      assert.equal(run.err, '');
+      assert.match(run.stdout, /^Usage: sluice \[options\] <app\.js>\n/);
+      assert.equal(run.stderr, '');
     }
   });
 
   test('its version', async () => {
     const run = new Run(['--version']);
     assert.equal((await run.ended).code, 0);
-    assert.equal(run.out, `${version}\n`);
+    assert.equal(run.stdout, `${version}\n`);
   });
 });
 
@@ -371,7 +339,6 @@ test('a connection that sends nothing does not hold the command', async () => {
   const idle: Socket = netConnect(Number(port), '127.0.0.1');
   idle.on('error', () => {}); // what the command has not accepted by then is reset
   await once(idle, 'connect');
-  run.child.kill('SIGTERM');
-  assert.deepEqual(await run.ended, { code: 0, signal: null });
+  assert.equal(await run.endedBy('SIGTERM'), 0);
   idle.destroy();
 });

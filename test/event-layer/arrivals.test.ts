@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { departuresPerTurn } from '#sluice/event-layer/departures.js';
-import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
 import type { EventLayer } from '#sluice/event-layer/event-layer.js';
 import { loadLibraries } from '#sluice/event-layer/linux/libc.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { realTime } from '../contract/contract.js';
 import { type End, Harness } from '../contract/harness.js';
+import { linuxLayers } from '../support/layers.js';
 import { skip } from '../support/linux.js';
 
 const crowd = 200;
@@ -38,10 +38,7 @@ async function play<Layer extends EventLayer>(
   await harness.over();
 }
 
-for (const { name, make } of [
-  { name: 'uring', make: () => new UringLayer() },
-  { name: 'epoll', make: () => new EpollLayer() },
-]) {
+for (const { name, make, skip } of linuxLayers) {
   describe(`a crowd comes at once, on ${name}`, { skip }, () => {
     it(`no turn accepts more than ${departuresPerTurn}`, () =>
       play(make(), async (harness) => {

@@ -4,21 +4,14 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { Departures, departuresPerTurn } from '#sluice/event-layer/departures.js';
-import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
 import type { EventLayer } from '#sluice/event-layer/event-layer.js';
-import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { realTime } from '../contract/contract.js';
 import { type End, Harness } from '../contract/harness.js';
-import { skip } from '../support/linux.js';
+import { layers } from '../support/layers.js';
 
 const crowd = 600;
 
-const layers: { name: string; make: () => EventLayer; skip: string | false }[] = [
-  { name: 'uring', make: () => new UringLayer(), skip },
-  { name: 'epoll', make: () => new EpollLayer(), skip },
-  { name: 'portable', make: () => new PortableLayer(), skip: false },
-];
 const ways: { name: string; leave: (socket: Socket) => void }[] = [
   { name: 'FIN', leave: (socket) => socket.destroy() },
   { name: 'RST', leave: (socket) => socket.resetAndDestroy() },
@@ -86,7 +79,7 @@ for (const { name, make, skip } of layers) {
   });
 }
 
-describe('a crowd leaves at once, on uring', { skip }, () => {
+describe('a crowd leaves at once, on uring', { skip: layers.find(({ name }) => name === 'uring')?.skip }, () => {
   it('each departure costs the ring one operation, which closes the socket', async () => {
     const layer = new UringLayer();
     await play(layer, async (harness, clients) => {

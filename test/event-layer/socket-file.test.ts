@@ -16,18 +16,9 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
 import type { EventLayer, ListenerId } from '#sluice/event-layer/event-layer.js';
 import { noopSink } from '#sluice/event-layer/noop-sink.js';
-import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
-import { UringLayer } from '#sluice/event-layer/uring/uring.js';
-import { skip } from '../support/linux.js';
-
-const layers: Record<string, () => EventLayer> = {
-  uring: () => new UringLayer(),
-  epoll: () => new EpollLayer(),
-  portable: () => new PortableLayer(),
-};
+import { layers } from '../support/layers.js';
 
 let folder = '';
 before(() => {
@@ -55,8 +46,8 @@ async function answers(path: string): Promise<unknown> {
   return answer;
 }
 
-for (const [name, make] of Object.entries(layers)) {
-  describe(`the path of a Unix-domain socket, on ${name}`, { skip: name === 'portable' ? false : skip }, () => {
+for (const { name, make, skip } of layers) {
+  describe(`the path of a Unix-domain socket, on ${name}`, { skip }, () => {
     const withLayers = async (act: (path: string, layer: EventLayer, other: EventLayer) => Promise<void>) => {
       const [layer, other] = [make(), make()];
       for (const each of [layer, other]) each.start(noopSink);

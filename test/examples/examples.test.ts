@@ -123,14 +123,14 @@ test('hono: an application for another server runs unchanged, and streams', asyn
 
 test('demo: a port that is in use is one line on standard error, and exit code 1', async () => {
   const { port, free } = await occupiedPort();
-  const example = Example.start('demo/main.js', { PORT: String(port) });
-  assert.equal(await example.ended(), 1);
+  const example = new Example('demo/main.js', { PORT: String(port) });
+  assert.equal((await example.ended).code, 1);
   assert.match(example.output, /^demo: [^\n]*EADDRINUSE[^\n]*\n$/);
   free();
 });
 
 test('demo: the page, the feed, and a thread unwound from the server; SIGINT ends it', async () => {
-  const example = Example.start('demo/main.js');
+  const example = new Example('demo/main.js');
   try {
     const url = `http://${await example.address()}/`;
     assert.match(await (await fetch(url)).text(), /<title>sluice/);
@@ -190,7 +190,7 @@ test('demo: the page, the feed, and a thread unwound from the server; SIGINT end
     assert.deepEqual(await opened.json(), { opened: 5 });
     await example.stop('SIGINT');
   } finally {
-    example.child.kill('SIGKILL');
+    example.kill();
   }
 });
 

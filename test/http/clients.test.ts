@@ -1,7 +1,7 @@
 // Clients that others have written, over real sockets: the platform's fetch, node:http with and without keep-alive, and curl.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { Network } from '#sluice/connection/network.js';
@@ -10,6 +10,7 @@ import { Response } from '#sluice/http/fetch/response.js';
 import { stream } from '#sluice/http/stream.js';
 import { type Server, serve } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
+import { Program } from '../support/program.js';
 
 const platformFetch = globalThis.fetch;
 const layer = new PortableLayer();
@@ -152,32 +153,12 @@ test('node:http: expects 100-continue and sends its body when it is told to', as
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 
 /** Runs curl against the server. @returns what it prints */
-function curl(args: string[], input?: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child: ChildProcess = spawn('curl', [
-      '--silent',
-      '--show-error',
-      '--max-time',
-      '30',
-      '--noproxy',
-      '*',
-      ...args,
-    ]);
-    let printed = '';
-    let complaint = '';
-    child.stdout?.on('data', (data) => {
-      printed += data;
-    });
-    child.stderr?.on('data', (data) => {
-      complaint += data;
-    });
-    child.once('error', reject);
-    child.once('close', (code) => {
-      if (code === 0) resolve(printed);
-      else reject(new Error(`curl has ended with ${code}: ${complaint}`));
-    });
-    child.stdin?.end(input);
-  });
+async function curl(args: string[], input?: string): Promise<string> {
+  const program = new Program(['curl', '--silent', '--show-error', '--max-time', '30', '--noproxy', '*', ...args]);
+  program.process.stdin?.end(input);
+  const { code, stdout, stderr } = await program.ended;
+  if (code !== 0) throw new Error(`curl ${args.join(' ')} ended with ${code}: ${stderr}`);
+  return stdout;
 }
 
 const withCurl = (name: string, run: () => Promise<void>) =>

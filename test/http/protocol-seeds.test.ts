@@ -2,10 +2,9 @@
 // SEEDS=n runs that many seeds, on every core of the machine; SEED=n runs that one alone.
 
 import assert from 'node:assert/strict';
-import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { node, Program } from '../support/program.js';
 import { cases } from './cases.js';
 import { faultyRun, seedRange, soundRun } from './seeds.js';
 
@@ -29,26 +28,10 @@ async function runAll(manner: 'sound' | 'faulty'): Promise<void> {
   await Promise.all(workers);
 }
 
-function runProcess(args: string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // What the test runner puts into the environment would make the child report to it as a test file.
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-    // Nor are source maps wanted there, which make every stack that is looked at cost a millisecond.
-    const child = fork(fileURLToPath(new URL('seeds.js', import.meta.url)), args, {
-      env,
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    let told = '';
-    child.stderr?.on('data', (data) => {
-      told += data;
-    });
-    child.once('error', reject);
-    child.once('close', (code) => {
-      if (code === 0) resolve();
-      else reject(new Error(told));
-    });
-  });
+async function runProcess(args: string[]): Promise<void> {
+  // Without source maps, which make every stack that is looked at cost a millisecond.
+  const { code, stderr } = await new Program(node(new URL('seeds.js', import.meta.url), ...args), { ipc: true }).ended;
+  if (code !== 0) throw new Error(stderr);
 }
 
 test(`${cases.length} cases come out the same however a network cuts and merges them`, () => runAll('sound'));

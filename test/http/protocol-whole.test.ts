@@ -2,8 +2,8 @@
 // network, and over sockets on every event layer that there is.
 
 import { test } from 'node:test';
-import { chooseEventLayer, examineEventLayers } from '#sluice/event-layer/choose.js';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import { layers } from '../support/layers.js';
 import { cases, isBulky } from './cases.js';
 import { simulate } from './simulation.js';
 import { type Cut, overSockets } from './sockets.js';
@@ -12,7 +12,6 @@ const whole: SimulatedOptions = { pieces: 'whole', capacity: 2 ** 20 };
 const bytes: SimulatedOptions = { pieces: 1, latency: 0.01 };
 /** Byte by byte, for those that have very many. */
 const crumbs: SimulatedOptions = { pieces: 251, latency: 0.01 };
-const layers = await examineEventLayers();
 const timeless = cases.filter((c) => !c.isVirtual);
 const names: Record<Cut, string> = { whole: 'in one piece', bytes: 'byte by byte' };
 
@@ -24,9 +23,9 @@ for (const cut of ['whole', 'bytes'] as const) {
     }
   });
 
-  for (const { name, reason } of layers) {
-    test(`${timeless.length} cases over sockets, ${name}, ${names[cut]}`, { skip: reason }, async () => {
-      await overSockets(chooseEventLayer(name), timeless, cut);
+  for (const { name, make, skip } of layers) {
+    test(`${timeless.length} cases over sockets, ${name}, ${names[cut]}`, { skip }, async () => {
+      await overSockets(make(), timeless, cut);
     });
   }
 }

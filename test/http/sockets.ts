@@ -1,11 +1,11 @@
 // Runs a case of the protocol suite over a real socket of node:net, which knows nothing of this project.
 
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import { Network } from '#sluice/connection/network.js';
 import type { EventLayer } from '#sluice/event-layer/event-layer.js';
 import { type Server, serve } from '#sluice/server/serve.js';
 import { describe } from '#sluice/util/inspect.js';
+import { RawClient } from '../support/raw-client.js';
 import { type Case, isBulky, type ServerName, servers } from './cases.js';
 import { check, Outcome, probe } from './check.js';
 import { fetchFor, Ledger } from './handlers.js';
@@ -70,37 +70,16 @@ function asReset(c: Case, outcome: Outcome): Outcome {
 async function exchange(port: number, c: Case, cut: Cut): Promise<Outcome> {
   const outcome = new Outcome(c);
   const { parser } = outcome;
-  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-  /** Called when something has come. */
-  let news = () => {};
-  const over = new Promise<void>((resolve) => {
-    socket.once('close', () => {
-      resolve();
-      news();
-    });
-  });
-  socket.on('data', (bytes) => {
-    outcome.push(bytes);
-    news();
-  });
-  socket.once('end', () => {
-    outcome.end();
-    news();
+  const client = new RawClient(port);
+  const { socket } = client;
+  socket.on('data', (text: string) => outcome.push(Buffer.from(text, 'latin1')));
+  const over = client.ending.then((how) => {
+    if (how === 'FIN') outcome.end();
+    else outcome.ending = 'reset';
     socket.end();
-  });
-  socket.on('error', () => {
-    if (outcome.ending === 'open') outcome.ending = 'reset';
-    news();
   });
   const guard = setTimeout(() => socket.destroy(), patience);
 
-  const until = async (come: () => boolean): Promise<void> => {
-    while (!come() && outcome.ending === 'open' && !socket.destroyed) {
-      await new Promise<void>((resolve) => {
-        news = resolve;
-      });
-    }
-  };
   const send = async (text: string): Promise<void> => {
     const size = cut === 'whole' ? Infinity : isBulky(c) ? 61 : 1;
     for (let at = 0; at < text.length && socket.writable && outcome.ending === 'open'; at += size)
@@ -111,8 +90,8 @@ async function exchange(port: number, c: Case, cut: Cut): Promise<Outcome> {
   for (const step of c.steps) {
     if (typeof step !== 'string') {
       if ('wait' in step) throw new Error(`${c.name}: waiting is for virtual time`);
-      if ('interims' in step) await until(() => parser.interimCount >= step.interims);
-      else await until(() => parser.responses.length >= step.responses);
+      if ('interims' in step) await client.until(() => parser.interimCount >= step.interims);
+      else await client.until(() => parser.responses.length >= step.responses);
     } else if (step === 'FIN') {
       socket.end();
     } else {
@@ -120,12 +99,13 @@ async function exchange(port: number, c: Case, cut: Cut): Promise<Outcome> {
     }
   }
   if (c.ending === 'stays') {
-    await until(() => parser.responses.length >= c.responses.length);
+    await client.until(() => parser.responses.length >= c.responses.length);
     await send(probe);
-    await until(() => parser.responses.length > c.responses.length);
+    await client.until(() => parser.responses.length > c.responses.length);
     socket.end();
   }
   await over;
+  socket.destroy();
   clearTimeout(guard);
   return outcome;
 }

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { skip } from '../support/linux.js';
+import { layers } from '../support/layers.js';
 import { runProgram } from '../support/program.js';
 
 const resolved = (name: string): string => JSON.stringify(import.meta.resolve(name));
@@ -140,8 +140,8 @@ const handlers = `
   }
 `;
 
-for (const layer of skip ? ['portable'] : ['uring', 'epoll', 'portable']) {
-  describe(`async contexts on ${layer}`, () => {
+for (const { name: layer, skip } of layers) {
+  describe(`async contexts on ${layer}`, { skip }, () => {
     const run = async (body: string): Promise<void> => {
       const ending = await runProgram(`${prelude}${body}\nconsole.log('over'); process.exit();`, { eventLayer: layer });
       assert.deepEqual(ending, { code: 0, signal: null, stderr: '', stdout: 'over\n' });

@@ -6,25 +6,18 @@ import { release } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Network } from '#sluice/connection/network.js';
-import { chooseEventLayer, examineEventLayers } from '#sluice/event-layer/choose.js';
-import { pieceSize } from '#sluice/event-layer/event-layer.js';
+import { type EventLayer, pieceSize } from '#sluice/event-layer/event-layer.js';
 import { type ServeOptions, serve } from '#sluice/server/serve.js';
+import { layers } from '../support/layers.js';
+import { eventually, exchange } from '../support/raw-client.js';
 
 const MiB = 2 ** 20;
 const [major, minor] = release().split('.').map(Number);
 const canLimitReceives = major > 6 || (major === 6 && minor >= 17); // io_uring
 
-/** Waits until the condition holds; what it waits for comes from the kernel, in its own time. */
-async function eventually(what: string, condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    if (condition()) return;
-    await wait(10);
-  }
-  assert.fail(`timed out waiting for: ${what}`);
-}
+const post = (length: number) => `POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n`;
 
-async function serveOn(t: TestContext, name: Parameters<typeof chooseEventLayer>[0], options: ServeOptions) {
-  const layer = chooseEventLayer(name);
+async function serveOn(t: TestContext, layer: EventLayer, options: ServeOptions) {
   const server = await serve({
     ...{ network: new Network(layer), hostname: '127.0.0.1', port: 0, globals: false, onError() {} },
     ...options,
@@ -37,27 +30,11 @@ async function serveOn(t: TestContext, name: Parameters<typeof chooseEventLayer>
   return { server, port: server.port ?? 0 };
 }
 
-/** Sends a request, and resolves with what comes back by the end of the connection, however that comes. */
-function exchange(port: number, head: string, body: Buffer | undefined): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1');
-    let text = '';
-    socket.setEncoding('latin1');
-    socket.on('data', (part) => {
-      text += part;
-    });
-    socket.on('error', () => {}); // the server may close before everything is sent
-    socket.on('close', () => resolve(text));
-    socket.write(`${head}\r\nhost: a\r\nconnection: close\r\n\r\n`);
-    if (body !== undefined) socket.write(body);
-  });
-}
-
-for (const { name, reason } of await examineEventLayers()) {
+for (const { name, make, skip } of layers) {
   test(`${name}: uploads of five times maxBufferedBytes are answered or refused, within the bound, and the server serves on`, {
-    skip: reason,
+    skip,
   }, async (t) => {
-    const { server, port } = await serveOn(t, name, {
+    const { server, port } = await serveOn(t, make(), {
       maxBufferedBytes: 4 * MiB,
       async fetch(request) {
         const { byteLength } = await request.arrayBuffer();
@@ -70,8 +47,8 @@ for (const { name, reason } of await examineEventLayers()) {
       most = Math.max(most, server.buffered.held);
     }, 1);
     const body = Buffer.alloc(MiB / 2, 'x');
-    const head = `POST / HTTP/1.1\r\ncontent-length: ${body.length}`;
-    const answers = await Promise.all(Array.from({ length: 40 }, () => exchange(port, head, body)));
+    const upload = Buffer.concat([Buffer.from(post(body.length)), body]);
+    const answers = await Promise.all(Array.from({ length: 40 }, () => exchange(port, upload)));
     clearInterval(sampling);
     const answered = answers.filter((text) => /^HTTP\/1\.1 200 [\s\S]*\r\n524288\r\n/.test(text)).length;
     const refused = answers.filter((text) => /^HTTP\/1\.1 503 [\s\S]*\r\nretry-after: 10\r\n/.test(text)).length;
@@ -79,18 +56,18 @@ for (const { name, reason } of await examineEventLayers()) {
     assert.ok(answered < 40 || server.buffered.refused === 0);
     assert.equal(server.buffered.refused, 40 - answered, `${refused} were told 503`);
     assert.ok(most <= 4 * MiB + 40 * pieceSize, `${most} bytes were held`);
-    assert.match(await exchange(port, 'POST / HTTP/1.1\r\ncontent-length: 5', Buffer.from('again')), /\r\n5\r\n/);
+    assert.match(await exchange(port, `${post(5)}again`), /\r\n5\r\n/);
   });
 
   test(`${name}: of requests behind one that takes long, each client has little in memory while maxBufferedBytes is reached`, {
-    skip: reason,
+    skip,
   }, async (t) => {
     const clients = 40;
     let finish = () => {};
     const finished = new Promise<void>((resolve) => {
       finish = resolve;
     });
-    const { server, port } = await serveOn(t, name, {
+    const { server, port } = await serveOn(t, make(), {
       maxBufferedBytes: MiB,
       async fetch() {
         await finished;
@@ -110,9 +87,9 @@ for (const { name, reason } of await examineEventLayers()) {
   });
 
   test(`${name}: output that its client does not read is counted, until it is read or the client is gone`, {
-    skip: reason,
+    skip,
   }, async (t) => {
-    const { server, port } = await serveOn(t, name, { fetch: () => new Response('x'.repeat(20 * MiB)) });
+    const { server, port } = await serveOn(t, make(), { fetch: () => new Response('x'.repeat(20 * MiB)) });
     const sockets = Array.from({ length: 2 }, () => net.connect(port, '127.0.0.1').pause());
     for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
     // Between the marks at which writing stops and goes on, each.

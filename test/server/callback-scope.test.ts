@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { skip } from '../support/linux.js';
+import { layers } from '../support/layers.js';
 import { runProgram } from '../support/program.js';
 
 const prelude = `
@@ -148,8 +148,8 @@ const prelude = `
   }
 `;
 
-for (const layer of skip ? ['portable'] : ['uring', 'epoll', 'portable']) {
-  describe(`a handler on ${layer}`, () => {
+for (const { name: layer, skip } of layers) {
+  describe(`a handler on ${layer}`, { skip }, () => {
     const run = async (body: string): Promise<void> => {
       const ending = await runProgram(`${prelude}${body}\nawait end();`, { eventLayer: layer });
       assert.deepEqual(ending, { code: 0, signal: null, stderr: '', stdout: 'over\n' });

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { skip } from '../support/linux.js';
+import { layers } from '../support/layers.js';
 import { type Ending, type ProgramOptions, runProgram } from '../support/program.js';
 
 /** Clients that leave in the middle of a body, with FIN and with RST, one of each for each of the `ways`. Ends by itself. */
@@ -65,9 +65,9 @@ async function outcome(
 
 const isAlive = { code: 0, stdout: ['alive, listeners: 0'], stderr: '' };
 
-for (const layer of ['uring', 'epoll', 'portable'] as const) {
+for (const { name: layer, skip } of layers) {
   test(`${layer}: a client that leaves in the middle of a body does not end the process`, {
-    skip: layer !== 'portable' && skip,
+    skip,
   }, async () => {
     assert.deepEqual(await outcome(program(careless), { eventLayer: layer }), isAlive);
   });
@@ -108,9 +108,9 @@ const failing = `
   console.log('alive, listeners:', process.listenerCount('unhandledRejection'));
 `;
 
-for (const layer of ['uring', 'epoll', 'portable'] as const) {
+for (const { name: layer, skip } of layers) {
   test(`${layer}: a handler that fails while it reads half a body does not end the process`, {
-    skip: layer !== 'portable' && skip,
+    skip,
   }, async () => {
     assert.deepEqual(await outcome(failing, { eventLayer: layer }), {
       ...isAlive,

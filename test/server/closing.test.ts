@@ -1,56 +1,25 @@
 // `close` over real sockets, on every layer: idle clients that never close, and requests that have arrived when it is called.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import net from 'node:net';
 import { describe, it } from 'node:test';
 import { Network } from '#sluice/connection/network.js';
-import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
-import type { EventLayer } from '#sluice/event-layer/event-layer.js';
-import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
-import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
-import { skip } from '../support/linux.js';
+import { layers } from '../support/layers.js';
+import { eventually, RawClient } from '../support/raw-client.js';
 
-const layers: Record<string, () => EventLayer> = {
-  uring: () => new UringLayer(),
-  epoll: () => new EpollLayer(),
-  portable: () => new PortableLayer(),
-};
 const request = 'GET / HTTP/1.1\r\nHost: here\r\n\r\n';
 
 /** A whole response. */
 const answered = /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nhello$/s;
 
-/** A client that keeps its side open after the server's FIN, and what it has received. */
-class Client {
-  readonly socket: net.Socket;
-  text = '';
-  /** `FIN`, or the code of an error. */
-  readonly ending: Promise<string>;
+const responded = (client: RawClient) => client.until((text) => text.includes('\r\n\r\n'));
 
-  constructor(port: number) {
-    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    this.socket.setEncoding('latin1').on('data', (text) => {
-      this.text += text;
-    });
-    this.ending = new Promise((resolve) => {
-      this.socket.once('end', () => resolve('FIN'));
-      this.socket.once('error', (error: NodeJS.ErrnoException) => resolve(String(error.code)));
-    });
-  }
-
-  async response(): Promise<void> {
-    while (!this.text.includes('\r\n\r\n')) await once(this.socket, 'data');
-  }
-}
-
-for (const [name, make] of Object.entries(layers)) {
-  describe(`close, on ${name}`, { skip: name === 'portable' ? false : skip }, () => {
+for (const { name, make, skip } of layers) {
+  describe(`close, on ${name}`, { skip }, () => {
     const withServer = async (
       options: Partial<ServeOptions>,
-      act: (server: Server) => Promise<Client[]>,
+      act: (server: Server) => Promise<RawClient[]>,
     ): Promise<void> => {
       const layer = make();
       const network = new Network(layer);
@@ -61,20 +30,14 @@ for (const [name, make] of Object.entries(layers)) {
       await server.close();
       await layer.close();
     };
-    const connected = (server: Server, count: number): Promise<Client[]> =>
-      Promise.all(
-        Array.from({ length: count }, async () => {
-          const client = new Client(server.port ?? 0);
-          await once(client.socket, 'connect');
-          return client;
-        }),
-      );
+    const connected = (server: Server, count: number): Promise<RawClient[]> =>
+      Promise.all(Array.from({ length: count }, () => RawClient.open(server.port)));
 
     it('ends 100 idle connections whose clients never close, and does not wait for them', async () => {
       await withServer({}, async (server) => {
         const clients = await connected(server, 100);
-        for (const { socket } of clients) socket.write(request);
-        await Promise.all(clients.map((client) => client.response()));
+        for (const client of clients) client.send(request);
+        await Promise.all(clients.map(responded));
         const before = performance.now();
         await server.close();
         const took = performance.now() - before;
@@ -89,12 +52,12 @@ for (const [name, make] of Object.entries(layers)) {
     it('answers requests that are in the kernel’s buffers when it is called, on connections old and new', async () => {
       await withServer({}, async (server) => {
         const old = await connected(server, 50);
-        for (const { socket } of old) socket.write(request);
-        await Promise.all(old.map((client) => client.response()));
+        for (const client of old) client.send(request);
+        await Promise.all(old.map(responded));
         for (const client of old) client.text = '';
         const clients = [...old, ...(await connected(server, 50))];
         // In one go, so that the server does not run in between.
-        for (const { socket } of clients) socket.write(request);
+        for (const client of clients) client.send(request);
         await server.close();
         const endings = await Promise.all(clients.map(({ ending }) => ending));
         assert.deepEqual(new Set(endings), new Set(['FIN']));
@@ -105,8 +68,8 @@ for (const [name, make] of Object.entries(layers)) {
 
     it('accepts and answers clients that the kernel has connected when it is called', async () => {
       await withServer({}, async (server) => {
-        const clients = Array.from({ length: 50 }, () => new Client(server.port ?? 0));
-        for (const { socket } of clients) socket.write(request);
+        const clients = Array.from({ length: 50 }, () => new RawClient(server.port));
+        for (const client of clients) client.send(request);
         // node:net connects in the next tick: until the event loop goes on, nothing is accepted.
         await new Promise<void>((resolve) => process.nextTick(() => process.nextTick(resolve)));
         await server.close();
@@ -122,11 +85,11 @@ for (const [name, make] of Object.entries(layers)) {
       await withServer({ fetch: () => new Response(body) }, async (server) => {
         const [client] = await connected(server, 1);
         client.socket.pause();
-        client.socket.write(request);
-        while (server.connections.idle === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+        client.send(request);
+        await eventually('it is idle', () => server.connections.idle > 0);
         const closing = server.close();
-        while (server.connections.closing === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-        const sending = setInterval(() => client.socket.write('more'), 10);
+        await eventually('it is closing', () => server.connections.closing > 0);
+        const sending = setInterval(() => client.send('more'), 10);
         await new Promise((resolve) => setTimeout(resolve, 50));
         client.socket.resume();
         assert.equal(await client.ending, 'FIN');

@@ -1,7 +1,7 @@
 // A server with one handler that streams a GiB, in a process of its own, so that its memory can be measured.
 
 import { serve, stream } from '#sluice/index.js';
-import { answering } from '../support/child.js';
+import { answering } from '../support/program.js';
 
 export type Ask = { start: true } | { measure: true } | { close: true };
 export interface Answer {

@@ -1,38 +1,29 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Child } from '../support/child.js';
+import { Child } from '../support/program.js';
+import { RawClient } from '../support/raw-client.js';
 import type { Answer, Ask } from './flood-server.js';
 
 const MiB = 1024 ** 2;
 
-/** A client that asks for the GiB and reads nothing. */
-async function askAndNeverRead(port: number): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1' });
-  socket.on('error', () => {});
-  await once(socket, 'connect');
-  socket.pause();
-  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
-  return socket;
-}
-
 test('a client that asks for 1 GiB and never reads: the handler is parked, flooded, and the process grows by less than 1 MiB', async (t) => {
   const server = new Child<Ask, Answer>(new URL('flood-server.js', import.meta.url));
-  const sockets: Socket[] = [];
+  const clients: RawClient[] = [];
   t.after(() => {
     server.kill();
-    for (const socket of sockets) socket.destroy();
+    for (const { socket } of clients) socket.destroy();
   });
   const { port } = await server.ask({ start: true });
   const flood = async (): Promise<Answer> => {
-    sockets.push(await askAndNeverRead(port));
+    const client = await RawClient.open(port);
+    client.socket.pause();
+    clients.push(client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n'));
     for (let i = 0; i < 500; i++) {
       const before = await server.ask({ measure: true });
       await wait(100);
       const after = await server.ask({ measure: true });
-      const parked = after.waits.length === sockets.length && after.waits.every((kind) => kind === 'flooded');
+      const parked = after.waits.length === clients.length && after.waits.every((kind) => kind === 'flooded');
       if (parked && after.written === before.written) return after;
     }
     return assert.fail('the handlers have not parked');
@@ -46,7 +37,7 @@ test('a client that asks for 1 GiB and never reads: the handler is parked, flood
   t.diagnostic(`${taken} bytes are with the kernel, and the process has grown by ${grown} bytes`);
   assert.ok(taken < 64 * MiB, `the handler has written ${taken} bytes: more than the kernel's buffers hold`);
   assert.ok(grown < MiB, `the process has grown by ${(grown / MiB).toFixed(2)} MiB`);
-  for (const socket of sockets) socket.destroy();
+  for (const { socket } of clients) socket.destroy();
   await server.ask({ close: true });
   assert.equal(await server.end(), 0);
 });

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { skip } from '../support/linux.js';
+import { layers } from '../support/layers.js';
 import { type Ending, type ProgramOptions, runProgram } from '../support/program.js';
 
 /**
@@ -76,8 +76,8 @@ const prelude = `
   };
 `;
 
-for (const layer of ['uring', 'epoll', 'portable']) {
-  describe(`a handler, on ${layer}`, { skip: layer === 'portable' ? false : skip }, () => {
+for (const { name: layer, skip } of layers) {
+  describe(`a handler, on ${layer}`, { skip }, () => {
     const leave = (way: string, options: ProgramOptions = {}): Promise<Ending> =>
       runProgram(`${prelude}\nawait leave(${way});`, { eventLayer: layer, ...options });
 

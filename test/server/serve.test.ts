@@ -1,7 +1,6 @@
 // What `serve` promises beyond a single connection: where it listens, what it puts under the platform's names, how it ends.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { request } from 'node:http';
@@ -19,6 +18,10 @@ import {
   stream,
   until,
 } from '#sluice/index.js';
+import { runProgram } from '../support/program.js';
+import { eventually, exchange, RawClient } from '../support/raw-client.js';
+
+const sluice = import.meta.resolve('sluice');
 
 const local = { port: 0, hostname: '127.0.0.1' };
 const hello: Fetch = () => new Response('hello');
@@ -151,18 +154,14 @@ for (const [name, limit, status] of [
 ] as const) {
   test(`${name}: over real sockets, one connection more is answered ${status} and closed, until there is room`, async () => {
     await using server = await serve({ ...local, fetch: hello, ...limit });
-    const first = connect(server.port ?? 0, '127.0.0.1');
-    await once(first, 'connect');
-    while (server.connections.total < 1) await new Promise((resolve) => setImmediate(resolve));
-    const second = connect(server.port ?? 0, '127.0.0.1');
-    let text = '';
-    second.setEncoding('latin1').on('data', (data) => {
-      text += data;
-    });
-    await once(second, 'close');
-    assert.match(text, new RegExp(`^HTTP/1.1 ${status} .*\r\nconnection: close\r\n\r\n`, 's'));
-    first.destroy();
-    while (server.connections.total > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    const first = await RawClient.open(server.port);
+    await eventually('it is accepted', () => server.connections.total === 1);
+    assert.match(
+      await exchange(server.port, ''),
+      new RegExp(`^HTTP/1.1 ${status} .*\r\nconnection: close\r\n\r\n`, 's'),
+    );
+    first.socket.destroy();
+    await eventually('it is gone', () => server.connections.total === 0);
     assert.equal((await fetch(server.url)).status, 200);
   });
 }
@@ -230,20 +229,20 @@ test('the light classes stand under the platform’s names, unless globals is fa
   assert.equal(globalThis.Response, LightResponse);
   const script = `
     const platform = globalThis.Response;
-    const { serve } = await import('sluice');
+    const { serve } = await import('${sluice}');
     const server = await serve({ port: 0, globals: false, hostname: '127.0.0.1', fetch: () => new Response('platform') });
     if (globalThis.Response !== platform) throw new Error('replaced');
     const response = await fetch(server.url);
     console.log(await response.text());
     await server.close();`;
-  assert.deepEqual(await runScript(script), { code: 0, output: 'platform\n' });
+  assert.deepEqual(await runProgram(script), { code: 0, signal: null, stderr: '', stdout: 'platform\n' });
 });
 
 test('the global names are replaced when a server listens, and put back when the last one has closed', async () => {
   const script = `
     const platform = globalThis.Response;
     const isReplaced = () => globalThis.Response !== platform;
-    const { serve } = await import('sluice');
+    const { serve } = await import('${sluice}');
     const options = { port: 0, hostname: '127.0.0.1', fetch: () => new Response() };
     const seen = [];
     const opening = serve(options);
@@ -263,12 +262,12 @@ test('the global names are replaced when a server listens, and put back when the
     seen.push(isReplaced());
     console.log(seen.join());`;
   const output = 'false,true,EADDRINUSE,true,false,true,EADDRNOTAVAIL,false\n';
-  assert.deepEqual(await runScript(script), { code: 0, output });
+  assert.deepEqual(await runProgram(script), { code: 0, signal: null, stderr: '', stdout: output });
 });
 
 test('after close, the process ends by itself, whatever its connections were doing', async () => {
   const script = `
-    const { serve, sleep, stream } = await import('sluice');
+    const { serve, sleep, stream } = await import('${sluice}');
     const net = await import('node:net');
     const server = await serve({ port: 0, hostname: '127.0.0.1', fetch: (request) =>
       request.url.endsWith('/slow') ? stream(function* (out) { yield* out.write('x'); yield* sleep(1e8); }) : new Response('x') });
@@ -283,9 +282,9 @@ test('after close, the process ends by itself, whatever its connections were doi
     for (const socket of clients) socket.destroy();
     await new Promise((resolve) => setImmediate(resolve));
     console.log(server.connections.total, process.getActiveResourcesInfo().filter((kind) => /Timeout|TCP/.test(kind)).join());`;
-  const { code, output } = await runScript(script);
+  const { code, stdout } = await runProgram(script);
   assert.equal(code, 0);
-  assert.deepEqual(output.split('\n').slice(0, 2), [
+  assert.deepEqual(stdout.split('\n').slice(0, 2), [
     '{"idle":2,"reading":1,"handling":0,"writing":1,"closing":0,"total":4}',
     '0 ',
   ]);
@@ -308,11 +307,10 @@ test('a reset client’s request has its signal aborted and its thread handler u
       return new Response('never');
     },
   });
-  const socket = connect(server.port ?? 0, '127.0.0.1');
-  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
-  while (began === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  socket.resetAndDestroy();
-  while (server.connections.total > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const client = new RawClient(server.port).send('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  await eventually('its handler works', () => began > 0);
+  client.socket.resetAndDestroy();
+  await eventually('it is gone', () => server.connections.total === 0);
   assert.deepEqual([aborted, unwound], [1, 1]);
   await server.close();
 });
@@ -339,18 +337,6 @@ test('options that are wrong fail at serve, with the name of the option, what wa
   for (const [options, message] of wrong) await assert.rejects(serve(options as ServeOptions), message);
   await assert.rejects(serve(undefined as never), /the options are undefined; expected an object/);
 });
-
-async function runScript(script: string): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    output += text;
-  });
-  const [code] = await once(child, 'close');
-  return { code, output };
-}
 
 function unreadable(): object {
   const { proxy, revoke } = Proxy.revocable({}, {});

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { layers } from '../support/layers.js';
 import { skip } from '../support/linux.js';
 import { runProgram } from '../support/program.js';
 
@@ -79,8 +80,8 @@ const good = { code: 0, signal: null, stderr: '' };
 const lines = (stdout: string): unknown[] =>
   stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
 
-for (const layer of ['uring', 'epoll', 'portable']) {
-  describe(`servers on ${layer}`, { skip: layer === 'portable' ? false : skip }, () => {
+for (const { name: layer, skip } of layers) {
+  describe(`servers on ${layer}`, { skip }, () => {
     const run = async (body: string, eventLayer: string | undefined = layer): Promise<unknown[]> => {
       const { stdout, ...ending } = await runProgram(prelude + body, { eventLayer });
       assert.deepEqual(ending, good);

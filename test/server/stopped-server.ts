@@ -5,7 +5,7 @@ import { Network } from '#sluice/connection/network.js';
 import { chooseEventLayer } from '#sluice/event-layer/choose.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { serve } from '#sluice/server/serve.js';
-import { answering } from '../support/child.js';
+import { answering } from '../support/program.js';
 
 export type Ask = { start: { layer: string; timeout: number } } | { close: true };
 export interface Answer {

@@ -2,20 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { serve, sleep, stream, type Task, until } from '#sluice/index.js';
-import { Child } from '../support/child.js';
+import { Child } from '../support/program.js';
+import { eventually } from '../support/raw-client.js';
 import type { Ask } from './vanishing-clients.js';
 
 const streams = 999;
 const kinds = ['timer', 'flooded', 'promise'] as const;
-
-/** Waits until the condition holds; what it waits for is told by the kernel, in its own time. */
-async function eventually(what: string, condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    if (condition()) return;
-    await wait(20);
-  }
-  assert.fail(`it has not come to pass: ${what}`);
-}
 
 test('1,000 streams whose clients vanish, by FIN or RST: every finally runs once, nothing is left, the heap is what it was', async (t) => {
   let begun = 0;

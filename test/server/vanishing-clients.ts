@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { answering } from '../support/child.js';
+import { answering } from '../support/program.js';
 
 export type Ask = { open: readonly string[]; port: number } | { leave: 'fin' | 'rst' } | { drop: true };
 

@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setTimeout as later } from 'node:timers/promises';
+import type { SocketLayerName } from '../../support/layers.js';
 import { skip } from '../../support/linux.js';
-import { type LayerName, run } from './program.js';
+import type { Program } from '../../support/program.js';
+import { run } from './program.js';
 
 /** Ticks of CPU that a process has had, 100 to the second; proc(5). */
 function ticks(pid: number): number {
@@ -34,12 +36,13 @@ class Client {
 
 async function until(isSo: () => boolean, what: string): Promise<void> {
   for (const deadline = performance.now() + 15_000; !isSo(); await later(5))
-    if (performance.now() > deadline) assert.fail(`waited in vain for ${what}`);
+    if (performance.now() > deadline) assert.fail(`timed out waiting for ${what}`);
 }
 
-async function playClients(pid: number, port: number, output: () => string): Promise<void> {
+async function playClients(program: Program, port: number): Promise<void> {
+  const pid = program.process.pid ?? 0;
   const clients: Client[] = [];
-  const hasFailed = (): boolean => output().includes('failed');
+  const hasFailed = (): boolean => program.stdout.includes('failed');
   try {
     while (!hasFailed()) {
       const client = new Client(port);
@@ -62,9 +65,8 @@ async function playClients(pid: number, port: number, output: () => string): Pro
   }
 }
 
-function scenario(name: LayerName, sizes: string): () => Promise<void> {
+function scenario(name: SocketLayerName, sizes: string): () => Promise<void> {
   return async () => {
-    let clients: Promise<void> | undefined;
     const ending = await run(
       name,
       `const { layer, sink } = start('${name}', ${sizes});
@@ -76,13 +78,12 @@ function scenario(name: LayerName, sizes: string): () => Promise<void> {
        console.log('port', address.port);`,
       {
         shell: 'ulimit -n 80',
-        onOutput: (child, output) => {
-          const port = /^port (\d+)$/m.exec(output());
-          if (port !== null) clients ??= playClients(child.pid ?? 0, Number(port[1]), output);
+        use: async (program) => {
+          const [, port] = await program.printed(/^port (\d+)$/m);
+          await playClients(program, Number(port));
         },
       },
     );
-    await clients;
     assert.deepEqual(
       { ...ending, stdout: ending.stdout.replace(/^port \d+\n/, '') },
       { code: 0, signal: null, stderr: '', stdout: 'failed EMFILE true\nleft 0\n' },

@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { skip } from '../../support/linux.js';
-import { layerNames, run } from './program.js';
+import { linuxLayers } from '../../support/layers.js';
+import { run } from './program.js';
 
 const good = { code: 0, signal: null, stderr: '' };
 
-for (const name of layerNames) {
+for (const { name, skip } of linuxLayers) {
   describe(`a process on ${name}`, { skip }, () => {
     it('ends by itself after close', async () => {
       const ending = await run(

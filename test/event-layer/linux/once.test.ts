@@ -1,7 +1,7 @@
 // What the kernel tells once must not be lost, whatever happens in the turn in which it is told.
 
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
@@ -13,6 +13,7 @@ import { EpollLayer } from '#sluice/event-layer/epoll/epoll.js';
 import type { Slot } from '#sluice/event-layer/event-layer.js';
 import { noopSink } from '#sluice/event-layer/noop-sink.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
+import { Program } from '../../support/program.js';
 
 type Layer = EpollLayer | UringLayer;
 
@@ -140,14 +141,12 @@ for (const [name, make] of Object.entries(makers))
           address: isLocal ? { path } : { hostname: '127.0.0.1', port: 0 },
           backlog: 16,
         });
-        const child = spawn('python3', ['-c', client, 'port' in address ? `${address.port}` : address.path], {
-          stdio: ['pipe', 'inherit', 'inherit'],
-        });
+        const child = new Program(['python3', '-c', client, 'port' in address ? `${address.port}` : address.path]);
         try {
           await until(() => told.join('') === 'hello');
         } finally {
-          child.stdin.end();
-          await once(child, 'close');
+          child.process.stdin?.end();
+          await child.ended;
           await layer.close();
           await rm(folder, { recursive: true });
         }

@@ -1,12 +1,10 @@
 // Programs that run in a process of their own, on one of the layers: for what concerns a process as a whole. A program is text,
 // put behind `prelude`; what is at hand in it is described there.
 
+import type { SocketLayerName } from '../../support/layers.js';
 import { type Ending, type ProgramOptions, runProgram } from '../../support/program.js';
 
-export const layerNames = ['uring', 'epoll'] as const;
-export type LayerName = (typeof layerNames)[number];
-
-const prelude = (layer: LayerName): string => `
+const prelude = (layer: SocketLayerName): string => `
   import child_process from 'node:child_process';
   import fs from 'node:fs';
   import net from 'node:net';
@@ -79,6 +77,6 @@ function specifier(file: string): string {
 }
 
 /** Runs a program to its end, behind the prelude. */
-export function run(layer: LayerName, body: string, options: ProgramOptions = {}): Promise<Ending> {
+export function run(layer: SocketLayerName, body: string, options: ProgramOptions = {}): Promise<Ending> {
   return runProgram(prelude(layer) + body, options);
 }

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { skip } from '../../support/linux.js';
-import { layerNames, run } from './program.js';
+import { linuxLayers } from '../../support/layers.js';
+import { run } from './program.js';
 
 const good = { code: 0, signal: null, stderr: '' };
 
@@ -37,7 +37,7 @@ const chores = `
   };`;
 const allDone = 'timers immediates ticks promises files sockets processes';
 
-for (const name of layerNames) {
+for (const { name, skip } of linuxLayers) {
   describe(`Node beside ${name}`, { skip }, () => {
     it('goes on with timers, immediates, ticks, promises, files, sockets and processes while the layer is under load', async () => {
       const ending = await run(
@@ -116,7 +116,7 @@ for (const name of layerNames) {
   });
 
   describe(`several layers, ${name} the first`, { skip }, () => {
-    for (const other of layerNames) {
+    for (const { name: other } of linuxLayers) {
       it(`with ${other}: both have traffic, one closes, the other goes on`, async () => {
         const ending = await run(
           name,
