@@ -7,6 +7,7 @@
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { ByteBuilder } from '../util/byte-builder.js';
+import { show } from '../util/inspect.js';
 import { type BufferedBytes, type BufferShare, longestWait, noMemory } from './buffered-bytes.js';
 import type { Duplex } from './duplex.js';
 import { ParkingSpot } from './parking-spot.js';
@@ -181,7 +182,10 @@ export class Reader extends ParkingSpot {
   *peek(count: number): Task<Uint8Array> {
     checkCount('peek', 'count', count);
     if (count > readAhead)
-      throw new ConnectionError('ERR_RANGE', `peek: count is ${count}; expected a whole number from 0 to ${readAhead}`);
+      throw new ConnectionError(
+        'ERR_RANGE',
+        `peek: count is ${show(count)}; expected a whole number from 0 to ${readAhead}`,
+      );
     while (this.buffered < count) if (!(yield* this.more())) break;
     return this.#view();
   }
@@ -545,7 +549,10 @@ function indexOf(bytes: Uint8Array, mark: Uint8Array, from: number, end: number)
 
 function checkCount(method: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 0) {
-    throw new ConnectionError('ERR_RANGE', `${method}: ${name} is ${value}; expected a whole number of 0 or more`);
+    throw new ConnectionError(
+      'ERR_RANGE',
+      `${method}: ${name} is ${show(value)}; expected a whole number of 0 or more`,
+    );
   }
 }
 

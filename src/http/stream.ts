@@ -7,7 +7,7 @@ import { UnwoundError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import { isTask, type Task } from '../threads/task.js';
 import { run, runningThread } from '../threads/thread.js';
-import { isInstance } from '../util/inspect.js';
+import { isInstance, show } from '../util/inspect.js';
 import { ThreadBody } from './fetch/body.js';
 import { makeResponse, type Response, type ResponseInit } from './fetch/response.js';
 
@@ -50,7 +50,7 @@ export type BodyTask = (out: BodyWriter) => Task<unknown>;
  */
 export function stream(body: BodyTask, init?: ResponseInit): Response {
   if (typeof body !== 'function')
-    throw new TypeError(`stream: the body is ${typeof body}; expected a generator function`);
+    throw new TypeError(`stream: the body is ${show(body)}; expected a generator function`);
   const context = captureContext();
   return makeResponse(new ThreadBody<BodyTask>(body, context, () => toReadable(body, context)), init);
 }
@@ -58,7 +58,7 @@ export function stream(body: BodyTask, init?: ResponseInit): Response {
 /** Starts a body. @param body what `stream` has put into the response @throws {TypeError} if it is no generator function */
 export function startBody(body: unknown, out: BodyWriter): Task<unknown> {
   const task: unknown = (body as BodyTask)(out); // `stream` makes sure that it is a function, and nobody else makes a ThreadBody
-  if (!isTask(task)) throw new TypeError(`stream: the body returned ${typeof task}; expected a generator function`);
+  if (!isTask(task)) throw new TypeError(`stream: the body returned ${show(task)}; expected a generator function`);
   return task;
 }
 

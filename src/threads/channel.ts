@@ -1,5 +1,6 @@
 // Threads that wait for one another: a bounded queue of values, and a bound on how many threads do something at once.
 
+import { show } from '../util/inspect.js';
 import { ThreadError } from './errors.js';
 import { parked, type Task, type Wait, WaitingTask } from './task.js';
 import { runningThread, type Thread } from './thread.js';
@@ -30,7 +31,10 @@ export class Channel<T extends NonNullable<unknown> | null> {
   /** @throws {ThreadError} `ERR_RANGE` if the capacity is no whole number of 1 or more */
   constructor(capacity: number) {
     if (!Number.isInteger(capacity) || capacity < 1) {
-      throw new ThreadError('ERR_RANGE', `Channel: capacity is ${capacity}; expected a whole number of 1 or more`);
+      throw new ThreadError(
+        'ERR_RANGE',
+        `Channel: capacity is ${show(capacity)}; expected a whole number of 1 or more`,
+      );
     }
     this.capacity = capacity;
   }
@@ -145,7 +149,10 @@ export class Semaphore {
   /** @throws {ThreadError} `ERR_RANGE` if the number of permits is no whole number of 1 or more */
   constructor(permits: number) {
     if (!Number.isInteger(permits) || permits < 1) {
-      throw new ThreadError('ERR_RANGE', `Semaphore: permits is ${permits}; expected a whole number of 1 or more`);
+      throw new ThreadError(
+        'ERR_RANGE',
+        `Semaphore: permits is ${show(permits)}; expected a whole number of 1 or more`,
+      );
     }
     this.#permits = permits;
     this.#available = permits;

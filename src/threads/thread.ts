@@ -596,7 +596,7 @@ export function* threadsOf(scheduler: Scheduler): Generator<Thread<unknown>, voi
 
 /** @throws {ThreadError} `ERR_NOT_A_TASK`, for callers that no compiler has looked at */
 export function iteratorOf<T>(task: Task<T>, what: string): Iterator<Wait, T, void> {
-  if (typeof task !== 'object' || task === null || typeof task[Symbol.iterator] !== 'function') {
+  if (typeof task !== 'object' || typeof propertyOf(task, Symbol.iterator) !== 'function') {
     const hint = 'expected a task: what a generator function (function*) returns';
     throw new ThreadError('ERR_NOT_A_TASK', `${what} ${show(task)}; ${hint}`);
   }
