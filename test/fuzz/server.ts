@@ -7,7 +7,6 @@ import { ConnectionError, highWaterMark, pieceSize } from '#sluice/event-layer/e
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { H1Request } from '#sluice/http/h1/h1-request.js';
-import { stream } from '#sluice/http/stream.js';
 import { inspectNetwork, partialHeadBytes } from '#sluice/observe/inspect.js';
 import type { AnyResponse, ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
@@ -15,6 +14,7 @@ import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
 import { type ReceivedResponse, ResponseParser } from '../support/response-parser.js';
+import { Work } from '../support/work.js';
 import { World } from '../support/world.js';
 import { kinds } from './grammar.js';
 import { isOwnAnswer } from './judge.js';
@@ -71,11 +71,6 @@ const longest = 400_000;
 
 const large = 'large '.repeat(30_000);
 const flood = 'flood '.repeat(2_500);
-
-interface Ledger {
-  begun: number;
-  left: number;
-}
 
 const latin1 = (bytes: ArrayBuffer | Uint8Array) =>
   Buffer.from(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)).toString('latin1');
@@ -136,17 +131,9 @@ function answer(
   request: Request,
   seen: Seen,
   id: string,
-  ledger: Ledger,
+  work: Work,
 ): AnyResponse | Promise<AnyResponse> | Task<AnyResponse> {
   const headers = { 'x-answer': id };
-  const thread = function* (task: () => Task<AnyResponse>): Task<AnyResponse> {
-    ledger.begun++;
-    try {
-      return yield* task();
-    } finally {
-      ledger.left++;
-    }
-  };
   switch (kind) {
     case 'plain':
       return new Response(`plain ${seen.target}`, { headers });
@@ -160,46 +147,30 @@ function answer(
       if (request.body === null) seen.body = '';
       return new Response(request.body && notedStream(seen, request.body), { headers });
     case 'thread':
-      return thread(function* () {
+      return work.thread(function* (): Task<AnyResponse> {
         yield* sleep(2);
         yield* until(noted(seen, request.arrayBuffer().then(latin1)));
         return new Response('thread', { headers });
       });
     case 'idle-thread':
-      return thread(function* () {
+      return work.thread(function* (): Task<AnyResponse> {
         yield* sleep(2);
         return new Response('idle-thread', { headers });
       });
     case 'at-once':
-      return thread(function* () {
+      return work.thread(function* (): Task<AnyResponse> {
         return new Response('at once', { headers });
       });
     case 'flood':
-      return stream(
-        function* (out) {
-          ledger.begun++;
-          try {
-            for (let i = 0; i < 12; i++) yield* out.write(flood);
-          } finally {
-            ledger.left++;
-          }
-        },
-        { headers },
-      );
+      return work.stream(function* (out) {
+        for (let i = 0; i < 12; i++) yield* out.write(flood);
+      }, headers);
     case 'stream':
-      return stream(
-        function* (out) {
-          ledger.begun++;
-          try {
-            yield* out.write('stream ');
-            yield* sleep(1);
-            yield* out.write(seen.target);
-          } finally {
-            ledger.left++;
-          }
-        },
-        { headers },
-      );
+      return work.stream(function* (out) {
+        yield* out.write('stream ');
+        yield* sleep(1);
+        yield* out.write(seen.target);
+      }, headers);
     default:
       return noted(seen, request.arrayBuffer().then(latin1)).then(() => new Response('text', { headers }));
   }
@@ -224,7 +195,7 @@ export interface Manner {
  */
 export async function exchange(clients: readonly Pieces[], manner: Manner): Promise<Crowd> {
   const seenBy = new Map<string, Seen[]>();
-  const ledger: Ledger = { begun: 0, left: 0 };
+  const work = new Work();
   const limits = manner.small ? smallLimits : usualLimits;
   const fetch: ServeOptions['fetch'] = (request, info) => {
     assert.ok(info instanceof H1Request); // as much as its type says, and the message as it came
@@ -239,7 +210,7 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
     checkHead(info.text);
     assert.equal(info.method, method);
     assert.ok([...request.headers].length <= seen.fields.length / 2);
-    return answer(kind, request, seen, `${requests.length - 1}`, ledger);
+    return answer(kind, request, seen, `${requests.length - 1}`, work);
   };
   const world = await World.open(
     { fetch, allowHalfOpen: manner.ending === 'half-open', ...limits },
@@ -302,7 +273,7 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
   assert.deepEqual(world.errors, [], 'onError was told of what a client did');
   assert.equal(world.server.connections.total, 0, 'connections that stay when their clients have gone');
   assert.equal(partialHeadBytes(), partialHeadsBefore, 'bytes held for partial heads when all clients have gone');
-  assert.equal(ledger.left, ledger.begun, 'threads that have not been unwound');
+  assert.equal(work.left, work.entered, 'threads that have been left');
   await world.close();
   return { outcomes, watch };
 }

@@ -1,89 +1,35 @@
-// The handlers that the cases of the protocol suite are sent to, one for each path. Of every kind of handler there is one that does
-// well and one for each way of doing wrong; `Ledger` counts what they have begun and what they have left.
+// The handlers that the cases of the protocol suite are sent to, one for each path. Of every kind of handler there is one that works,
+// and one for each way to fail.
 
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
-import { stream } from '#sluice/http/stream.js';
 import type { AnyResponse, Fetch } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
+import { Work } from '../support/work.js';
 
 /** The platform's own class: this module is loaded before any server puts the light one in its place. */
 const PlatformResponse = globalThis.Response;
 
-export class Ledger {
-  /** Bodies of handlers that have been entered, and whose `finally` block has run. */
-  begun = 0;
-  left = 0;
-  /** Streams of the platform's that were made for a response; and those that were read to their end, have failed, or were cancelled. */
-  opened = 0;
-  closed = 0;
+export class Ledger extends Work {
   /** Method and target of everything that a handler was called for under `/smuggled`. */
   readonly smuggled: string[] = [];
-  /** What `onError` was told. */
-  readonly errors: unknown[] = [];
 
-  /** A stream of the platform's, its end kept in the ledger. */
-  readable(pieces: readonly (string | Error)[]): ReadableStream<Uint8Array> {
-    this.opened++;
-    let at = 0;
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: (controller) => {
-          const piece = pieces[at++];
-          if (typeof piece === 'string') {
-            controller.enqueue(Buffer.from(piece));
-            return;
-          }
-          this.closed++;
-          if (piece === undefined) controller.close();
-          else controller.error(piece);
-        },
-        cancel: () => {
-          this.closed++;
-        },
-      },
-      { highWaterMark: 0 },
-    );
-  }
-
-  *thread(task: () => Task<AnyResponse>): Task<AnyResponse> {
-    this.begun++;
-    try {
-      return yield* task();
-    } finally {
-      this.left++;
-    }
-  }
-
-  async async(answer: () => Promise<AnyResponse>): Promise<AnyResponse> {
-    this.begun++;
-    try {
-      return await answer();
-    } finally {
-      this.left++;
-    }
+  /** A stream of the platform's with these pieces. */
+  pieces(pieces: readonly (string | Error)[]): ReadableStream<Uint8Array> {
+    return this.readable((n) => pieces[n]);
   }
 
   streamed(pieces: readonly (string | Error)[], headers: Record<string, string> = {}, pause = 1): Response {
-    const ledger = this;
-    return stream(
-      function* (out) {
-        ledger.begun++;
-        try {
-          for (const piece of pieces) {
-            if (typeof piece !== 'string') throw piece;
-            yield* out.write(piece);
-            yield* sleep(pause);
-          }
-        } finally {
-          ledger.left++;
-        }
-      },
-      { headers },
-    );
+    return this.stream(function* (out) {
+      for (const piece of pieces) {
+        if (typeof piece !== 'string') throw piece;
+        yield* out.write(piece);
+        yield* sleep(pause);
+      }
+    }, headers);
   }
 }
 
@@ -127,7 +73,7 @@ export const routes: Readonly<Record<string, Route>> = {
     return new Response('smuggled');
   },
 
-  // What does well.
+  // Those that work.
   plain: (request) => new Response(`plain ${facts(request)}`),
   async: (request, ledger) =>
     ledger.async(async () => {
@@ -141,13 +87,13 @@ export const routes: Readonly<Record<string, Route>> = {
       return new Response(`thread ${facts(request)}`);
     }),
   stream: (request, ledger) => ledger.streamed(['stream ', facts(request)]),
-  readable: (request, ledger) => new Response(ledger.readable(['readable ', facts(request)])),
+  readable: (request, ledger) => new Response(ledger.pieces(['readable ', facts(request)])),
   url: (request) => new Response(request.url),
   headers: (request) => Response.json([...request.headers]),
   signal: (request) => new Response(String(request.signal.aborted)),
   'platform-text': () => new PlatformResponse('platform', { headers: { 'x-platform': 'yes' } }),
   'platform-stream': (_, ledger) =>
-    new PlatformResponse(ledger.readable(['plat', 'form']) as unknown as string, { status: 203 }),
+    new PlatformResponse(ledger.pieces(['plat', 'form']) as unknown as string, { status: 203 }),
   'platform-empty': () => new PlatformResponse(null, { status: 204 }),
   clone: (request, ledger) =>
     ledger.async(async () => new Response(`${request.method} ${await request.clone().text()}`)),
@@ -181,7 +127,7 @@ export const routes: Readonly<Record<string, Route>> = {
     return response;
   },
 
-  // What reads a body.
+  // Those that read a body.
   text: (request, ledger) => ledger.async(async () => new Response(`text:${await request.text()}`)),
   json: (request, ledger) => ledger.async(async () => Response.json({ got: await request.json() })),
   buffer: (request, ledger) =>
@@ -200,11 +146,8 @@ export const routes: Readonly<Record<string, Route>> = {
       return new Response(`thread-text:${yield* until(request.text())}`);
     }),
   'read-behind': (request, ledger) => {
-    ledger.begun++;
-    const leave = () => {
-      ledger.left++;
-    };
-    request.text().then(leave, leave);
+    const ignore = () => {};
+    ledger.async(() => request.text().then(ignore, ignore));
     return new Response('answered first');
   },
   byob: (request, ledger) =>
@@ -246,7 +189,7 @@ export const routes: Readonly<Record<string, Route>> = {
       return new Response(body.pipeThrough(new TransformStream()));
     }),
 
-  // What goes wrong.
+  // Those that fail before the head is sent.
   'throw-plain': () => {
     throw mistake();
   },
@@ -313,7 +256,7 @@ export const routes: Readonly<Record<string, Route>> = {
       return response;
     }),
   locked: (_, ledger) => {
-    const readable = ledger.readable([]);
+    const readable = ledger.pieces([]);
     const response = new Response(readable);
     const reader = readable.getReader();
     reader.read();
@@ -328,7 +271,7 @@ export const routes: Readonly<Record<string, Route>> = {
   error: () => Response.error(),
   'wrong-length': () => new Response('four', { headers: { 'content-length': '5' } }),
   'bad-length': () => new Response('four', { headers: { 'content-length': '4, 4' } }),
-  'bad-length-stream': (_, ledger) => new Response(ledger.readable(['x']), { headers: { 'content-length': '-1' } }),
+  'bad-length-stream': (_, ledger) => new Response(ledger.pieces(['x']), { headers: { 'content-length': '-1' } }),
   'bad-field': () => new Response('x', { headers: { 'x-bad': 'a\r\nx-injected: 1' } }),
   'control-field': () => new Response('x', { headers: { 'x-control': 'a\x01b' } }),
   'del-field': () => new PlatformResponse('x', { headers: { 'x-del': 'a\x7fb' } }),
@@ -343,11 +286,11 @@ export const routes: Readonly<Record<string, Route>> = {
   },
   'bad-status-text': () => new Response('x', { statusText: 'a\r\nx-injected: 1' }),
 
-  // What goes wrong after the head has gone.
+  // Those that fail after the head is sent.
   'throw-stream': (_, ledger) => ledger.streamed(['some', mistake()]),
   'throw-stream-at-once': (_, ledger) => ledger.streamed([mistake()]),
-  'throw-readable': (_, ledger) => new Response(ledger.readable(['some', mistake()])),
-  'throw-platform': (_, ledger) => new PlatformResponse(ledger.readable(['some', mistake()]) as unknown as string),
+  'throw-readable': (_, ledger) => new Response(ledger.pieces(['some', mistake()])),
+  'throw-platform': (_, ledger) => new PlatformResponse(ledger.pieces(['some', mistake()]) as unknown as string),
   'throw-revoked-stream': (_, ledger) => ledger.streamed(['some', revoked()]),
   'short-stream': (_, ledger) => ledger.streamed(['short'], { 'content-length': '6' }),
   'long-stream': (_, ledger) => ledger.streamed(['lo', 'ng'], { 'content-length': '3' }),
@@ -360,21 +303,16 @@ export const routes: Readonly<Record<string, Route>> = {
     return new Response(readable);
   },
   'stream-child-fails': (_, ledger) =>
-    stream(function* (out) {
-      ledger.begun++;
-      try {
-        spawn(function* () {
-          yield* sleep(1);
-          throw mistake();
-        });
-        yield* out.write('some');
-        yield* sleep(1000);
-      } finally {
-        ledger.left++;
-      }
+    ledger.stream(function* (out) {
+      spawn(function* () {
+        yield* sleep(1);
+        throw mistake();
+      });
+      yield* out.write('some');
+      yield* sleep(1000);
     }),
 
-  // What takes long.
+  // Those that take long.
   slow: (request, ledger, milliseconds) =>
     ledger.thread(function* () {
       yield* sleep(Number(milliseconds));

@@ -6,7 +6,7 @@ import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { ResponseError } from '#sluice/http/outgoing.js';
-import { stream } from '#sluice/http/stream.js';
+import type { BodyWriter } from '#sluice/http/stream.js';
 import type { AnyResponse, Fetch } from '#sluice/server/serve.js';
 import { Channel } from '#sluice/threads/channel.js';
 import { ThreadError } from '#sluice/threads/errors.js';
@@ -14,6 +14,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { until } from '#sluice/threads/until.js';
+import { Work } from '../support/work.js';
 
 /** The body of the answer to a client's request: `length` bytes from `from` on, different for each request. */
 export function pattern(client: number, index: number, length: number, from = 0): string {
@@ -22,25 +23,39 @@ export function pattern(client: number, index: number, length: number, from = 0)
   return unit.repeat(Math.ceil((skipped + length) / unit.length)).slice(skipped, skipped + length);
 }
 
-/** A handler at work. */
-export interface Call {
+/** The call of a handler. */
+export class Call extends Work {
+  readonly world: Surroundings;
   readonly client: number;
   readonly index: number;
   readonly kind: string;
   readonly request: Request;
-  /** It is a thread's: its client's leaving unwinds it. */
-  unwinds: boolean;
-  /** How often its `finally` block has been entered; for a stream of the platform's, how often it has ended or was cancelled. */
-  left: number;
-  /** Nothing of it runs any more. */
-  over: boolean;
-  /** It has thrown an error, or has made the server throw one, of which `onError` is to be told once. */
+  /** It has thrown an error, or has made the server throw one, which is reported to `onError` once. */
   mistake: unknown;
-  told: number;
-  /** It does not end when it is told to, which is reported. */
-  stubborn: boolean;
+  reports = 0;
+  /** It does not end when it is unwound, which is reported. */
+  stubborn = false;
   /** Threads that it has spawned, and that are not over. */
-  children: number;
+  children = 0;
+
+  constructor(world: Surroundings, kind: string, client: number, index: number, request: Request) {
+    super();
+    this.world = world;
+    this.client = client;
+    this.index = index;
+    this.kind = kind;
+    this.request = request;
+  }
+
+  get name(): string {
+    return `/${this.kind}/${this.client}/${this.index}`;
+  }
+
+  override leave(): void {
+    super.leave();
+    if (this.left > 1) this.world.object(`${this.name} was left ${this.left} times`);
+    this.world.left(this);
+  }
 }
 
 /** What the world gives to its handlers. */
@@ -54,8 +69,6 @@ export interface Surroundings {
 }
 
 export class Ledger {
-  /** Those that are at work. */
-  readonly active = new Set<Call>();
   readonly calls: Call[] = [];
   readonly world: Surroundings;
   readonly #byMistake = new Map<unknown, Call>();
@@ -64,35 +77,25 @@ export class Ledger {
     this.world = world;
   }
 
+  /** The calls at work for a client. */
+  active(client: number): Call[] {
+    return this.calls.filter((call) => call.client === client && !call.isOver);
+  }
+
   begin(kind: string, client: number, index: number, request: Request): Call {
-    const call: Call = {
-      ...{ client, index, kind, request },
-      ...{ unwinds: false, left: 0, over: false, mistake: undefined, told: 0, stubborn: false, children: 0 },
-    };
-    // Whatever a request has spawned is unwound before the connection's next one begins.
+    const call = new Call(this.world, kind, client, index, request);
+    // What a request has spawned is unwound before the connection's next one begins.
     const last = this.calls.findLast((other) => other.client === client);
     if (last !== undefined && last.children > 0)
-      this.world.object(`a thread of /${last.kind}/${client}/${last.index} goes on behind its request`);
+      this.world.object(`a thread of ${last.name} goes on behind its request`);
     this.calls.push(call);
-    this.active.add(call);
     this.world.called(call);
     return call;
   }
 
-  leave(call: Call): void {
-    call.left++;
-    if (call.left > 1) this.world.object(`/${call.kind}/${call.client}/${call.index} was left ${call.left} times`);
-    this.world.left(call);
-  }
-
-  end(call: Call): void {
-    call.over = true;
-    this.active.delete(call);
-  }
-
   /** What a handler throws. */
   mistake(call: Call): Error {
-    const error = new Error(`the mistake of /${call.kind}/${call.client}/${call.index}`);
+    const error = new Error(`the mistake of ${call.name}`);
     call.mistake = error;
     this.#byMistake.set(error, call);
     return error;
@@ -109,16 +112,16 @@ export class Ledger {
     if (request === undefined && error instanceof Error && /maxConnections allows/.test(error.message)) return;
     const call = this.#byMistake.get(error) ?? this.#callOf(error, request);
     if (call === undefined) {
-      this.world.object(`onError was told of what is no mistake of a handler: ${String(error)}`);
+      this.world.object(`onError was called with what is no mistake of a handler: ${String(error)}`);
       return;
     }
-    call.told++;
-    if (call.told > 1) this.world.object(`onError was told ${call.told} times: ${String(error)}`);
+    call.reports++;
+    if (call.reports > 1) this.world.object(`onError was called ${call.reports} times: ${String(error)}`);
   };
 
   #callOf(error: unknown, request: Request | undefined): Call | undefined {
     if (error instanceof ThreadError && error.code === 'ERR_UNWIND_LIMIT')
-      return this.calls.find((call) => call.mistake === ThreadError && call.told === 0);
+      return this.calls.find((call) => call.mistake === ThreadError && call.reports === 0);
     if (!(error instanceof ResponseError) || request === undefined) return undefined;
     // It may be another object than the handler's, by the same URL, in which client and index stand.
     return this.calls.find((call) => call.request.url === request.url && call.mistake === ResponseError);
@@ -127,11 +130,11 @@ export class Ledger {
   /** At the end of a world. @throws {AssertionError} */
   check(): void {
     for (const call of this.calls) {
-      const name = `/${call.kind}/${call.client}/${call.index}`;
-      assert.ok(call.over, `${name} is still at work`);
+      const { name } = call;
+      assert.ok(call.isOver, `${name} is still at work`);
       assert.ok(call.left <= 1, `${name} was left ${call.left} times`);
       assert.equal(call.children, 0, `${name}: threads that it has spawned`);
-      if (call.mistake !== undefined) assert.equal(call.told, 1, `${name}: calls of onError`);
+      if (call.mistake !== undefined) assert.equal(call.reports, 1, `${name}: calls of onError`);
     }
   }
 }
@@ -150,105 +153,33 @@ interface Context {
 type Route = (context: Context) => AnyResponse | Promise<AnyResponse> | Task<AnyResponse>;
 
 /** A plain handler: over when it has returned. */
-function plain(answer: (context: Context) => AnyResponse): Route {
-  return (context) => {
-    try {
-      return answer(context);
-    } finally {
-      context.ledger.leave(context.call);
-      context.ledger.end(context.call);
-    }
-  };
-}
+const plain =
+  (answer: (context: Context) => AnyResponse): Route =>
+  (context) =>
+    context.call.plain(() => answer(context));
 
-function async_(answer: (context: Context) => Promise<AnyResponse>): Route {
-  return async (context) => {
-    try {
-      return await answer(context);
-    } finally {
-      context.ledger.leave(context.call);
-      context.ledger.end(context.call);
-    }
-  };
-}
+const async_ =
+  (answer: (context: Context) => Promise<AnyResponse>): Route =>
+  (context) =>
+    context.call.async(() => answer(context));
 
 /** @param last parks in the `finally` block */
-function thread(answer: (context: Context) => Task<AnyResponse>, last?: (context: Context) => Task<void>): Route {
-  return function* (context) {
-    const { ledger, call } = context;
-    call.unwinds = true;
-    try {
-      return yield* answer(context);
-    } finally {
-      ledger.leave(call);
-      try {
-        if (last !== undefined) yield* last(context);
-      } finally {
-        ledger.end(call);
-      }
-    }
-  };
-}
+const thread =
+  (answer: (context: Context) => Task<AnyResponse>, last?: (context: Context) => Task<void>): Route =>
+  (context) =>
+    context.call.thread(() => answer(context), last && (() => last(context)));
 
-type Out = Parameters<Parameters<typeof stream>[0]>[0];
+/** A response whose body is a thread. */
+const streamed =
+  (body: (context: Context, out: BodyWriter) => Task<void>, length?: (context: Context) => number): Route =>
+  (context) =>
+    context.call.stream((out) => body(context, out), length && { 'content-length': String(length(context)) });
 
-/** A response whose body is a thread. It may never be started: a client that leaves while the head waits for it to read. */
-function streamed(body: (context: Context, out: Out) => Task<void>, length?: (context: Context) => number): Route {
-  return (context) => {
-    const { ledger, call } = context;
-    const headers = length === undefined ? undefined : { 'content-length': String(length(context)) };
-    ledger.end(call); // it is at work again when it is started
-    return stream(
-      function* (out) {
-        ledger.active.add(call);
-        call.over = false;
-        call.unwinds = true;
-        try {
-          yield* body(context, out);
-        } finally {
-          ledger.leave(call);
-          ledger.end(call);
-        }
-      },
-      { headers },
-    );
-  };
-}
-
-/** A response whose body is a stream of the platform's: pieces until there are none, each when it is asked for, or an error. */
-function readable(piece: (context: Context, n: number) => Promise<string | Error | undefined>): Route {
-  return (context) => {
-    const { ledger, call } = context;
-    call.unwinds = true;
-    let n = 0;
-    let cancelled = false;
-    const end = () => {
-      ledger.leave(call);
-      ledger.end(call);
-    };
-    const body = new ReadableStream<Uint8Array>(
-      {
-        async pull(controller) {
-          const data = await piece(context, n++);
-          if (cancelled) return;
-          if (typeof data === 'string') {
-            controller.enqueue(Buffer.from(data));
-            return;
-          }
-          end();
-          if (data === undefined) controller.close();
-          else controller.error(data);
-        },
-        cancel() {
-          cancelled = true;
-          end();
-        },
-      },
-      { highWaterMark: 0 },
-    );
-    return new Response(body);
-  };
-}
+/** A response whose body is a stream of the platform's. */
+const readable =
+  (piece: (context: Context, n: number) => Promise<string | Error | undefined>): Route =>
+  (context) =>
+    new Response(context.call.readable((n) => piece(context, n)));
 
 /** Counts what is read of a stream, up to `most`. */
 async function count(body: ReadableStream<Uint8Array> | null, most = Infinity, pause?: () => Promise<void>) {
@@ -263,7 +194,7 @@ async function count(body: ReadableStream<Uint8Array> | null, most = Infinity, p
 }
 
 export const routes: Readonly<Record<string, Route>> = {
-  // What does well. `a` is a length and `b` a time, unless it says otherwise.
+  // Those that work. `a` is a length and `b` a time, unless it says otherwise.
   plain: plain(({ text, a }) => new Response(text(a))),
   bytes: plain(({ text, a }) => new Response(Buffer.from(text(a)))),
   // Asks for its thread, and leaves a child behind that would go on for long.
@@ -340,7 +271,7 @@ export const routes: Readonly<Record<string, Route>> = {
   }),
   'endless-readable': readable(async ({ text, a }, n) => text(a, n * a)),
 
-  // What reads a body.
+  // Those that read a body.
   text: async_(async ({ request }) => new Response(`text ${await request.text()}`)),
   buffer: async_(async ({ request }) => new Response(`length ${(await request.arrayBuffer()).byteLength}`)),
   count: async_(async ({ request }) => new Response(`length ${await count(request.body)}`)),
@@ -365,7 +296,7 @@ export const routes: Readonly<Record<string, Route>> = {
   }),
   echo: plain(({ request }) => new Response(request.body)),
 
-  // What is asked to end, and ends in its own way.
+  // Those that end in their own way when their client leaves.
   abortable: async_(async ({ request, text, a, b, ledger }) => {
     await Promise.race([
       ledger.world.after(b),
@@ -402,7 +333,7 @@ export const routes: Readonly<Record<string, Route>> = {
     },
   ),
 
-  // What goes wrong.
+  // Those that fail.
   throw: plain(({ ledger, call }) => {
     throw ledger.mistake(call);
   }),

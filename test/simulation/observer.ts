@@ -416,7 +416,7 @@ export class Observer extends LayerTap {
   }
 
   #noteLeaving(row: Row, how: 'ended' | 'closed'): void {
-    const calls = [...this.ledger.active].filter((call) => call.client === row.peer.id);
+    const calls = this.ledger.active(row.peer.id);
     this.#left.push({ row, how, calls, thread: inspectConnection(this.network, row.slot)?.thread });
   }
 
@@ -441,9 +441,9 @@ export class Observer extends LayerTap {
       if (how === 'closed' && thread !== undefined && thread.state !== 'over' && !thread.unwound)
         throw new Error(`${who} ${thread} goes on`);
       for (const call of calls) {
-        if (call.over) continue;
-        const name = `the handler /${call.kind}/${call.client}/${call.index}`;
-        if (call.unwinds && call.left === 0) throw new Error(`${who} ${name} goes on`);
+        if (call.isOver) continue;
+        const name = `the handler ${call.name}`;
+        if (call.isUnwound && call.left === 0) throw new Error(`${who} ${name} goes on`);
         if (!call.request.signal.aborted) throw new Error(`${who} the signal of ${name} is not aborted`);
       }
     }
