@@ -122,6 +122,8 @@ for (const { thread, wait: parked, peer, request } of server.active() satisfies 
 await serve({ fetch: () => 'text' });
 // @ts-expect-error an option that there is not
 await serve({ fetch: plain, prot: 1 });
+// @ts-expect-error a member that is internal
+const internal = ({ queued }: Connection): number => queued;
 
 const tcp: TcpServer = await listen({ port: 0 }, function* ({ reader, writer }: Connection) {
   const line: string | undefined = yield* reader.readLine(100);
@@ -142,7 +144,7 @@ try {
 } catch (error) {
   if (error instanceof ConnectionError) throw new Error(error.code, { cause: error });
 }
-export { answer, asynchronous, light, route, streamed, thread };
+export { answer, asynchronous, internal, light, route, streamed, thread };
 `;
 
 const platform = `${process.platform}-${process.arch}`;
@@ -202,7 +204,7 @@ function pack() {
 }
 
 function isShipped(path) {
-  return /^(dist\/.*\.(js|d\.ts)(\.map)?|docs\/.*|package\.json|(README|CHANGELOG)\.md|LICENSE)$/.test(path);
+  return /^(dist\/.*\.(js|d\.ts)|docs\/.*|package\.json|(README|CHANGELOG)\.md|LICENSE)$/.test(path);
 }
 
 /** An empty project with the library in it. @returns its folder */
