@@ -1,9 +1,9 @@
 // Sending a response that is not sent at once, parking while the client is flooded. A body that is a thread is sent by handle.ts.
 
+import { Buffer } from 'node:buffer';
 import { endOfPiece } from '../connection/writer.js';
 import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';
-import { byteLengthOf } from '../util/fast-bytes.js';
 import type { Exchange } from './exchange.js';
 import { type OutgoingResponse, ResponseError } from './outgoing.js';
 import { pump, type ResponseBody } from './response-body.js';
@@ -65,7 +65,7 @@ function* measured(text: string): Task<number> {
   for (let from = 0; from < text.length; ) {
     if (from > 0) yield* sleep(0);
     const to = endOfPiece(text, from, measuredAtOnce);
-    bytes += byteLengthOf(text.slice(from, to));
+    bytes += Buffer.byteLength(text.slice(from, to));
     from = to;
   }
   return bytes;

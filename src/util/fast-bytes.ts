@@ -54,18 +54,27 @@ export function bytesEqual(bytes: Uint8Array, from: number, to: number, expected
 /** Text of up to so many characters is looked through here, and longer text by the runtime. */
 const shortText = 64;
 
-/** How many bytes a text is in UTF-8. */
-export function byteLengthOf(text: string): number {
-  const { length } = text;
-  if (length > shortText) return Buffer.byteLength(text);
-  for (let i = 0; i < length; i++) if (text.charCodeAt(i) > 127) return Buffer.byteLength(text);
-  return length;
+/** How many bytes a text is in UTF-8. Of a short one, most likely: `writeText` finds out whether it is US-ASCII, which would be looked through twice. */
+export function likelyByteLength(text: string): number {
+  return text.length > shortText ? Buffer.byteLength(text) : text.length;
 }
 
-/** Writes a text of which each character is one byte, in UTF-8 as in Latin-1: US-ASCII. @returns where it ends */
-export function writeAscii(text: string, output: OutputMemory, at: number): number {
-  const { length } = text;
-  if (length > shortText) return at + output.latin1Write(text, at, length);
-  for (let i = 0; i < length; i++) output[at + i] = text.charCodeAt(i);
-  return at + length;
+/**
+ * Writes a text as UTF-8.
+ * @param length its bytes, if `likelyByteLength` is right
+ * @returns false if it is not: what has been written is of no use
+ */
+export function writeText(text: string, length: number, output: OutputMemory, at: number): boolean {
+  if (length > text.length) return output.utf8Write(text, at, length) === length;
+  if (length > shortText) {
+    output.latin1Write(text, at, length); // as many bytes as characters: US-ASCII, for which the shorter way does
+    return true;
+  }
+  let all = 0;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    all |= unit;
+    output[at + i] = unit;
+  }
+  return all < 128;
 }

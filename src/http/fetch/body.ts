@@ -134,7 +134,7 @@ export class Body {
   get used(): boolean {
     const source = this.#source;
     if (source === null) return false;
-    if (this.#taken) return true;
+    if (this.#taken || typeof source === 'string') return this.#taken;
     if (source instanceof ReadableStream) return isDisturbed(source);
     return isIncoming(source) && source.used;
   }
@@ -170,6 +170,10 @@ export class Body {
 
   /** Hands the raw content to the sender and marks the body as used. TypeError if it was used before, or is locked. */
   take(): Content {
+    if (typeof this.#source === 'string' && !this.#taken) {
+      this.#taken = true; // what most responses have: as below, without looking for what text is not
+      return this.#source;
+    }
     const source = this.spend();
     return source instanceof Blob || isIncoming(source) ? trackDisturbed(open(source)) : source;
   }

@@ -1,12 +1,14 @@
 // Sending the head of a response, and with it the whole response where that is small and complete.
 
+import { Buffer } from 'node:buffer';
 import { pieceBytes } from '../../connection/duplex.js';
 import type { Writer } from '../../connection/writer.js';
 import { pieceSize } from '../../event-layer/event-layer.js';
 import type { Task } from '../../threads/task.js';
-import { byteLengthOf, writeAscii } from '../../util/fast-bytes.js';
+import { likelyByteLength, writeText } from '../../util/fast-bytes.js';
 import type { OutputMemory } from '../../util/output-memory.js';
 import { reasonPhrases } from '../errors.js';
+import { hasField } from '../fetch/headers.js';
 import { isBodiless, type OutgoingResponse } from '../outgoing.js';
 import { writeHead, written } from './head-cache.js';
 import { Framing } from './response-head.js';
@@ -37,22 +39,27 @@ export function respondAtOnce(to: Output, out: OutgoingResponse, framing: number
   if (to.writable === 0) return Sent.not;
   const size = content === null ? 0 : content.length;
   if (size > pieceSize) return Sent.not;
-  const length = typeof content === 'string' ? byteLengthOf(content) : size;
-  if (!writeHead(to, out, framing, date, length, pieceSize)) return Sent.not;
-  let { end } = written;
-  if (content !== null && !isBodiless(out.status) && (framing & Framing.isHead) === 0) {
-    const { output } = to;
-    if (typeof content === 'string') {
-      // As many bytes as characters: it is US-ASCII, which the shorter way will do for.
-      if (length === size) end = writeAscii(content, output, end);
-      else end += output.utf8Write(content, end, length);
-    } else {
-      output.set(content, end);
+  let length = size;
+  if (typeof content === 'string') {
+    // What is not written, or compared with what the handler says, must be right at once.
+    const isExact = (framing & Framing.isHead) !== 0 || hasField(out.fields, 'content-length');
+    length = isExact ? Buffer.byteLength(content) : likelyByteLength(content);
+  }
+  for (;;) {
+    if (!writeHead(to, out, framing, date, length, pieceSize)) return Sent.not;
+    let { end } = written;
+    if (content !== null && !isBodiless(out.status) && (framing & Framing.isHead) === 0) {
+      if (typeof content !== 'string') {
+        to.output.set(content, end);
+      } else if (!writeText(content, length, to.output, end)) {
+        length = Buffer.byteLength(content); // nothing has been committed
+        continue;
+      }
       end += length;
     }
+    to.commit(end);
+    return written.keepAlive ? Sent.keepAlive : Sent.close;
   }
-  to.commit(end);
-  return written.keepAlive ? Sent.keepAlive : Sent.close;
 }
 
 /** Sends the text of a head. Those larger than a piece go out in several. */
