@@ -13,17 +13,14 @@ const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf
   .filter((path) => path.endsWith('.ts'))
   .map((path) => ({ path, text: read(join('src', path)) }));
 
-/** Functions that make an error with the code that they are given. */
-const makers: Readonly<Record<string, string>> = { fail: 'ConnectionError', listenFailed: 'ConnectionError' };
-
 /** The class of the error that the code at an index of a text goes to, or undefined where the text does not show it. */
 function classAt(text: string, index: number): string | undefined {
   const before = text.slice(0, index);
-  const call = /(?:new (\w+)|\b(super|fail|listenFailed))\([^;]*$|\b(code) = $/.exec(before.slice(-200));
+  const call = /(?:new (\w+)|\b(super|fail|listenFailed))\([^;]*$|\bcode = $/.exec(before.slice(-200));
   if (call === null) return undefined;
   const [, made, called] = call;
   if (made !== undefined) return made;
-  if (called !== undefined && called !== 'super') return makers[called];
+  if (called === 'fail' || called === 'listenFailed') return 'ConnectionError'; // they make one with the code
   return [...before.matchAll(/\bclass (\w+)/g)].at(-1)?.[1];
 }
 
@@ -44,10 +41,9 @@ function codesInSources(): Map<string, Set<string>> {
       for (const { text: user } of sources)
         for (const use of user.matchAll(new RegExp(`\\b${constant},`, 'g'))) add(code, classAt(user, use.index));
     }
-    for (const [, status] of text.matchAll(/\bnew HttpError\(\s*([0-9]{3})\b|\breject\(\w+, ([0-9]{3})\b/gi))
-      if (status !== undefined) add(`ERR_HTTP_${status}`, 'HttpError');
+    for (const [, status] of text.matchAll(/\b(?:new HttpError\(\s*|reject\(\w+, )([0-9]{3})\b/g))
+      add(`ERR_HTTP_${status}`, 'HttpError');
   }
-  add('ERR_HTTP_429', 'HttpError'); // of a connection too many, in admission.ts
   return codes;
 }
 
