@@ -1,10 +1,10 @@
-// Why a connection has ended or could not be had, in words: the messages of the layers that have a system below them.
+// The errors of event layers: why a connection has ended or could not be made, and what a command has done wrong.
 
-import { type Address, ConnectionError, formatAddress } from './event-layer.js';
+import { type Address, ConnectionError, formatAddress, pieceSize, type Slot } from './event-layer.js';
 
-/** What the system's codes mean to whoever reads the message. */
+/** Plain words for codes of the system, for messages. */
 const explanations: Partial<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
+  ECONNREFUSED: 'no server listens there (ECONNREFUSED)',
   ECONNRESET: 'the peer has reset it (ECONNRESET)',
   EPIPE: 'the peer takes no more output (EPIPE)',
   ENOENT: 'there is no such path (ENOENT)',
@@ -16,7 +16,7 @@ export interface Target {
   readonly localAddress: string | undefined;
 }
 
-/** A connection could not be had. @param meaning the system's own words */
+/** A connection could not be made. @param meaning the system's own words */
 export function connectFailed(target: Target, code: string, meaning: string, cause?: unknown): ConnectionError {
   const origin = target.localAddress === undefined ? '' : ` from ${target.localAddress}`;
   return systemError(`cannot connect to ${formatAddress(target.address)}${origin}`, code, meaning, cause);
@@ -65,7 +65,23 @@ export function listenFailed(address: Address, code: string, meaning: string, ca
   return systemError(`cannot listen on ${formatAddress(address)}`, code, `${meaning}${hint}`, cause);
 }
 
-/** The layer is closed: nothing can be had of it any more. */
+/** The layer is closed. @param what the command that was called */
 export function layerClosed(what: string): ConnectionError {
   return new ConnectionError('ERR_CLOSED', `${what}: the layer is closed`);
+}
+
+/** A command was given for a slot that is free. */
+export function slotClosed(slot: Slot): ConnectionError {
+  return new ConnectionError('ERR_SLOT', `slot ${slot} has no connection: its caller has missed that it closed`);
+}
+
+/** @throws {ConnectionError} `ERR_RESERVE` for more bytes than may be reserved at once */
+export function checkReserve(bytes: number): void {
+  if (bytes <= pieceSize) return;
+  throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
+}
+
+/** `commit` was called after `finish`. */
+export function writtenAfterFinish(): ConnectionError {
+  return new ConnectionError('ERR_FINISHED', 'output was written after finish');
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import net, { type AddressInfo } from 'node:net';
 import { describe, it, mock } from 'node:test';
 import { type EventLayer, highWaterMark } from '#sluice/event-layer/event-layer.js';
-import { Outbox } from '#sluice/event-layer/outbox.js';
 import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { Harness } from '../contract/harness.js';
 
@@ -111,25 +110,4 @@ describe('the portable layer', () => {
       const grown = process.memoryUsage().arrayBuffers - before;
       if (globalThis.gc !== undefined) assert.ok(grown < 5_000_000, `${grown} bytes`);
     }));
-});
-
-describe('the outbox', () => {
-  it('gives back what was added, in few buffers', () => {
-    const box = new Outbox();
-    const all: Buffer[] = [];
-    for (let i = 0; i < 3000; i++) {
-      const bytes = Buffer.alloc(i % 97, i);
-      box.add(bytes);
-      all.push(bytes);
-    }
-    box.add(Buffer.alloc(200_000, 1));
-    all.push(Buffer.alloc(200_000, 1));
-    const pieces = box.take();
-    assert.ok(Buffer.concat(pieces).equals(Buffer.concat(all)));
-    assert.ok(pieces.length < 15, `${pieces.length} pieces`);
-  });
-
-  it('is empty if nothing was added', () => {
-    assert.deepEqual(new Outbox().take(), []);
-  });
 });

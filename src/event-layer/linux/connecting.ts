@@ -31,7 +31,7 @@ export class Connecting {
   readonly #libc: Libc;
   readonly #slots: Slots;
   readonly #layer: ConnectingLayer;
-  /** Of every slot that was asked for, until it is vacated. */
+  /** Of every slot that was asked for, until it is free. */
   readonly #targets = new Map<Slot, Target>();
   /** Attempts that the kernel is at. */
   readonly #attempts = new Map<Slot, Attempt>();
@@ -97,8 +97,8 @@ export class Connecting {
     this.#attempts.delete(slot);
   }
 
-  /** The slot is to have another tenant. */
-  vacate(slot: Slot): void {
+  /** The slot is free from now on. */
+  free(slot: Slot): void {
     if (this.#targets.size > 0) this.#targets.delete(slot);
   }
 

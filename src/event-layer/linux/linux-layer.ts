@@ -228,7 +228,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     const { flags } = this.slots;
     if ((flags[slot] & paused) !== 0) return;
     flags[slot] |= paused;
-    if (this.slots.isTold(slot)) this.updateReading(slot);
+    if (this.slots.isLive(slot)) this.updateReading(slot);
   }
 
   resumeReading(slot: Slot): void {
@@ -236,7 +236,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     const { flags } = this.slots;
     if ((flags[slot] & paused) === 0) return;
     flags[slot] &= ~paused;
-    if (this.slots.isTold(slot)) this.updateReading(slot);
+    if (this.slots.isLive(slot)) this.updateReading(slot);
     this.requestTurn();
   }
 
@@ -257,7 +257,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
 
   peer(slot: Slot): string {
     this.#checkSlot(slot);
-    return this.slots.isTold(slot) ? this.peerOf(slot) : '';
+    return this.slots.isLive(slot) ? this.peerOf(slot) : '';
   }
 
   close(): Promise<void> {
@@ -432,9 +432,9 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   #tellClosed(slot: Slot): void {
     this.sink.closed(slot, this.#reasons.get(slot));
     this.#output.free(slot);
-    this.#connecting.vacate(slot);
+    this.#connecting.free(slot);
     if (this.#reasons.size > 0) this.#reasons.delete(slot);
-    this.slots.release(slot);
+    this.slots.free(slot);
     this.listeners.connectionClosed();
   }
 

@@ -6,10 +6,11 @@
 //
 // The kernel reads from the slab during `submit` and at no other time, so nothing of it is ever kept for the kernel.
 
+import { ByteQueue } from '../../util/byte-queue.js';
 import { type OutputMemory, outputMemory } from '../../util/output-memory.js';
 import { growTypedArray } from '../../util/typed-array.js';
-import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
-import { Outbox } from '../outbox.js';
+import { checkReserve, writtenAfterFinish } from '../errors.js';
+import { type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
 import { EAGAIN, type Libc } from './libc.js';
 import { map, type Region, unmap } from './memory.js';
 import type { Slots } from './slots.js';
@@ -49,7 +50,7 @@ export class Output {
   #pending = new Uint32Array(firstRows);
   #from = new Uint32Array(firstRows);
   #to = new Uint32Array(firstRows);
-  readonly #outboxes = new Map<Slot, Outbox>();
+  readonly #outboxes = new Map<Slot, ByteQueue>();
   /** Calls of `notifyFlushed` that are not answered. */
   readonly #flushes = new Map<Slot, number>();
   /** Slots of which there is something to hand over at the end of the turn. */
@@ -109,8 +110,7 @@ export class Output {
 
   /** As the contract has it, for whatever slot. */
   reserve(bytes: number): number {
-    if (bytes > pieceSize)
-      throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
+    checkReserve(bytes);
     if (this.#filled + bytes > slabBytes) this.flush(false);
     return this.#filled;
   }
@@ -121,7 +121,7 @@ export class Output {
     const bytes = end - start;
     const flags = this.#slots.flags[slot];
     if ((flags & (dropped | finishing)) !== 0) {
-      if ((flags & dropped) === 0) throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
+      if ((flags & dropped) === 0) throw writtenAfterFinish();
       this.#pending[slot] += bytes;
       return;
     }
@@ -179,12 +179,12 @@ export class Output {
   #notify(slot: Slot, sink: EventSink): void {
     if ((this.#slots.flags[slot] & needsNotify) === 0) return;
     this.#slots.flags[slot] &= ~needsNotify;
-    if (this.#pending[slot] === 0 && this.#slots.isTold(slot)) {
+    if (this.#pending[slot] === 0 && this.#slots.isLive(slot)) {
       const calls = this.#flushes.get(slot) ?? 0;
       this.#flushes.delete(slot);
-      for (let i = 0; i < calls && this.#slots.isTold(slot); i++) sink.flushed(slot);
+      for (let i = 0; i < calls && this.#slots.isLive(slot); i++) sink.flushed(slot);
     }
-    if ((this.#slots.flags[slot] & flooded) !== 0 && this.#pending[slot] <= lowWaterMark && this.#slots.isTold(slot)) {
+    if ((this.#slots.flags[slot] & flooded) !== 0 && this.#pending[slot] <= lowWaterMark && this.#slots.isLive(slot)) {
       this.#slots.flags[slot] &= ~flooded;
       sink.drained(slot);
     }
@@ -207,7 +207,7 @@ export class Output {
     this.#markDirty(slot);
   }
 
-  /** The slot is to have another tenant. */
+  /** The slot is free from now on. */
   free(slot: Slot): void {
     this.forget(slot);
     if (this.#flushes.size > 0) this.#flushes.delete(slot);
@@ -220,23 +220,23 @@ export class Output {
     this.#layer.updateHold();
   }
 
-  #outboxOf(slot: Slot): Outbox {
+  #outboxOf(slot: Slot): ByteQueue {
     let outbox = this.#outboxes.get(slot);
     if (outbox === undefined) {
-      outbox = new Outbox();
+      outbox = new ByteQueue();
       this.#outboxes.set(slot, outbox);
       this.#moveToOutbox(slot, outbox);
     }
     return outbox;
   }
 
-  #keep(slot: Slot, outbox: Outbox, from: number, to: number): void {
+  #keep(slot: Slot, outbox: ByteQueue, from: number, to: number): void {
     outbox.add(this.#slab.bytes.subarray(from, to));
     this.#layer.outputHeld(slot, to - from);
   }
 
   /** What stands in the slab must not stay there. */
-  #moveToOutbox(slot: Slot, outbox: Outbox): void {
+  #moveToOutbox(slot: Slot, outbox: ByteQueue): void {
     if (this.#to[slot] > this.#from[slot]) this.#keep(slot, outbox, this.#from[slot], this.#to[slot]);
     this.#from[slot] = 0;
     this.#to[slot] = 0;

@@ -1,107 +1,36 @@
-// The table of connections: a row of a few numbers for each, and nothing else as long as it is idle. Output has columns of its own
-// (output.ts), and so have the layers; they grow with this one.
+// The table of connections of the Linux layers. Output has columns of its own (output.ts), and so have epoll/ and uring/.
 
 import { growTypedArray } from '../../util/typed-array.js';
-import { ConnectionError, type Slot } from '../event-layer.js';
+import type { Slot } from '../event-layer.js';
+import { firstOwnFlag, firstRows, SlotTable } from '../slots.js';
 
-// What is known of a slot, as bits of `flags`.
-/** It is connected. */
-export const open = 1;
-/** A connection is being made. */
-export const connecting = 2;
-/** `queued` has reached the high-water mark, and `drained` has not been told since. */
-export const flooded = 4;
-/** `finish` has been called. */
-export const finishing = 8;
-/** FIN has been sent. */
-export const finished = 16;
-/** `ended` has been told. */
-export const ended = 32;
-/** It is gone: only `closed` is told any more. */
-export const dropped = 64;
-/** There may be output, or a FIN, to hand over at the end of the turn. */
-export const dirty = 128;
-/** Sending has changed something that is to be told. */
-export const needsNotify = 256;
-/** Reading is paused. */
-export const paused = 512;
+export * from '../slots.js';
+
 /** Output waits until the socket is writable. */
-export const blocked = 1024;
-/** The peer has left, and a later turn will tell so: see ../departures.ts. */
-export const departing = 2048;
+export const blocked = firstOwnFlag;
+/** The peer has left, and a later turn reports it: see ../departures.ts. */
+export const departing = 2 * firstOwnFlag;
 
-// What is exported is loaded from where importers find it, here too; these are constants to the engine.
-const openOrConnecting = open | connecting;
-const openOrDropped = open | dropped;
-const isOpen = open;
-
-/** Rows that a table has room for at first. */
-export const firstRows = 64;
-
-export class Slots {
+export class Slots extends SlotTable {
   /** -1 is none. */
   descriptors = new Int32Array(firstRows);
-  flags = new Uint16Array(firstRows);
-  /** Counts the tenants of a slot, so that what the kernel says late of one is not taken for the next one's. */
+  /** How often a slot has been freed. The kernel may report late on a connection whose slot is in use again. */
   generations = new Uint32Array(firstRows);
-  /** Who has accepted it; 0 for one made by `connect`. */
-  listeners = new Uint32Array(firstRows);
-  /** Slots that have a tenant. */
-  taken = 0;
-  /** Rows that have ever had a tenant. */
-  rows = 0;
-  readonly #free: Slot[] = [];
-  /** Told how many rows there is room for, when that has grown. */
-  readonly #grown: (rows: number) => void;
 
-  constructor(grown: (rows: number) => void) {
-    this.#grown = grown;
-  }
-
-  /** Gives out a slot, the one left last first. */
   allocate(descriptor: number, flags: number): Slot {
-    const slot = this.#free.pop() ?? this.rows++;
-    if (slot >= this.flags.length) this.#grow();
+    const slot = this.take(flags);
     this.descriptors[slot] = descriptor;
-    this.flags[slot] = flags;
-    this.taken++;
     return slot;
   }
 
-  release(slot: Slot): void {
-    this.flags[slot] = 0;
+  override free(slot: Slot): void {
     this.generations[slot]++;
-    this.listeners[slot] = 0;
-    this.#free.push(slot);
-    this.taken--;
+    super.free(slot);
   }
 
-  /** Rows that are free. */
-  get freeRows(): number {
-    return this.#free.length;
-  }
-
-  isTaken(slot: Slot): boolean {
-    return slot < this.rows && (this.flags[slot] & openOrConnecting) !== 0;
-  }
-
-  /** Events are still told of it. */
-  isTold(slot: Slot): boolean {
-    return (this.flags[slot] & openOrDropped) === isOpen;
-  }
-
-  /** @throws {ConnectionError} `ERR_SLOT` */
-  check(slot: Slot): void {
-    if (this.isTaken(slot)) return;
-    throw new ConnectionError('ERR_SLOT', `slot ${slot} has no connection: its caller has missed that it closed`);
-  }
-
-  #grow(): void {
-    const rows = 2 * this.flags.length;
+  protected override grow(rows: number): void {
+    super.grow(rows);
     this.descriptors = growTypedArray(this.descriptors, new Int32Array(rows));
-    this.flags = growTypedArray(this.flags, new Uint16Array(rows));
     this.generations = growTypedArray(this.generations, new Uint32Array(rows));
-    this.listeners = growTypedArray(this.listeners, new Uint32Array(rows));
-    this.#grown(rows);
   }
 }

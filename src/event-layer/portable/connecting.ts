@@ -1,13 +1,13 @@
 // Connections that are being made: node:net looks names up and tries the addresses by itself.
 
 import net, { isIP } from 'node:net';
-import { checkPath, connectFailed, type Target } from '../errors.js';
-import { type Address, ConnectionError, type Slot, type SocketOptions } from '../event-layer.js';
-import type { TenantSocket } from './slots.js';
+import { checkPath, connectFailed, layerClosed, type Target } from '../errors.js';
+import type { Address, ConnectionError, Slot, SocketOptions } from '../event-layer.js';
+import type { SlotSocket } from './slots.js';
 import { asError, optionsOfNode } from './sockets.js';
 
 export class Connecting {
-  /** Where `connect` was asked to go, and from where. Of every slot that was asked for, until it is vacated. */
+  /** Where `connect` was asked to go, and from where. Of every slot that was asked for, until it is free. */
   readonly #targets = new Map<Slot, Target>();
 
   /** Begins to connect. @param isClosing it is too late for that @returns the socket, and why it cannot, if that is known at once */
@@ -16,12 +16,12 @@ export class Connecting {
     localAddress: string | undefined,
     options: SocketOptions,
     isClosing: boolean,
-  ): { socket: TenantSocket; failure: Error | undefined } {
+  ): { socket: SlotSocket; failure: Error | undefined } {
     const common = { allowHalfOpen: true, noDelay: true };
     // Of a name's addresses, only those of its own family can be reached from it.
     const local = localAddress === undefined ? {} : { localAddress, family: isIP(localAddress) };
     try {
-      if (isClosing) throw new ConnectionError('ERR_CLOSED', 'the layer is closed');
+      if (isClosing) throw layerClosed('connect');
       if ('path' in address) {
         checkPath(address.path);
         return { socket: net.connect({ ...common, path: address.path }), failure: undefined };
@@ -52,8 +52,8 @@ export class Connecting {
     return target && connectFailed(target, code, error.message, error);
   }
 
-  /** The slot is to have another tenant. */
-  vacate(slot: Slot): void {
+  /** The slot is free from now on. */
+  free(slot: Slot): void {
     if (this.#targets.size > 0) this.#targets.delete(slot);
   }
 }

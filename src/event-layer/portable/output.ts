@@ -9,10 +9,11 @@
 // Slabs are used again as soon as nothing of them is left to be sent. Memory of this size is not V8's own: as garbage it would wait
 // for a collection that comes after tens of megabytes of it, and what the C library is given back in between seldom goes back to the system.
 
+import { ByteQueue } from '../../util/byte-queue.js';
 import { type OutputMemory, outputMemory } from '../../util/output-memory.js';
 import { growTypedArray } from '../../util/typed-array.js';
-import { ConnectionError, type EventSink, highWaterMark, lowWaterMark, pieceSize, type Slot } from '../event-layer.js';
-import { Outbox } from '../outbox.js';
+import { checkReserve, writtenAfterFinish } from '../errors.js';
+import { type EventSink, highWaterMark, lowWaterMark, type Slot } from '../event-layer.js';
 import {
   dirty,
   dropped,
@@ -20,9 +21,9 @@ import {
   finishing,
   firstRows,
   flooded,
+  needsNotify,
+  type SlotSocket,
   type Slots,
-  settling,
-  type TenantSocket,
 } from './slots.js';
 import { isWriting } from './sockets.js';
 
@@ -55,7 +56,7 @@ export class Output {
   #from = new Uint32Array(firstRows);
   #to = new Uint32Array(firstRows);
   readonly #slabs: (Slab | undefined)[] = [];
-  readonly #outboxes: (Outbox | undefined)[] = [];
+  readonly #outboxes: (ByteQueue | undefined)[] = [];
   /** Bytes that have to wait, as they were last told. */
   #held = new Uint32Array(firstRows);
   /** Calls of `notifyFlushed` that are not answered. */
@@ -63,7 +64,7 @@ export class Output {
   /** Slots of which there is something to hand over at the end of the turn. */
   #dirty: Slot[] = [];
   /** Slots of which a write that is done has changed something. */
-  #settling: Slot[] = [];
+  #toNotify: Slot[] = [];
   /** Where output is written into, from `#filled` on. */
   #slab = new Slab();
   #filled = 0;
@@ -79,8 +80,8 @@ export class Output {
   }
 
   /** There is something to tell. */
-  get isSettling(): boolean {
-    return this.#settling.length > 0;
+  get needsNotify(): boolean {
+    return this.#toNotify.length > 0;
   }
 
   grow(rows: number): void {
@@ -93,8 +94,7 @@ export class Output {
 
   /** As the contract has it, for whatever slot. */
   reserve(bytes: number): number {
-    if (bytes > pieceSize)
-      throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
+    checkReserve(bytes);
     if (this.#filled + bytes > slabBytes) {
       this.#slab = this.#spare.pop() ?? new Slab();
       this.#filled = 0;
@@ -102,7 +102,7 @@ export class Output {
     return this.#filled;
   }
 
-  commit(slot: Slot, socket: TenantSocket, end: number): void {
+  commit(slot: Slot, socket: SlotSocket, end: number): void {
     const slab = this.#slab;
     const start = this.#filled;
     const flags = this.#slots.flags[slot];
@@ -111,7 +111,7 @@ export class Output {
       this.#pending[slot] += end - start;
       return;
     }
-    if ((flags & finishing) !== 0) throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
+    if ((flags & finishing) !== 0) throw writtenAfterFinish();
     const outbox = this.#outboxes[slot];
     const written = this.#slabs[slot];
     if (outbox !== undefined) {
@@ -127,7 +127,7 @@ export class Output {
       this.#to[slot] = end;
       this.#filled = end;
     } else {
-      const box = new Outbox();
+      const box = new ByteQueue();
       if (written !== undefined) box.add(written.bytes.subarray(this.#from[slot], this.#to[slot]));
       box.add(slab.bytes.subarray(start, end));
       this.#outboxes[slot] = box;
@@ -139,17 +139,17 @@ export class Output {
     this.#markDirty(slot);
   }
 
-  queued(slot: Slot, socket: TenantSocket): number {
+  queued(slot: Slot, socket: SlotSocket): number {
     const isGone = socket.destroyed || (this.#slots.flags[slot] & dropped) !== 0;
     return this.#pending[slot] + (isGone ? 0 : socket.writableLength);
   }
 
   notifyFlushed(slot: Slot): void {
     this.#flushes[slot]++;
-    this.#settleSoon(slot);
+    this.#notifySoon(slot);
   }
 
-  finish(slot: Slot, socket: TenantSocket): void {
+  finish(slot: Slot, socket: SlotSocket): void {
     if (socket.destroyed || (this.#slots.flags[slot] & (finishing | dropped)) !== 0) return;
     this.#slots.flags[slot] |= finishing;
     this.#markDirty(slot);
@@ -158,7 +158,7 @@ export class Output {
   /** The connection is there: what was written before goes out. */
   connected(slot: Slot): void {
     this.#markDirty(slot);
-    if (this.#flushes[slot] > 0) this.#settleSoon(slot);
+    if (this.#flushes[slot] > 0) this.#notifySoon(slot);
   }
 
   /** Hands to node:net what a turn has written. */
@@ -170,9 +170,9 @@ export class Output {
   }
 
   /** Tells what writes that are done have changed, and hands over what has waited for them. */
-  tellSettled(sink: EventSink): void {
-    const slots = this.#settling;
-    this.#settling = [];
+  notifyWritten(sink: EventSink): void {
+    const slots = this.#toNotify;
+    this.#toNotify = [];
     for (const slot of slots) this.#tell(slot, sink);
   }
 
@@ -183,7 +183,7 @@ export class Output {
     if (this.#held[slot] > 0) this.#setHeld(slot, 0);
   }
 
-  #tellHeld(slot: Slot, socket: TenantSocket): void {
+  #tellHeld(slot: Slot, socket: SlotSocket): void {
     this.#setHeld(slot, (this.#outboxes[slot]?.length ?? 0) + socket.writableLength);
   }
 
@@ -193,8 +193,8 @@ export class Output {
     if (growth !== 0) this.#layer.outputHeld(slot, growth);
   }
 
-  /** The slot is to have another tenant. */
-  vacate(slot: Slot): void {
+  /** The slot is free from now on. */
+  free(slot: Slot): void {
     this.forget(slot);
     this.#flushes[slot] = 0;
   }
@@ -202,22 +202,22 @@ export class Output {
   #tell(slot: Slot, sink: EventSink): void {
     const slots = this.#slots;
     const socket = slots.sockets[slot];
-    if (socket === undefined || (slots.flags[slot] & settling) === 0) return;
-    slots.flags[slot] &= ~settling;
-    if (!slots.isTold(socket, slot) || socket.destroyed) return;
+    if (socket === undefined || (slots.flags[slot] & needsNotify) === 0) return;
+    slots.flags[slot] &= ~needsNotify;
+    if (!slots.isReported(socket, slot) || socket.destroyed) return;
     const finishDue = (slots.flags[slot] & (finishing | finished)) === finishing;
     if (this.#pending[slot] > 0 || finishDue) this.#markDirty(slot);
     if (socket.connecting) return;
     if (this.#flushes[slot] > 0 && this.queued(slot, socket) === 0) {
       const calls = this.#flushes[slot];
       this.#flushes[slot] = 0;
-      for (let i = 0; i < calls && slots.isTold(socket, slot); i++) sink.flushed(slot);
+      for (let i = 0; i < calls && slots.isReported(socket, slot); i++) sink.flushed(slot);
     }
     // Whoever was told has written again by now, perhaps.
     if (
       (slots.flags[slot] & flooded) !== 0 &&
       this.queued(slot, socket) <= lowWaterMark &&
-      slots.isTold(socket, slot)
+      slots.isReported(socket, slot)
     ) {
       slots.flags[slot] &= ~flooded;
       sink.drained(slot);
@@ -251,7 +251,7 @@ export class Output {
       this.#writeFrom(slab, socket, this.#from[slot], this.#to[slot]);
     } else if (outbox !== undefined) {
       this.#outboxes[slot] = undefined;
-      const pieces = outbox.take();
+      const pieces = outbox.takeBuffers();
       const last = pieces.length - 1;
       if (last > 0) socket.cork();
       for (let i = 0; i < last; i++) socket.write(pieces[i]);
@@ -265,7 +265,7 @@ export class Output {
     }
   }
 
-  #writeFrom(slab: Slab, socket: TenantSocket, from: number, to: number): void {
+  #writeFrom(slab: Slab, socket: SlotSocket, from: number, to: number): void {
     let isHeld = true;
     socket.write(slab.bytes.subarray(from, to), () => {
       if (isHeld) this.#release(slab);
@@ -290,20 +290,20 @@ export class Output {
   }
 
   /** A write is done. For one that the kernel took at once, this comes as a tick after the turn. */
-  #written(socket: TenantSocket): void {
+  #written(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined) return;
     if (this.#held[slot] > 0 && !socket.destroyed) this.#tellHeld(slot, socket);
     const flags = this.#slots.flags[slot];
     const nothingToDo = (flags & (flooded | finishing)) === 0 && this.#pending[slot] === 0 && this.#flushes[slot] === 0;
     // Never at once: a client as fast as its thread would keep the process in ticks, and starve all others.
-    if (!nothingToDo) this.#settleSoon(slot);
+    if (!nothingToDo) this.#notifySoon(slot);
   }
 
-  #settleSoon(slot: Slot): void {
-    if ((this.#slots.flags[slot] & settling) !== 0) return;
-    this.#slots.flags[slot] |= settling;
-    this.#settling.push(slot);
+  #notifySoon(slot: Slot): void {
+    if ((this.#slots.flags[slot] & needsNotify) !== 0) return;
+    this.#slots.flags[slot] |= needsNotify;
+    this.#toNotify.push(slot);
     this.#layer.requestTurn();
   }
 }

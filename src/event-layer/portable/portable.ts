@@ -26,7 +26,18 @@ import { noopSink } from '../noop-sink.js';
 import { Connecting } from './connecting.js';
 import { Listeners, type ListeningLayer, nextIteration } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
-import { dropped, ended, endHeld, finished, open, overshare, paused, Slots, type TenantSocket } from './slots.js';
+import {
+  connecting,
+  dropped,
+  ended,
+  endHeld,
+  finished,
+  open,
+  overshare,
+  paused,
+  type SlotSocket,
+  Slots,
+} from './slots.js';
 import { codeOf, drop, isWriting, peerOf } from './sockets.js';
 import { Turns, type TurnsLayer } from './turns.js';
 
@@ -40,18 +51,18 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   readonly #connecting = new Connecting();
   readonly #listeners = new Listeners(this);
   /** What `error` has said of a socket whose `close` is to follow. */
-  readonly #errors = new Map<TenantSocket, Error>();
+  readonly #errors = new Map<SlotSocket, Error>();
   /** Sockets that are not read from until the event loop has been through the others. */
-  #overshare: TenantSocket[] = [];
+  #overshare: SlotSocket[] = [];
   #sink: EventSink = noopSink;
   #closing: (() => void) | undefined;
 
   // One set of handlers for all sockets; `this` is the socket.
-  readonly #onData: (this: TenantSocket, data: Buffer) => void;
-  readonly #onEnd: (this: TenantSocket) => void;
-  readonly #onError: (this: TenantSocket, error: Error) => void;
-  readonly #onClose: (this: TenantSocket) => void;
-  readonly #onConnect: (this: TenantSocket) => void;
+  readonly #onData: (this: SlotSocket, data: Buffer) => void;
+  readonly #onEnd: (this: SlotSocket) => void;
+  readonly #onError: (this: SlotSocket, error: Error) => void;
+  readonly #onClose: (this: SlotSocket) => void;
+  readonly #onConnect: (this: SlotSocket) => void;
 
   constructor() {
     const layer = this;
@@ -111,7 +122,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   connect(address: Address, localAddress?: string, options: SocketOptions = {}): Slot {
     return this.#turns.deferringEvents(() => {
       const { socket, failure } = this.#connecting.begin(address, localAddress, options, this.isClosing);
-      const slot = this.#settle(socket);
+      const slot = this.#adopt(socket, connecting);
       this.#connecting.asked(slot, { address, localAddress });
       socket.on('connect', this.#onConnect);
       if (failure !== undefined) socket.destroy(failure);
@@ -124,31 +135,31 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   reserve(slot: Slot, bytes: number): number {
-    this.#slots.tenant(slot);
+    this.#slots.socketOf(slot);
     return this.#output.reserve(bytes);
   }
 
   commit(slot: Slot, end: number): void {
-    this.#output.commit(slot, this.#slots.tenant(slot), end);
+    this.#output.commit(slot, this.#slots.socketOf(slot), end);
   }
 
   queued(slot: Slot): number {
-    return this.#output.queued(slot, this.#slots.tenant(slot));
+    return this.#output.queued(slot, this.#slots.socketOf(slot));
   }
 
   notifyFlushed(slot: Slot): void {
-    this.#slots.tenant(slot);
+    this.#slots.socketOf(slot);
     this.#output.notifyFlushed(slot);
   }
 
   pauseReading(slot: Slot): void {
-    const socket = this.#slots.tenant(slot);
+    const socket = this.#slots.socketOf(slot);
     this.#slots.flags[slot] |= paused;
     this.#turns.deferringEvents(() => socket.pause());
   }
 
   resumeReading(slot: Slot): void {
-    const socket = this.#slots.tenant(slot);
+    const socket = this.#slots.socketOf(slot);
     const { flags } = this.#slots;
     flags[slot] &= ~paused;
     if ((flags[slot] & overshare) === 0) this.#turns.deferringEvents(() => socket.resume());
@@ -156,7 +167,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   finish(slot: Slot): void {
-    this.#output.finish(slot, this.#slots.tenant(slot));
+    this.#output.finish(slot, this.#slots.socketOf(slot));
   }
 
   reset(slot: Slot): void {
@@ -167,8 +178,8 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#letGo(slot, (socket) => socket.destroy());
   }
 
-  #letGo(slot: Slot, how: (socket: TenantSocket) => void): void {
-    const socket = this.#slots.tenant(slot);
+  #letGo(slot: Slot, how: (socket: SlotSocket) => void): void {
+    const socket = this.#slots.socketOf(slot);
     if ((this.#slots.flags[slot] & dropped) !== 0) return;
     this.#slots.flags[slot] |= dropped;
     this.#output.forget(slot);
@@ -176,7 +187,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   peer(slot: Slot): string {
-    return peerOf(this.#slots.tenant(slot));
+    return peerOf(this.#slots.socketOf(slot));
   }
 
   async close(): Promise<void> {
@@ -184,8 +195,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
       this.wakeAt(Infinity);
       this.#closing = resolve;
       this.#listeners.closeAll();
-      const { sockets } = this.#slots;
-      for (let slot = 0; slot < sockets.length; slot++) if (sockets[slot] !== undefined) this.reset(slot);
+      for (let slot = 0; slot < this.#slots.rows; slot++) if (this.#slots.isTaken(slot)) this.reset(slot);
       this.#closedIfNothingLeft();
     });
   }
@@ -205,8 +215,8 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     return this.#turns.isBusy;
   }
 
-  get isSettling(): boolean {
-    return this.#output.isSettling;
+  get needsNotify(): boolean {
+    return this.#output.needsNotify;
   }
 
   beginTurn(looked: boolean): void {
@@ -214,7 +224,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   settle(): void {
-    this.#output.tellSettled(this.#sink);
+    this.#output.notifyWritten(this.#sink);
   }
 
   endTurn(due: number): void {
@@ -222,16 +232,15 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#output.flush();
   }
 
-  accepted(socket: TenantSocket, listener: ListenerId): void {
+  accepted(socket: SlotSocket, listener: ListenerId): void {
     if (this.isClosing) {
       drop(socket);
       return;
     }
     // Without the option (older runtimes) it is set here; with it, this does nothing.
     socket.setNoDelay(true);
-    const slot = this.#settle(socket);
+    const slot = this.#adopt(socket, open);
     this.#slots.listeners[slot] = listener;
-    this.#slots.flags[slot] |= open;
     this.#turns.dispatch(() => this.#tellAccepted(socket, slot, listener));
   }
 
@@ -249,34 +258,34 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
 
   // What node:net calls back
 
-  #tellAccepted(socket: TenantSocket, slot: Slot, listener: ListenerId): void {
+  #tellAccepted(socket: SlotSocket, slot: Slot, listener: ListenerId): void {
     // A `close` of the layer may have come between.
-    if (this.#slots.isTold(socket, slot)) this.#sink.accepted(slot, listener);
+    if (this.#slots.isReported(socket, slot)) this.#sink.accepted(slot, listener);
   }
 
-  #connected(socket: TenantSocket): void {
+  #connected(socket: SlotSocket): void {
     this.#turns.dispatch(() => this.#tellConnected(socket));
   }
 
-  #tellConnected(socket: TenantSocket): void {
+  #tellConnected(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
-    if (slot === undefined || !this.#slots.isTold(socket, slot)) return;
-    this.#slots.flags[slot] |= open;
+    if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
+    this.#slots.flags[slot] = (this.#slots.flags[slot] & ~connecting) | open;
     this.#output.connected(slot);
     this.#sink.connected(slot);
   }
 
-  #received(socket: TenantSocket, data: Buffer): void {
+  #received(socket: SlotSocket, data: Buffer): void {
     this.#turns.dispatch(() => this.#tellReceived(socket, data));
   }
 
-  #tellReceived(socket: TenantSocket, data: Buffer): void {
+  #tellReceived(socket: SlotSocket, data: Buffer): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined) return;
-    for (let start = 0; start < data.length && this.#slots.isTold(socket, slot); start += pieceSize)
+    for (let start = 0; start < data.length && this.#slots.isReported(socket, slot); start += pieceSize)
       this.#sink.received(slot, data, start, Math.min(start + pieceSize, data.length));
     // libuv reads on as long as its buffer is full, 32 times.
-    if (data.length < pieceSize || !this.#slots.isTold(socket, slot) || (this.#slots.flags[slot] & overshare) !== 0)
+    if (data.length < pieceSize || !this.#slots.isReported(socket, slot) || (this.#slots.flags[slot] & overshare) !== 0)
       return;
     this.#slots.flags[slot] |= overshare;
     this.#overshare.push(socket);
@@ -297,9 +306,9 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     });
   }
 
-  #ended(socket: TenantSocket): void {
+  #ended(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
-    if (slot === undefined || !this.#slots.isTold(socket, slot)) return;
+    if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
     if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket)) {
       this.#tellEndedSoon(socket);
       return;
@@ -311,14 +320,14 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     });
   }
 
-  #tellEndedSoon(socket: TenantSocket): void {
+  #tellEndedSoon(socket: SlotSocket): void {
     this.#turns.dispatch(() => this.#tellEnded(socket));
   }
 
-  #tellEnded(socket: TenantSocket): void {
+  #tellEnded(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     const { flags } = this.#slots;
-    if (slot === undefined || !this.#slots.isTold(socket, slot) || (flags[slot] & ended) !== 0) return;
+    if (slot === undefined || !this.#slots.isReported(socket, slot) || (flags[slot] & ended) !== 0) return;
     if ((flags[slot] & paused) !== 0) {
       flags[slot] |= endHeld;
       return;
@@ -328,11 +337,11 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#sink.ended(slot);
   }
 
-  #closed(socket: TenantSocket): void {
+  #closed(socket: SlotSocket): void {
     this.#turns.dispatch(() => this.#tellClosed(socket));
   }
 
-  #tellClosed(socket: TenantSocket): void {
+  #tellClosed(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined) return;
     // Both have ended: closed now, whether it is read or not.
@@ -343,15 +352,15 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const reason = this.#reasonOf(socket, slot);
     this.#output.forget(slot);
     this.#sink.closed(slot, reason);
-    this.#output.vacate(slot);
-    this.#connecting.vacate(slot);
-    this.#slots.vacate(slot);
+    this.#output.free(slot);
+    this.#connecting.free(slot);
+    this.#slots.free(slot);
     this.#closedIfNothingLeft();
   }
 
   /** Gives a socket a slot, and listens to it. */
-  #settle(socket: Socket): Slot {
-    const slot = this.#slots.allot(socket);
+  #adopt(socket: Socket, flags: number): Slot {
+    const slot = this.#slots.allocate(socket, flags);
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
@@ -359,7 +368,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     return slot;
   }
 
-  #reasonOf(socket: TenantSocket, slot: Slot): ConnectionError | undefined {
+  #reasonOf(socket: SlotSocket, slot: Slot): ConnectionError | undefined {
     const error = this.#errors.get(socket);
     this.#errors.delete(socket);
     const flags = this.#slots.flags[slot];
@@ -374,7 +383,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     return reason ?? connectionLost(this.#describe(socket, slot), code, error.message, error);
   }
 
-  #describe(socket: TenantSocket, slot: Slot): string {
+  #describe(socket: SlotSocket, slot: Slot): string {
     // After the fact the peer is known only if it was asked for before.
     const listening = this.#listeners.addressOf(this.#slots.listeners[slot]);
     return describeConnection(this.#connecting.target(slot), peerOf(socket), listening);

@@ -9,7 +9,7 @@ import { Departures } from '../departures.js';
 /** The part of the layer that this file uses. */
 export interface TurnsLayer {
   /** There is something to tell that nothing has to happen for. */
-  readonly isSettling: boolean;
+  readonly needsNotify: boolean;
   /** @param looked see `EventSink.beginTurn` */
   beginTurn(looked: boolean): void;
   /** Tells what is due besides events that were put off; called right after these. */
@@ -113,13 +113,13 @@ export class Turns {
     // Grows while it is walked if a command makes node:net call back.
     for (let i = 0; i < this.#late.length; i++) this.#late[i]();
     if (this.#late.length > 0) this.#late = [];
-    if (this.#layer.isSettling) this.#layer.settle();
+    if (this.#layer.needsNotify) this.#layer.settle();
   }
 
   #end(): void {
     this.#layer.endTurn(this.#due);
     this.#isBusy = false;
-    if (this.#late.length > 0 || this.#layer.isSettling) this.request();
+    if (this.#late.length > 0 || this.#layer.needsNotify) this.request();
   }
 
   readonly #onRound = (): void => {

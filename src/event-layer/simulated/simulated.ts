@@ -12,8 +12,10 @@
 // buffer after each `reserve` and begins at another offset, and commands that are not in order throw.
 
 import { Buffer } from 'node:buffer';
+import { ByteQueue } from '../../util/byte-queue.js';
 import { checkOptions, longestDelay, type OptionRules } from '../../util/options.js';
 import { type OutputMemory, outputMemory } from '../../util/output-memory.js';
+import { checkReserve, layerClosed, slotClosed, writtenAfterFinish } from '../errors.js';
 import {
   type Address,
   ConnectionError,
@@ -29,7 +31,6 @@ import {
   type SocketOptions,
 } from '../event-layer.js';
 import { Agenda } from './agenda.js';
-import { ByteQueue } from './byte-queue.js';
 import { Random } from './random.js';
 
 /** How the simulated network and its failures are. */
@@ -236,7 +237,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   async listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
-    if (this.#closed) throw new ConnectionError('ERR_CLOSED', 'cannot listen: the layer is closed');
+    if (this.#closed) throw layerClosed('listen');
     const asked = options.address;
     const address = 'port' in asked && asked.port === 0 ? { hostname: asked.hostname, port: this.#nextPort() } : asked;
     const key = placeOf(address);
@@ -265,7 +266,7 @@ export class SimulatedLayer implements EventLayer {
     const isPath = 'path' in address;
     const client = this.#newEnd(isPath ? '' : formatAddress({ hostname: localAddress, port: this.#nextPort() }));
     if (this.#closed) {
-      this.#end(client, new ConnectionError('ERR_CLOSED', 'cannot connect: the layer is closed'), 0);
+      this.#end(client, layerClosed('connect'), 0);
       return client.slot;
     }
     const arrive = (): void => {
@@ -313,9 +314,8 @@ export class SimulatedLayer implements EventLayer {
   }
 
   reserve(slot: Slot, bytes: number): number {
-    this.#tenant(slot);
-    if (bytes > pieceSize)
-      throw new ConnectionError('ERR_RESERVE', `${bytes} bytes reserved; at most ${pieceSize} may be`);
+    this.#endOf(slot);
+    checkReserve(bytes);
     [this.#output, this.#otherOutput] = [this.#otherOutput, this.#output];
     this.#reservedFor = slot;
     this.#reservedFrom = this.turns % 8;
@@ -324,7 +324,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   commit(slot: Slot, end: number): void {
-    const from = this.#tenant(slot);
+    const from = this.#endOf(slot);
     if (this.#reservedFor !== slot)
       throw new ConnectionError('ERR_RESERVE', `output committed for slot ${slot} that was not reserved for it`);
     if (end < this.#reservedFrom || end > this.#reservedTo)
@@ -335,9 +335,9 @@ export class SimulatedLayer implements EventLayer {
       from.queued += length;
       return;
     }
-    if (from.fin !== 'none') throw new ConnectionError('ERR_FINISHED', 'output was written after finish');
+    if (from.fin !== 'none') throw writtenAfterFinish();
     if (length === 0) return;
-    from.queue.put(this.#output.subarray(this.#reservedFrom, end));
+    from.queue.add(this.#output.subarray(this.#reservedFrom, end));
     from.queued += length;
     this.#sink?.outputHeld?.(slot, length);
     if (from.queued >= highWaterMark) from.flooded = true;
@@ -347,35 +347,35 @@ export class SimulatedLayer implements EventLayer {
   }
 
   queued(slot: Slot): number {
-    return this.#tenant(slot).queued;
+    return this.#endOf(slot).queued;
   }
 
   notifyFlushed(slot: Slot): void {
-    const end = this.#tenant(slot);
+    const end = this.#endOf(slot);
     end.flushes++;
     this.#transferSoon(end);
   }
 
   pauseReading(slot: Slot): void {
-    this.#tenant(slot).paused = true;
+    this.#endOf(slot).paused = true;
   }
 
   /** Undoes `pauseReading`. */
   resumeReading(slot: Slot): void {
-    const end = this.#tenant(slot);
+    const end = this.#endOf(slot);
     end.paused = false;
     if (end.other !== undefined) this.#deliverSoon(end.other);
   }
 
   finish(slot: Slot): void {
-    const end = this.#tenant(slot);
+    const end = this.#endOf(slot);
     if (end.fin !== 'none') return;
     end.fin = 'asked';
     this.#transferSoon(end);
   }
 
   reset(slot: Slot): void {
-    const end = this.#tenant(slot);
+    const end = this.#endOf(slot);
     if (end.gone) return;
     const { other } = end;
     this.#end(end, undefined, 0);
@@ -383,7 +383,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   abandon(slot: Slot): void {
-    const end = this.#tenant(slot);
+    const end = this.#endOf(slot);
     if (end.gone) return;
     this.#end(end, undefined, 0);
     if (end.fin !== 'delivered') end.fin = 'wired';
@@ -395,10 +395,10 @@ export class SimulatedLayer implements EventLayer {
    * sends, its kernel gives up after a quarter of an hour.
    */
   unplug(slot: Slot): void {
-    const end = this.#tenant(slot);
+    const end = this.#endOf(slot);
     if (end.gone) return;
     end.silent = true;
-    end.wire.clear(); // what was under way is lost
+    end.wire.drop(end.wire.length); // what was under way is lost
     this.#end(end, undefined, 0);
     const { other } = end;
     if (other === undefined) return;
@@ -407,7 +407,7 @@ export class SimulatedLayer implements EventLayer {
   }
 
   peer(slot: Slot): string {
-    return this.#tenant(slot).other?.address ?? '';
+    return this.#endOf(slot).other?.address ?? '';
   }
 
   async close(): Promise<void> {
@@ -479,10 +479,9 @@ export class SimulatedLayer implements EventLayer {
     return end;
   }
 
-  #tenant(slot: Slot): End {
+  #endOf(slot: Slot): End {
     const end = this.#ends[slot];
-    if (end === undefined)
-      throw new ConnectionError('ERR_SLOT', `slot ${slot} has no connection: its caller has missed that it closed`);
+    if (end === undefined) throw slotClosed(slot);
     return end;
   }
 
@@ -505,7 +504,7 @@ export class SimulatedLayer implements EventLayer {
   #end(end: End, reason: ConnectionError | undefined, delay: number): void {
     if (!end.gone && end.queued > 0) this.#sink?.outputHeld?.(end.slot, -end.queued);
     end.gone = true;
-    end.queue.clear();
+    end.queue.drop(end.queue.length);
     end.queued = 0;
     this.#later(() => {
       this.#sink?.closed(end.slot, reason);
@@ -554,7 +553,7 @@ export class SimulatedLayer implements EventLayer {
       const bytes = from.queue.take(this.#piece(ready));
       from.queued -= bytes.length;
       this.#sink?.outputHeld?.(from.slot, -bytes.length);
-      from.wire.put(bytes);
+      from.wire.add(bytes);
     }
     if (from.queued > 0) {
       if (from.wire.length < from.capacity) this.#transferSoon(from);

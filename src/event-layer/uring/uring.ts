@@ -287,7 +287,7 @@ export class UringLayer extends LinuxLayer {
 
   protected override tellEnded(slot: Slot): void {
     super.tellEnded(slot);
-    if (this.slots.isTold(slot)) this.#hangUps.schedulePoll(slot);
+    if (this.slots.isLive(slot)) this.#hangUps.schedulePoll(slot);
   }
 
   #accepted(id: ListenerId, number: number, result: number): void {

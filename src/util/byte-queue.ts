@@ -1,13 +1,12 @@
-// Output that has to wait, of one connection: copied out of the shared output memory, into few buffers of its own, so that a
-// flooded connection keeps its own bytes alive and nobody else's.
+// Bytes that wait, first in, first out. They are copied into few buffers of the queue's own, so a queue keeps its own bytes alive and no others.
 
 const smallest = 1024;
 const largest = 16 * 1024;
 
-export class Outbox {
+export class ByteQueue {
   /** Bytes held. */
   length = 0;
-  /** Buffers, the last one filled up to `#filled`, the first one taken from up to `#taken`. */
+  /** The first one is read from `#taken` on, the last one is filled up to `#filled`. */
   #buffers: Buffer[] = [];
   #filled = 0;
   #taken = 0;
@@ -30,7 +29,7 @@ export class Outbox {
     }
   }
 
-  /** Copies bytes from the front to where they can be sent from, and keeps them until `drop`. @returns how many: as many as there are, or as there is room for */
+  /** Copies bytes from the front to `target`, from `offset` on, and keeps them until `drop`. @returns how many: as many as there are, or as there is room for */
   copyTo(target: Uint8Array, offset: number): number {
     let at = offset;
     for (let i = 0; i < this.#buffers.length && at < target.length; i++) {
@@ -42,7 +41,7 @@ export class Outbox {
     return at - offset;
   }
 
-  /** Forgets bytes at the front: they have been sent. */
+  /** Removes so many bytes from the front; there must be as many. */
   drop(bytes: number): void {
     this.length -= bytes;
     this.#taken += bytes;
@@ -50,13 +49,30 @@ export class Outbox {
       this.#taken -= this.#buffers[0].length;
       this.#buffers.shift();
     }
+    if (this.length > 0) return;
+    if (this.#buffers.length > 0 && this.#buffers[0].length > smallest) this.#buffers.length = 0;
+    this.#filled = 0;
+    this.#taken = 0;
   }
 
-  /** Everything, in order. The outbox is of no use afterwards. */
-  take(): Buffer[] {
+  /** Removes bytes from the front, at most so many. @returns a copy */
+  take(most: number): Uint8Array {
+    const bytes = new Uint8Array(Math.min(most, this.length));
+    this.copyTo(bytes, 0);
+    this.drop(bytes.length);
+    return bytes;
+  }
+
+  /** Removes everything. @returns the queue's own buffers, without copying them */
+  takeBuffers(): Buffer[] {
     const last = this.#buffers.length - 1;
-    return this.#buffers.map((buffer, i) =>
+    const taken = this.#buffers.map((buffer, i) =>
       buffer.subarray(i === 0 ? this.#taken : 0, i === last ? this.#filled : buffer.length),
     );
+    this.#buffers = [];
+    this.length = 0;
+    this.#filled = 0;
+    this.#taken = 0;
+    return taken;
   }
 }
