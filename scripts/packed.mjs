@@ -231,6 +231,7 @@ function checkTypes(tarball) {
   for (const { name, packages, lib, types } of tables) {
     const folder = project('types', tarball, [typescript, ...packages]);
     writeFileSync(join(folder, 'consumer.ts'), consumer);
+    cpSync(join(root, 'test', 'packed', 'members.ts'), join(folder, 'members.ts'));
     for (const [module, moduleResolution] of [
       ['nodenext', 'nodenext'],
       ['esnext', 'bundler'],
@@ -240,7 +241,10 @@ function checkTypes(tarball) {
         ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
         ...{ verbatimModuleSyntax: true, noEmit: true },
       };
-      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }));
+      writeFileSync(
+        join(folder, 'tsconfig.json'),
+        JSON.stringify({ compilerOptions, files: ['consumer.ts', 'members.ts'] }),
+      );
       const { status, stdout } = spawnSync(join(folder, 'node_modules', '.bin', 'tsc'), ['-p', '.'], {
         cwd: folder,
         encoding: 'utf8',

@@ -1,16 +1,18 @@
 // Compiles what `npm pack` ships, before it packs: the library without its internals in the types, and without source maps, as the sources are not
 // shipped. The next `npm run build` compiles the usual form again.
+//
+//   node scripts/prepack.mjs [FOLDER]   into another folder than dist/: a test looks at the types in this way
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
-const dist = join(root, 'dist');
+const dist = process.argv[2] === undefined ? join(root, 'dist') : resolve(process.argv[2]);
 rmSync(dist, { recursive: true, force: true });
 
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-const options = ['--stripInternal', 'true'];
+const options = ['--outDir', dist, '--stripInternal', 'true'];
 for (const name of ['composite', 'incremental', 'declarationMap', 'sourceMap']) options.push(`--${name}`, 'false');
 const { status } = spawnSync(process.execPath, [tsc, '-p', join(root, 'src'), ...options], { stdio: 'inherit' });
 if (status !== 0) process.exit(1);

@@ -57,6 +57,7 @@ export class Reader extends ParkingSpot {
     return this.#ended && this.start === this.limit;
   }
 
+  /** @internal */
   get isIdle(): boolean {
     return !this.occupied && this.start === this.limit && !this.#ended && !this.#paused;
   }

@@ -67,6 +67,7 @@ export class Writer extends ParkingSpot implements Sink {
     return this.duplex.finished;
   }
 
+  /** @internal */
   get isIdle(): boolean {
     return !this.occupied;
   }
