@@ -17,6 +17,7 @@ import {
   UnwoundError,
   until,
 } from '#sluice/index.js';
+import { parkedMemory } from '../support/cost.js';
 import { inManyWorlds, inWorld, type World } from '../support/world.js';
 
 /** A server that writes with `write`; what it has sent, as the client has read it. */
@@ -393,8 +394,7 @@ test('threads that are parked because their clients are flooded take little memo
   await layer.run();
   assert.ok(threads.every(({ wait }) => wait === 'flooded'));
   const each = (heap() - before) / threads.length;
-  // The test runner uses async hooks, so each thread has an async context of its own, which takes some 80 bytes.
-  assert.ok(each < 580, `${each} bytes each`);
+  assert.ok(each < parkedMemory, `${each} bytes each`);
   for (const thread of [...first, ...threads]) thread.unwind();
   await layer.run();
   assert.ok(threads.every(({ outcome }) => outcome === 'unwound'));

@@ -34,14 +34,14 @@ for (const { name, make, skip } of layers) {
       Promise.all(Array.from({ length: count }, () => RawClient.open(server.port)));
 
     it('ends 100 idle connections whose clients never close, and does not wait for them', async () => {
-      await withServer({}, async (server) => {
+      await withServer({ lingerTimeout: 60_000 }, async (server) => {
         const clients = await connected(server, 100);
         for (const client of clients) client.send(request);
         await Promise.all(clients.map(responded));
         const before = performance.now();
         await server.close();
         const took = performance.now() - before;
-        assert.ok(took < 3000, `it took ${took} ms`); // in 0.1 s; not in lingerTimeout, which is 10 s
+        assert.ok(took < 20_000, `it took ${took} ms`); // about 0.1 s, and not lingerTimeout
         assert.equal(server.connections.total, 0);
         const endings = await Promise.all(clients.map(({ ending }) => ending));
         assert.deepEqual(new Set(endings), new Set(['FIN']));
