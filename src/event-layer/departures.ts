@@ -1,5 +1,5 @@
 // Peers that have left: by FIN, or because the connection has broken. Each costs a socket to close and often a thread to unwind,
-// so a crowd that leaves at once is a long piece of work. A turn does a bounded part of it, and the rest waits for later turns:
+// so thousands of clients that leave at once are much work. A turn does a bounded part of it, and the rest waits for later turns:
 // the other connections are served in between.
 
 /**
@@ -45,10 +45,10 @@ export class Departures<T> {
   }
 
   /** Reports those that wait, in their order, as many as this turn may. */
-  report(tell: (departure: T) => void): void {
+  report(deliver: (departure: T) => void): void {
     while (this.isPending && this.#reported < departuresPerTurn) {
       this.#reported++;
-      tell(this.#waiting[this.#first++]);
+      deliver(this.#waiting[this.#first++]);
     }
     if (this.isPending || this.#first === 0) return;
     this.#waiting = [];

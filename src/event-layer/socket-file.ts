@@ -46,7 +46,7 @@ export function keepOthers(file: SocketFile, remove: () => void): void {
 
 /**
  * Removes the file of a socket on which nothing listens any more, as that of a server that was killed.
- * @returns whether the path is free now. It is not if a server answers there, if that cannot be told, and if the file is no socket
+ * @returns whether the path is free now. It is not if a server answers there, if that is unknown, and if the file is not a socket
  */
 export async function removeIfStale(path: string): Promise<boolean> {
   const before = socketFileAt(path);
@@ -61,7 +61,7 @@ function isAt({ path, device, inode }: SocketFile): boolean {
   return stats !== undefined && stats.dev === device && stats.ino === inode;
 }
 
-/** Not by way of a symbolic link: one that leads to a socket is not removed. */
+/** Symbolic links are not followed: one that leads to a socket is not removed. */
 function statsOf(path: string): BigIntStats | undefined {
   try {
     return lstatSync(path, { bigint: true });

@@ -1,4 +1,4 @@
-// Tasks and async contexts: a generator does not keep the context in which it was created, so a task can be told to.
+// Tasks and async contexts: a generator does not keep the context in which it was created, so a task can be bound to one.
 
 import { show } from '../util/inspect.js';
 import { type AsyncContext, captureContext } from './context.js';

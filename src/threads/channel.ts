@@ -103,12 +103,12 @@ export class Channel<T extends NonNullable<unknown> | null> {
     return value;
   }
 
-  /** @internal Whether a sender may go: also when the channel is closed, to be told so. */
+  /** @internal Whether a sender may continue: also when the channel is closed, to get its error. */
   get mayBeSentTo(): boolean {
     return this.#closed || this.length < this.capacity;
   }
 
-  /** @internal Whether a receiver may go: also when the channel is closed, to be told so. */
+  /** @internal Whether a receiver may continue: also when the channel is closed, to get `undefined`. */
   get mayBeReceivedFrom(): boolean {
     return this.#closed || this.#held !== undefined;
   }
@@ -125,7 +125,7 @@ export class Channel<T extends NonNullable<unknown> | null> {
     if (value === undefined) {
       throw new ThreadError(
         'ERR_VALUE',
-        'Channel: undefined cannot be sent; it tells a receiver that the channel is closed',
+        'Channel: undefined cannot be sent; a receiver gets it when the channel is closed',
       );
     }
     if (this.#closed) throw new ThreadError('ERR_CHANNEL_CLOSED', 'Channel: it is closed; nothing can be sent');
@@ -225,20 +225,20 @@ class Queue<T> {
 /**
  * A thread's place in a line, and the task that waits there.
  *
- * A line is threads parked for the same thing, in the order in which they came. Only the first may go, and whoever has gone calls
- * `advance` for the next: so nobody is overtaken, one event wakes one thread, and a wake-up cannot be lost with the thread
+ * A line is the threads that are parked for the same thing, in the order in which they came. Only the first may continue, and it then calls
+ * `advance` for the next: so no thread is overtaken, one event wakes one thread, and a wake-up cannot be lost with the thread
  * that got it. A channel or semaphore holds the first place of its line, and places hold one another, in a ring: so a line in
- * which nobody waits takes no memory.
+ * which no thread waits takes no memory.
  */
 abstract class Waiter<T> extends WaitingTask<T> {
-  /** Undefined until somebody waits. */
-  #who: Thread<unknown> | 'over' | undefined;
+  /** The thread that waits here; undefined until one does. */
+  #waiting: Thread<unknown> | 'over' | undefined;
   /** The place before, and for the first the last; undefined outside the line. */
   #previous: Waiter<unknown> | undefined;
   /** The place behind, and for the last the first; undefined outside the line. */
   #next: Waiter<unknown> | undefined;
 
-  /** For the error of who calls it outside threads. */
+  /** Its name, for the error of a call outside threads. */
   protected abstract readonly primitive: string;
   /** The first place of the line that this one belongs to. */
   protected abstract get first(): Waiter<unknown> | undefined;
@@ -247,21 +247,21 @@ abstract class Waiter<T> extends WaitingTask<T> {
   protected abstract readonly isReady: boolean;
   /** Takes it. */
   protected abstract complete(): T;
-  /** Before anything else: whether what is asked for can be had at all. @throws if it cannot */
+  /** Before anything else: @throws if what is asked for is impossible */
   protected check(): void {}
 
-  /** Who waits here, if somebody does. */
+  /** The thread that waits here, if one does. */
   protected get thread(): Thread<unknown> | undefined {
-    return this.#who === 'over' ? undefined : this.#who;
+    return this.#waiting === 'over' ? undefined : this.#waiting;
   }
 
   next(): IteratorResult<Wait, T> {
-    if (this.#who === 'over') return { done: true, value: undefined as T }; // nobody looks at it twice
-    if (this.#who === undefined) {
+    if (this.#waiting === 'over') return { done: true, value: undefined as T }; // the result has been given already
+    if (this.#waiting === undefined) {
       this.check();
       this.dropCancelled();
       if (this.first !== undefined || !this.isReady) {
-        this.#who = runningThread(this.primitive);
+        this.#waiting = runningThread(this.primitive);
         this.enterLine();
         return parked.channel;
       }
@@ -269,7 +269,7 @@ abstract class Waiter<T> extends WaitingTask<T> {
       if (this.first !== this || !this.isReady) return parked.channel;
       this.leaveLine();
     }
-    this.#who = 'over';
+    this.#waiting = 'over';
     try {
       return { done: true, value: this.complete() };
     } finally {
@@ -279,9 +279,9 @@ abstract class Waiter<T> extends WaitingTask<T> {
 
   /** What it may have been woken for is for the next. */
   protected leave(): void {
-    if (this.#who === 'over') return;
-    const hasWaited = this.#who !== undefined;
-    this.#who = 'over';
+    if (this.#waiting === 'over') return;
+    const hasWaited = this.#waiting !== undefined;
+    this.#waiting = 'over';
     if (!hasWaited) return;
     this.leaveLine();
     this.first?.advance();

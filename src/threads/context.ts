@@ -9,7 +9,7 @@
 // A resource takes some 100 bytes, and threads wait by the hundred thousand, most of them in processes that use none of this. So one
 // resource is shared by all for which it makes no difference: with frames, those of the same frame; else everything, until
 // something in the process enables an async hook, as the first `AsyncLocalStorage` does. That is found out from the constructor of
-// `AsyncResource`, which accepts an empty type if, and only if, there is no hook to be told of it.
+// `AsyncResource`, which accepts an empty type if, and only if, there is no hook.
 
 import { AsyncLocalStorage, AsyncResource, createHook } from 'node:async_hooks';
 
@@ -45,7 +45,7 @@ const frameKey = Object.getOwnPropertySymbols(shared).find(({ description }) => 
 /** Whether contexts are not shared: there are async hooks, or it is unknown whether there are. */
 let isInUse = (!keepsWhatIsEntered && frameKey === undefined) || !showsHooks();
 
-/** Whether the constructor tells that there are hooks. (It does not with `--no-force-async-hooks-checks`.) */
+/** Whether the constructor shows that there are hooks. (It does not with `--no-force-async-hooks-checks`.) */
 function showsHooks(): boolean {
   const hook = createHook({ init() {} }).enable();
   const isShown = unhooked() === undefined;

@@ -84,7 +84,7 @@ export function addTask(error: unknown, line: string): void {
   try {
     Reflect.set(error as Error, 'stack', stack + marker + line); // it has a stack, so it is an Error
   } catch {
-    // An accessor that throws. The error is passed on all the same.
+    // An accessor that throws. The error is passed on nevertheless.
   }
 }
 
@@ -101,7 +101,7 @@ const primitives = /^(Join|Uninterruptible)\./;
 
 /**
  * Appends the tasks that are suspended around the caller: an error that came from outside the thread (a promise, another
- * thread) has a stack of its own, which does not show who was waiting for it. Costs a stack capture; called for errors only.
+ * thread) has its own stack, which does not show who was waiting for it. Costs a stack capture; called for errors only.
  * Never throws.
  * @param below the function whose own frame, and those above it, are left out
  */

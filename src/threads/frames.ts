@@ -7,7 +7,7 @@
 // parked; a primitive (`WaitingTask`) answers the probe in the same way. No frame runs, and no code of the user's runs meanwhile.
 // Each frame is probed by itself, so the depth of the chain needs no depth of the stack.
 //
-// A chain can only be followed where every iterator in it has a `throw` of its own: generators do, and every primitive here does.
+// A chain can only be followed where every iterator in it has its own `throw`: generators do, and every primitive here does.
 
 import { probe, probed, type Wait } from './task.js';
 
@@ -20,7 +20,7 @@ const generatorPrototype: { throw: Throw } = Object.getPrototypeOf(function* () 
 
 /** What the prototype has for `throw` while no frames are looked for. */
 let original = generatorPrototype.throw;
-/** The generator that the probe has come to. */
+/** The generator that the probe has reached. */
 let reached: Frame | undefined;
 
 /** How probing has ended. */
@@ -61,7 +61,7 @@ export function framesOf(outermost: Frame): Probed | undefined {
   }
 }
 
-/** Stands in for the `throw` of generators. */
+/** Replaces the `throw` of generators. */
 function note(this: Frame, error: unknown): IteratorResult<Wait, unknown> {
   if (error !== probe) return Reflect.apply(original, this, [error]); // an iterator of the application's throws something else
   reached = this;

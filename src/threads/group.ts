@@ -73,7 +73,7 @@ export function* timeout<T>(ms: number, task: TaskSource<T>): Task<T> {
     if (isInstance(error, UnwindSignal)) throw error;
     const unwoundByOthers = child.outcome === 'unwound' && isInstance(error, UnwoundError) && error.cause !== expired;
     if (expired === undefined || unwoundByOthers) throw error;
-    // A `finally` block of it has failed: only one error can be thrown from here, and the other is told.
+    // A `finally` block of it has failed: only one error can be thrown from here, and the other is reported.
     if (child.outcome === 'failed') child.report(error);
     addSuspendedTasks(expired, timeout);
     throw expired;
@@ -99,7 +99,7 @@ function checkTasks(group: string, tasks: unknown): void {
 }
 
 /**
- * Spawns the tasks, parks until `isEnough` says so of the one that has just ended, unwinds the rest, and parks until all are over.
+ * Spawns the tasks, parks until `isEnough` returns true for the one that has just ended, unwinds the rest, and parks until all are over.
  * @param group what the caller is called, for messages
  */
 function sideBySide(

@@ -1,7 +1,7 @@
 // The scheduler: decides which thread runs next, and owns the timers. One scheduler serves one event layer (see
 // connection/network.ts); threads that need no layer run on the default one at the end of this file.
 //
-// Threads run inside turns only. A turn is: `beginTurn`, whatever the host tells (each resumes threads), `endTurn`, in
+// Threads run inside turns only. A turn is: `beginTurn`, the host's events (each resumes threads), `endTurn`, in
 // which the threads made ready meanwhile run, and then due timers fire. One thread runs at a time and never inside another.
 
 import { WakeTimer } from '../util/wake-timer.js';
@@ -15,7 +15,7 @@ export interface Clock {
   now(): number;
   /**
    * Asks for a turn at that time (milliseconds on this clock) and not before, replacing the time asked for before; `Infinity`
-   * for none. Turns may come earlier for other reasons; the one that was asked for must come all the same.
+   * for none. Turns may come earlier for other reasons; the one that was asked for must come nevertheless.
    */
   wakeAt(time: number): void;
   /** Asks for a turn as soon as possible. Asking again before it comes changes nothing. */
@@ -102,7 +102,7 @@ export class Scheduler {
 
   /**
    * @internal Opens a turn.
-   * @param looked whether the clock's owner has looked for events since the last turn; if not, threads that wait for the next turn go on waiting
+   * @param looked whether the clock's owner has looked for events since the last turn; if not, threads that wait for the next turn continue to wait
    */
   beginTurn(looked = true): void {
     this.#inTurn = true;
@@ -120,10 +120,10 @@ export class Scheduler {
 
   /**
    * @internal Runs what is ready, fires the timers that are due, and says when to wake up next.
-   * @param due timers up to this time of the clock may fire: every event up to then has been told
+   * @param due timers up to this time of the clock may fire: every event up to then has been reported
    */
   endTurn(due = this.now): void {
-    if (this.#wakeAsked <= due) this.#wakeAsked = Number.NaN; // that time is over: the clock is to be told in any case
+    if (this.#wakeAsked <= due) this.#wakeAsked = Number.NaN; // that time is over: the clock is to be asked in any case
     if (this.hasWork) this.#drainAndEnforce(due);
     else this.#enforce(due);
     if (this.hasWork) this.#drain();
@@ -133,7 +133,7 @@ export class Scheduler {
   }
 
   /**
-   * @internal Lets a parked or new thread go on: at once when the host is the caller inside a turn, else when the thread that is
+   * @internal Resumes a parked thread, or starts a new one: at once when the host is the caller inside a turn, else when the thread that is
    * running parks, else in a turn asked for now.
    */
   resume(thread: ScheduledThread): void {
@@ -147,7 +147,7 @@ export class Scheduler {
     if (!this.#inTurn) this.#clock.requestTurn();
   }
 
-  /** @internal Lets a thread go on in the next turn, after the event layer has been looked at. */
+  /** @internal Resumes a thread in the next turn, after the event layer has been looked at. */
   resumeNextTurn(thread: ScheduledThread): void {
     if (thread.queued !== Queued.no) return;
     thread.queued = Queued.next;
@@ -203,7 +203,7 @@ export class Scheduler {
     return this.#ready.length > 0 || this.#failed.length > 0;
   }
 
-  /** Deadlines wait until all threads have run that are ready by now, if that takes more than one turn: who has what it waits for is not too late. */
+  /** Deadlines wait until all threads that are ready by now have run, even over several turns: a thread that is ready is not too late. */
   #drainAndEnforce(due: number): void {
     if (this.#dueAfter === Infinity) {
       this.#dueAfter = this.#taken + this.#ready.length;

@@ -16,7 +16,7 @@ export function sleep(ms: number): Task<void> {
 
 /** It does not keep the thread that sleeps: whenever it is called, that thread is the one that runs. */
 class Sleep extends WaitingTask<void> {
-  /** How long, until it has begun; then how it stands. One field for both, as the time is not asked for again. */
+  /** The milliseconds until it starts; then its state. One field for both saves memory: the time is not needed again. */
   #stage: number | 'asleep' | 'for ever' | 'over';
 
   constructor(ms: number) {

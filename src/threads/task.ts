@@ -47,7 +47,7 @@ export class Wait {
   static readonly channel = new Wait('channel');
   /** Waiting for another thread to be over. */
   static readonly join = new Wait('join');
-  /** @internal Yielded when the thread's async context has been replaced: the thread goes on at once, in the new one. It never parks on this. */
+  /** @internal Yielded when the thread's async context has been replaced: the thread continues at once, in the new one. It never parks on this. */
   static readonly context = new Wait('context');
 }
 
@@ -87,7 +87,7 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 /** What frames.ts throws into a chain of generators to find them. An exception only to what is not suspended in `yield*` on a task. */
 export const probe = new UnwindSignal('a thread', 'its frames were looked for');
 
-/** The answer of a primitive to the probe. Its value is none of the waits (hence the cast), so that it is told from a real one. */
+/** The answer of a primitive to the probe. Its value is none of the waits (hence the cast), so that it differs from a real one. */
 export const probed: IteratorResult<Wait, never> = Object.freeze({ done: false, value: probe as never });
 
 /**
@@ -106,7 +106,7 @@ export abstract class WaitingTask<T> implements Task<T>, Iterator<Wait, T, void>
 
   return(): IteratorResult<Wait, T> {
     this.leave();
-    return { done: true, value: undefined as T }; // nobody looks at what an unwound task returns
+    return { done: true, value: undefined as T }; // the result of an unwound task is not used
   }
 
   throw(error: unknown): IteratorResult<Wait, T> {

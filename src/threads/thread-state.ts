@@ -1,5 +1,5 @@
-// Where a thread stands in its life: small things that change as it runs and parks. They share one field as bits, because
-// threads are parked by the hundred thousand, and a field of its own for each would cost every one of them 40 bytes more.
+// The state of a thread: small values that change as it runs and parks. They share one field as bits, because separate fields would cost
+// each thread 40 bytes more, and a process may have hundreds of thousands of parked threads.
 
 import { Wait, type WaitKind } from './task.js';
 
@@ -26,10 +26,10 @@ export type Ending = (typeof Ending)[Outcome];
 /** How far the unwinding has come. */
 export const Unwinding = {
   no: 0,
-  /** The generator is to be told to return as soon as the thread's children are over. */
+  /** The generator will be made to return as soon as the thread's children are over. */
   asked: 1,
-  /** It has been told. */
-  begun: 2,
+  /** It is being made to return. */
+  started: 2,
   /** The time for it is up; whatever the thread waits for is not waited for. */
   forced: 3,
 } as const;
@@ -76,7 +76,7 @@ export abstract class ThreadStateBits {
     this.#bits = (this.#bits & ~queuedMask) | (queued << queuedAt);
   }
 
-  /** Whether the thread simply goes on when it is resumed: it is neither being unwound nor at its end. One comparison, as most often it does. */
+  /** Whether a resumed thread just continues: it is neither being unwound nor at its end. This is the usual case, so it is one comparison. */
   protected get canContinue(): boolean {
     return (this.#bits & (unwindingMask | stateMask)) <= State.parked; // the bits of unwinding are higher than those of the state
   }
@@ -85,7 +85,7 @@ export abstract class ThreadStateBits {
     return (this.#bits & stateMask) === state;
   }
 
-  /** The thread runs, and is not parked any more. A wake-up that is still under way was for the wait that is left here. */
+  /** The thread runs, and is not parked any more. A wake-up that is still queued was for the wait that ends here. */
   protected enterRunning(): void {
     this.#bits = (this.#bits & ~(stateMask | waitMask | queuedMask)) | State.running;
   }

@@ -1,4 +1,4 @@
-// The green thread: one generator, resumed by the scheduler, parked on one wait at a time, unwound where it stands.
+// The green thread: one generator, resumed by the scheduler, parked on one wait at a time, unwound from where it is.
 // Threads form a tree: a thread is not over before its children are, and unwinding a thread unwinds its children first.
 //
 // The states a thread goes through:
@@ -8,7 +8,7 @@
 //     │          ▼
 //     └──► closing children ──► running the `finally` blocks (may park) ──► closing the children of those ──► over
 //
-// What a thread has returned or thrown is told to those who joined it once it is over.
+// Threads that join a thread get what it has returned or thrown once it is over.
 //
 // Every failure is received in exactly one of three ways, whatever the timing:
 //
@@ -60,7 +60,7 @@ export interface ThreadMessage {
 export type TaskSource<T> = Task<T> | (() => Task<T>);
 
 /**
- * How often a thread that is past its unwinding limit is told to return before it is abandoned; also how often it may yield what is no wait
+ * How often a thread that is past its unwinding limit is made to return before it is abandoned; also how often it may yield what is no wait
  * without parking in between.
  */
 const maxAttempts = 100;
@@ -283,7 +283,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     this.isUninterruptible = false;
   }
 
-  /** @internal Tells of an error of this thread, or of a child, that no thread is there to receive. */
+  /** @internal Reports an error of this thread, or of a child, that no thread receives. */
   report(error: unknown, thread: Thread<unknown> = this): void {
     try {
       if (current === this) this.#report(error, thread);
@@ -314,7 +314,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     this.queued = Queued.no;
     if (this.hasState(State.over)) return;
     if (this.hasState(State.closing)) {
-      // A wake-up that was under way when the thread was unwound finds its children still there.
+      // A wake-up that was queued when the thread was unwound comes while its children are not over.
       if (!this.hasChildren && !this.isFailurePending) this.closed();
     } else if (this.unwinding === Unwinding.forced) {
       this.force();
@@ -334,7 +334,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     }, undefined);
   }
 
-  /** Runs the generator to its next park. @param returning makes it return from where it stands */
+  /** Runs the generator to its next park. @param returning makes it return from where it is */
   private advance(returning: boolean): void {
     this.enterRunning();
     let threw = true;
@@ -367,7 +367,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     if (threw) {
       this.fail(value);
     } else if (wait === undefined) {
-      if (this.unwinding >= Unwinding.begun) this.settle(this.ending, this.#value);
+      if (this.unwinding >= Unwinding.started) this.settle(this.ending, this.#value);
       else this.settle(Ending.returned, value);
     } else {
       this.park(wait, State.parked);
@@ -429,8 +429,8 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
 
   /** Bounds the unwinding, if it is not yet. */
   private limitUnwinding(): void {
-    const ties = this.links();
-    if (ties.limit === 0) ties.limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
+    const links = this.links();
+    if (links.limit === 0) links.limit = this.scheduler.armIn(this.scheduler.unwindLimit, this, limitTimer);
   }
 
   private beginUnwinding(): void {
@@ -438,7 +438,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
   }
 
   private unwindSelf(): void {
-    this.unwinding = Unwinding.begun;
+    this.unwinding = Unwinding.started;
     this.advance(true);
   }
 
@@ -450,7 +450,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     this.abandon();
   }
 
-  /** Makes the generator return from whatever it parks on, a bounded number of times, and lets go of it. */
+  /** Makes the generator return from whatever it parks on, a bounded number of times, and releases it. */
   private abandon(): void {
     this.unwinding = Unwinding.forced;
     for (let i = 0; i < maxAttempts && this.#iterator !== undefined; i++) this.advance(true);
@@ -516,14 +516,14 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
       this.publish(threadError, { thread: this, error: this.#value });
     }
     if (threadEnd.hasSubscribers) this.publish(threadEnd, { thread: this });
-    const ties = this.#links;
-    const isReceived = this.ending !== Ending.failed || ties?.joined;
-    if (ties !== undefined) {
+    const links = this.#links;
+    const isReceived = this.ending !== Ending.failed || links?.joined;
+    if (links !== undefined) {
       if (this.ending !== Ending.failed) this.#links = undefined;
       try {
-        ties.notifyOver(this);
+        links.notifyOver(this);
       } catch (thrown) {
-        uncaught(thrown); // by an action of a caller's; the parent waits for this thread, and must be told all the same
+        uncaught(thrown); // by a callback; the parent waits for this thread, and must learn that it is over all the same
       }
       // A joiner may yet be removed before it has received the failure.
       if (this.isFailureReceived) this.#links = undefined;
@@ -572,7 +572,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     }
   }
 
-  /** The last child to be over lets this thread go on, by way of the queue: a tree may be deeper than the stack. */
+  /** The last child to be over resumes this thread, through the queue: a tree may be deeper than the stack. */
   private childOver(child: Thread<unknown>): void {
     this.#links?.children?.delete(child);
     if (this.hasChildren) return;
@@ -643,7 +643,7 @@ function notAWait(thread: Thread<unknown>, value: unknown): ThreadError {
   const found = `${thread} yielded ${show(value)}, which is nothing to wait for`;
   if (isTask(value)) return new ThreadError('ERR_NOT_A_WAIT', `${found}: write yield* where it says yield`);
   if (isThenable(value)) {
-    // Nothing will wait for it now: should it be rejected, this error tells already what is wrong.
+    // Nothing will wait for it now: if it is rejected, this error has already said what is wrong.
     if (isInstance(value, Promise)) value.catch(() => {});
     return new ThreadError('ERR_NOT_A_WAIT', `${found}: write yield* until(promise)`);
   }
@@ -713,7 +713,7 @@ function nameOf(source: TaskSource<unknown>, options: SpawnOptions): string {
   return name;
 }
 
-/** The name of a function, which may have been replaced by something that is no name. @param otherwise what it is called if it has none */
+/** The name of a function, which may have been replaced by a value of another type. @param otherwise the name to use if it has none */
 export function functionName(source: unknown, otherwise: string): string {
   const name = typeof source === 'function' ? propertyOf(source, 'name') : undefined;
   return typeof name === 'string' && name !== '' ? name : otherwise;

@@ -8,7 +8,7 @@
 
 import { IdTable } from '../util/id-table.js';
 
-/** Told when a timer fires; `arg` is the integer given to `arm`. */
+/** Called when a timer fires; `arg` is the integer given to `arm`. */
 export interface TimerTarget {
   /** @internal */
   timerFired(arg: number): void;
@@ -17,13 +17,13 @@ export interface TimerTarget {
 const bits = 5;
 const buckets = 1 << bits;
 const levels = 6;
-/** The farthest that the wheel reaches, in ticks (12 days). Timers beyond it stand at its end, and fall from there as far as is right. */
+/** The farthest that the wheel reaches, in ticks (12 days). Later timers are put at its end, and move to their place from there. */
 const horizon = 2 ** (bits * levels) - 1;
 /** Rows 0 … heads-1 are the list heads of the buckets; one more head holds what is firing. */
 const firing = levels * buckets;
 const heads = firing + 1;
 
-/** Timers that are this many milliseconds away or more have their deadline in `#far`; 32 bits tell twice as many ticks apart, before and after now. */
+/** Timers that are this many milliseconds away or more have their deadline in `#far`; 32 bits hold twice as many ticks, half of them before now. */
 const farAway = 2 ** 30;
 
 export class TimerWheel {
@@ -50,7 +50,7 @@ export class TimerWheel {
   #due = new Uint32Array(256);
   /** Deadlines that are too far away for `#due`, in milliseconds. */
   readonly #far = new Map<number, number>();
-  /** The argument if the target is the usual one, else the number of another one, negated. */
+  /** The argument if the target is the default one, else the number of another one, negated. */
   #targets = new Int32Array(256);
   readonly #others = new IdTable<TimerTarget>();
   /** Arguments of the others, by number, of those that are not 0: most have but one timer, and no use for an argument. */
@@ -59,7 +59,7 @@ export class TimerWheel {
   #free = 0;
   #rows = heads;
 
-  /** @param now milliseconds of the clock that `advance` will be told */
+  /** @param now milliseconds of the clock whose time `advance` gets */
   constructor(now: number) {
     this.#now = now;
     this.#tick = Math.floor(now) >>> 0;
@@ -150,7 +150,7 @@ export class TimerWheel {
       if ((this.#occupied[level] & (1 << bucket)) === 0) continue;
       this.#occupied[level] &= ~(1 << bucket);
       const head = level * buckets + bucket;
-      // What falls was armed before whatever is due in the same millisecond and stands lower already, or has fallen from a
+      // A timer that falls was armed before every other one of the same millisecond that is on a lower level already, or that has fallen from a
       // lower level just now: so it goes in front of that, the last to be armed first.
       for (let id = this.#previous[head]; id !== head; id = this.#previous[head]) {
         this.#unlink(id);
@@ -167,9 +167,9 @@ export class TimerWheel {
     }
     for (let id = this.#next[firing]; id !== firing; id = this.#next[firing]) {
       this.#unlink(id);
-      const whom = this.#targets[id];
-      const target = whom < 0 ? this.#others.get(-whom) : this.defaultTarget;
-      const arg = whom < 0 ? this.#argOf(-whom) : whom;
+      const number = this.#targets[id];
+      const target = number < 0 ? this.#others.get(-number) : this.defaultTarget;
+      const arg = number < 0 ? this.#argOf(-number) : number;
       this.#release(id);
       target?.timerFired(arg);
     }

@@ -1,9 +1,9 @@
 // Makes the generators of a thread return, innermost first, when their `finally` blocks may park.
 //
-// A generator that is told to return while it is suspended in `yield*` tells the inner generator, and returns when that one has. But
+// A generator whose `return` is called while it is suspended in `yield*` calls that of the inner generator, and returns when that one has. But
 // `yield*` does not remember this: if the inner generator parks in a `finally` block and is resumed later, the outer one continues
 // behind its `yield*` as if nothing had happened (ECMA-262 §15.5.5, step 7: what counts is how it was resumed last). So the outermost
-// generator is not told. Each frame of the thread (see frames.ts) is made to return by itself, the innermost first; one that parks
+// generator's `return` is not called. Each frame of the thread (see frames.ts) is made to return by itself, the innermost first; one that parks
 // in a `finally` block is resumed by itself, and the one around it returns when it is done. No code behind a `yield*` runs.
 //
 // Where the prototype of generators is frozen (`node --frozen-intrinsics`, SES), the frames cannot be found, and no other way of making

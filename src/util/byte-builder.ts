@@ -74,7 +74,7 @@ export class ByteBuilder {
   #nextBlock(more: number, length: number): number {
     if (this.#expected !== undefined && length < this.#expected)
       return Math.min(this.#expected, Math.max(growth * length, more + length));
-    // One piece gets just what it needs, which is most often all; what comes in many, blocks that double.
+    // A single piece gets a block of its size, as it is usually all there is. Many pieces get blocks that double.
     return Math.max(more, Math.min(length, largestBlock));
   }
 

@@ -31,7 +31,7 @@ export function describe(value: unknown): string {
   return cut(typeof message === 'string' ? message : nameOf(value), longestDescription);
 }
 
-/** The same for messages that say what was found: a string stands in quotes, and its control characters are escaped. Never throws. */
+/** The same for messages that say what was found: a string is in quotes, with its control characters escaped. Never throws. */
 export function show(value: unknown): string {
   return typeof value === 'string' ? escapeControls(JSON.stringify(cut(value, longestShown))) : nameOf(value);
 }

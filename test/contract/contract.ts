@@ -617,7 +617,7 @@ function arriving(scenario: Scenario): void {
     assert.equal(late.reason?.code, 'ERR_CLOSED');
   });
 
-  scenario('nobody listens: closed alone is told, with ECONNREFUSED and the address', async (harness) => {
+  scenario('no server listens: only closed is reported, with ECONNREFUSED and the address', async (harness) => {
     const { listener, address } = await harness.listen();
     await harness.layer.unlisten(listener);
     const client = harness.connect(address);
@@ -800,7 +800,7 @@ function onTheSystem(scenario: Scenario): void {
         await shared(address.port);
         await harness.pair(address);
       } catch (error) {
-        assert.match(String(error), /reusePort is not to be had/);
+        assert.match(String(error), /reusePort is unavailable/);
       }
     },
   );

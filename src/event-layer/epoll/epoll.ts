@@ -1,11 +1,11 @@
 // The contract over epoll(7). One `epoll_wait` a turn says what is ready; each ready connection is read from once, into a
 // buffer that all share, so that none keeps the others waiting, and what a turn has written is sent when the turn is over.
 //
-// A connection that was accepted over TCP, and is only read from, is told of once for each time that something comes (EPOLLET):
+// A connection that was accepted over TCP, and is only read from, is reported once each time that something arrives (EPOLLET):
 // the kernel need not look at it again in the next `epoll_wait`, to find that it has nothing. A read that may have left
-// something has the kernel look once more (`#lookAgain`): one that filled the buffer, or for which more was told than input (the
+// something has the kernel look again (`#lookAgain`): one that filled the buffer, or that was reported with more than input (the
 // peer's FIN, an error, urgent data, at which a read ends); and so has one that was due while reading was paused. All else is
-// level-triggered. (On a Unix-domain socket a read also ends where descriptors come along, which nothing tells.)
+// level-triggered. (On a Unix-domain socket a read also ends where descriptors come along, which nothing reports.)
 
 import { growTypedArray } from '../../util/typed-array.js';
 import { departuresPerTurn } from '../departures.js';
@@ -38,7 +38,7 @@ const EPOLLERR = 8;
 const EPOLLHUP = 16;
 const EPOLLRDHUP = 0x2000;
 const EPOLLET = 1 << 31;
-/** Of TCP: a read takes all that is there, unless its buffer is full, or one of these is told with EPOLLIN. */
+/** Of TCP: a read takes all that is there, unless its buffer is full, or one of these is reported with EPOLLIN. */
 const endsReads = EPOLLPRI | EPOLLERR | EPOLLHUP | EPOLLRDHUP;
 const MSG_NOSIGNAL = 0x4000;
 
@@ -61,7 +61,7 @@ export class EpollLayer extends LinuxLayer {
   readonly pollable: number;
   /** The events that the kernel knows of each slot. */
   #interests = new Uint8Array(firstRows);
-  /** Slots whose input is told once, as 1. */
+  /** 1 for slots whose input is reported once. */
   #edges = new Uint8Array(firstRows);
   /** Slots whose interest may have changed. */
   #changed: Slot[] = [];
@@ -70,8 +70,8 @@ export class EpollLayer extends LinuxLayer {
   readonly #events: Region;
   readonly #ready: Int32Array;
   #readyCount = 0;
-  /** How many of them have been told. */
-  #toldCount = 0;
+  /** How many of them have been reported. */
+  #reportedCount = 0;
   readonly #input: Region;
   #isAlone = false;
 
@@ -87,7 +87,7 @@ export class EpollLayer extends LinuxLayer {
       this.#ready = new Int32Array(this.#events.bytes.buffer, this.#events.bytes.byteOffset, eventCount * eventWords);
       this.#input = map(libc, pieceSize);
       this.setExclusive(true);
-      // Libuv waits by another system call; this one may be denied all the same (seccomp(2)).
+      // Libuv waits by another system call; this one may be denied nevertheless (seccomp(2)).
       check(libc, 'epoll_wait', libc.epoll_wait(pollable, this.#events.address, eventCount, 0));
     } catch (error) {
       if (pollable !== -1) libc.close(pollable);
@@ -106,10 +106,10 @@ export class EpollLayer extends LinuxLayer {
   protected wait(milliseconds: number): boolean {
     // Of connections that have turned out to be flooded when the turn's sends were done.
     this.submit();
-    // What is told once only is not lost if a turn was cut short by an error.
-    if (this.#toldCount < this.#readyCount) return true;
+    // Events that are reported once are not lost if a turn was cut short by an error.
+    if (this.#reportedCount < this.#readyCount) return true;
     const { libc } = this;
-    this.#toldCount = 0;
+    this.#reportedCount = 0;
     this.#readyCount = libc.epoll_wait(this.pollable, this.#events.address, eventCount, milliseconds);
     if (this.#readyCount < 0) {
       const errno = libc.errno();
@@ -124,35 +124,35 @@ export class EpollLayer extends LinuxLayer {
   }
 
   protected get canLook(): boolean {
-    return this.#toldCount === this.#readyCount;
+    return this.#reportedCount === this.#readyCount;
   }
 
   protected get isBehind(): boolean {
-    return this.#toldCount < this.#readyCount;
+    return this.#reportedCount < this.#readyCount;
   }
 
-  protected get untold(): number {
-    const some = this.#readyCount - this.#toldCount;
-    // Where it has told as many as it can, there may be more, which come next: the kernel tells of all connections in turn.
+  protected get unreported(): number {
+    const some = this.#readyCount - this.#reportedCount;
+    // If it has reported as many as it can, there may be more, which come next: the kernel reports all connections in turn.
     return this.#readyCount < eventCount ? some : some + this.slots.taken;
   }
 
   protected collect(): void {
-    while (this.#toldCount < this.#readyCount) {
-      const at = this.#toldCount++ * eventWords;
-      this.told++;
+    while (this.#reportedCount < this.#readyCount) {
+      const at = this.#reportedCount++ * eventWords;
+      this.reported++;
       const data = this.#ready[at + 1];
       if (data >= 0) {
-        if (this.slots.generations[data] === this.#ready[at + 2] >>> 0) this.#tell(data, this.#ready[at]);
+        if (this.slots.generations[data] === this.#ready[at + 2] >>> 0) this.#dispatch(data, this.#ready[at]);
       } else if (data !== hostData) {
         const listening = this.listeners.get(firstListenerData - data);
         if (listening !== undefined) this.#accept(listening);
       }
-      if ((this.told & betweenLooks) === 0 && this.isTimeOver()) break;
+      if ((this.reported & betweenLooks) === 0 && this.isTimeOver()) break;
     }
   }
 
-  #tell(slot: Slot, events: number): void {
+  #dispatch(slot: Slot, events: number): void {
     if ((this.slots.flags[slot] & (dropped | departing)) !== 0) return;
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0 && (this.#interests[slot] & EPOLLOUT) !== 0) {
       this.becameWritable(slot);
@@ -181,13 +181,13 @@ export class EpollLayer extends LinuxLayer {
   }
 
   #left(slot: Slot, errno: number): void {
-    this.#interests[slot] &= ~toldBit; // there is nothing more to read
+    this.#interests[slot] &= ~unreadBit; // there is nothing more to read
     this.peerLeft(slot, errno);
     this.#update(slot);
   }
 
-  protected override tellEnded(slot: Slot): void {
-    super.tellEnded(slot);
+  protected override reportEnded(slot: Slot): void {
+    super.reportEnded(slot);
     this.#update(slot);
   }
 
@@ -196,7 +196,7 @@ export class EpollLayer extends LinuxLayer {
     const errno = pendingError(this.libc, this.slots.descriptors[slot]);
     if (errno !== 0) this.#left(slot, errno);
     else if ((this.slots.flags[slot] & ended) !== 0) this.#left(slot, ECONNRESET);
-    else this.#receive(slot); // what is there is told although reading is paused: nothing will come after it
+    else this.#receive(slot); // its input is reported although reading is paused: nothing will come after it
   }
 
   #accept(listening: Listening): void {
@@ -213,7 +213,7 @@ export class EpollLayer extends LinuxLayer {
   }
 
   protected adoptAccepted(descriptor: number, listening: Listening): void {
-    const slot = this.allotAccepted(descriptor, listening);
+    const slot = this.allocateAccepted(descriptor, listening);
     this.#edges[slot] = isPath(listening.address) ? 0 : 1;
     this.#watch(slot, EPOLL_CTL_ADD, EPOLLIN);
     this.sink.accepted(slot, listening.id);
@@ -254,10 +254,10 @@ export class EpollLayer extends LinuxLayer {
   send(slot: Slot, address: number, bytes: number): void {
     const { libc } = this;
     const sent = libc.send(this.slots.descriptors[slot], address, bytes, MSG_NOSIGNAL);
-    if (sent !== bytes) this.sentShort(slot, sent < 0 ? -libc.errno() : sent);
+    if (sent !== bytes) this.partiallySent(slot, sent < 0 ? -libc.errno() : sent);
   }
 
-  /** Sends have been done by now; what is left is to tell the kernel of changed interests, once for each slot. */
+  /** Sends have been done by now; what is left is to pass changed interests to the kernel, once for each slot. */
   submit(): void {
     if (this.#changed.length === 0) return;
     const slots = this.#changed;
@@ -297,24 +297,24 @@ export class EpollLayer extends LinuxLayer {
     this.#edges = growTypedArray(this.#edges, new Uint8Array(rows));
   }
 
-  /** The interest of a slot has changed, or may have: the kernel is told at the end of the turn. */
+  /** The interest of a slot has changed, or may have: it is passed to the kernel at the end of the turn. */
   #update(slot: Slot): void {
     if ((this.#interests[slot] & changedBit) !== 0 || this.slots.descriptors[slot] === -1) return;
     this.#interests[slot] |= changedBit;
     this.#changed.push(slot);
   }
 
-  /** Has the kernel say once more what there is to be read, if it would not by itself. */
+  /** Has the kernel report readable input again, if it would not by itself. */
   #lookAgain(slot: Slot): void {
     if (this.#edges[slot] === 0 || (this.#interests[slot] & (EPOLLIN | EPOLLOUT)) !== EPOLLIN) return;
-    this.#interests[slot] |= toldBit;
+    this.#interests[slot] |= unreadBit;
     this.#update(slot);
   }
 
   #wanted(slot: Slot): number {
     const flags = this.slots.flags[slot];
     if ((flags & connecting) !== 0) return EPOLLOUT;
-    // Events of a peer that has left are passed over until that has been told. Those of EPOLLET come once in any case.
+    // Events of a peer that has left are ignored until that has been reported. Those of EPOLLET come once in any case.
     if ((flags & departing) !== 0)
       return this.#edges[slot] !== 0 && (this.#interests[slot] & ~changedBit) === EPOLLIN ? EPOLLIN : quietBit;
     return ((flags & (paused | ended)) === 0 ? EPOLLIN : 0) | ((flags & blocked) !== 0 ? EPOLLOUT : 0);
@@ -338,12 +338,12 @@ export class EpollLayer extends LinuxLayer {
   }
 }
 
-/** In a slot's interest: it stands in `#changed`. */
+/** In a slot's interest: the slot is in `#changed`. */
 const changedBit = 128;
-/** As a slot's interest: none, and the hang-up that the kernel tells of in any case is told once. */
+/** As a slot's interest: none; the hang-up, which the kernel always reports, is reported once. */
 const quietBit = 32;
-/** In a slot's interest: the kernel has told of input that has not been read, and is to be asked again. */
-const toldBit = 64;
+/** In a slot's interest: the kernel has reported input that has not been read, and is to be asked again. */
+const unreadBit = 64;
 
 function listenerData(id: ListenerId): number {
   return firstListenerData - id;

@@ -117,7 +117,7 @@ export function namesAtOnce(address: Address): SocketName[] {
   return [isPath(address) ? unixName(address.path) : internetName(address.hostname, address.port)];
 }
 
-/** The addresses that an address stands for, in the order in which they are to be tried. */
+/** The socket addresses of a name or address, in the order in which they are to be tried. */
 export async function namesOf(address: Address): Promise<SocketName[]> {
   if (isPath(address) || isIP(address.hostname) !== 0) return namesAtOnce(address);
   const found = await lookup(address.hostname, { all: true });

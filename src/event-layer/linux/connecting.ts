@@ -1,4 +1,4 @@
-// Connections that are being made: an address may stand for several, which are tried one after the other.
+// Connections that are being made. A name may have several addresses, which are tried one after the other.
 
 import { isIP } from 'node:net';
 import { connectFailed, type Target } from '../errors.js';
@@ -12,11 +12,11 @@ import { bindSource, makeSocket, pendingError, setSocketOptions } from './socket
 export interface ConnectingLayer {
   /** A connection is being made: `becameWritable` is to be called when that is over. */
   adoptConnecting(slot: Slot): void;
-  /** Closes the descriptor, with RST or not; nothing more is told of the slot. */
+  /** Closes the descriptor, with RST or without; no more events of the slot are reported. */
   release(slot: Slot, reset: boolean): void;
-  /** It is there; its flags say so already. */
+  /** It is established, and its flags are set. */
   madeConnection(slot: Slot): void;
-  /** It could not be had. */
+  /** The connection could not be made. */
   fail(slot: Slot, reason: ConnectionError): void;
   requestTurn(): void;
 }

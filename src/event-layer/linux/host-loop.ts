@@ -1,7 +1,7 @@
 // Node's event loop, libuv, and the layers that live in it. Waiting happens in one place only, in the kernel call in which a
 // layer waits for its own events, since a second one would cost every request another system call: just before libuv would
 // wait, its `prepare` callback lets the layer wait instead, for as long as libuv has nothing to do, with libuv's own descriptor
-// among those that end the wait. So a turn costs one wait; timers, promises, files and all other sockets of the process go on as
+// among those that end the wait. So a turn costs one wait; timers, promises, files and all other sockets of the process work as
 // ever. (docs.libuv.org: uv_backend_fd, uv_backend_timeout, "embed it in other event loops".)
 //
 //   libuv: timers ─► prepare ──────────────────────────────────────────────► poll (does not wait) ─► immediates ─► …
@@ -58,7 +58,7 @@ export class HostLoop {
   readonly descriptor: number;
   readonly #uv: Libuv;
   readonly #loop: number;
-  /** Where handles stand. Libuv looks at them until they are closed, which takes until the end of a round of the loop. */
+  /** Where handles are. libuv reads them until they are closed, which takes until the end of a round of the loop. */
   readonly #memory: Region;
   #used = 0;
   /** Places of poll handles that are being closed, how many of them are, and places that are free. */
@@ -68,7 +68,7 @@ export class HostLoop {
   readonly #onClosed: number;
   readonly #prepare: number;
   readonly #onPrepare: number;
-  /** While it is active libuv does not wait: it may have nothing to do after all, and nobody would be left to wait for the guest. */
+  /** While it is active libuv does not wait: it may have nothing to do after all, and then nothing would wait for the member. */
   readonly #idle: number;
   #isIdling = false;
   readonly #onNothing: number;
@@ -116,7 +116,7 @@ export class HostLoop {
     const result = uv.uv_poll_init(this.#loop, this.#timerPoll, this.#alarm.descriptor);
     if (result !== 0) this.#alarm.close();
     checkPoll(result);
-    this.#onTimer = uv.callback(() => this.#alarm.onExpired()); // whoever wanted it finds that it is time, in `prepare`
+    this.#onTimer = uv.callback(() => this.#alarm.onExpired()); // its member finds in `prepare` that it is time
     this.#onNothing = uv.callback(() => {}); // what is to be done is done in `prepare`, which libuv comes by before it waits again
   }
 
@@ -169,7 +169,7 @@ export class HostLoop {
       if (this.#members.length > 1) this.#serveAll();
       else if (this.#members.length === 1) this.#serveAlone(this.#members[0]);
     } finally {
-      // libuv does not wait now: it may have nothing to do after all, and nobody would be left to wait for the guest.
+      // libuv does not wait now: it may have nothing to do after all, and then nothing would wait for the member.
       if (this.#members.length === 1) this.#setIdling(true);
     }
   }
@@ -193,7 +193,7 @@ export class HostLoop {
 
   /**
    * How long the guest may wait, as `run` takes it; sets the alarm.
-   * @param free milliseconds until libuv's next timer, by its own clock, which stands still until it is set
+   * @param free milliseconds until libuv's next timer, by its own clock, which does not move until it is updated
    * @param wake when the guest wants to run
    */
   #timeout(free: number, wake: number): number {
@@ -265,7 +265,7 @@ function checkPoll(result: number): void {
   if (result !== 0) throw unavailable(`uv_poll_init has failed with ${result}`);
 }
 
-/** So many turns a guest may have at once, before libuv looks for itself what it has to do. */
+/** The most turns that a member has in a row before libuv looks for its own work. */
 const maxImmediateTurns = 16;
 /** From so many milliseconds on it is the alarm that ends a wait, and not the wait's own time. */
 const longWait = 20;

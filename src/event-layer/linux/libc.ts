@@ -10,7 +10,7 @@ import util from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { ConnectionError } from '../event-layer.js';
 
-// What of koffi is used. Its own types are not named, so that whoever does without the package can compile against ours.
+// The parts of koffi that are used. Its own types are not named, so that users without the package can compile against ours.
 interface Library {
   func(name: string, result: string, parameters: unknown[]): (...values: never[]) => unknown;
 }
@@ -243,7 +243,7 @@ export function failure(call: string, errno: number): ConnectionError {
   return new ConnectionError(code, `${call} ${code}: ${meaning}`);
 }
 
-// Numbers of errors that are told apart; errno(3), asm-generic/errno.h.
+// Numbers of errors that the layers distinguish; errno(3), asm-generic/errno.h.
 export const EINTR = 4;
 export const ENOENT = 2;
 export const EBADF = 9;

@@ -1,5 +1,5 @@
-// What the two layers over libc share: turns, the order in which things are told, and the contract. They differ in how they learn
-// what has happened and how they hand work to the kernel; that is in the abstract methods. Each of the rooms holds one subject:
+// What the two layers over libc share: turns, the order of events, and the contract. They differ in how they learn what has happened and how
+// they pass work to the kernel; that is in the abstract methods. The other files have one subject each:
 //
 //   slots.ts         the table of connections
 //   output.ts        from what is written to what the kernel has taken
@@ -7,10 +7,10 @@
 //   listening.ts     sockets that listen
 //
 // A turn, as `run` has it: wait ─► beginTurn ─► what is due ─► what was collected ─► endTurn ─► output. Sending may bring about
-// more to tell (a queue that is empty, a connection that is gone); that is told in one more round, at once, a few times over,
+// more to report (a queue that is empty, a connection that is gone); that is reported in one more round, at once, a few times over,
 // and after that in the next turn.
 //
-// When the time of `wakeAt` has come, the kernel is asked once more what has arrived. That is told, and output is sent, before a turn ends
+// When the time of `wakeAt` has come, the kernel is asked again what has arrived. That is reported, and output is sent, before a turn ends
 // that lets deadlines pass: the process may have been busy or stopped for so long that what came in time is only yet to be collected.
 
 import { performance } from 'node:perf_hooks';
@@ -36,13 +36,13 @@ import { Listeners, type Listening, type ListeningLayer } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
 import { connecting, departing, dropped, ended, finished, open, paused, Slots } from './slots.js';
 
-/** How often in a row a turn goes on because sending has brought about more to tell. */
+/** The most rounds of a turn. Sending can give more to report, which takes another round. */
 const roundsPerTurn = 4;
 
 /** `catchUp` counts on each turn to report the input of at least so many connections, if so many have some. */
 const connectionsPerTurn = 256;
 
-/** A peer that has left, and waits to be told of. */
+/** A peer that has left, which is yet to be reported. */
 interface Departure {
   slot: Slot;
   generation: number;
@@ -63,7 +63,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   protected readonly departures = new Departures<Departure>();
   readonly #output: Output;
   readonly #connecting: Connecting;
-  /** Why connections have ended that `closed` is yet to be told of. */
+  /** Why connections have ended for which `closed` is yet to be called. */
   readonly #reasons = new Map<Slot, ConnectionError>();
 
   // Of the layer.
@@ -81,19 +81,19 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   #began = 0;
   /** Deadlines up to this time may be enforced: see `EventSink.endTurn`. */
   #due = -Infinity;
-  /** While it is finite, `#wake` has passed, and deadlines up to `#dueNext` may be enforced when `told` has reached it. */
+  /** While it is finite, `#wake` has passed, and deadlines up to `#dueNext` may be enforced when `reported` has reached it. */
   #dueAfter = Infinity;
   #dueNext = 0;
   /** Libuv has had its turn since `#wake` has passed. */
   #hostServed = false;
-  /** When `told` has reached it, all has been told that was known when a turn was last counted for `catchUp`. */
-  #toldThen = 0;
-  /** Events of the kernel's that have been told, ever. */
-  protected told = 0;
+  /** When `reported` has reached it, everything has been reported that was known when a turn was last counted for `catchUp`. */
+  #reportedThen = 0;
+  /** The number of events of the kernel that have been reported, ever. */
+  protected reported = 0;
   #isBeginning = false;
   #requested = false;
   #wake = Infinity;
-  /** Gone, and `closed` not told. */
+  /** Gone; `closed` is yet to be called. */
   #leaving: Slot[] = [];
   /** What the next turn does first; see `inTurn`. */
   #tasks: (() => void)[] = [];
@@ -114,7 +114,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     this.#connecting = new Connecting(libc, this.slots, this);
   }
 
-  // What the layers do each in their way; see also the interfaces of the rooms.
+  // What each layer does in a different way; see also the interfaces of the other files.
 
   abstract startAccepting(listening: Listening): number;
   abstract pauseAccepting(listening: Listening): void;
@@ -125,7 +125,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   abstract awaitWritable(slot: Slot): void;
   abstract shutDown(slot: Slot): void;
   abstract release(slot: Slot, reset: boolean): void;
-  /** A connection is there: what comes is to be told, unless it is paused. */
+  /** A connection is established: its input is to be reported, unless reading is paused. */
   protected abstract adoptConnected(slot: Slot): void;
   /** Reading is to be on or off, as the slot's flags have it now. */
   protected abstract updateReading(slot: Slot): void;
@@ -135,12 +135,12 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   protected abstract peerOf(slot: Slot): string;
   /** Waits for something to happen, and sets `hostReady`. @param milliseconds 0 does not wait, -1 is without end @returns whether something has */
   protected abstract wait(milliseconds: number): boolean;
-  /** Tells what has happened, and adds to `told`. */
+  /** Reports what has happened, and adds to `reported`. */
   protected abstract collect(): void;
-  /** Whether `wait` would ask the kernel, and not first have what it last said collected. */
+  /** Whether `wait` would ask the kernel. It does not while events of its last answer are yet to be collected. */
   protected abstract readonly canLook: boolean;
-  /** How many events there may be, at most, that had happened when the kernel was last asked, and have not been told. */
-  protected abstract readonly untold: number;
+  /** The most events that can have happened when the kernel was last asked, and have not been reported. */
+  protected abstract readonly unreported: number;
   /** Whether some of what the kernel has said is left for the next turn. */
   protected abstract readonly isBehind: boolean;
   /** Releases everything. Called when no connection and no listener is left. */
@@ -286,7 +286,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     this.#output.close();
   }
 
-  /** `close` has been called: whoever comes now is turned away. */
+  /** `close` has been called: new connections are refused. */
   get isClosing(): boolean {
     return this.#closing !== undefined;
   }
@@ -302,7 +302,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     return this.#isBusy() ? -Infinity : this.#wake;
   }
 
-  // (These two are asked in every turn, and are no getters: the engine calls private getters by way of its runtime.)
+  // (These two are called in every turn. They are not getters, because the engine calls private getters through its runtime.)
 
   /** There is something to do that nothing has to happen for. */
   #isBusy(): boolean {
@@ -324,14 +324,14 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
       this.#due = this.#began;
       this.#turn(some, true);
     }
-    for (let round = 1; round < roundsPerTurn && this.#isTelling(); round++) this.#turn(false, false);
-    if (this.#catchingUp.length > 0 && this.told >= this.#toldThen) {
-      this.#toldThen = this.told + this.untold;
+    for (let round = 1; round < roundsPerTurn && this.#hasReports(); round++) this.#turn(false, false);
+    if (this.#catchingUp.length > 0 && this.reported >= this.#reportedThen) {
+      this.#reportedThen = this.reported + this.unreported;
       this.#countTurn();
     }
     this.updateHold();
     this.#closedIfNothingLeft();
-    return this.hostReady || this.isBehind; // then the process's other work goes on before the rest
+    return this.hostReady || this.isBehind; // then the process's other work comes before the rest
   }
 
   /** Waits for events, and reads the clock. @returns whether there are some to collect */
@@ -351,11 +351,11 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
       const { hostReady } = this;
       const more = this.#look(0);
       this.hostReady ||= hostReady;
-      this.#dueAfter = this.told + this.untold;
+      this.#dueAfter = this.reported + this.unreported;
       this.#dueNext = now;
       if (more) this.#turn(true, true);
     }
-    if (this.told < this.#dueAfter) return;
+    if (this.reported < this.#dueAfter) return;
     if (this.hostReady && !this.#hostServed) {
       this.#hostServed = true; // what promises wait for may be there as well
       return;
@@ -396,7 +396,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     for (const task of tasks) task();
   }
 
-  #isTelling(): boolean {
+  #hasReports(): boolean {
     return this.#leaving.length > 0 || this.#output.needsNotify;
   }
 
@@ -408,28 +408,28 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     } finally {
       this.#isBeginning = false;
     }
-    this.#tellDue();
+    this.#reportDue();
     if (this.#tasks.length > 0) this.#runTasks();
     if (some) this.collect();
     if (this.departures.isPending) this.departures.report(this.#reportDeparture);
-    if (this.#leaving.length > 0) this.#tellDue();
+    if (this.#leaving.length > 0) this.#reportDue();
     this.sink.endTurn(this.#due);
     // Not later if deadlines have passed: they wait for what becomes of this.
-    const later = this.submitsInWait && !this.#isTelling() && !this.#requested && this.#wake > this.#began;
+    const later = this.submitsInWait && !this.#hasReports() && !this.#requested && this.#wake > this.#began;
     this.#output.flush(later);
   }
 
-  /** Tells what sending, and commands, have brought about. */
-  #tellDue(): void {
+  /** Reports what sending and commands have brought about. */
+  #reportDue(): void {
     this.#output.notifySent(this.sink);
     while (this.#leaving.length > 0) {
       const slots = this.#leaving;
       this.#leaving = [];
-      for (const slot of slots) this.#tellClosed(slot);
+      for (const slot of slots) this.#reportClosed(slot);
     }
   }
 
-  #tellClosed(slot: Slot): void {
+  #reportClosed(slot: Slot): void {
     this.sink.closed(slot, this.#reasons.get(slot));
     this.#output.free(slot);
     this.#connecting.free(slot);
@@ -445,17 +445,17 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
       this.listeners.size > 0 ||
       this.#wake !== Infinity ||
       this.#requested ||
-      this.#isTelling();
+      this.#hasReports();
     if (isNeeded === this.#isGuest || this.isClosed) return;
     this.#isGuest = isNeeded;
     if (isNeeded) this.host.attach(this);
     else this.host.detach(this);
   }
 
-  // What the layers tell, inside `collect`.
+  // Called by the layers inside `collect`.
 
-  /** A connection has been accepted. @returns its slot, before anything of it is told */
-  protected allotAccepted(descriptor: number, listening: Listening): Slot {
+  /** A connection has been accepted. @returns its slot, before any event of it is reported */
+  protected allocateAccepted(descriptor: number, listening: Listening): Slot {
     const slot = this.#allocate(descriptor, open);
     this.slots.listeners[slot] = listening.id;
     return slot;
@@ -474,7 +474,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   /** Reads from and reports a connection with an ordinary descriptor that a listener has accepted. */
   protected abstract adoptAccepted(descriptor: number, listening: Listening): void;
 
-  /** Whether the turn has told events for long enough. */
+  /** Whether the turn has reported events for long enough. */
   protected isTimeOver(): boolean {
     return performance.now() - this.#began > turnTime;
   }
@@ -484,14 +484,14 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   }
 
   /**
-   * The peer has left. It is told of now, or in a later turn if very many leave at once.
+   * The peer has left. This is reported now, or in a later turn if very many leave at once.
    * @param errno 0 if it has sent FIN, else the number of the error that has broken the connection
    */
   protected peerLeft(slot: Slot, errno: number): void {
     const { flags, generations } = this.slots;
     if ((flags[slot] & (dropped | departing)) !== 0) return;
     if (this.departures.mayReport()) {
-      this.#tellLeft(slot, errno);
+      this.#reportLeft(slot, errno);
       return;
     }
     flags[slot] |= departing;
@@ -505,16 +505,16 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     flags[slot] &= ~departing;
     // Reading has been paused since: the FIN is found again when it is resumed.
     if (errno === 0 && (flags[slot] & paused) !== 0) return;
-    this.#tellLeft(slot, errno);
+    this.#reportLeft(slot, errno);
   };
 
-  #tellLeft(slot: Slot, errno: number): void {
-    if (errno === 0) this.tellEnded(slot);
+  #reportLeft(slot: Slot, errno: number): void {
+    if (errno === 0) this.reportEnded(slot);
     else this.broke(slot, errno);
   }
 
   /** The peer has sent FIN. */
-  protected tellEnded(slot: Slot): void {
+  protected reportEnded(slot: Slot): void {
     const { flags } = this.slots;
     if ((flags[slot] & (ended | dropped)) !== 0) return;
     flags[slot] |= ended;
@@ -531,7 +531,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   }
 
   /** A send has not been taken whole. @param result bytes that were taken, or a negative error number */
-  protected sentShort(slot: Slot, result: number): void {
+  protected partiallySent(slot: Slot, result: number): void {
     this.#output.onPartialSend(slot, result);
   }
 
@@ -544,9 +544,9 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     this.fail(slot, connectionLost(which, code, meaning));
   }
 
-  // What the rooms tell.
+  // Called by the other files.
 
-  tellAcceptFailed(listener: ListenerId, error: ConnectionError): void {
+  reportAcceptFailed(listener: ListenerId, error: ConnectionError): void {
     this.sink.acceptFailed(listener, error);
   }
 

@@ -1,5 +1,5 @@
-// Sockets that listen. When accepting fails for want of descriptors or memory it rests, until a connection has closed or some time
-// has passed: else every turn would fail anew.
+// Sockets that listen. When accepting fails for want of descriptors or memory it pauses, until a connection has closed or some time
+// has passed: otherwise every turn would fail again.
 
 import cluster from 'node:cluster';
 import process from 'node:process';
@@ -21,11 +21,11 @@ export interface Listening {
   readonly backlog: number;
   /** Of a Unix-domain socket: goes with the listener. */
   readonly file: SocketFile | undefined;
-  /** Accepting goes on, or would but for `resting`. */
+  /** The listener accepts, unless `resting` is set. */
   open: boolean;
   /** Accepting has failed, and waits for a connection to close, or for time to pass. */
   resting: boolean;
-  /** When it last failed; a spell of failures is told once. */
+  /** When it last failed; several failures in a row are reported once. */
   failedAt: number;
   timer: NodeJS.Timeout | undefined;
   /** See `ListenOptions`. */
@@ -34,16 +34,16 @@ export interface Listening {
 
 /** The part of the layer that this file uses. */
 export interface ListeningLayer {
-  /** Whoever comes now is turned away. */
+  /** New connections are refused. */
   readonly isClosing: boolean;
-  /** Accepts on a listener, or goes on after `pauseAccepting`. @returns 0, or the number of an error: then it does not accept */
+  /** Accepts on a listener, or continues after `pauseAccepting`. @returns 0, or the number of an error: then it does not accept */
   startAccepting(listening: Listening): number;
   /** Nothing more is to be accepted for now. */
   pauseAccepting(listening: Listening): void;
   /** Stops accepting and closes the listener. Resolves when the address is free. */
   stopListening(listening: Listening): Promise<void>;
-  /** A spell of failures has begun. */
-  tellAcceptFailed(listener: ListenerId, error: ConnectionError): void;
+  /** The first of several failures in a row. */
+  reportAcceptFailed(listener: ListenerId, error: ConnectionError): void;
   now(): number;
   requestTurn(): void;
 }
@@ -88,7 +88,7 @@ export class Listeners {
       this.#startFirst(listening);
     } catch (error) {
       const { code, message } = asSystemError(error);
-      // Servers of node:net share their primary's socket there, so whoever comes from those does not expect this.
+      // Servers of node:net share their primary's socket there, so users of node:net do not expect this.
       const isShared = code === 'EADDRINUSE' && cluster.isWorker && !isPath(address);
       const hint = isShared ? ' (workers of node:cluster share a port if all say reusePort)' : '';
       throw listenFailed(address, code, `${message}${hint}`, error);
@@ -137,7 +137,7 @@ export class Listeners {
     for (const { onDisconnect } of this.#all.values()) onDisconnect?.();
   };
 
-  /** Accepting has failed: with EMFILE and the like it rests until a connection has closed, or some time has passed. */
+  /** Accepting has failed: with EMFILE and the like it pauses until a connection has closed, or some time has passed. */
   acceptFailed(listening: Listening, errno: number): void {
     if (listening.resting || !listening.open) return;
     const layer = this.#layer;
@@ -150,7 +150,7 @@ export class Listeners {
     if (!isNew) return;
     const { code, meaning } = describeErrno(errno);
     const message = `accepting on ${describeListener(listening)} has failed: ${meaning}; it is tried again when a connection has closed, and every ${acceptRetry} ms`;
-    layer.tellAcceptFailed(listening.id, new ConnectionError(code, message));
+    layer.reportAcceptFailed(listening.id, new ConnectionError(code, message));
   }
 
   /** A connection has closed: there may be room for another one. */
@@ -162,7 +162,7 @@ export class Listeners {
     clearTimeout(listening.timer);
     if (!listening.resting || !listening.open) return;
     if (this.#layer.startAccepting(listening) !== 0) {
-      // The spell of failures, which has been reported, goes on.
+      // These failures in a row have been reported already.
       listening.failedAt = this.#layer.now();
       listening.timer = setTimeout(() => this.#acceptAgain(listening), acceptRetry);
       return;

@@ -1,4 +1,4 @@
-// The way of output, from a turn's writes to the kernel:
+// The path of output, from a turn's writes to the kernel:
 //
 //   reserve, commit ──► slab (shared) ──────────────┬─ end of turn: one send each ──► all taken: the slab is empty again
 //                  └──► outbox (own copy), if some  │
@@ -24,7 +24,7 @@ const slabBytes = 1024 * 1024;
 
 /** The part of the layer that this file uses. */
 export interface OutputLayer {
-  /** Sends bytes of the slab, now or in `submit`. What is not taken whole is told by `sentShort` before `submit` returns. */
+  /** Sends bytes of the slab, now or in `submit`. A send that is not taken whole is reported by `partiallySent` before `submit` returns. */
   send(slot: Slot, address: number, bytes: number): void;
   /** Hands to the kernel what has been collected for it. When it returns, it has looked at all that `send` was given. */
   submit(): void;
@@ -34,7 +34,7 @@ export interface OutputLayer {
   shutDown(slot: Slot): void;
   /** The connection has broken. */
   broke(slot: Slot, errno: number): void;
-  /** Lets go of a connection; `closed` is told in this turn or the next. */
+  /** Closes a connection; `closed` is called in this turn or the next. */
   closeSlot(slot: Slot, reset: boolean): void;
   /** There may be something to do now, or no longer. */
   updateHold(): void;
@@ -53,13 +53,13 @@ export class Output {
   readonly #outboxes = new Map<Slot, ByteQueue>();
   /** Calls of `notifyFlushed` that are not answered. */
   readonly #flushes = new Map<Slot, number>();
-  /** Slots of which there is something to hand over at the end of the turn. */
+  /** Slots with output or a FIN to send at the end of the turn. */
   #dirty = new SlotList();
   /** To take its place then. */
   #spare = new SlotList();
   /** Slots with sends that are left to the next `wait`; see `flush`. */
   #deferred: SlotList | undefined;
-  /** Slots of which sending has changed something that is to be told. */
+  /** Slots for which sending has changed something that is to be reported. */
   #toNotify: Slot[] = [];
   /** What became of the sends of a `submit` that were not taken whole: bytes, or a negative error number. */
   readonly #short = new Map<Slot, number>();
@@ -78,17 +78,17 @@ export class Output {
     return outputMemory(this.#slab.bytes);
   }
 
-  /** Outboxes that there are. */
+  /** The number of outboxes. */
   get waiting(): number {
     return this.#outboxes.size;
   }
 
-  /** There is something to hand over, or to tell. */
+  /** There is something to send, or to report. */
   get isPending(): boolean {
     return this.#dirty.count > 0 || this.#toNotify.length > 0;
   }
 
-  /** There is something to tell. */
+  /** There is something to report. */
   get needsNotify(): boolean {
     return this.#toNotify.length > 0;
   }
@@ -108,7 +108,7 @@ export class Output {
     unmap(this.#libc, this.#slab);
   }
 
-  /** As the contract has it, for whatever slot. */
+  /** As in the contract; the slot does not matter. */
   reserve(bytes: number): number {
     checkReserve(bytes);
     if (this.#filled + bytes > slabBytes) this.flush(false);
@@ -168,7 +168,7 @@ export class Output {
     if (this.#deferred !== undefined) this.#completeSends(this.#deferred);
   }
 
-  /** Tells what sending has brought about. */
+  /** Reports what sending has brought about. */
   notifySent(sink: EventSink): void {
     if (this.#toNotify.length === 0) return;
     const slots = this.#toNotify;
@@ -195,7 +195,7 @@ export class Output {
     this.#short.set(slot, result);
   }
 
-  /** The connection is there: what was written before goes out. */
+  /** The connection is established: output that was written before is sent. */
   connected(slot: Slot): void {
     this.#markDirty(slot);
     if (this.#flushes.has(slot)) this.#notifySoon(slot);
@@ -235,7 +235,7 @@ export class Output {
     this.#layer.outputHeld(slot, to - from);
   }
 
-  /** What stands in the slab must not stay there. */
+  /** Moves the slot's output out of the slab. */
   #moveToOutbox(slot: Slot, outbox: ByteQueue): void {
     if (this.#to[slot] > this.#from[slot]) this.#keep(slot, outbox, this.#from[slot], this.#to[slot]);
     this.#from[slot] = 0;
@@ -378,7 +378,7 @@ export class Output {
       this.#slots.flags[slot] |= needsNotify;
       this.#toNotify.push(slot);
     }
-    // A queue that has more to send goes on when the socket is writable; this one may have been finished meanwhile.
+    // A queue that has more to send continues when the socket is writable; this one may have been finished meanwhile.
     if ((this.#slots.flags[slot] & finishing) !== 0) this.#markDirty(slot);
     this.#layer.updateHold();
   }

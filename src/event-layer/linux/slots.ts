@@ -1,4 +1,4 @@
-// The table of connections of the Linux layers. Output has columns of its own (output.ts), and so have epoll/ and uring/.
+// The table of connections of the Linux layers. Output (output.ts), epoll/ and uring/ have their own columns.
 
 import { growTypedArray } from '../../util/typed-array.js';
 import type { Slot } from '../event-layer.js';

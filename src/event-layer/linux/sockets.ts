@@ -136,7 +136,7 @@ function nameOf(
   return ask(fd, nameBytes, nameLength) < 0 ? undefined : parseName(nameBytes);
 }
 
-/** The error that stands against a socket, and clears it; 0 is none. */
+/** Reads and clears the pending error of a socket (SO_ERROR); 0 is none. */
 export function pendingError(libc: Libc, fd: number): number {
   return integerOption(libc, fd, SO_ERROR);
 }

@@ -18,7 +18,7 @@ export class Connecting {
     isClosing: boolean,
   ): { socket: SlotSocket; failure: Error | undefined } {
     const common = { allowHalfOpen: true, noDelay: true };
-    // Of a name's addresses, only those of its own family can be reached from it.
+    // A local address can only reach addresses of the same family.
     const local = localAddress === undefined ? {} : { localAddress, family: isIP(localAddress) };
     try {
       if (isClosing) throw layerClosed('connect');
@@ -32,7 +32,7 @@ export class Connecting {
         failure: undefined,
       };
     } catch (error) {
-      // An impossible port, say. Told as any other failure is.
+      // An impossible port, say. Reported like any other failure.
       return { socket: new net.Socket(), failure: asError(error) };
     }
   }
@@ -46,7 +46,7 @@ export class Connecting {
     return this.#targets.get(slot);
   }
 
-  /** Why it could not be had; undefined if it is not one that was asked for. */
+  /** Why the connection could not be made; undefined if it was not made by `connect`. */
   reason(slot: Slot, code: string, error: Error): ConnectionError | undefined {
     const target = this.#targets.get(slot);
     return target && connectFailed(target, code, error.message, error);

@@ -1,7 +1,7 @@
 // Sockets that listen.
 //
-// What node:net does not let it do: when descriptors run out, libuv accepts and drops what is waiting, and says nothing; so
-// `acceptFailed` is told of other failures only.
+// A limit of node:net: when descriptors run out, libuv accepts and drops the waiting connections without an error. So `acceptFailed` reports
+// other failures only.
 
 import cluster from 'node:cluster';
 import net, { type Server, type Socket } from 'node:net';
@@ -12,12 +12,12 @@ import { asError, codeOf, optionsOfNode } from './sockets.js';
 
 /** The part of the layer that this file uses. */
 export interface ListeningLayer {
-  /** Whoever comes now is turned away. */
+  /** New connections are refused. */
   readonly isClosing: boolean;
   accepted(socket: Socket, listener: ListenerId): void;
-  /** A spell of failures has begun. */
-  tellAcceptFailed(listener: ListenerId, error: Error): void;
-  /** A server has let go of its address and of its connections. */
+  /** The first of several failures in a row. */
+  reportAcceptFailed(listener: ListenerId, error: Error): void;
+  /** A server has released its address, and its connections are gone. */
   serverClosed(): void;
 }
 
@@ -29,7 +29,7 @@ interface Listening {
   readonly backlog: number;
   /** Connections accepted so far. */
   accepted: number;
-  /** `acceptFailed` has been told, and nothing has been accepted since. */
+  /** `acceptFailed` has been called, and nothing has been accepted since. */
   failing: boolean;
   /** `close` has been called. */
   closing: boolean;
@@ -173,7 +173,7 @@ export class Listeners {
     server.on('error', (error) => {
       if (listening.failing || !this.#all.has(listener)) return;
       listening.failing = true;
-      this.#layer.tellAcceptFailed(listener, error);
+      this.#layer.reportAcceptFailed(listener, error);
     });
     server.once('close', () => {
       this.#servers.delete(server);
@@ -183,7 +183,7 @@ export class Listeners {
   }
 }
 
-/** Resolves when libuv has looked at its sockets once more. */
+/** Resolves when libuv has polled its sockets again. */
 export function nextIteration(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
@@ -192,7 +192,7 @@ export function nextIteration(): Promise<void> {
 function reusing(): { reusePort: true } {
   const [major, minor] = (process.versions.node ?? '0.0').split('.').map(Number);
   if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return { reusePort: true };
-  throw Object.assign(new Error('reusePort is not to be had on the portable layer before Node 22.12'), {
+  throw Object.assign(new Error('reusePort is unavailable on the portable layer before Node 22.12'), {
     code: 'ENOTSUP',
   });
 }

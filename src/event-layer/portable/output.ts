@@ -1,4 +1,4 @@
-// The way of output:
+// The path of output:
 //
 //   reserve, commit ──► slab (shared; not copied) ─────┬─ end of turn ──► one socket.write ──► written ──► drained, flushed
 //                  └──► outbox (own copy), while an    │
@@ -27,14 +27,14 @@ import {
 } from './slots.js';
 import { isWriting } from './sockets.js';
 
-/** What a connection mostly writes until it is flooded, and little more: so it stands in one slab, and fills it. */
+/** Slightly more than a connection usually writes until it is flooded, so that its output fills one slab. */
 const slabBytes = highWaterMark + 8 * 1024;
-/** More slabs that nothing stands in are not kept: those of clients that happen to take their output at the same time. */
+/** The most empty slabs that are kept. There are more of them when many clients take their output at the same time. */
 const mostSpare = 64;
 
 /** The part of the layer that this file uses. */
 export interface OutputLayer {
-  /** A turn is under way, at whose end output is handed over. */
+  /** A turn is in progress, at whose end output is written. */
   readonly isBusy: boolean;
   requestTurn(): void;
   /** So many bytes more, or fewer, of a connection's output have to wait. */
@@ -57,11 +57,11 @@ export class Output {
   #to = new Uint32Array(firstRows);
   readonly #slabs: (Slab | undefined)[] = [];
   readonly #outboxes: (ByteQueue | undefined)[] = [];
-  /** Bytes that have to wait, as they were last told. */
+  /** Bytes that have to wait, as last reported. */
   #held = new Uint32Array(firstRows);
   /** Calls of `notifyFlushed` that are not answered. */
   #flushes = new Uint16Array(firstRows);
-  /** Slots of which there is something to hand over at the end of the turn. */
+  /** Slots with output or a FIN to write at the end of the turn. */
   #dirty: Slot[] = [];
   /** Slots of which a write that is done has changed something. */
   #toNotify: Slot[] = [];
@@ -79,7 +79,7 @@ export class Output {
     return outputMemory(this.#slab.bytes);
   }
 
-  /** There is something to tell. */
+  /** There is something to report. */
   get needsNotify(): boolean {
     return this.#toNotify.length > 0;
   }
@@ -92,7 +92,7 @@ export class Output {
     this.#flushes = growTypedArray(this.#flushes, new Uint16Array(rows));
   }
 
-  /** As the contract has it, for whatever slot. */
+  /** As in the contract; the slot does not matter. */
   reserve(bytes: number): number {
     checkReserve(bytes);
     if (this.#filled + bytes > slabBytes) {
@@ -116,7 +116,7 @@ export class Output {
     const written = this.#slabs[slot];
     if (outbox !== undefined) {
       outbox.add(slab.bytes.subarray(start, end));
-      this.#tellHeld(slot, socket);
+      this.#reportHeld(slot, socket);
     } else if (written === slab && this.#to[slot] === start) {
       this.#to[slot] = end;
       this.#filled = end;
@@ -132,7 +132,7 @@ export class Output {
       box.add(slab.bytes.subarray(start, end));
       this.#outboxes[slot] = box;
       this.#leaveSlab(slot);
-      this.#tellHeld(slot, socket);
+      this.#reportHeld(slot, socket);
     }
     this.#pending[slot] += end - start;
     if (this.#pending[slot] + socket.writableLength >= highWaterMark) this.#slots.flags[slot] |= flooded;
@@ -155,7 +155,7 @@ export class Output {
     this.#markDirty(slot);
   }
 
-  /** The connection is there: what was written before goes out. */
+  /** The connection is established: output that was written before is sent. */
   connected(slot: Slot): void {
     this.#markDirty(slot);
     if (this.#flushes[slot] > 0) this.#notifySoon(slot);
@@ -169,11 +169,11 @@ export class Output {
     for (const slot of slots) this.#flush(slot);
   }
 
-  /** Tells what writes that are done have changed, and hands over what has waited for them. */
+  /** Reports what completed writes have changed, and passes on output that has waited for them. */
   notifyWritten(sink: EventSink): void {
     const slots = this.#toNotify;
     this.#toNotify = [];
-    for (const slot of slots) this.#tell(slot, sink);
+    for (const slot of slots) this.#notify(slot, sink);
   }
 
   forget(slot: Slot): void {
@@ -183,7 +183,7 @@ export class Output {
     if (this.#held[slot] > 0) this.#setHeld(slot, 0);
   }
 
-  #tellHeld(slot: Slot, socket: SlotSocket): void {
+  #reportHeld(slot: Slot, socket: SlotSocket): void {
     this.#setHeld(slot, (this.#outboxes[slot]?.length ?? 0) + socket.writableLength);
   }
 
@@ -199,7 +199,7 @@ export class Output {
     this.#flushes[slot] = 0;
   }
 
-  #tell(slot: Slot, sink: EventSink): void {
+  #notify(slot: Slot, sink: EventSink): void {
     const slots = this.#slots;
     const socket = slots.sockets[slot];
     if (socket === undefined || (slots.flags[slot] & needsNotify) === 0) return;
@@ -213,7 +213,7 @@ export class Output {
       this.#flushes[slot] = 0;
       for (let i = 0; i < calls && slots.isReported(socket, slot); i++) sink.flushed(slot);
     }
-    // Whoever was told has written again by now, perhaps.
+    // A receiver of `flushed` may have written again by now.
     if (
       (slots.flags[slot] & flooded) !== 0 &&
       this.queued(slot, socket) <= lowWaterMark &&
@@ -258,7 +258,7 @@ export class Output {
       socket.write(pieces[last], () => this.#written(socket));
       if (last > 0) socket.uncork();
     }
-    if (socket.writableLength > 0 || this.#held[slot] > 0) this.#tellHeld(slot, socket);
+    if (socket.writableLength > 0 || this.#held[slot] > 0) this.#reportHeld(slot, socket);
     if ((flags[slot] & (finishing | finished)) === finishing) {
       flags[slot] |= finished;
       socket.end();
@@ -293,7 +293,7 @@ export class Output {
   #written(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined) return;
-    if (this.#held[slot] > 0 && !socket.destroyed) this.#tellHeld(slot, socket);
+    if (this.#held[slot] > 0 && !socket.destroyed) this.#reportHeld(slot, socket);
     const flags = this.#slots.flags[slot];
     const nothingToDo = (flags & (flooded | finishing)) === 0 && this.#pending[slot] === 0 && this.#flushes[slot] === 0;
     // Never at once: a client as fast as its thread would keep the process in ticks, and starve all others.

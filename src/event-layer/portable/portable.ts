@@ -1,5 +1,5 @@
 // The contract over node:net: serves on any system, and on any Node, Bun or Deno. Where io_uring and epoll are unavailable it
-// is what the server runs on. Each of the rooms holds one subject:
+// is what the server runs on. The files, each with one subject:
 //
 //   slots.ts         the table of connections
 //   turns.ts         turns, made of node:net's callbacks
@@ -114,7 +114,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   async catchUp(): Promise<void> {
-    // The first may come in the iteration that is under way, whose sockets have been looked at already. A connection that was accepted
+    // The first immediate may run in the current iteration, whose sockets have been polled already. A connection that was accepted
     // in the second is read from in the third.
     for (let i = 0; i < 3; i++) await nextIteration();
   }
@@ -163,7 +163,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const { flags } = this.#slots;
     flags[slot] &= ~paused;
     if ((flags[slot] & overshare) === 0) this.#turns.deferringEvents(() => socket.resume());
-    if ((flags[slot] & endHeld) !== 0) this.#turns.defer(() => this.#tellEnded(socket));
+    if ((flags[slot] & endHeld) !== 0) this.#turns.defer(() => this.#reportEnded(socket));
   }
 
   finish(slot: Slot): void {
@@ -171,14 +171,14 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   reset(slot: Slot): void {
-    this.#letGo(slot, drop);
+    this.#closeSlot(slot, drop);
   }
 
   abandon(slot: Slot): void {
-    this.#letGo(slot, (socket) => socket.destroy());
+    this.#closeSlot(slot, (socket) => socket.destroy());
   }
 
-  #letGo(slot: Slot, how: (socket: SlotSocket) => void): void {
+  #closeSlot(slot: Slot, how: (socket: SlotSocket) => void): void {
     const socket = this.#slots.socketOf(slot);
     if ((this.#slots.flags[slot] & dropped) !== 0) return;
     this.#slots.flags[slot] |= dropped;
@@ -205,7 +205,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#closing();
   }
 
-  // What the rooms ask and tell
+  // Called by the other files
 
   get isClosing(): boolean {
     return this.#closing !== undefined;
@@ -241,14 +241,14 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     socket.setNoDelay(true);
     const slot = this.#adopt(socket, open);
     this.#slots.listeners[slot] = listener;
-    this.#turns.dispatch(() => this.#tellAccepted(socket, slot, listener));
+    this.#turns.dispatch(() => this.#reportAccepted(socket, slot, listener));
   }
 
   outputHeld(slot: Slot, bytes: number): void {
     this.#sink.outputHeld?.(slot, bytes);
   }
 
-  tellAcceptFailed(listener: ListenerId, error: Error): void {
+  reportAcceptFailed(listener: ListenerId, error: Error): void {
     this.#turns.dispatch(() => this.#sink.acceptFailed(listener, error));
   }
 
@@ -258,16 +258,16 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
 
   // What node:net calls back
 
-  #tellAccepted(socket: SlotSocket, slot: Slot, listener: ListenerId): void {
+  #reportAccepted(socket: SlotSocket, slot: Slot, listener: ListenerId): void {
     // A `close` of the layer may have come between.
     if (this.#slots.isReported(socket, slot)) this.#sink.accepted(slot, listener);
   }
 
   #connected(socket: SlotSocket): void {
-    this.#turns.dispatch(() => this.#tellConnected(socket));
+    this.#turns.dispatch(() => this.#reportConnected(socket));
   }
 
-  #tellConnected(socket: SlotSocket): void {
+  #reportConnected(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
     this.#slots.flags[slot] = (this.#slots.flags[slot] & ~connecting) | open;
@@ -276,10 +276,10 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   #received(socket: SlotSocket, data: Buffer): void {
-    this.#turns.dispatch(() => this.#tellReceived(socket, data));
+    this.#turns.dispatch(() => this.#reportReceived(socket, data));
   }
 
-  #tellReceived(socket: SlotSocket, data: Buffer): void {
+  #reportReceived(socket: SlotSocket, data: Buffer): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined) return;
     for (let start = 0; start < data.length && this.#slots.isReported(socket, slot); start += pieceSize)
@@ -310,21 +310,21 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
     if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket)) {
-      this.#tellEndedSoon(socket);
+      this.#reportEndedSoon(socket);
       return;
     }
     // Where a reset comes while bytes are unread, libuv reports an end after them (it takes EPOLLHUP for one), and what was cut
-    // off would pass for complete. Writing nothing fails then, and node:net goes on to `error` and `close`.
+    // off would pass for complete. An empty write fails in that case, and node:net emits `error` and `close`.
     socket.write(nothing, (error) => {
-      if (error === undefined || error === null) this.#tellEndedSoon(socket);
+      if (error === undefined || error === null) this.#reportEndedSoon(socket);
     });
   }
 
-  #tellEndedSoon(socket: SlotSocket): void {
-    this.#turns.dispatch(() => this.#tellEnded(socket));
+  #reportEndedSoon(socket: SlotSocket): void {
+    this.#turns.dispatch(() => this.#reportEnded(socket));
   }
 
-  #tellEnded(socket: SlotSocket): void {
+  #reportEnded(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     const { flags } = this.#slots;
     if (slot === undefined || !this.#slots.isReported(socket, slot) || (flags[slot] & ended) !== 0) return;
@@ -338,16 +338,16 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   #closed(socket: SlotSocket): void {
-    this.#turns.dispatch(() => this.#tellClosed(socket));
+    this.#turns.dispatch(() => this.#reportClosed(socket));
   }
 
-  #tellClosed(socket: SlotSocket): void {
+  #reportClosed(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined) return;
     // Both have ended: closed now, whether it is read or not.
     if ((this.#slots.flags[slot] & endHeld) !== 0 && !this.#errors.has(socket)) {
       this.#slots.flags[slot] &= ~paused;
-      this.#tellEnded(socket);
+      this.#reportEnded(socket);
     }
     const reason = this.#reasonOf(socket, slot);
     this.#output.forget(slot);

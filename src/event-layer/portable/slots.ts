@@ -1,4 +1,4 @@
-// The table of connections of the portable layer: the socket of each, and a row of a few numbers. Output has columns of its own (output.ts).
+// The table of connections of the portable layer: the socket of each, and a row of a few numbers. Output has its own columns (output.ts).
 
 import type { Socket } from 'node:net';
 import { slotClosed } from '../errors.js';
@@ -12,7 +12,7 @@ export const endHeld = firstOwnFlag;
 /** It has had its share of this round of the event loop: the rest of its input is read in the next. */
 export const overshare = 2 * firstOwnFlag;
 
-/** The slot of a socket. It stays when the slot is freed: `sockets` tells whether it is still this socket's. */
+/** The slot of a socket. It stays when the slot is freed: `sockets` shows whether it is still this socket's. */
 const slotKey = Symbol('slot');
 export interface SlotSocket extends Socket {
   [slotKey]?: Slot;

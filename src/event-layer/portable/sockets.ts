@@ -1,14 +1,14 @@
-// What the portable layer needs to know of a socket of node:net, and does to one.
+// Helpers of the portable layer for sockets of node:net.
 
 import type { Socket } from 'node:net';
 import { ConnectionError, formatAddress, type SocketOptions } from '../event-layer.js';
 
-/** A write is under way at node:net, or there is no connection yet to write to. */
+/** A write of node:net is in progress, or the connection is not established yet. */
 export function isWriting(socket: Socket): boolean {
   return socket.writableLength > 0 || socket.connecting;
 }
 
-/** Ends a socket with RST, where it can be had. */
+/** Ends a socket with RST, where that is possible. */
 export function drop(socket: Socket): void {
   const isTcp = socket.remoteFamily !== undefined;
   if (socket.destroyed) return;

@@ -1,6 +1,5 @@
-// Turns: one callback of node:net is one. node:net calls back at moments of its own, now and then from within a call to it; what
-// comes while a turn or a command is under way is put off to the beginning of the next turn. So turns do not nest, and no event is
-// told from within a command. In turns of node:net's callbacks the event loop is still on its way through the connections; it has looked at
+// Turns: each callback of node:net is one. node:net sometimes calls back from within a call to it. An event that arrives during a turn or a
+// command is deferred to the start of the next turn. So turns do not nest, and no event is reported from within a command. In turns of node:net's callbacks the event loop is still on its way through the connections; it has looked at
 // all of them when an immediate runs.
 
 import { WakeTimer } from '../../util/wake-timer.js';
@@ -8,13 +7,13 @@ import { Departures } from '../departures.js';
 
 /** The part of the layer that this file uses. */
 export interface TurnsLayer {
-  /** There is something to tell that nothing has to happen for. */
+  /** There is something to report, whether or not anything else happens. */
   readonly needsNotify: boolean;
   /** @param looked see `EventSink.beginTurn` */
   beginTurn(looked: boolean): void;
-  /** Tells what is due besides events that were put off; called right after these. */
+  /** Reports what is due besides deferred events; called right after these. */
   settle(): void;
-  /** Has the turn ended, and hands over its output. @param due see `EventSink.endTurn` */
+  /** Ends the turn, and passes its output on. @param due see `EventSink.endTurn` */
   endTurn(due: number): void;
   /** The event loop has been through all connections. */
   roundOver(): void;
@@ -22,7 +21,7 @@ export interface TurnsLayer {
 
 export class Turns {
   readonly #layer: TurnsLayer;
-  /** A turn, or a call to node:net on behalf of a command, is under way: what is called back now is put off. */
+  /** A turn, or a call to node:net on behalf of a command, is in progress: callbacks are deferred now. */
   #isBusy = false;
   #late: (() => void)[] = [];
   /** Bounded for each round of the event loop, since each callback of node:net is a turn. */
@@ -36,14 +35,14 @@ export class Turns {
     this.#begin(true, due);
     this.#end();
   });
-  /** Deadlines up to this time may be enforced in the turn that is under way. */
+  /** Deadlines up to this time may be enforced in the current turn. */
   #due = 0;
 
   constructor(layer: TurnsLayer) {
     this.#layer = layer;
   }
 
-  /** A turn, or a command, is under way. */
+  /** A turn, or a command, is in progress. */
   get isBusy(): boolean {
     return this.#isBusy;
   }
@@ -56,13 +55,13 @@ export class Turns {
     this.#immediate ??= setImmediate(this.#onImmediate);
   }
 
-  /** Puts an event off to the beginning of the next turn. */
+  /** Defers an event to the start of the next turn. */
   defer(event: () => void): void {
     this.#late.push(event);
     this.request();
   }
 
-  /** Tells what node:net has called back for: in a turn of its own, or at the beginning of the next if one is under way. */
+  /** Handles a callback of node:net: in a separate turn, or at the start of the next one if a turn is in progress. */
   dispatch(event: () => void): void {
     if (this.#isBusy) {
       this.defer(event);
@@ -90,7 +89,7 @@ export class Turns {
     this.#departures.report((handle) => handle());
   };
 
-  /** Calls node:net on behalf of a command: what it calls back meanwhile is put off. */
+  /** Calls node:net on behalf of a command: its callbacks meanwhile are deferred. */
   deferringEvents<T>(act: () => T): T {
     const wasBusy = this.#isBusy;
     this.#isBusy = true;

@@ -2,13 +2,13 @@
 // live on the same layer; the network between them cuts and merges what they send at any byte, takes output in part, floods,
 // delays, resets, and lets processes vanish. The same seed gives the same run, to the byte.
 //
-// The way of bytes from one end of a connection to the other:
+// The path of bytes from one end of a connection to the other:
 //
 //   commit ──► queue (ours: `queued` counts it) ──transfer──► wire (the kernels': bounded) ──deliver──► received at the other end
 //
-// What is committed in a turn may go on its way after the turn, all of it at once (`fresh` counts it until then).
+// Output that is committed in a turn is sent after the turn, all of it at once (`fresh` counts it until then).
 //
-// Whoever misuses the contract is found out: lent buffers are overwritten after `received` has returned, `output` is another
+// Misuse of the contract is detected: borrowed buffers are overwritten after `received` has returned, `output` is another
 // buffer after each `reserve` and begins at another offset, and commands that are not in order throw.
 
 import { Buffer } from 'node:buffer';
@@ -53,25 +53,25 @@ export interface SimulatedOptions {
     vanish?: number;
     /** For each transfer: the machine at the sending end is cut off, as by `unplug`. */
     silence?: number;
-    /** For each connect: descriptors have run out. The client waits for up to a second until accepting goes on. */
+    /** For each connect: descriptors have run out. The client waits for up to a second until accepting works again. */
     accept?: number;
     /** For each turn: the process gets no processor for up to four seconds. All that was due meanwhile happens in one turn. */
     stall?: number;
   };
 }
 
-/** How long a kernel sends again what nobody acknowledges, in milliseconds, before it gives up: tcp_retries2 of 15 (tcp(7)). */
+/** How long a kernel retransmits without an acknowledgement before it gives up, in milliseconds: tcp_retries2 of 15 (tcp(7)). */
 const retransmission = 924_600;
 
-/** One end of a connection. Everything that may still happen to it refers to this object and not to its slot, which may have a new tenant. */
+/** One end of a connection. Everything that may still happen to it refers to this object and not to its slot, which may be in use again. */
 interface End {
   readonly slot: Slot;
   readonly address: string;
   readonly capacity: number;
   /** The other end; undefined until the connection is made. */
   other: End | undefined;
-  /** `accepted` or `connected` has been told: what the other end has sent meanwhile waits for it. */
-  told: boolean;
+  /** `accepted` or `connected` has been called. Input waits for that. */
+  established: boolean;
   /** Committed and not yet taken by the kernel. */
   readonly queue: ByteQueue;
   queued: number;
@@ -80,17 +80,17 @@ interface End {
   /** Taken by the kernel and not yet delivered. */
   readonly wire: ByteQueue;
   paused: boolean;
-  /** `queued` has reached the high-water mark, and `drained` has not been told since. */
+  /** `queued` has reached the high-water mark, and `drained` has not been called since. */
   flooded: boolean;
   /** Calls of `notifyFlushed` that are not answered. */
   flushes: number;
   /** How far our FIN has come. */
   fin: 'none' | 'asked' | 'wired' | 'delivered';
-  /** The peer's FIN has been told. */
+  /** The peer's FIN has been reported. */
   ended: boolean;
-  /** `closed` has been told, or is on the agenda: nothing else is told any more, and commands do nothing. */
+  /** `closed` has been called, or is on the agenda: no other event is reported, and commands do nothing. */
   gone: boolean;
-  /** Its machine is cut off: nothing reaches it, nothing comes from it, and nobody is told. */
+  /** Its machine is cut off: nothing reaches it, nothing comes from it, and neither end gets an event. */
   silent: boolean;
   /** The kernel at this end sends again what a silent peer does not acknowledge. */
   retransmitting: boolean;
@@ -213,7 +213,7 @@ export class SimulatedLayer implements EventLayer {
    * the real world (sockets, files, real timers) is not waited for.
    */
   run(time = Infinity): Promise<void> {
-    // (One promise for all turns: whoever watches promises, as test runners do, makes each of them dear.)
+    // (One promise for all turns: where promises are watched, as test runners do, each of them is expensive.)
     return new Promise<void>((resolve, reject) => {
       const step = (): void => {
         try {
@@ -279,7 +279,7 @@ export class SimulatedLayer implements EventLayer {
       if (listener === undefined || this.#random.chance(this.#refuse)) {
         this.#end(
           client,
-          new ConnectionError('ECONNREFUSED', `connect: nobody listens on ${formatAddress(address)}`),
+          new ConnectionError('ECONNREFUSED', `connect: no server listens on ${formatAddress(address)}`),
           0,
         );
         return;
@@ -287,11 +287,11 @@ export class SimulatedLayer implements EventLayer {
       const server = this.#newEnd(isPath ? '' : formatAddress(address));
       client.other = server;
       server.other = client;
-      server.told = true;
+      server.established = true;
       this.#sink?.accepted(server.slot, listener);
       this.#later(() => {
         if (client.gone) return;
-        client.told = true;
+        client.established = true;
         this.#sink?.connected(client.slot);
         this.#transferSoon(client);
         this.#deliverSoon(server);
@@ -398,7 +398,7 @@ export class SimulatedLayer implements EventLayer {
     const end = this.#endOf(slot);
     if (end.gone) return;
     end.silent = true;
-    end.wire.drop(end.wire.length); // what was under way is lost
+    end.wire.drop(end.wire.length); // data in flight is lost
     this.#end(end, undefined, 0);
     const { other } = end;
     if (other === undefined) return;
@@ -459,7 +459,7 @@ export class SimulatedLayer implements EventLayer {
       address,
       capacity: this.#capacity ?? 2 ** this.#random.whole(10, 18),
       other: undefined,
-      told: false,
+      established: false,
       queue: new ByteQueue(),
       queued: 0,
       fresh: 0,
@@ -500,7 +500,7 @@ export class SimulatedLayer implements EventLayer {
     this.#agenda.add(this.#time + delay, happen);
   }
 
-  /** Tells `closed` after a delay; nothing else is told of this end from now on. */
+  /** Calls `closed` after a delay; no other event of this end is reported from now on. */
   #end(end: End, reason: ConnectionError | undefined, delay: number): void {
     if (!end.gone && end.queued > 0) this.#sink?.outputHeld?.(end.slot, -end.queued);
     end.gone = true;
@@ -587,7 +587,7 @@ export class SimulatedLayer implements EventLayer {
       if (from.wire.length > 0 || from.fin === 'wired') this.#retransmit(from);
       return;
     }
-    if (from.delivering || other === undefined || ((other.paused || !other.told) && !other.gone)) return;
+    if (from.delivering || other === undefined || ((other.paused || !other.established) && !other.gone)) return;
     if (from.wire.length === 0 && from.fin !== 'wired') return;
     from.delivering = true;
     this.#later(() => {
@@ -603,19 +603,19 @@ export class SimulatedLayer implements EventLayer {
       return;
     }
     if (to.gone) {
-      // Nobody is there: the system at that end answers with RST.
+      // The other end is gone: its system answers with RST.
       if (!from.gone && from.wire.length > 0) this.#end(from, resetByPeer(), this.#delay());
       return;
     }
     if (to.paused) return;
     if (from.wire.length > 0) {
       const bytes = from.wire.take(Math.min(this.#piece(from.wire.length), pieceSize));
-      // At a random offset of a larger buffer, as bytes stand in the buffers of the real layers.
+      // At a random offset of a larger buffer, as in the buffers of the real layers.
       const start = this.#random.whole(0, 7);
-      const lent = new Uint8Array(start + bytes.length + this.#random.whole(0, 7)).fill(0x5a);
-      lent.set(bytes, start);
-      this.#sink?.received(to.slot, lent, start, start + bytes.length);
-      lent.fill(0xdb);
+      const buffer = new Uint8Array(start + bytes.length + this.#random.whole(0, 7)).fill(0x5a);
+      buffer.set(bytes, start);
+      this.#sink?.received(to.slot, buffer, start, start + bytes.length);
+      buffer.fill(0xdb);
       if (!from.gone) this.#transferSoon(from);
     } else if (from.fin === 'wired' && !to.ended) {
       from.fin = 'delivered';

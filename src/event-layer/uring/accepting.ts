@@ -16,7 +16,7 @@ import type { Ring } from './ring.js';
 
 /** Bytes for an operation: its address, and the address's length. */
 const entryBytes = 64;
-/** Where the length stands. */
+/** The offset of the length. */
 const lengthAt = 32;
 /** Of an address: a sockaddr_in6. Longer ones, of Unix-domain sockets, are cut short; only their family is looked at. */
 const addressBytes = 28;
@@ -57,7 +57,7 @@ export class Accepting {
     this.#most = most;
   }
 
-  /** Accepts, or goes on after `pause`. */
+  /** Accepts, or continues after `pause`. */
   start(listening: Listening): void {
     let accepts = this.#all.get(listening.id);
     if (accepts === undefined) {

@@ -10,7 +10,7 @@ const REGISTER_PBUF_RING = 22;
 export const bufferGroup = 1;
 
 const entryWords = 4;
-/** Where in the ring its tail stands, in units of 16 bits. */
+/** The offset of the ring's tail, in units of 16 bits. */
 const tailAt = 7;
 
 export class Buffers {
@@ -25,7 +25,7 @@ export class Buffers {
   readonly #ringMemory: Region;
   readonly #words: Int32Array;
   readonly #halves: Uint16Array;
-  /** Where each buffer stands: the lower and the upper 32 bits. */
+  /** The address of each buffer: the lower and the upper 32 bits. */
   readonly #addresses: Int32Array;
   #tail = 0;
 
@@ -75,7 +75,7 @@ export class Buffers {
     this.#halves[tailAt] = this.#tail; // the kernel looks at it within `enter`, as it does at the queues
   }
 
-  /** Only when no receive is under way any more. */
+  /** Call it only when no receive is in flight. */
   close(): void {
     unmap(this.#libc, this.#memory);
     unmap(this.#libc, this.#ringMemory);

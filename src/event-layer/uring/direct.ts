@@ -35,7 +35,7 @@ export class Direct {
       this.#libc.shutdown(descriptor, SHUT_WR);
       return;
     }
-    // The ring's own way to shut down goes by a thread of the kernel's: it is for when there is no descriptor to be had.
+    // The ring's own shutdown runs on a thread of the kernel. It is used when no descriptor is available.
     const ordinary = this.#install(descriptor);
     if (ordinary < 0) {
       this.#operations.shutDown(descriptor);

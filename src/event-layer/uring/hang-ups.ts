@@ -1,4 +1,4 @@
-// Connections that nothing is read from, because reading is paused or over: that they hang up is to be noticed all the same. A poll
+// Connections that are not read from, because reading is paused or over: a hang-up must be noticed nevertheless. A poll
 // waits for it; what exactly has happened, reading says.
 
 import type { Slot } from '../event-layer.js';
@@ -54,7 +54,7 @@ export class HangUps {
     this.#operations.poll(slot, hangUp, 0, true);
   }
 
-  /** The poll has brought something. @param isOver and was over with that @returns whether reading is to say what it is */
+  /** The poll has completed. @param isOver whether it has ended @returns whether the connection is to be read, to learn what has happened */
   onPollEvent(slot: Slot, events: number, isOver: boolean): boolean {
     const { flags } = this.#operations;
     if (isOver) flags[slot] &= ~hangUpArmed;

@@ -1,15 +1,15 @@
-// What the ring is asked to do: an entry of its queue for each operation, and what of it is in flight.
+// What the ring is asked to do: an entry of its queue for each operation, and which of them are in flight.
 //
-// In flight, and until when what it points to must stay:
+// Operations, and how long the memory that they point to must stay valid:
 //   accept, receive   until cancelled or over; receives point to the provided buffers, which the layer keeps until the ring is gone,
 //                     and accepts to where the peer's address goes
 //   poll              for a socket that is to become writable, for a hang-up while nothing is read, for libuv; points to nothing
 //   send              does not wait for the socket (MSG_DONTWAIT): it is over, in whole or in part, when `enter` returns, and the
-//                     slab is ours again. One that is taken whole has no completion at all, so that nobody is woken for it
+//                     slab is ours again. One that is taken whole has no completion at all, so that it does not end a wait
 //   cancel, close     over when `enter` returns
 //
 // The user data of an operation: what it is (3 bits) and its slot in the low half, the slot's generation in the high half, so
-// that a completion for a slot that has a new tenant is known for what it is. Of an accept: its listener, and a number of its own.
+// that a late completion is not taken for one of the slot's next connection. For an accept: its listener, and a number.
 
 import { growTypedArray } from '../../util/typed-array.js';
 import type { ListenerId, Slot } from '../event-layer.js';
@@ -157,7 +157,7 @@ export class Operations {
     this.inFlight++;
   }
 
-  /** Sends bytes that stand at an address, as many as the kernel takes at once. */
+  /** Sends bytes from an address, as many as the kernel takes at once. */
   send(slot: Slot, address: number, bytes: number): void {
     const at = this.#take(OP_SEND, this.#sendFlags | this.#fixed(slot), slot, sending);
     const { entries } = this.#ring;
@@ -167,7 +167,7 @@ export class Operations {
     entries[at + 7] = sendFlags;
   }
 
-  /** Waits for events. @param isMultishot goes on when it has told of some */
+  /** Waits for events. @param isMultishot continues after it has reported some */
   poll(slot: Slot, kind: number, events: number, isMultishot: boolean): void {
     const at = this.#take(OP_POLL_ADD, this.#fixed(slot), slot, kind);
     const { entries } = this.#ring;
@@ -183,7 +183,7 @@ export class Operations {
     this.inFlight++;
   }
 
-  /** Cancels an operation of a slot's tenant. */
+  /** Cancels an operation of a slot. */
   cancelOf(slot: Slot, kind: number): void {
     this.cancel(kind | (slot << kindBits), this.#slots.generations[slot]);
   }
@@ -209,7 +209,7 @@ export class Operations {
 
   // What only the ring's own descriptors are asked of it.
 
-  /** Sends FIN, by way of a thread of the kernel's. */
+  /** Sends FIN, on a thread of the kernel. */
   shutDown(descriptor: number): void {
     const at = this.#ring.take(OP_SHUTDOWN, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS, descriptor, 0, 0);
     this.#ring.entries[at + 6] = SHUT_WR;

@@ -1,28 +1,28 @@
-// Input of a connection beyond its share of a turn. By the time that a turn is told what a connection has sent, the kernel may have filled
-// all buffers for it: what is more than its share is held here, in the buffers and in order, for the turns that follow, in which it comes
-// after all that is new of other connections. So these are not kept waiting by handlers that get very much at once.
+// Input of a connection beyond its share of a turn. Before a turn starts, the kernel may have filled all buffers with the input of one
+// connection. What is more than its share is held here for later turns, in the buffers and in order, and is reported there after the new
+// input of other connections. So these do not wait for handlers that get very much input at once.
 
 import { growTypedArray } from '../../util/typed-array.js';
 import type { Slot } from '../event-layer.js';
 import { firstRows } from '../linux/slots.js';
 
-/** What a completion says: see `UringLayer`. */
-type Tell = (slot: Slot, generation: number, result: number, flags: number) => void;
+/** Reports what a completion says; see `UringLayer`. */
+type Report = (slot: Slot, generation: number, result: number, flags: number) => void;
 
 /** Of a slot's row: some of its completions are held. The other bits count the full buffers of this turn. */
 const held = 128;
 const words = 4;
 
 export class Overshare {
-  /** Full buffers that are a share. */
+  /** The number of full buffers that are a share. */
   readonly #share: number;
   #rows = new Uint8Array(firstRows);
-  /** Slots of which this turn has told something. */
+  /** Slots of which this turn has reported full buffers. */
   #counted: Slot[] = [];
   /** Completions, four numbers each. */
   #held: number[] = [];
 
-  /** @param share full buffers of one connection that a turn may be told of; at most 127 */
+  /** @param share the most full buffers of one connection that a turn reports; at most 127 */
   constructor(share: number) {
     this.#share = Math.min(share, held - 1);
   }
@@ -35,12 +35,12 @@ export class Overshare {
     this.#rows = growTypedArray(this.#rows, new Uint8Array(rows));
   }
 
-  /** Whether what comes of a connection is to be held, because of what it has had in this turn or what is held of it already. */
+  /** Whether input of a connection is to be held: it has had its share of this turn, or some of its input is held already. */
   isOver(slot: Slot): boolean {
     return this.#rows[slot] >= this.#share;
   }
 
-  /** A full buffer of the connection is told. */
+  /** A full buffer of the connection is reported. */
   count(slot: Slot): void {
     if ((this.#rows[slot]++ & (held - 1)) === 0) this.#counted.push(slot);
   }
@@ -50,8 +50,8 @@ export class Overshare {
     this.#held.push(slot, generation, result, flags);
   }
 
-  /** Tells what is held of each connection, up to its share of this turn, and until the turn's time is over. */
-  replay(tell: Tell, isTimeOver: () => boolean): void {
+  /** Reports what is held of each connection, up to its share of this turn, and until the turn's time is over. */
+  replay(report: Report, isTimeOver: () => boolean): void {
     const all = this.#held;
     this.#held = [];
     for (let at = 0; at < all.length; at += words) this.#rows[all[at]] &= ~held;
@@ -61,7 +61,7 @@ export class Overshare {
       if (isLate || this.isOver(slot)) {
         this.hold(slot, all[at + 1], all[at + 2], all[at + 3]);
       } else {
-        tell(slot, all[at + 1], all[at + 2], all[at + 3]);
+        report(slot, all[at + 1], all[at + 2], all[at + 3]);
         isLate = isTimeOver();
       }
     }

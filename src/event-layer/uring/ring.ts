@@ -77,13 +77,13 @@ export class Ring {
   readonly #libc: Libc;
   #queues: Int32Array;
   readonly #mapped: { address: number; bytes: number }[] = [];
-  /** What `enter` is told by address: a timespec, and the argument that points to it. */
+  /** Arguments that `enter` passes by address: a timespec, and the structure that points to it. */
   readonly #argument: Region;
   readonly #timespec: Int32Array;
   /** The descriptor that `enter` is given, and what its flags say of it. */
   readonly #entered: number;
   readonly #enterFlags: number;
-  // Where things stand in `#queues`, in words.
+  // Offsets in `#queues`, in words.
   readonly #sqHead: number;
   readonly #sqTail: number;
   readonly #sqFlags: number;
@@ -99,14 +99,14 @@ export class Ring {
   /** Up to here completions have been looked at by `#look`. */
   #looked: number;
   readonly #look: (low: number, high: number, result: number) => boolean;
-  /** Completions that an overflowing queue had to be emptied of, to be told before those in the queue. */
+  /** Completions that were taken out of an overflowing queue. They are reported before those in the queue. */
   #stash: Completion[] = [];
 
   /**
    * @param submissionEntries a power of two, and so is `completionEntries`, which must not be smaller
    * @param registered whether the ring's descriptor is to be looked up once for all, where that can be had
    * @param look is shown each completion once, as soon as it is there, inside `enter`, by the halves of its user data (of which the
-   *   low one is 0 where nobody wants to know) and its result. Returns true if that was all: `next` then passes over it
+   *   low one is 0 if the completion is not needed) and its result. Returns true if that was all: `next` then passes over it
    * @throws {ConnectionError} `ERR_EVENT_LAYER` where the kernel has no io_uring, forbids it, or has one too old
    */
   constructor(
@@ -153,7 +153,7 @@ export class Ring {
     }
     const { address, bytes } = this.#argument;
     this.#timespec = new Int32Array(bytes.buffer, bytes.byteOffset, 4);
-    // struct io_uring_getevents_arg: no signal mask, and where the time-out stands.
+    // struct io_uring_getevents_arg: no signal mask, and the address of the time-out.
     bytes.writeBigUInt64LE(BigInt(address), 64 + 16);
     const index = registered ? this.#registerDescriptor() : -1;
     this.#entered = index === -1 ? this.descriptor : index;
@@ -220,7 +220,7 @@ export class Ring {
    */
   enter(milliseconds: number): void {
     const queues = this.#queues;
-    // Those that are done with stand in the queue, too, and would end the wait as any other.
+    // Completions that have been handled are still in the queue, and would end the wait like any other.
     if (this.waiting === 0) this.#head = this.#looked;
     queues[this.#cqHead] = this.#head;
     let patience = this.waiting > 0 ? 0 : milliseconds;
@@ -254,7 +254,7 @@ export class Ring {
         throw failure('io_uring_enter', errno);
       if (this.#unsubmitted === 0) return;
       if (attempt === mostAttempts) throw failure('io_uring_enter', errno);
-      // The kernel was out of memory or room, or was interrupted, in the middle: the rest once more.
+      // The kernel was out of memory or room, or was interrupted, in the middle: submit the rest again.
       patience = 0;
     }
   }
@@ -286,13 +286,13 @@ export class Ring {
     return result < 0 ? -this.#libc.errno() : result;
   }
 
-  /** Has an eventfd(2) count up for each completion that is to be had. */
+  /** Has an eventfd(2) count up for each completion. */
   registerEventfd(eventfd: number): void {
     const argument = new Uint8Array(Int32Array.of(eventfd).buffer);
     check(this.#libc, 'IORING_REGISTER_EVENTFD', this.register(REGISTER_EVENTFD, argument, 1));
   }
 
-  /** Nothing may be under way any more. */
+  /** No operation may be in flight. */
   close(): void {
     this.#release();
     unmap(this.#libc, this.#argument);
@@ -310,7 +310,7 @@ export class Ring {
     }
   }
 
-  /** The completion queue has overflowed: what is in it goes to the stash, so that the kernel can bring the rest. */
+  /** The completion queue has overflowed: its contents move to the stash, so that the kernel can deliver the rest. */
   #makeRoom(): void {
     this.troubles.overflows++;
     const stash: Completion[] = [];

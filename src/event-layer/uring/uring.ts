@@ -3,7 +3,7 @@
 // What this has in common with epoll is in linux/; here is what completions mean. Each of the rooms holds one subject:
 //
 //   ring.ts         the queues, and the system call
-//   operations.ts   what the ring is asked to do, and what of it is in flight
+//   operations.ts   the operations of the ring, and which of them are in flight
 //   accepting.ts    connections that come
 //   hang-ups.ts     connections that nothing is read from
 //   buffers.ts      the buffers that are received into
@@ -57,7 +57,7 @@ export class UringLayer extends LinuxLayer {
   readonly #accepting: Accepting;
   readonly #hangUps: HangUps;
   readonly #direct: Direct;
-  /** Connections whose receive has ended for want of buffers, in the order in which they are to go on. */
+  /** Connections whose receive has ended for want of buffers, in the order in which they continue. */
   readonly #starved: { slot: Slot; generation: number }[] = [];
   readonly #overshare: Overshare;
   readonly #troubles = { noBuffers: 0, shortSends: 0, ordinary: 0 };
@@ -111,7 +111,7 @@ export class UringLayer extends LinuxLayer {
   }
 
   setExclusive(isAlone: boolean): void {
-    this.#isAlone = isAlone; // a poll of libuv's descriptor that is in flight tells once more, and does no harm
+    this.#isAlone = isAlone; // a poll of libuv's descriptor that is in flight reports once more, which is harmless
   }
 
   protected wait(milliseconds: number): boolean {
@@ -131,7 +131,7 @@ export class UringLayer extends LinuxLayer {
 
   /**
    * Brings what else is there. The kernel hands out few completions for each call (20 in Linux 6.18), in the order in which they have come.
-   * While a crowd leaves, what other connections have sent would stand behind all of it.
+   * While a crowd leaves, the input of other connections would wait behind all of these.
    */
   #drain(): void {
     const ring = this.#ring;
@@ -142,12 +142,12 @@ export class UringLayer extends LinuxLayer {
     }
   }
 
-  /** Sees each completion as soon as it is there. @returns whether that was all there is to it */
+  /** Called with each completion as soon as it is there. @returns whether it is handled completely */
   #look(low: number, _high: number, result: number): boolean {
     switch (low & kindMask) {
       case sending:
         if (this.#silentSends) this.#troubles.shortSends++;
-        this.sentShort(low >>> kindBits, result);
+        this.partiallySent(low >>> kindBits, result);
         return true;
       case installing:
         this.#direct.installed = result;
@@ -166,7 +166,7 @@ export class UringLayer extends LinuxLayer {
     return true;
   }
 
-  protected get untold(): number {
+  protected get unreported(): number {
     return this.#ring.waiting;
   }
 
@@ -177,9 +177,9 @@ export class UringLayer extends LinuxLayer {
   protected collect(): void {
     const ring = this.#ring;
     const overshare = this.#overshare;
-    // What is there now: handling it may bring more, which has its turn after all others have had theirs.
+    // Only what is there now: handling it may add more, which comes after all the others.
     for (let left = ring.waiting; left > 0 && ring.next(); left--) {
-      this.told++;
+      this.reported++;
       const { low, high, result, flags } = ring;
       const slot = low >>> kindBits;
       if ((flags & CQE_F_MORE) === 0) this.#operations.inFlight--;
@@ -199,7 +199,7 @@ export class UringLayer extends LinuxLayer {
             this.updateReading(slot);
           break;
       }
-      if ((this.told & betweenLooks) === 0 && this.isTimeOver()) break;
+      if ((this.reported & betweenLooks) === 0 && this.isTimeOver()) break;
     }
     if (overshare.isPending) overshare.replay(this.#replay, this.#isTimeOver);
     overshare.endTurn();
@@ -208,7 +208,7 @@ export class UringLayer extends LinuxLayer {
     this.#accepting.submit();
   }
 
-  /** Arms receives again that have ended for want of buffers: only now are there some, and no more receives than buffers could go on. */
+  /** Arms receives again that have ended for want of buffers: buffers are free only now, and there can be no more receives than buffers. */
   #feed(): void {
     const starved = this.#starved;
     if (starved.length === 0) return;
@@ -217,7 +217,7 @@ export class UringLayer extends LinuxLayer {
     if (starved.length > 0) this.requestTurn();
   }
 
-  /** The connection has had its share of this turn. The kernel is to fill no more buffers for it until it has been told of these. */
+  /** The connection has had its share of this turn. The kernel must fill no more buffers for it until these have been reported. */
   #holdBack(slot: Slot, generation: number, result: number, flags: number): void {
     this.#overshare.hold(slot, generation, result, flags);
     const inFlight = this.#operations.flags[slot];
@@ -285,8 +285,8 @@ export class UringLayer extends LinuxLayer {
     this.peerLeft(slot, wasEnded ? ECONNRESET : 0); // after its end, it has hung up
   }
 
-  protected override tellEnded(slot: Slot): void {
-    super.tellEnded(slot);
+  protected override reportEnded(slot: Slot): void {
+    super.reportEnded(slot);
     if (this.slots.isLive(slot)) this.#hangUps.schedulePoll(slot);
   }
 
@@ -306,7 +306,7 @@ export class UringLayer extends LinuxLayer {
 
   /** @param number of the accept that has brought it; -1 if none has */
   #adopt(descriptor: number, listening: Listening, isDirect: boolean, number: number): void {
-    const slot = this.allotAccepted(descriptor, listening);
+    const slot = this.allocateAccepted(descriptor, listening);
     if (isDirect) this.#operations.flags[slot] = direct;
     else this.#troubles.ordinary++;
     this.updateReading(slot);
@@ -365,8 +365,8 @@ export class UringLayer extends LinuxLayer {
   awaitWritable(slot: Slot): void {
     const { flags } = this.#operations;
     if ((flags[slot] & writableArmed) !== 0) return;
-    // Once the peer has sent FIN, a poll that is over when it has something to tell is over at once, each time. One that goes on
-    // tells the FIN as well, and then what is new; it is cancelled when it has said what it is for.
+    // Once the peer has sent FIN, a single-shot poll completes at once, each time. A multishot poll reports the FIN once, and then what is
+    // new; it is cancelled when it has reported what it waits for.
     this.#operations.poll(slot, writable, POLLOUT, (flags[slot] & peerHalfClosed) !== 0);
     flags[slot] |= writableArmed;
   }
@@ -426,7 +426,7 @@ export class UringLayer extends LinuxLayer {
     if (this.#eventfd !== -1) this.libc.close(this.#eventfd);
   }
 
-  /** What it holds, and how often it has come to what seldom happens: for tests. */
+  /** What it holds, and how often rare events have happened: for tests. */
   override get counts(): Record<string, number> {
     const { inFlight } = this.#operations;
     const direct = this.#files.open;
