@@ -241,7 +241,7 @@ function halfClosing(scenario: Scenario, variant: Variant): void {
     await harness.until(() => harness.open === 0, 'closed');
   });
 
-  scenario('a FIN is not told while reading is paused, and is told when it is resumed', async (harness) => {
+  scenario('a FIN is not reported while reading is paused, and is reported when it is resumed', async (harness) => {
     const { client, server } = await harness.pair();
     server.pause();
     await harness.pass(10);
@@ -310,7 +310,7 @@ function breaking(scenario: Scenario, variant: Variant): void {
     assert.equal(client.receivedBytes, 0);
   });
 
-  scenario('a reset under a writer: it is told, and its queue is gone', async (harness) => {
+  scenario('a reset under a writer: it is reported, and the queue is gone', async (harness) => {
     const { client, server } = await harness.pair();
     pour(server, variant.bulk, pieceSize, () => {});
     await harness.until(() => client.receivedBytes > 0, 'some of it');
@@ -319,7 +319,7 @@ function breaking(scenario: Scenario, variant: Variant): void {
     assert.ok(['ECONNRESET', 'EPIPE'].includes(server.reason?.code ?? ''), String(server.reason));
   });
 
-  scenario('a reset of an end that is flooded: the other is told', async (harness) => {
+  scenario('a reset of an end that is flooded is reported to the other', async (harness) => {
     const { client, server } = await harness.pair();
     client.pause();
     server.write(new Uint8Array(variant.bulk + 2 * highWaterMark));
@@ -367,7 +367,7 @@ function breaking(scenario: Scenario, variant: Variant): void {
     assert.deepEqual(harness.ends[1].events, ['accepted', 'closed']);
   });
 
-  scenario('a reset in `received` ends what is told at once', async (harness) => {
+  scenario('a reset in `received` ends its events at once', async (harness) => {
     const { client, server } = await harness.pair();
     server.onReceived = () => server.reset();
     pour(client, variant.bulk, pieceSize, () => {});
@@ -375,7 +375,7 @@ function breaking(scenario: Scenario, variant: Variant): void {
     assert.equal(server.pieces.length, 1);
   });
 
-  scenario('a slot without a tenant takes no commands', async (harness) => {
+  scenario('a slot without a connection takes no commands', async (harness) => {
     const { layer } = harness;
     for (const give of [
       () => layer.reserve(99, 1),
@@ -466,21 +466,24 @@ function flooding(scenario: Scenario, variant: Variant): void {
     assert.equal(client.digest(), server.sentDigest());
   });
 
-  scenario('who is told flushed, and writes up to the high-water mark at once, is told drained', async (harness) => {
-    const { client, server } = await harness.pair();
-    server.onFlushed = () => server.write(new Uint8Array(highWaterMark));
-    server.write('head');
-    server.notifyFlushed();
-    await harness.until(
-      () => client.receivedBytes === 4 + highWaterMark && server.drained === 1,
-      'the rest, and drained',
-    );
-    await harness.pass(10);
-    assert.equal(server.drained, 1);
-    assert.equal(client.digest(), server.sentDigest());
-  });
+  scenario(
+    'a writer that gets flushed, and writes up to the high-water mark at once, gets drained',
+    async (harness) => {
+      const { client, server } = await harness.pair();
+      server.onFlushed = () => server.write(new Uint8Array(highWaterMark));
+      server.write('head');
+      server.notifyFlushed();
+      await harness.until(
+        () => client.receivedBytes === 4 + highWaterMark && server.drained === 1,
+        'the rest, and drained',
+      );
+      await harness.pass(10);
+      assert.equal(server.drained, 1);
+      assert.equal(client.digest(), server.sentDigest());
+    },
+  );
 
-  scenario('flushed is told once for each time that it was asked for, when nothing is queued', async (harness) => {
+  scenario('flushed is called once for each time that it was asked for, when nothing is queued', async (harness) => {
     const { client, server } = await harness.pair();
     server.notifyFlushed();
     assert.equal(server.flushed, 0);
@@ -528,7 +531,7 @@ function crowding(scenario: Scenario, variant: Variant): void {
   );
 
   scenario(
-    'slots used again at once, while events of the last tenant are under way: none of them reaches the next',
+    'slots used again at once, while events of the last connection are in flight: none of them reaches the next',
     async (harness) => {
       const { address } = await harness.listen();
       let rounds = 0;
@@ -588,22 +591,25 @@ function crowding(scenario: Scenario, variant: Variant): void {
     assert.ok(left.includes(again.slot));
   });
 
-  scenario('closing with work in flight: every connection is told, once, and nothing after it', async (harness) => {
-    const { address } = await harness.listen();
-    harness.onAccepted = (end) => pour(end, variant.bulk, pieceSize, () => {});
-    for (let i = 0; i < 10; i++) harness.connect(address);
-    await harness.until(() => harness.ends.some((end) => end.receivedBytes > 0), 'something');
-    for (let i = 0; i < 5; i++) harness.connect(address);
-    for (const end of harness.ends) if (end.slot % 4 === 0 && !end.isOver) end.finish();
-    for (const end of harness.ends) end.wasReset = true;
-    await harness.layer.close();
-    assert.equal(harness.open, 0);
-    assert.ok(harness.ends.every((end) => end.isClosed && end.reason === undefined));
-  });
+  scenario(
+    'closing with work in flight: closed is called once for each connection, and nothing after it',
+    async (harness) => {
+      const { address } = await harness.listen();
+      harness.onAccepted = (end) => pour(end, variant.bulk, pieceSize, () => {});
+      for (let i = 0; i < 10; i++) harness.connect(address);
+      await harness.until(() => harness.ends.some((end) => end.receivedBytes > 0), 'something');
+      for (let i = 0; i < 5; i++) harness.connect(address);
+      for (const end of harness.ends) if (end.slot % 4 === 0 && !end.isOver) end.finish();
+      for (const end of harness.ends) end.wasReset = true;
+      await harness.layer.close();
+      assert.equal(harness.open, 0);
+      assert.ok(harness.ends.every((end) => end.isClosed && end.reason === undefined));
+    },
+  );
 }
 
 function arriving(scenario: Scenario): void {
-  scenario('whoever connects or listens while the layer closes fails with ERR_CLOSED', async (harness) => {
+  scenario('connect and listen fail with ERR_CLOSED while the layer closes', async (harness) => {
     const { client, server, address } = await harness.pair();
     client.wasReset = true;
     server.wasReset = true;
@@ -629,7 +635,7 @@ function arriving(scenario: Scenario): void {
     assert.ok('port' in address && client.reason.message.includes(String(address.port)), client.reason.message);
   });
 
-  scenario('a failed connection leaves no trace in the next tenant of its slot', async (harness) => {
+  scenario('a failed connection leaves no trace in the next one with its slot', async (harness) => {
     const { listener, address } = await harness.listen();
     await harness.layer.unlisten(listener);
     const failed = harness.connect(address);
@@ -806,7 +812,7 @@ function onTheSystem(scenario: Scenario): void {
   );
 
   scenario(
-    'what came before a deadline is told before the deadline passes, however long the process was busy',
+    'input that came before a deadline is reported before the deadline passes, however long the process was busy',
     async (harness) => {
       const { address } = await harness.listen();
       assert.ok('port' in address);

@@ -35,7 +35,7 @@ describe('the portable layer', () => {
       assert.deepEqual(written, [1000, 30, 30]);
     }));
 
-  it('lets nobody starve: a client as fast as its writer does not keep others from their turns', () =>
+  it('starves no client: one as fast as its writer does not keep others from their turns', () =>
     inWorld(async (harness) => {
       const { server } = await harness.pair();
       const other = await harness.pair();
@@ -54,7 +54,7 @@ describe('the portable layer', () => {
       goesOn = false;
     }));
 
-  it('tells of a reset that comes behind bytes that are not read yet, and not of an end', () =>
+  it('reports a reset that comes behind bytes that are not read yet, and not an end', () =>
     inWorld(async (harness) => {
       const peer = net.createServer((socket) => {
         socket.write(Buffer.alloc(150_000));

@@ -45,10 +45,10 @@ async function play(options: SimulatedOptions, clients = 20, bytes = 30_000): Pr
       layer.finish(slot);
     },
     received(slot, buffer, start, end) {
-      const lent = buffer.subarray(start, end);
-      log(`received ${slot} ${start} ${end} ${createHash('sha256').update(lent).digest('hex')}`);
-      if (servers.has(slot)) send(layer, slot, lent);
-      else left.set(slot, (left.get(slot) ?? bytes) - lent.length);
+      const borrowed = buffer.subarray(start, end);
+      log(`received ${slot} ${start} ${end} ${createHash('sha256').update(borrowed).digest('hex')}`);
+      if (servers.has(slot)) send(layer, slot, borrowed);
+      else left.set(slot, (left.get(slot) ?? bytes) - borrowed.length);
     },
     ended(slot) {
       log(`ended ${slot}`);
@@ -139,7 +139,7 @@ describe('a simulated run', () => {
     assert.ok((await busiest(0.2)) > (await busiest(0)));
   });
 
-  it('cut off: the other end is told nothing until its kernel gives up what it has sent', async () => {
+  it('cut off: the other end gets no event until its kernel gives up what it has sent', async () => {
     const { reasons, layer } = await play({ seed: 1, faults: { silence: 1 } });
     assert.equal(layer.open, 20, 'servers that have nothing to send wait for ever');
     assert.deepEqual(new Set(reasons), new Set([undefined]));
@@ -220,8 +220,8 @@ async function pair(sink: Partial<EventSink>, options: SimulatedOptions = {}) {
   return { layer, client, server };
 }
 
-describe('the simulated layer finds out', () => {
-  it('who keeps what was lent', async () => {
+describe('the simulated layer detects', () => {
+  it('a receiver that keeps a borrowed buffer', async () => {
     const kept: Uint8Array[] = [];
     const { layer, client } = await pair({
       received: (_slot, buffer, start, end) => kept.push(buffer.subarray(start, end)),
@@ -229,10 +229,10 @@ describe('the simulated layer finds out', () => {
     send(layer, client, Buffer.from('precious'));
     await layer.run();
     assert.ok(kept.length > 0);
-    for (const lent of kept) assert.ok(lent.every((byte) => byte === 0xdb));
+    for (const borrowed of kept) assert.ok(borrowed.every((byte) => byte === 0xdb));
   });
 
-  it('who reads outside what was lent', async () => {
+  it('a receiver that reads outside the borrowed bytes', async () => {
     const around: number[] = [];
     const { layer, client } = await pair({
       received(_slot, buffer, start, end) {

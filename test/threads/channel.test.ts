@@ -8,7 +8,7 @@ import { assertProportional } from '../support/cost.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 describe('a channel', () => {
-  it('gives values out in the order in which they went in, and tells the end with undefined', () => {
+  it('gives values out in the order in which they went in, and shows the end by undefined', () => {
     const clock = new ManualClock();
     const channel = new Channel<number | null>(3);
     const got: (number | null)[] = [];
@@ -265,7 +265,7 @@ describe('a channel', () => {
     assert.equal(channel.length, 0);
   });
 
-  it('when it is closed, tells all of many senders and receivers, in the order in which they came', () => {
+  it('when it is closed, wakes all of many senders and receivers, in the order in which they came', () => {
     const clock = new ManualClock();
     const full = new Channel<number>(1);
     full.trySend(0);
@@ -327,7 +327,7 @@ describe('a channel', () => {
     }, 2_000);
   });
 
-  it('loses no value, doubles none and forgets nobody, whoever is unwound and when', () => {
+  it('loses no value, doubles none and forgets no thread, whichever is unwound and when', () => {
     const action = fc.oneof(
       fc.record({ do: fc.constantFrom('send' as const), from: fc.nat() }),
       fc.record({ do: fc.constantFrom('receive' as const), from: fc.nat() }),
@@ -442,7 +442,7 @@ describe('a semaphore', () => {
     assert.equal(semaphore.available, 0);
   });
 
-  it('lets nobody who comes later take the permit of those who wait', () => {
+  it('lets no later thread take the permit of those that wait', () => {
     const clock = new ManualClock();
     const semaphore = new Semaphore(1);
     const order: string[] = [];
@@ -483,14 +483,14 @@ describe('a semaphore', () => {
     assert.equal(waiting.outcome, 'returned');
   });
 
-  it('refuses to be given back what nobody holds, and numbers of permits that are none', () => {
+  it('refuses a release without a permit, and wrong numbers of permits', () => {
     assert.throws(() => new Semaphore(1).release(), { code: 'ERR_RANGE' });
     for (const permits of [0, -1, 0.5, Number.NaN]) {
       assert.throws(() => new Semaphore(permits), { code: 'ERR_RANGE', message: new RegExp(`${permits}`) });
     }
   });
 
-  it('conserves its permits and forgets nobody, whoever is unwound and when', () => {
+  it('conserves its permits and forgets no thread, whichever is unwound and when', () => {
     const action = fc.record({
       do: fc.constantFrom('use' as const, 'use' as const, 'unwind' as const, 'advance' as const, 'turn' as const),
       number: fc.nat({ max: 100 }),

@@ -53,7 +53,7 @@ describe('a turn', () => {
     assert.equal(first.state, 'parked');
   });
 
-  it('ends after a bounded number of resumptions, so threads that wake each other for ever shut out nobody', () => {
+  it('ends after a bounded number of resumptions, so threads that wake each other for ever do not starve others', () => {
     const clock = new ManualClock();
     const there = new Channel<number>(1);
     const back = new Channel<number>(1);
@@ -188,7 +188,7 @@ describe('a scheduler', () => {
     assert.equal(wake, Infinity);
   });
 
-  it('tells its clock when nothing is to be woken any more, also in a turn that came late', () => {
+  it('tells its clock when no wake-up is needed any more, also in a turn that came late', () => {
     const clock = new ManualClock(0);
     const thread = clock.start(function* () {
       yield* sleep(10);
@@ -265,7 +265,7 @@ describe('the default scheduler', () => {
     assert.ok(ms < 20_000, 'a timer that nobody waits for holds the process');
   });
 
-  it('makes an uncaught exception of a root thread’s failure that nobody joined', () => {
+  it('makes an uncaught exception of a root thread’s failure that no thread joined', () => {
     const { status, output } = process(`
       spawn(function* lonely() { throw new Error('nobody listens'); });
     `);

@@ -180,7 +180,7 @@ describe('sleep', () => {
     );
   });
 
-  it('cancels nobody else’s timer when it is unwound in the turn in which its own has fired', () => {
+  it('cancels no other timer when it is unwound in the turn in which its own has fired', () => {
     const clock = new ManualClock(0);
     const sleeper = clock.start(function* () {
       yield* sleep(10);
@@ -200,7 +200,7 @@ describe('sleep', () => {
     assert.equal(others, 3);
   });
 
-  it('cancels nobody else’s timer when its own fires while its children are being unwound', () => {
+  it('cancels no other timer when its own fires while its children are being unwound', () => {
     const clock = new ManualClock(0);
     const parent = clock.start(function* () {
       spawn(function* () {
@@ -227,7 +227,7 @@ describe('sleep', () => {
     assert.equal(other, true);
   });
 
-  it('tells what it waits for and since when', () => {
+  it('shows what it waits for and since when', () => {
     const clock = new ManualClock(100);
     const thread = clock.start(function* () {
       assert.equal(currentThread()?.wait, undefined);

@@ -47,7 +47,7 @@ describe('spawn', () => {
     assert.deepEqual(order, ['parent', 'child', 'parent again']);
   });
 
-  it('names a thread after its generator function, or as it is told', () => {
+  it('names a thread after its generator function, or by the option', () => {
     const clock = new ManualClock();
     const names = [
       clock.spawn(function* page() {}),
@@ -59,7 +59,7 @@ describe('spawn', () => {
     assert.equal(String(clock.spawn(function* page() {})), `thread ${clock.spawn(forever).id - 1} (page)`);
   });
 
-  it('tells the children of a thread, in the order in which they were spawned', () => {
+  it('gives the children of a thread, in the order in which they were spawned', () => {
     const clock = new ManualClock();
     const parent = clock.start(function* () {
       spawn(forever, { name: 'a' });
@@ -202,7 +202,7 @@ describe('a thread that ends', () => {
     assert.deepEqual([root.state, unwound], ['over', 30_000]);
   });
 
-  it('tells whenOver, once, whether it returned, failed or was unwound, and at once if it is over already', () => {
+  it('calls whenOver, once, whether it returned, failed or was unwound, and at once if it is over already', () => {
     const clock = new ManualClock();
     const told: string[] = [];
     for (const end of ['returned', 'failed', 'unwound']) {
@@ -671,7 +671,7 @@ describe('unwinding', () => {
 });
 
 describe('a failure', () => {
-  it('of a child that nobody joined unwinds its parent, which fails with it', () => {
+  it('of a child that no thread joined unwinds its parent, which fails with it', () => {
     const clock = new ManualClock();
     const failure = new Error('child');
     const order: unknown[] = [];

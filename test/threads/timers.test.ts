@@ -309,7 +309,7 @@ describe('the timing wheel', () => {
     assert.equal(keyed.wheel.nextWake(), Infinity);
   });
 
-  it('tells its usual target, and others, with the arguments that they were armed with', () => {
+  it('calls its default target, and others, with the arguments that they were armed with', () => {
     const wheel = new TimerWheel(0);
     const told: [string, number][] = [];
     const usual: TimerTarget = { timerFired: (arg) => told.push(['usual', arg]) };

@@ -161,7 +161,7 @@ describe('until', () => {
     assert.equal(late?.aborted, false);
   });
 
-  it('takes no interest in a promise that is rejected after it was left, and lets nobody else be told of it', async () => {
+  it('ignores a promise that is rejected after it was left, and keeps it from being an unhandled rejection', async () => {
     const found = await unhandled(async () => {
       const clock = new ManualClock();
       const { promise, reject } = deferred<void>();

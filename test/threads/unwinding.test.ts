@@ -90,7 +90,7 @@ describe('the frames of a parked thread', () => {
     }
   });
 
-  it('include the generators beneath a task that passes on what it is told', () => {
+  it('include the generators beneath a task that passes its calls on', () => {
     const clock = new ManualClock();
     const inner = nested(2, [])[Symbol.iterator]();
     const between: Task<void> = {

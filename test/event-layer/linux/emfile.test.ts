@@ -91,7 +91,7 @@ function scenario(name: SocketLayerName, sizes: string): () => Promise<void> {
   };
 }
 
-describe('descriptors run out: accepting rests, is told once, and goes on when connections have closed', {
+describe('descriptors run out: accepting pauses, is reported once, and continues when connections have closed', {
   skip,
 }, () => {
   it('epoll', scenario('epoll', '{}'));

@@ -14,7 +14,7 @@ describe('errors of the system', () => {
     assert.deepEqual(describeErrno(constants.errno.EMFILE), { code: 'EMFILE', meaning: 'too many open files' });
   });
 
-  it('that have no name are told by their number', () => {
+  it('that have no name are shown by their number', () => {
     assert.deepEqual(describeErrno(9999), { code: 'errno 9999', meaning: 'error number 9999' });
   });
 
@@ -25,7 +25,7 @@ describe('errors of the system', () => {
     assert.equal(error.message, 'socket EMFILE: too many open files');
   });
 
-  it('are told apart by the numbers that the system has for them', { skip }, () => {
+  it('are distinguished by the numbers that the system has for them', { skip }, () => {
     const exported: Record<string, unknown> = { ...libcModule };
     const numbers = Object.entries(exported).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
     assert.ok(numbers.length >= 10);

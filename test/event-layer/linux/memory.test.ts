@@ -28,7 +28,7 @@ describe('mapped memory', { skip }, () => {
     unmap(libc, again);
   });
 
-  it('is nobody else’s as long as it is not given back', () => {
+  it('is not given out again before it is given back', () => {
     const regions = Array.from({ length: 5 }, () => map(libc, size));
     assert.equal(new Set(regions.map(({ address }) => address)).size, 5);
     for (const region of regions) unmap(libc, region);

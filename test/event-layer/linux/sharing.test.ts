@@ -222,7 +222,7 @@ for (const { name, skip } of linuxLayers) {
   });
 
   describe(`a worker that asks for ${name}`, { skip }, () => {
-    it('is told that it cannot have it, and is given the portable layer where it does not ask for one', async () => {
+    it('gets an error, and gets the portable layer if it asks for none', async () => {
       const ending = await run(
         name,
         `if (!isMainThread) {

@@ -135,7 +135,7 @@ describe('what seldom happens with io_uring', { skip }, () => {
       await harness.until(() => harness.open === 0, 'closed');
     }));
 
-  it('bytes are under way to a slot that is reset: its next tenant is told nothing of them', () =>
+  it('bytes are in flight to a slot that is reset: its next connection gets nothing of them', () =>
     play({ bufferCount: 256, bufferSize: 512 }, async (harness, layer) => {
       const { address } = await harness.listen();
       const late = new Uint8Array(60_000).fill(0x6c);
