@@ -7,7 +7,7 @@
 
 import { chooseEventLayer } from '../event-layer/choose.js';
 import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
-import type { SecureTransport, Transport, TransportEvents } from '../event-layer/transport.js';
+import type { SecureTransport, SecureTransportEvents, Transport } from '../event-layer/transport.js';
 import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
@@ -193,6 +193,7 @@ export class Network implements EventSink, TimerTarget {
   /** @internal Gives a slot to an owner of its own: what `connect` has asked for. */
   adopt(slot: Slot, owner: Owner, state: SlotState): void {
     this.#adopt(slot, this.#owners.add(owner), state);
+    this.#secure(slot, owner);
   }
 
   #adopt(slot: Slot, owner: number, state: SlotState): void {
@@ -331,6 +332,7 @@ export class Network implements EventSink, TimerTarget {
   /** @internal */
   beginTurn(looked = true): void {
     if (looked) this.shares.next();
+    for (const transport of this.#secureTransports) transport.beginTurn();
     this.scheduler.beginTurn(looked);
   }
 
@@ -350,16 +352,21 @@ export class Network implements EventSink, TimerTarget {
     }
     const { owner, number } = entry;
     this.#adopt(slot, number, SlotState.idle);
-    if (owner.transport !== this.layer) {
-      this.#states[slot] |= secured;
-      this.#secureTransport(slot)?.accepted(slot);
-    }
+    if (this.#secure(slot, owner)) this.#secureTransport(slot)?.accepted(slot);
     owner.opened(slot);
   }
 
   /** @internal */
   connected(slot: Slot): void {
-    this.owner(slot)?.opened(slot);
+    if (this.#states[slot] < secured) this.owner(slot)?.opened(slot);
+    else this.#secureTransport(slot)?.connected(slot);
+  }
+
+  /** Marks a slot whose owner has a secure transport. @returns whether it has */
+  #secure(slot: Slot, owner: Owner): boolean {
+    if (owner.transport === this.layer) return false;
+    this.#states[slot] |= secured;
+    return true;
   }
 
   /** @internal */
@@ -442,7 +449,7 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /** What secure transports tell of their connections. */
-  readonly #plain: TransportEvents = {
+  readonly #plain: SecureTransportEvents = {
     received: (slot, buffer, start, end) => {
       if (this.state(slot) === SlotState.closing) this.#lingering.received(slot);
       else this.#received(slot, buffer, start, end);
@@ -450,6 +457,7 @@ export class Network implements EventSink, TimerTarget {
     ended: (slot) => this.#ended(slot),
     drained: (slot) => this.record(slot)?.drained(),
     flushed: (slot) => this.#flushed(slot),
+    connected: (slot) => this.owner(slot)?.opened(slot),
   };
 
   /** The transport of a slot that has a secure one. */

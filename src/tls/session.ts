@@ -1,0 +1,58 @@
+// What a TLS engine is to the transport: one session for each connection, which turns records into bytes and bytes into records (RFC 8446 §5).
+// The transport finds the borders of records and keeps those that have come in part; what is in them is for the session.
+
+/** Bytes of a record's header: type, version, length. */
+export const headerBytes = 5;
+/** The most bytes of content of a record (RFC 8446 §5.1). */
+export const mostContent = 16_384;
+/** By how many bytes a record may be longer than its content, header included (RFC 8446 §5.2: 256, and the header). */
+export const mostOverhead = 256 + headerBytes;
+
+/** What a record was. */
+export const Received = {
+  /** Nothing for the user: part of a handshake, an alert that is only a warning, new keys. */
+  nothing: 0,
+  /** Content: see `contentEnd`. */
+  content: 1,
+  /** The peer has said that it sends no more (close_notify). */
+  end: 2,
+  /** The session is broken: an alert was sent, or received. No more can be received or sent. */
+  failure: 3,
+} as const;
+export type Received = (typeof Received)[keyof typeof Received];
+
+export interface TlsSession {
+  /** The handshake is complete: content may be sent. */
+  readonly isOpen: boolean;
+  /** The protocol that was chosen by ALPN (RFC 7301). */
+  readonly protocol: string | undefined;
+  /** Where the content of the last record ends that was received. */
+  readonly contentEnd: number;
+  /** For a client: begins the handshake. @param send takes records that are to be sent */
+  start(send: (records: Uint8Array) => void): void;
+  /**
+   * Takes one whole record, header included: `bytes[start … end-1]`, which are lent for the duration of the call.
+   * @param plain takes the content, from `at` on: at least `mostContent` bytes
+   * @param send takes records that are to be sent at once
+   */
+  receive(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    plain: Uint8Array,
+    at: number,
+    send: (records: Uint8Array) => void,
+  ): Received;
+  /** Writes `bytes[start … end-1]`, at most `mostContent`, as one record into `output` from `at` on. @returns where that ends */
+  seal(bytes: Uint8Array, start: number, end: number, output: Uint8Array, at: number): number;
+  /** Writes the record that says that no more is sent (close_notify). @returns where that ends */
+  sealEnd(output: Uint8Array, at: number): number;
+  /** Gives back what the engine holds for the session. */
+  free(): void;
+}
+
+/** What is the same for all sessions of a listener, or of a client: certificates, protocols, keys. */
+export interface TlsEngine {
+  accept(): TlsSession;
+  connect(): TlsSession;
+}
