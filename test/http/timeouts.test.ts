@@ -9,6 +9,7 @@ import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { currentThread, run } from '#sluice/threads/thread.js';
+import { countsWireBytes } from '../support/transport.js';
 import { type Exchanged, get, pauseReading, post, received, resumeReading, World } from '../support/world.js';
 
 const hello = () => new Response('hello');
@@ -132,43 +133,47 @@ function* takingLittle(connection: Connection, pause: number): Task<Exchanged> {
   return yield* received(connection);
 }
 
-test('writeTimeout: a client that takes nothing is reset, one that takes a little is not', async () => {
-  const left: string[] = [];
-  const world = await World.open(
-    {
-      fetch: (request) =>
-        stream(function* (out) {
-          try {
-            for (let i = 0; i < 20; i++) yield* out.write('x'.repeat(10_000));
-          } finally {
-            left.push(`${new URL(request.url).pathname} ${about(world.now)}`);
-          }
-        }),
-      writeTimeout: 5000,
-    },
-    { latency: 10, pieces: 'whole', capacity: 1024 },
-  );
-  const deaf = world.client(function* (connection) {
-    yield* connection.writer.write(get('/deaf'));
-    pauseReading(connection);
-    yield* sleep(20_000);
-    return connection.reason?.code;
-  });
-  const slow = world.client(function* (connection) {
-    yield* connection.writer.write(get('/slow', 'connection: close'));
-    return yield* takingLittle(connection, 4000);
-  });
-  await world.pass();
-  assert.equal(await deaf, 'ECONNRESET');
-  assert.match(
-    left[0],
-    /^\/deaf 92[6-9]0$/,
-    'the system took the first 1024 bytes, which are worth 4.27 s more at 240 bytes a second',
-  );
-  assert.equal((await slow).responses[0].body.length, 200_000);
-  assert.deepEqual(world.errors, []);
-  await world.close();
-});
+test(
+  'writeTimeout: a client that takes nothing is reset, one that takes a little is not',
+  countsWireBytes,
+  async () => {
+    const left: string[] = [];
+    const world = await World.open(
+      {
+        fetch: (request) =>
+          stream(function* (out) {
+            try {
+              for (let i = 0; i < 20; i++) yield* out.write('x'.repeat(10_000));
+            } finally {
+              left.push(`${new URL(request.url).pathname} ${about(world.now)}`);
+            }
+          }),
+        writeTimeout: 5000,
+      },
+      { latency: 10, pieces: 'whole', capacity: 1024 },
+    );
+    const deaf = world.client(function* (connection) {
+      yield* connection.writer.write(get('/deaf'));
+      pauseReading(connection);
+      yield* sleep(20_000);
+      return connection.reason?.code;
+    });
+    const slow = world.client(function* (connection) {
+      yield* connection.writer.write(get('/slow', 'connection: close'));
+      return yield* takingLittle(connection, 4000);
+    });
+    await world.pass();
+    assert.equal(await deaf, 'ECONNRESET');
+    assert.match(
+      left[0],
+      /^\/deaf 92[6-9]0$/,
+      'the system took the first 1024 bytes, which are worth 4.27 s more at 240 bytes a second',
+    );
+    assert.equal((await slow).responses[0].body.length, 200_000);
+    assert.deepEqual(world.errors, []);
+    await world.close();
+  },
+);
 
 for (const [name, fields] of [
   ['idleTimeout and lingerTimeout', []],
@@ -513,27 +518,31 @@ function deafClient(world: World): Promise<string | undefined> {
   });
 }
 
-test('minWriteRate: a parked write waits for writeTimeout, and a second more for every so many bytes that are taken', async () => {
-  for (const [minWriteRate, seconds] of [
-    [1024, 6],
-    [512, 7],
-    [256, 9],
-  ]) {
-    const world = await World.open(
-      { fetch: () => new Response('x'.repeat(200_000)), writeTimeout: 5000, minWriteRate },
-      { latency: 0.01, pieces: 'whole', capacity: 1024 },
-    );
-    const deaf = deafClient(world);
-    await world.pass(seconds * 1000 - 20);
-    assert.equal(world.server.connections.writing, 1, 'the system has taken 1024 bytes');
-    await world.pass(40);
-    assert.equal(world.server.connections.total, 0);
-    await world.pass();
-    assert.equal(await deaf, 'ECONNRESET');
-    assert.deepEqual(world.errors, []);
-    await world.close();
-  }
-});
+test(
+  'minWriteRate: a parked write waits for writeTimeout, and a second more for every so many bytes that are taken',
+  countsWireBytes,
+  async () => {
+    for (const [minWriteRate, seconds] of [
+      [1024, 6],
+      [512, 7],
+      [256, 9],
+    ]) {
+      const world = await World.open(
+        { fetch: () => new Response('x'.repeat(200_000)), writeTimeout: 5000, minWriteRate },
+        { latency: 0.01, pieces: 'whole', capacity: 1024 },
+      );
+      const deaf = deafClient(world);
+      await world.pass(seconds * 1000 - 20);
+      assert.equal(world.server.connections.writing, 1, 'the system has taken 1024 bytes');
+      await world.pass(40);
+      assert.equal(world.server.connections.total, 0);
+      await world.pass();
+      assert.equal(await deaf, 'ECONNRESET');
+      assert.deepEqual(world.errors, []);
+      await world.close();
+    }
+  },
+);
 
 test('writeTimeout: what the system takes at first is worth no more time than that, however low minWriteRate is', async () => {
   const world = await World.open(

@@ -25,6 +25,12 @@ function nameOf(text: string): TransportName {
   return text as TransportName; // as just checked
 }
 
+/** What a test says that counts bytes on the wire: they are others than those that are written where a transport adds its own. */
+export const countsWireBytes = { skip: chosenTransport !== 'plain' && 'counts bytes on the wire' };
+
+/** A bound for memory that holds bytes of the wire: these take this much more than those that are written. */
+export const withOverhead = (bytes: number): number => (chosenTransport === 'plain' ? bytes : Math.ceil(1.02 * bytes));
+
 export interface SimulatedTransport {
   /** The network and the clock below the transport. */
   layer: SimulatedLayer;
