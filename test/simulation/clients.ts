@@ -28,6 +28,9 @@ export interface Message {
   mostReceived: number;
 }
 
+/** A client gives up connecting after so many milliseconds. */
+const mostConnecting = 60_000;
+
 /** How a client ends. */
 export interface Fate {
   /** `polite`: with FIN when it has what it wants. `stays`: not by itself. `unplugged`: without a word. */
@@ -143,7 +146,7 @@ export class Client implements Peer {
   connected(): void {
     this.#isConnected = true;
     const { fate } = this.plan;
-    if (this.plan.reading === 'never') this.#world.layer.pauseReading(this.#slot);
+    if (this.plan.reading === 'never') this.#world.below.pauseReading(this.#slot);
     if ('milliseconds' in fate.after) this.#world.later(fate.after.milliseconds, () => this.#leave(fate.how));
     this.#world.later(patience, () => this.#leave('RST'));
     if (this.plan.begins === 0) {
@@ -197,6 +200,10 @@ export class Client implements Peer {
   #arrive(): void {
     this.#slot = this.#world.join(this);
     this.#open = true;
+    // Of a transport with a handshake, which a silent network may lose.
+    this.#world.later(mostConnecting, () => {
+      if (!this.#isConnected) this.#leave('RST');
+    });
   }
 
   #readSlowly(bytes: number): void {
@@ -204,20 +211,20 @@ export class Client implements Peer {
     this.#receivedSincePause += bytes;
     if (this.#receivedSincePause < 2048 || !this.#random.chance(0.3)) return;
     this.#receivedSincePause = 0;
-    const { layer } = this.#world;
-    layer.pauseReading(this.#slot);
+    const { below } = this.#world;
+    below.pauseReading(this.#slot);
     this.#world.later(this.#random.whole(1, 1_500), () => {
-      if (this.#open) layer.resumeReading(this.#slot);
+      if (this.#open) below.resumeReading(this.#slot);
     });
   }
 
   /** Sends what may be sent now. */
   #write(): void {
     const { plan } = this;
-    const { layer } = this.#world;
+    const { below } = this.#world;
     while (this.#open && this.#isConnected && !this.#waiting && !this.#finished) {
       const end = this.#mayGo();
-      if (this.#sent >= end || layer.queued(this.#slot) >= highWaterMark) break;
+      if (this.#sent >= end || below.queued(this.#slot) >= highWaterMark) break;
       let size = Math.min(plan.piece, end - this.#sent, 16_384);
       const { after, how } = plan.fate;
       if ('sent' in after) size = Math.min(size, Math.max(1, after.sent - this.#sent));
@@ -277,7 +284,7 @@ export class Client implements Peer {
   #finish(): void {
     if (!this.#open || this.#finished) return;
     this.#finished = true;
-    this.#world.layer.finish(this.#slot);
+    this.#world.below.finish(this.#slot);
   }
 
   #leave(how: Fate['how']): void {
@@ -294,8 +301,8 @@ export class Client implements Peer {
     this.#open = false;
     this.#done = true;
     if (how === 'unplugged') layer.unplug(this.#slot);
-    else if (how === 'close') layer.abandon(this.#slot);
-    else layer.reset(this.#slot);
+    else if (how === 'close') this.#world.below.abandon(this.#slot);
+    else this.#world.below.reset(this.#slot);
   }
 
   /** Whether it got what it had to get. @throws {AssertionError} */
