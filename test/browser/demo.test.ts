@@ -26,7 +26,7 @@ const places = [
   '/usr/bin/google-chrome-stable',
 ];
 
-/** Opens the demo in a browser with a profile of its own. */
+/** Opens the demo in a browser with a separate profile. */
 async function withPage(executablePath: string, use: (page: Page) => Promise<void>): Promise<void> {
   const profile = mkdtempSync(join(tmpdir(), 'sluice-browser-'));
   const example = new Example('demo/main.js');
@@ -39,7 +39,7 @@ async function withPage(executablePath: string, use: (page: Page) => Promise<voi
       const errors: string[] = [];
       page.on('pageerror', (error) => errors.push(error.message));
       await page.goto(url);
-      await page.locator('#pause').uncheck(); // nobody comes and goes but those of this test
+      await page.locator('#pause').uncheck(); // only the clients of this test come and go
       await use(page);
       assert.deepEqual(errors, []);
     } finally {
@@ -113,10 +113,13 @@ test('the demo in a browser', async (t) => {
       const thread = await row.getAttribute('data-thread');
       const [, visitor] = request.split('visitor=');
       await row.locator('.leave').click();
-      const told = page.locator(`#log li[data-visitor="${visitor}"]`);
-      await told.waitFor();
-      assert.equal(await told.getAttribute('data-by'), 'client');
-      assert.match((await told.textContent()) ?? '', /parked on timer for .* its client left:.*finally ran; told here/);
+      const reported = page.locator(`#log li[data-visitor="${visitor}"]`);
+      await reported.waitFor();
+      assert.equal(await reported.getAttribute('data-by'), 'client');
+      assert.match(
+        (await reported.textContent()) ?? '',
+        /parked on timer for .* its client left:.*finally ran; told here/,
+      );
       await page.locator(`#rows tr[data-thread="${thread}"]`).waitFor({ state: 'detached' });
     });
 
@@ -124,10 +127,10 @@ test('the demo in a browser', async (t) => {
       const row = page.locator('#rows tr.mine').first();
       const [, visitor] = ((await row.getAttribute('data-request')) ?? '').split('visitor=');
       await row.locator('.unwind').click();
-      const told = page.locator(`#log li[data-visitor="${visitor}"]`);
-      await told.waitFor();
-      assert.equal(await told.getAttribute('data-by'), 'server');
-      assert.match((await told.textContent()) ?? '', /closed from the server:finally ran [\d.]+ ms later/);
+      const reported = page.locator(`#log li[data-visitor="${visitor}"]`);
+      await reported.waitFor();
+      assert.equal(await reported.getAttribute('data-by'), 'server');
+      assert.match((await reported.textContent()) ?? '', /closed from the server:finally ran [\d.]+ ms later/);
       await page.locator(`#mine div[data-visitor="${visitor}"]`).waitFor({ state: 'detached' });
     });
 
@@ -135,9 +138,9 @@ test('the demo in a browser', async (t) => {
       const row = page.locator('#rows tr[data-request^="/clock"]').first();
       const [, visitor] = ((await row.getAttribute('data-request')) ?? '').split('visitor=');
       await row.locator('.leave').click();
-      const told = page.locator(`#log li[data-visitor="${visitor}"]`);
-      await told.waitFor();
-      assert.match((await told.textContent()) ?? '', /its client left:finally ran [\d.]+ ms later/);
+      const reported = page.locator(`#log li[data-visitor="${visitor}"]`);
+      await reported.waitFor();
+      assert.match((await reported.textContent()) ?? '', /its client left:finally ran [\d.]+ ms later/);
     });
 
     await t.test('a message resumes everybody who waits for one, and they wait again', async () => {
@@ -145,10 +148,10 @@ test('the demo in a browser', async (t) => {
       await page.getByText(/[1-9]\d* resumed, answered, and asked again/).waitFor();
     });
 
-    await t.test('all leave: the threads are gone, and the page is still told', async () => {
+    await t.test('all leave: the threads are gone, and the page still gets its feed', async () => {
       await page.getByRole('button', { name: 'all leave' }).first().click();
       await page.locator('#leave-all').click();
-      await until('nobody is parked', async () => (await parked(page)) === 0);
+      await until('no thread is parked', async () => (await parked(page)) === 0);
       await until(
         'only the thread that tells the page is left',
         async () => (await page.locator('#grid i').count()) === 1,

@@ -1,4 +1,4 @@
-// The `sluice` command, run as a process of its own: what it serves, what it says, how it ends.
+// The `sluice` command, run as a separate process: what it serves, what it says, how it ends.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

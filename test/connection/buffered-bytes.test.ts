@@ -15,8 +15,8 @@ const limit = 8000;
 
 test('it is full from 7/8 of the limit on, until no more than 3/4 is held', () => {
   const buffers = new BufferedBytes(limit);
-  const told: boolean[] = [];
-  const unobserve = buffers.observe((isFull) => told.push(isFull));
+  const reported: boolean[] = [];
+  const unobserve = buffers.observe((isFull) => reported.push(isFull));
   for (const [bytes, isFull] of [
     [6999, false],
     [1, true],
@@ -28,10 +28,10 @@ test('it is full from 7/8 of the limit on, until no more than 3/4 is held', () =
     buffers.add(bytes);
     assert.equal(buffers.isFull, isFull, `${buffers.counts.held}`);
   }
-  assert.deepEqual(told, [true, false, true]);
+  assert.deepEqual(reported, [true, false, true]);
   unobserve();
   buffers.add(-7000);
-  assert.equal(told.length, 3);
+  assert.equal(reported.length, 3);
 });
 
 test('beyond 7/8 one body goes on, and the others wait for what it gives back', () => {
@@ -100,7 +100,7 @@ test('where the last eighth is not enough and all of them wait, the body that wa
   assert.equal(third.wanted, 0);
 });
 
-test('a body that is refused while it asks is not told that it has memory', () => {
+test('a body that is refused while it asks is not granted memory', () => {
   const buffers = new BufferedBytes(limit);
   const [first, second] = [buffers.open(() => {}), buffers.open(() => {})];
   assert.ok(first.grow(3000) && second.grow(3000));

@@ -23,7 +23,7 @@ test('an echo server in three lines', async () => {
   });
 });
 
-test('a handler that throws: its client is reset, onError is told once, nobody else notices', async () => {
+test('a handler that throws: its client is reset, onError is called once, no other client notices', async () => {
   await inWorld({}, function* (world) {
     const errors: unknown[] = [];
     const server = yield* until(
@@ -55,14 +55,14 @@ test('a handler that throws: its client is reset, onError is told once, nobody e
 test('a child thread that fails fails its handler; an error of onError itself does not escape', async (t) => {
   t.mock.method(console, 'error', () => {});
   await inWorld({}, function* (world) {
-    let told = 0;
+    let reported = 0;
     const server = yield* until(
       listen(
         {
           port: 0,
           network: world.network,
           onError() {
-            told++;
+            reported++;
             throw new Error('onError is broken, too');
           },
         },
@@ -77,7 +77,7 @@ test('a child thread that fails fails its handler; an error of onError itself do
     );
     yield* connect({ port: server.port });
     yield* sleep(100);
-    assert.equal(told, 1);
+    assert.equal(reported, 1);
     assert.equal(server.connections.total, 0);
     yield* until(server.close());
   });

@@ -352,7 +352,7 @@ test('a reader that does not read stops the sender: what is buffered stays withi
   }
 });
 
-test('a read that waits longer than its timeout throws ERR_READ_TIMEOUT; bytes that come make it wait anew', async () => {
+test('a read that waits longer than its timeout throws ERR_READ_TIMEOUT; bytes that come make it wait again', async () => {
   await inWorld({ latency: 0 }, function* (world) {
     const seen: string[] = [];
     const server = yield* until(
@@ -375,7 +375,7 @@ test('a read that waits longer than its timeout throws ERR_READ_TIMEOUT; bytes t
   });
 });
 
-test('a second thread that reads from the same connection is told so', async () => {
+test('a second thread that reads from the same connection gets an error', async () => {
   await inWorld({}, function* (world) {
     const server = yield* until(
       listen({ port: 0, network: world.network }, function* ({ reader }) {

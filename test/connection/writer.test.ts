@@ -142,7 +142,7 @@ test('flush returns when nothing is queued, and not before, also if another thre
   );
 });
 
-test('a write that nobody waits for writes nothing, and one that is waited for again writes nothing more', async () => {
+test('a write that is not awaited writes nothing, and one that is waited for again writes nothing more', async () => {
   await inManyWorlds(function* (world) {
     const all = yield* writing(world, function* ({ writer }) {
       writer.write('never');

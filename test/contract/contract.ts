@@ -1,5 +1,5 @@
 // What every event layer must do, as one suite. A layer is added by a file of a few lines beside this one: see
-// portable.test.ts. The rules that hold in every scenario (turns, order of events, lent buffers, drained when due) are held by
+// portable.test.ts. The rules that hold in every scenario (turns, order of events, borrowed buffers, drained when due) are held by
 // harness.ts.
 
 import assert from 'node:assert/strict';
@@ -41,7 +41,7 @@ export interface LayerDescription {
   isSimulated: boolean;
   /** Lets turns happen for that many milliseconds of the layer's clock. */
   pass: (layer: EventLayer, milliseconds: number) => Promise<void>;
-  /** Where the layer is made in a process of its own, as `new exported()`. Not for a simulated one. */
+  /** Where the layer is made in a separate process, as `new exported()`. Not for a simulated one. */
   source?: { specifier: string; exported: string };
 }
 
@@ -851,7 +851,7 @@ function onTheSystem(scenario: Scenario): void {
       await passes();
       assert.deepEqual([order.slice(0, -1).sort(), order.at(-1)], [['a', 'b', 'c', 'd'], 'deadline']);
 
-      // The same while an event is told, of which another one follows: output is flushed.
+      // The same while an event is reported, of which another one follows: output is flushed.
       order.length = 0;
       const [first] = sockets;
       for (const end of harness.ends) {
@@ -878,7 +878,7 @@ function onTheSystem(scenario: Scenario): void {
     async (harness) => {
       const { address } = await harness.listen();
       assert.ok('port' in address);
-      // It reads nothing until it is told to, and then goes on while this thread is busy.
+      // It reads nothing until it gets a message, and then continues while this thread is busy.
       const hasRead = new Int32Array(new SharedArrayBuffer(4));
       const worker = new Worker(readerProgram, { eval: true, workerData: { port: address.port, hasRead } });
       await harness.until(() => harness.ends.length === 1, 'a connection');
@@ -1084,7 +1084,7 @@ function onTheSystem(scenario: Scenario): void {
   });
 }
 
-/** In a process of its own. */
+/** In a separate process. */
 function leaving(source: { specifier: string; exported: string }): void {
   const program = (body: string): string => `
     import { ${source.exported} as Layer } from ${JSON.stringify(import.meta.resolve(source.specifier))};

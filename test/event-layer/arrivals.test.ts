@@ -14,7 +14,7 @@ import { skip } from '../support/linux.js';
 
 const crowd = 200;
 
-/** Plays with a crowd of clients that have begun to connect. */
+/** Plays with a crowd of clients that are connecting. */
 async function play<Layer extends EventLayer>(
   layer: Layer,
   scene: (harness: Harness, clients: Socket[], layer: Layer) => Promise<void>,

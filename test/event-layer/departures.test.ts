@@ -45,7 +45,7 @@ async function play(
   await harness.over();
 }
 
-/** Ends that have been told something of their client's leaving. */
+/** Ends that have had an event of their client's leaving. */
 function departed(ends: readonly End[]): number {
   return ends.filter((end) => end.hasEnded || end.isClosed).length;
 }

@@ -203,7 +203,7 @@ describe('a simulated run', () => {
   });
 });
 
-/** A layer with one connection, and what its ends are told. */
+/** A layer with one connection, and the events of its ends. */
 async function pair(sink: Partial<EventSink>, options: SimulatedOptions = {}) {
   const layer = new SimulatedLayer(options);
   let server = -1;
@@ -279,7 +279,7 @@ describe('the simulated layer detects', () => {
     send(layer, client, Buffer.from('x'));
     await layer.run();
     assert.deepEqual(events, [`closed ${client} ECONNRESET`, `ended ${server}`]);
-    // The end that is left has nothing to tell yet; its next word is answered.
+    // The end that is left has sent nothing yet; what it sends next is answered.
     send(layer, server, Buffer.from('are you there?'));
     await layer.run();
     assert.equal(layer.open, 0);

@@ -1,4 +1,4 @@
-// Each example does what its first lines promise, and ends when it is told to.
+// Each example does what its first lines promise, and ends on a signal.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -63,7 +63,8 @@ test('events: what is posted goes to everybody who listens', async () => {
 
     leave.abort();
     await assert.rejects(one.next());
-    for (let told = ''; told !== 'sent to 1\n'; ) told = await (await fetch(url, { method: 'POST', body: 'c' })).text();
+    for (let answer = ''; answer !== 'sent to 1\n'; )
+      answer = await (await fetch(url, { method: 'POST', body: 'c' })).text();
     await two.return(undefined);
   });
 });

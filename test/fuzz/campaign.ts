@@ -1,4 +1,4 @@
-// A process of the long form, which scripts/fuzz.mjs starts: tries the properties in turn until it is ended, and tells of each batch.
+// A process of the long form, which scripts/fuzz.mjs starts: tries the properties in turn until it is ended, and reports each batch.
 //
 //   node campaign.js SEED [PROPERTY [PATH]]
 
@@ -7,7 +7,7 @@ import { type Property, properties, Tally } from './properties.js';
 
 const batch = 100;
 
-/** What is told: that a batch begins, and what has come of it. */
+/** The messages: that a batch begins, and what has come of it. */
 export type Told =
   | { what: 'begins'; property: string; seed: number }
   | {
@@ -26,7 +26,7 @@ const chosen = properties.filter((property) => id === undefined || property.id =
 if (chosen.length === 0)
   throw new Error(`--property is ${id}; expected one of ${properties.map((property) => property.id).join(', ')}`);
 
-const tell = (told: Told) => new Promise((resolve) => process.send?.(told, undefined, undefined, resolve));
+const tell = (reported: Told) => new Promise((resolve) => process.send?.(reported, undefined, undefined, resolve));
 
 async function tryBatch({ id, make }: Property, seed: number): Promise<boolean> {
   await tell({ what: 'begins', property: id, seed });

@@ -11,7 +11,7 @@ import { exchange } from './server.js';
 const host = 'host: a\r\n\r\n';
 
 test('a client that has left is answered no further request once that unwinds, though its thread has not parked since', async () => {
-  // The first request parks, so that the FIN is known by the time that the second is begun, which is over without parking.
+  // The first request parks, so that the FIN is known by the time that the second is started, which is over without parking.
   const text = `POST /text HTTP/1.1\r\ntransfer-encoding: chunked\r\n${host}0\r\n\r\nHEAD /stream HTTP/1.1\r\n${host}POST /text HTTP/1.1\r\ncontent-length: 2\r\n${host}ab`;
   const { outcomes } = await exchange([[{ text, pause: 1 }]], { ending: 'leaves' });
   const [{ requests, responses }] = outcomes;

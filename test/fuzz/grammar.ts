@@ -198,7 +198,7 @@ const data = fc.oneof(
     ),
   },
   { weight: 10, arbitrary: textOf(visible, 30, 400) },
-  // More than a reader holds, and more or less than is skipped where nobody reads it.
+  // More than a reader holds, and more or less than is skipped where it is not read.
   { weight: 1, arbitrary: fc.integer({ min: 60_000, max: 90_000 }).map((length) => 'b'.repeat(length)) },
 );
 
@@ -265,7 +265,7 @@ function isMeaningful({ method }: { method: string }): boolean {
 
 const places = fc.tuple(fc.nat(20), fc.nat(20), fc.nat(20));
 
-/** Whoever merges these is lost (RFC 9110 §6.5.1). */
+/** To merge these is wrong (RFC 9110 §6.5.1). */
 const forbiddenTrailer = fc.constantFrom('Content-Length', 'Transfer-Encoding', 'Host', 'Connection');
 
 /** What differs between everything that the grammar allows, and what most recipients know. */

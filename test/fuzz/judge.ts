@@ -51,7 +51,7 @@ export function judge({ requests, responses, isCutShort, ending }: Outcome, how:
   } else if (ending === 'FIN' && staysFor(how)) {
     assert.ok(left.length <= 1, `${left.length} requests without an answer`);
   }
-  // What has begun to be answered before its body was read to its end cannot be refused any more.
+  // What is already being answered before its body was read to its end cannot be refused any more.
   const last = requests.at(-1);
   const isOpen = last?.reads === true && last.body === undefined;
   if (staysFor(how))
@@ -124,7 +124,7 @@ export function isAsMeant({ requests, responses }: Outcome, { text, messages, in
     );
     if (seen.reads && seen.body !== body)
       assert.equal(seen.body?.slice(0, 1000), body.slice(0, 1000), `body of request ${i + 1}`);
-    // A body that nobody knows the length of ends with the connection, where the client knows no chunks (RFC 9112 §6.3). To HEAD the
+    // A body of unknown length ends with the connection, where the client knows no chunks (RFC 9112 §6.3). To HEAD the
     // head alone is sent, and says the same.
     const response: ReceivedResponse | undefined = responses[i];
     const isOld = /^(?:\r\n)*\S+ \S+ HTTP\/1\.0\r\n/.test(message.text);

@@ -1,5 +1,5 @@
 // What is tried: each property takes what is made at random, and throws if it finds something. fuzz.test.ts tries each so many times,
-// campaign.ts for as long as it is told to.
+// campaign.ts until it is ended.
 
 import fc from 'fast-check';
 import { differ } from './differential.js';

@@ -29,7 +29,7 @@ export interface Scenario {
   slow: boolean;
 }
 
-/** How many bytes are sent one by one: each takes turns of its own. */
+/** How many bytes are sent one by one: each takes separate turns. */
 const windowSize = 250;
 
 /** Pieces of the text, each with a pause behind it, in milliseconds. */

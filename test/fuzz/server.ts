@@ -35,7 +35,7 @@ export interface Seen {
   target: string;
   url: string;
   fields: string[];
-  /** As Latin-1; undefined if nobody has read it to its end. */
+  /** As Latin-1; undefined if it was not read to its end. */
   body: string | undefined;
   /** Reading the body has failed. */
   broken: boolean;
@@ -200,7 +200,7 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
   const fetch: ServeOptions['fetch'] = (request, info) => {
     assert.ok(info instanceof H1Request); // as much as its type says, and the message as it came
     const requests = seenBy.get(info.peer.split(':')[0]);
-    assert.ok(requests !== undefined, `a request of nobody: ${info.peer}`);
+    assert.ok(requests !== undefined, `a request from an unknown client: ${info.peer}`);
     const { method, url } = request;
     const [, named] = new URL(url).pathname.split('/');
     const kind = manner.readAll || !kinds.some((name) => name === named) ? 'text' : named;
@@ -270,7 +270,7 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
   );
   // A writer that is not flooded may put in a piece of 16 KiB with its framing, and a refusal may follow.
   assert.ok(watch.queued <= highWaterMark + 17 * 1024, `${watch.queued} bytes queued for one connection`);
-  assert.deepEqual(world.errors, [], 'onError was told of what a client did');
+  assert.deepEqual(world.errors, [], 'onError was called for what a client did');
   assert.equal(world.server.connections.total, 0, 'connections that stay when their clients have gone');
   assert.equal(partialHeadBytes(), partialHeadsBefore, 'bytes held for partial heads when all clients have gone');
   assert.equal(work.left, work.entered, 'threads that have been left');

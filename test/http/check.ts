@@ -103,7 +103,7 @@ export function checkResponse(name: string, response: ReceivedResponse, expected
     assert.ok(response.interim.length <= 1 && response.interim.every((status) => status === 100), `${name}: interim`);
   }
   const text = JSON.stringify(response);
-  assert.ok(!text.includes(failure), `${name}: tells the client what the handler threw`);
+  assert.ok(!text.includes(failure), `${name}: shows the client what the handler threw`);
   assert.ok(!text.includes('x-injected'), `${name}: a field was injected`);
   assert.ok(fieldValues(response, 'content-length').length <= 1);
 }

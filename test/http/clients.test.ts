@@ -85,7 +85,7 @@ test('fetch: a body in chunks', async () => {
   assert.equal(await response.text(), '100');
 });
 
-test('fetch: a client that aborts in the middle of a response hurts nobody', async () => {
+test('fetch: a client that aborts in the middle of a response harms no other', async () => {
   const controller = new AbortController();
   const response = await platformFetch(`${base}/large`, { signal: controller.signal });
   await response.body?.getReader().read();
@@ -133,7 +133,7 @@ test('node:http: without keep-alive the server closes', async () => {
   assert.equal(response.headers.connection, 'close');
 });
 
-test('node:http: expects 100-continue and sends its body when it is told to', async () => {
+test('node:http: expects 100-continue and sends its body after 100 Continue', async () => {
   const text = await new Promise<string>((resolve, reject) => {
     const message = http.request(`${base}/length`, {
       method: 'POST',
@@ -199,7 +199,7 @@ withCurl('a POST of more than 1 MiB, which waits for 100 Continue', async () => 
   assert.match(printed, /1500000/);
 });
 
-withCurl('a POST that expects to be told to go on, and is answered instead', async () => {
+withCurl('a POST that expects 100 Continue, and is answered instead', async () => {
   const printed = await curl(
     ['--verbose', '--stderr', '-', '--header', 'expect: 100-continue', '--data-binary', '@-', `${base}/a`],
     'z'.repeat(2000),

@@ -1,4 +1,4 @@
-// `close`, over the simulated network: whom it waits for, and what its deadline does.
+// `close`, over the simulated network: which clients it waits for, and what its deadline does.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -38,7 +38,7 @@ for (const [kind, request] of [
     const before = world.layer.now();
     const took = await timeToClose(world, 10_000);
     assert.ok(took < 500, `it took ${took} ms`);
-    assert.ok((await client) - before < 500, 'the client has been told of the end');
+    assert.ok((await client) - before < 500, 'the client has seen the end');
     await world.close();
   });
 }

@@ -55,7 +55,7 @@ test('every requirement in docs/http.md names tests, and every one of them exist
   }
 });
 
-test('every deviation that docs/http.md tells of names a case that exists', () => {
+test('every deviation that docs/http.md lists names a case that exists', () => {
   for (const title of ['Stricter than asked', 'More lenient than the grammar']) {
     const [, text = ''] = page.split(`## ${title}\n`);
     const items = text.split('\n## ')[0].split(/^- /m).slice(1);
@@ -69,8 +69,8 @@ test('every deviation that docs/http.md tells of names a case that exists', () =
 });
 
 test('every section that a case of the corpus names is in docs/http.md', () => {
-  const told = new Set(rows().map(({ section }) => section));
-  const missing = new Set(cases.map(({ section }) => section).filter((section) => !told.has(section)));
+  const reported = new Set(rows().map(({ section }) => section));
+  const missing = new Set(cases.map(({ section }) => section).filter((section) => !reported.has(section)));
   assert.deepEqual(
     [...missing].filter((section) => !page.includes(section)),
     [],

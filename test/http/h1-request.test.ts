@@ -1,4 +1,4 @@
-// What a handler is told of its request, against the platform's own URL and Headers.
+// What a handler sees of its request, against the platform's own URL and Headers.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -54,7 +54,7 @@ test('the memory of heads that came in part is given back when they are gone', (
   const collect = globalThis.gc ?? (() => assert.fail('to be run with --expose-gc'));
   const held = () => {
     collect();
-    collect(); // the first leaves the memory of arrays to a thread of its own, which the second waits for
+    collect(); // the first leaves the memory of arrays to another thread, which the second waits for
     return process.memoryUsage().arrayBuffers;
   };
   const before = held();

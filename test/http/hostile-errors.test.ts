@@ -1,4 +1,4 @@
-// Whatever is thrown, and wherever: the client gets a 500 or a reset, `onError` is told once, and the connection ends.
+// Whatever is thrown, and wherever: the client gets a 500 or a reset, `onError` is called once, and the connection ends.
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
@@ -143,7 +143,7 @@ async function open(options: Omit<ServeOptions, 'fetch'> & { fetch: unknown }): 
 }
 
 for (const [place, { handler, gets }] of Object.entries(places))
-  test(`a value that cannot be looked at, ${place}: told once, and the connection ends`, async () => {
+  test(`a value that cannot be looked at, ${place}: reported once, and the connection ends`, async () => {
     for (const [name, make] of Object.entries(hostileValues)) {
       const world = await open({ fetch: handler(make) });
       const client = world.exchange(get('/'), 'GET');
@@ -158,7 +158,7 @@ for (const [place, { handler, gets }] of Object.entries(places))
 
 test('an onError that throws what cannot be looked at, or returns it, or rejects with it, harms nothing', async () => {
   const printed = mock.method(console, 'error', () => {});
-  const told: ((make: () => unknown) => () => unknown)[] = [
+  const reported: ((make: () => unknown) => () => unknown)[] = [
     (make) => () => {
       throw make();
     },
@@ -170,7 +170,7 @@ test('an onError that throws what cannot be looked at, or returns it, or rejects
     (make) => () => thenable((rejected) => rejected(make())),
   ];
   try {
-    for (const onError of told)
+    for (const onError of reported)
       for (const [name, make] of Object.entries(hostileValues)) {
         const fetch = () => {
           throw new Error('the handler');

@@ -209,7 +209,7 @@ test('a handler that does not read a body holds back its client', async () => {
   });
   client.catch(() => {});
   await world.pass(5000);
-  assert.ok(written < 300_000, `${written} bytes have been taken of a body that nobody reads`);
+  assert.ok(written < 300_000, `${written} bytes have been taken of an unread body`);
   release();
   await world.pass();
   await world.close();
@@ -389,7 +389,7 @@ test('a handler that stops reading a large body after it has answered has bodyTi
   await world.close();
 });
 
-test('a body that nobody has read cannot be read once its request is over', async () => {
+test('an unread body cannot be read once its request is over', async () => {
   let text: (() => Promise<string>) | undefined;
   const world = await World.open({
     fetch: (request) => {
@@ -404,7 +404,7 @@ test('a body that nobody has read cannot be read once its request is over', asyn
   await world.close();
 });
 
-test('reading a body whose client resets the connection rejects, and onError is not told', async () => {
+test('reading a body whose client resets the connection rejects, and onError is not called', async () => {
   const caught: unknown[] = [];
   const world = await World.open({
     fetch: async (request) => {

@@ -118,7 +118,7 @@ for (const how of ['FIN', 'RST'] as const) {
     await world.close();
   });
 
-  test(`${how} while a body is being read: the handler’s own finally runs, and onError is not told`, async () => {
+  test(`${how} while a body is being read: the handler’s own finally runs, and onError is not called`, async () => {
     const diary: Diary = new Diary(() => world);
     const world = await World.open({
       *fetch(request) {
@@ -136,7 +136,7 @@ for (const how of ['FIN', 'RST'] as const) {
     await world.close();
   });
 
-  test(`${how}: a finally that throws is told to onError, once`, async () => {
+  test(`${how}: a finally that throws is reported to onError, once`, async () => {
     const failure = new Error('in finally');
     const world = await World.open({
       *fetch() {
@@ -201,7 +201,7 @@ test('RST: an async handler that answers later with a stream has it cancelled', 
   await world.close();
 });
 
-test('RST: what an async handler throws later is told once, unless it is the leaving itself', async () => {
+test('RST: what an async handler throws later is reported once, unless it is the leaving itself', async () => {
   const errors: unknown[] = [];
   const ends: Record<string, (signal: AbortSignal) => unknown> = {
     '/own': () => new Error('a mistake'),
@@ -262,7 +262,7 @@ test('RST: a stream that only ever writes is flooded when its connection has bro
   }
 });
 
-test('RST while the client is flooded: a stream that has not begun is cancelled', async () => {
+test('RST while the client is flooded: a stream that has not started is cancelled', async () => {
   let cancelled = 0;
   const world = await World.open(
     {
@@ -312,7 +312,7 @@ test('FIN: what plain and async handlers answer is sent all the same', async () 
   await world.close();
 });
 
-test('FIN: a request behind one whose thread was to be unwound is not begun, though that one never parked', async () => {
+test('FIN: a request behind one whose thread was to be unwound is not started, though that one never parked', async () => {
   const begun: string[] = [];
   const world = await World.open({
     fetch(request) {
@@ -576,7 +576,7 @@ const endings: Record<string, { end: (world: World) => Promise<unknown>; code: s
   },
 };
 for (const [when, { end, code }] of Object.entries(endings)) {
-  test(`when ${when}, the reason of the signal passes for an AbortError of the platform's, with a code of its own`, async () => {
+  test(`when ${when}, the reason of the signal passes for an AbortError of the platform's, with its own code`, async () => {
     let signal: AbortSignal | undefined;
     const world = await World.open({
       *fetch(request) {

@@ -214,7 +214,7 @@ for (const [kind, fetch] of [
   });
 }
 
-test('maxRequests is counted for each connection anew, also where one has the slot of another', async () => {
+test('maxRequests is counted for each connection separately, also where one has the slot of another', async () => {
   const world = await World.open({ fetch: hello, maxRequests: 2 });
   for (let i = 0; i < 5; i++) {
     const client = world.exchange(get('/') + get('/'));
@@ -294,7 +294,7 @@ test('maxQueuedBytes: requests that need no thread are answered as long as so mu
   }
 });
 
-/** A client that stays until it is told to go, and then says what it has got. */
+/** A client that stays until `leave` is called, and then says what it has received. */
 function staying(world: World, localAddress = '127.0.0.1') {
   let leave = () => {};
   const client = world.client(
@@ -307,7 +307,7 @@ function staying(world: World, localAddress = '127.0.0.1') {
   return { leave: () => leave(), statuses: async () => (await client).responses.map(({ status }) => status), client };
 }
 
-test('maxConnections: one more is told 503 and closed; when one has left, the next may stay', async () => {
+test('maxConnections: one more gets 503 and is closed; when one has left, the next may stay', async () => {
   const world = await World.open({ fetch: hello, maxConnections: 3 });
   const clients = [staying(world), staying(world)];
   await world.pass(10);
@@ -337,7 +337,7 @@ test('maxConnections: one more is told 503 and closed; when one has left, the ne
   assert.deepEqual(await clients[1].statuses(), []);
 });
 
-test('maxConnections: whoever may not stay is soon gone, however many come and whatever they do', async () => {
+test('maxConnections: connections over the limit are soon gone, however many come and whatever they do', async () => {
   const world = await World.open({ fetch: hello, maxConnections: 10 });
   const come = () =>
     world
@@ -349,7 +349,7 @@ test('maxConnections: whoever may not stay is soon gone, however many come and w
   const clients = Array.from({ length: 1000 }, come);
   await world.pass(100);
   const { idle, closing } = world.server.connections;
-  assert.deepEqual([idle, closing], [10, 64], 'those that stay, and those that were told why');
+  assert.deepEqual([idle, closing], [10, 64], 'those that stay, and those that were answered');
   await world.pass(1200);
   assert.equal(world.server.connections.total, 10);
   await world.pass();
@@ -358,7 +358,7 @@ test('maxConnections: whoever may not stay is soon gone, however many come and w
   await world.close();
 });
 
-test('maxConnectionsPerAddress: one more of an address is told 429 and closed; others may come', async () => {
+test('maxConnectionsPerAddress: one more of an address gets 429 and is closed; others may come', async () => {
   const world = await World.open({ fetch: hello, maxConnectionsPerAddress: 3 });
   const clients = Array.from({ length: 3 }, () => staying(world, '192.0.2.1'));
   await world.pass(10);

@@ -36,7 +36,7 @@ async function runProcess(args: string[]): Promise<void> {
 
 test(`${cases.length} cases come out the same however a network cuts and merges them`, () => runAll('sound'));
 
-test('clients and a network that break off leave nothing behind, and nobody else sees it', () => runAll('faulty'));
+test('clients and a network that break off leave nothing behind, and no other client sees it', () => runAll('faulty'));
 
 test('the same seed gives the same run', async () => {
   const seed = one ?? 7;

@@ -1,4 +1,4 @@
-// What a client gets, and who is told, when its request is refused; and that a handler cannot pass its own errors off as the client's.
+// What a client gets, and what `onRefused` gets, when its request is refused; and that a handler cannot pass its own errors off as the client's.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -14,7 +14,7 @@ import { get, post, World } from '../support/world.js';
 
 const hello = () => new Response('hello');
 
-/** A world, and what its `onRefused` was told. */
+/** A world, and what its `onRefused` was called with. */
 async function open(options: Partial<ServeOptions>): Promise<{ world: World; refused: RefusedRequest[] }> {
   const refused: RefusedRequest[] = [];
   const world = await World.open({
@@ -42,7 +42,7 @@ const requests: [what: string, sent: string, status: number, message: RegExp][] 
   ['another version', get('/').replace('HTTP/1.1', 'HTTP/2.0'), 505, /RFC 9110 §15\.6\.6/],
 ];
 for (const [what, sent, status, message] of requests) {
-  test(`onRefused is told of ${what}`, async () => {
+  test(`onRefused is called for ${what}`, async () => {
     const { world, refused } = await open({ ...limits, fetch: text });
     const client = world.client(function* (connection) {
       yield* connection.writer.write(
@@ -62,7 +62,7 @@ for (const [what, sent, status, message] of requests) {
   });
 }
 
-test('onRefused is told of connections that are over a limit', async () => {
+test('onRefused is called for connections that are over a limit', async () => {
   for (const [limit, status] of [
     ['maxConnections', 503],
     ['maxConnectionsPerAddress', 429],
@@ -109,7 +109,7 @@ test('what onRefused throws, or rejects with, goes to onError, and the client is
   }
 });
 
-test('onRefused is not told of what a handler answers or throws', async () => {
+test('onRefused is not called for what a handler answers or throws', async () => {
   const { world, refused } = await open({
     fetch: (request) => {
       if (request.url.endsWith('/404')) return new Response(null, { status: 404 });

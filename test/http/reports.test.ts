@@ -1,4 +1,4 @@
-// Whom errors are about: `onError` is given the request and the client's address, also where the error comes from a thread that the handler
+// Which request errors are about: `onError` is given the request and the client's address, also where the error comes from a thread that the handler
 // has spawned, or when the request is over.
 
 import assert from 'node:assert/strict';
@@ -24,8 +24,8 @@ interface Told {
   peer: string | undefined;
 }
 
-/** What `onError` is told when a client at 192.0.2.1 asks for `/path`. @param resetsAfter the client resets its connection so many milliseconds later */
-async function told(fetch: Fetch, resetsAfter?: number): Promise<Told[]> {
+/** What `onError` is called with when a client at 192.0.2.1 asks for `/path`. @param resetsAfter the client resets its connection so many milliseconds later */
+async function reported(fetch: Fetch, resetsAfter?: number): Promise<Told[]> {
   const all: Told[] = [];
   const world = await World.open({
     fetch,
@@ -67,13 +67,13 @@ for (const [kind, fetch] of Object.entries<Fetch>({
   },
 })) {
   test(`onError gets the request and the client’s address of an error in ${kind}`, async () => {
-    assert.deepEqual(await told(fetch), [{ error: 'as expected', ...about }]);
+    assert.deepEqual(await reported(fetch), [{ error: 'as expected', ...about }]);
   });
 }
 
 test('onError gets the request of a thread that does not end, and the address of its client, who has left, if it was asked for before', async () => {
   for (const isAsked of [true, false]) {
-    const [{ error, ...rest }, ...others] = await told(function* (_, info) {
+    const [{ error, ...rest }, ...others] = await reported(function* (_, info) {
       if (isAsked) assert.match(info.peer, /^192\.0\.2\.1:/);
       try {
         yield* sleep(Infinity);
@@ -153,9 +153,9 @@ test('active() looks up no address and no request that is not asked for', async 
 for (const how of ['fails', 'does not end when its client resets the connection']) {
   test(`listen: onError gets a connection whose peer is known, where a handler ${how}`, async () => {
     await inWorld({}, function* (world) {
-      const told: [unknown, string | undefined][] = [];
+      const reported: [unknown, string | undefined][] = [];
       const options = { port: 0, network: world.network };
-      const onError = (error: unknown, connection: Connection | undefined) => told.push([error, connection?.peer]);
+      const onError = (error: unknown, connection: Connection | undefined) => reported.push([error, connection?.peer]);
       const server = yield* until(
         listen({ ...options, onError }, function* ({ reader }) {
           try {
@@ -174,7 +174,7 @@ for (const how of ['fails', 'does not end when its client resets the connection'
       };
       run(client, { scheduler: world.network.scheduler }).catch(() => {}); // it is reset
       yield* sleep(10_000);
-      const [[error, peer]] = told;
+      const [[error, peer]] = reported;
       assert.match(String(error), how === 'fails' ? /as expected/ : /was still parked/);
       assert.match(String(peer), /^192\.0\.2\.1:\d+$/);
       yield* until(server.close());

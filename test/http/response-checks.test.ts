@@ -1,5 +1,5 @@
 // Responses that may not be sent as they are: of classes derived from Response, of other implementations, of other realms. The client
-// gets a 500 that is well-formed, and `onError` is told once what was found and what was expected.
+// gets a 500 that is well-formed, and `onError` is called once what was found and what was expected.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -126,7 +126,7 @@ function* endless(): Generator<[string, string], never> {
 }
 
 for (const [name, make, message] of invalid)
-  test(`${name}: the client gets a 500, and onError is told`, async () => {
+  test(`${name}: the client gets a 500, and onError is called`, async () => {
     for (const kind of ['plain', 'async', 'thread']) {
       const handlers = {
         plain: make,

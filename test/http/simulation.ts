@@ -71,7 +71,7 @@ export async function simulate(manner: Manner): Promise<Result> {
       const clients = [ConnectionError, ThreadError, ClientLeftError, HttpError].some((type) =>
         isInstance(error, type),
       );
-      assert.ok(!clients, `onError was told of what a client did: ${inspect(error)}`);
+      assert.ok(!clients, `onError was called for what a client did: ${inspect(error)}`);
     }
   } else {
     manner.cases.forEach((c, id) => {

@@ -46,7 +46,7 @@ export async function overSockets(layer: EventLayer, cases: readonly Case[], cut
   }
   const expected = cases.reduce((count, c) => count + c.errors, 0);
   assert.equal(errors.length, expected, `calls of onError: ${errors.slice(0, 20).map(describe).join('; ')}`);
-  assert.deepEqual(escaped, [], 'errors that nobody was told of');
+  assert.deepEqual(escaped, [], 'unreported errors');
   assert.deepEqual(ledger.smuggled, [], 'what was refused has been executed');
   assert.equal(ledger.left, ledger.entered, 'handlers, and streams that were made, that have been left');
   assert.equal(network.scheduler.timers.size, 0, 'timers that are armed');

@@ -1,5 +1,5 @@
-// What can still be asked of a request while its response is streamed, and afterwards. The server lets go of it meanwhile, unless
-// somebody needs it, and nobody may see that.
+// What can still be asked of a request while its response is streamed, and afterwards. The server releases it meanwhile, unless
+// it is still needed, and that cannot be observed.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -240,10 +240,11 @@ test('active() says method and URL of a request whose response is streamed', asy
   await world.close();
 });
 
-/** What `onError` is told of a stream that fails after 10 ms, and what it sees of the request at that moment. */
+/** What `onError` is called with for a stream that fails after 10 ms, and what it sees of the request at that moment. */
 async function failing(sent: string, before: Before) {
   const failure = new Error('the stream has failed');
-  const told: { error: unknown; request: Request | undefined; method?: string; url?: string; aborted?: boolean }[] = [];
+  const reported: { error: unknown; request: Request | undefined; method?: string; url?: string; aborted?: boolean }[] =
+    [];
   let given: Request | undefined;
   const world = await World.open({
     async fetch(request) {
@@ -257,7 +258,7 @@ async function failing(sent: string, before: Before) {
       });
     },
     onError(error, request) {
-      told.push({ error, request, method: request?.method, url: request?.url, aborted: request?.signal.aborted });
+      reported.push({ error, request, method: request?.method, url: request?.url, aborted: request?.signal.aborted });
     },
   });
   const client = world.exchange(sent);
@@ -265,14 +266,14 @@ async function failing(sent: string, before: Before) {
   const { ending, isCutShort } = await client;
   assert.deepEqual([ending, isCutShort], ['reset', true]);
   await world.close();
-  const [{ error, request, method, url, aborted }] = told;
-  assert.equal(told.length, 1);
+  const [{ error, request, method, url, aborted }] = reported;
+  assert.equal(reported.length, 1);
   assert.equal(error, failure);
   assert.ok(request !== undefined && given !== undefined);
   return { request, given, method, url, aborted };
 }
 
-test('onError is told of a stream that fails with a request that says the same as the handler’s', async () => {
+test('onError is called for a stream that fails with a request that says the same as the handler’s', async () => {
   for (const sent of [get('/a?b', 'x-kept: yes'), post('/a?b', 'text', 'x-kept: yes')]) {
     const { request, given, method, url, aborted } = await failing(sent, nothing);
     assert.deepEqual([method, url, aborted], [given.method, 'http://a/a?b', false]);
@@ -283,15 +284,15 @@ test('onError is told of a stream that fails with a request that says the same a
   }
 });
 
-test('onError is told of a stream that fails with the handler’s own request, if its signal was asked for', async () => {
+test('onError is called for a stream that fails with the handler’s own request, if its signal was asked for', async () => {
   const { request, given, aborted } = await failing(get('/'), (it) => it.signal);
   assert.equal(request, given);
   assert.equal(aborted, false);
 });
 
 for (const how of ['FIN', 'RST'] as const) {
-  test(`${how}: what a finally of a stream throws is told with the request, unless it is the leaving itself`, async () => {
-    const told: unknown[] = [];
+  test(`${how}: what a finally of a stream throws is reported with the request, unless it is the leaving itself`, async () => {
+    const reported: unknown[] = [];
     const world = await World.open({
       fetch: (request) =>
         stream(function* (out) {
@@ -303,12 +304,12 @@ for (const how of ['FIN', 'RST'] as const) {
             throw request.url.endsWith('/reason') ? request.signal.reason : new Error('a mistake');
           }
         }),
-      onError: (error, request) => told.push([String(error), request?.url, request?.signal.aborted]),
+      onError: (error, request) => reported.push([String(error), request?.url, request?.signal.aborted]),
     });
     leave(world, how, get('/reason'));
     leave(world, how, get('/mistake'));
     await world.pass();
-    assert.deepEqual(told, [['Error: a mistake', 'http://a/mistake', true]]);
+    assert.deepEqual(reported, [['Error: a mistake', 'http://a/mistake', true]]);
     await world.close();
   });
 }
@@ -403,7 +404,7 @@ async function isHeld(kind: keyof typeof handlers, sent: string, before: (reques
   return isThere;
 }
 
-test('a request that nobody holds is let go of while its response is streamed', {
+test('a request that nothing holds is released while its response is streamed', {
   skip: globalThis.gc === undefined && 'needs --expose-gc',
 }, async () => {
   const only = get('/', 'connection: close');

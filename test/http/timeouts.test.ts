@@ -93,7 +93,7 @@ test('headTimeout is not shortened by bodyTimeout', async () => {
   await world.close();
 });
 
-test('bodyTimeout: counted anew from each piece of a body', async () => {
+test('bodyTimeout: counted again from each piece of a body', async () => {
   const fetch = async (request: Request) => new Response(await request.text());
   const world = await World.open({ fetch, bodyTimeout: 5000, minBodyRate: 0.01 });
   const upload = (pause: number) =>
@@ -196,7 +196,7 @@ for (const [name, fields] of [
   });
 }
 
-test('lingerTimeout: a client that has its answer and does not end is let go of, without a reset', async () => {
+test('lingerTimeout: a client that has its answer and does not end is closed without a reset', async () => {
   const world = await World.open({ fetch: hello, lingerTimeout: 5000 });
   const client = world.client(function* (connection) {
     yield* connection.writer.write(get('/', 'connection: close'));
@@ -553,7 +553,7 @@ test('writeTimeout: what the system takes at first is worth no more time than th
   await world.pass(9_980);
   assert.equal(world.server.connections.writing, 1, 'in the first five seconds the system has taken 1024 bytes');
   await world.pass(40);
-  assert.equal(world.server.connections.total, 0, 'in the next five nobody has taken any');
+  assert.equal(world.server.connections.total, 0, 'in the next five none has taken any');
   await world.pass();
   assert.equal(await deaf, 'ECONNRESET');
   await world.close();
@@ -717,7 +717,7 @@ for (const [name, attempt] of Object.entries(inTime)) {
   });
 }
 
-test('lingerTimeout: a client that has not ended is let go of when it has passed, and not before', async () => {
+test('lingerTimeout: a client that has not ended is closed when it has passed, and not before', async () => {
   const world = await World.open({ fetch: hello, lingerTimeout: 5000 });
   world.client(function* (connection) {
     yield* connection.writer.write(lastGet);
@@ -732,13 +732,13 @@ test('lingerTimeout: a client that has not ended is let go of when it has passed
   await world.close();
 });
 
-/** A client that goes on sending, whatever it is told, until its connection is gone; and when that was. */
+/** A client that goes on sending, whatever it receives, until its connection is gone; and when that was. */
 function ceaseless(world: World, first: string, more: string): Promise<number> {
   return world.client(function* ({ writer, scheduler }) {
     try {
       for (yield* writer.write(first); ; yield* writer.write(more)) yield* sleep(100);
     } catch {
-      return scheduler.now; // writing has failed: there is nobody at the other side
+      return scheduler.now; // writing has failed: there is no peer
     }
   });
 }

@@ -11,8 +11,8 @@ class Crowd implements ConnectionSource {
   readonly peers: (string | undefined)[] = [];
   /** How often an address was asked for. */
   asked = 0;
-  /** How often it was told that it is full. */
-  told = 0;
+  /** How often it was reported to be full. */
+  reported = 0;
 
   get slots(): number {
     return this.peers.length;
@@ -28,7 +28,7 @@ class Crowd implements ConnectionSource {
   }
 
   onFull(): void {
-    this.told++;
+    this.reported++;
   }
 
   come(peer: string): number {
@@ -44,7 +44,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ goes: fc.nat(), turnedAway: fc.boolean() }) },
 );
 
-test('whoever comes stays, unless there are as many in all, or of its address, as there may be', () => {
+test('a connection is accepted while there are fewer than allowed, in all and from its address', () => {
   const property = fc.property(
     fc.array(step, { maxLength: 200 }),
     fc.integer({ min: 1, max: 12 }),
@@ -95,7 +95,7 @@ test('connections whose address is not known are counted in all alone', () => {
   assert.deepEqual(verdicts, ['stays', 'stays', 'stays', 'stays', 'stays', 503]);
 });
 
-test('of those that may not stay, 64 at a time are told why; the rest are reset', () => {
+test('of rejected connections, 64 at a time are answered; the rest are reset', () => {
   const crowd = new Crowd();
   const admission = new Admission(crowd, 1, 100);
   admission.enter(crowd.come('10.0.0.1:1'));
@@ -105,11 +105,11 @@ test('of those that may not stay, 64 at a time are told why; the rest are reset'
   assert.equal(admission.enter(1), 503);
 });
 
-test('that there are too many is told once, and again when a tenth has left meanwhile', () => {
+test('that there are too many is reported once, and again when a tenth has left meanwhile', () => {
   const crowd = new Crowd();
   const admission = new Admission(crowd, 20, 100);
   for (let i = 0; i < 20; i++) admission.enter(crowd.come('10.0.0.1:1'));
-  assert.equal(crowd.told, 0);
+  assert.equal(crowd.reported, 0);
   const oneMore = () => {
     const slot = crowd.come('10.0.0.1:1');
     assert.equal(admission.enter(slot), 503);
@@ -120,11 +120,11 @@ test('that there are too many is told once, and again when a tenth has left mean
   admission.leave(0);
   admission.enter(0);
   oneMore();
-  assert.equal(crowd.told, 1);
+  assert.equal(crowd.reported, 1);
   for (const slot of [0, 1]) admission.leave(slot);
   for (const slot of [0, 1]) admission.enter(slot);
   oneMore();
-  assert.equal(crowd.told, 2);
+  assert.equal(crowd.reported, 2);
 });
 
 test('addresses are counted apart, and forgotten when their last connection has gone', () => {

@@ -1,5 +1,5 @@
-// Each request has an async context of its own, and each thread keeps its own: what `AsyncLocalStorage` shows, and what is built on it or on
-// async hooks. Each program is a process of its own: the test runner uses async hooks itself, which a server behaves differently without.
+// Each request has its own async context, and each thread keeps its own: what `AsyncLocalStorage` shows, and what is built on it or on
+// async hooks. Each program is a separate process: the test runner uses async hooks itself, which a server behaves differently without.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -21,7 +21,7 @@ const prelude = `
   const storage = new AsyncLocalStorage();
   const see = () => String(storage.getStore());
 
-  /** Sends text on a connection of its own. @returns the bodies of the responses */
+  /** Sends text on a separate connection. @returns the bodies of the responses */
   async function send(port, text, count = 1) {
     const socket = net.connect(port, hostname).on('error', () => {});
     socket.write(text);

@@ -1,5 +1,5 @@
 // Handlers run where Node itself would run them: native code may call back before it returns, and what a handler queues comes in the same
-// order as in a handler of node:http. Each program is a process of its own, which it may take down with it.
+// order as in a handler of node:http. Each program is a separate process, which it may take down with it.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -82,23 +82,23 @@ const prelude = `
       note(await new Response(new Blob(['z'])).text());
     },
     async rejection(note) {
-      const told = new Promise((resolve) => process.once('unhandledRejection', (error) => { note(error.message); resolve(); }));
+      const reported = new Promise((resolve) => process.once('unhandledRejection', (error) => { note(error.message); resolve(); }));
       const immediate = new Promise((resolve) => setImmediate(() => { note('immediate'); resolve(); }));
       Promise.reject(new Error('rejected'));
       process.nextTick(() => note('tick'));
-      await Promise.all([told, immediate]);
+      await Promise.all([reported, immediate]);
     },
     async exception(note) {
-      const told = new Promise((resolve) => process.once('uncaughtException', (error) => { note(error.message); resolve(); }));
+      const reported = new Promise((resolve) => process.once('uncaughtException', (error) => { note(error.message); resolve(); }));
       const immediate = new Promise((resolve) => setImmediate(() => { note('immediate'); resolve(); }));
       process.nextTick(() => { throw new Error('thrown'); });
-      await Promise.all([told, immediate]);
+      await Promise.all([reported, immediate]);
     },
     async exceptionInMicrotask(note) {
-      const told = new Promise((resolve) => process.once('uncaughtException', (error) => { note(error.message); resolve(); }));
+      const reported = new Promise((resolve) => process.once('uncaughtException', (error) => { note(error.message); resolve(); }));
       queueMicrotask(() => { throw new Error('thrown'); });
       queueMicrotask(() => note('microtask behind it'));
-      await told;
+      await reported;
     },
     async domain(note) {
       await new Promise((resolve) => {

@@ -1,5 +1,5 @@
 // Promises that a handler leaves alone, and that are rejected because the client has left, do not end the process. All others do what they
-// do without a server. Each program is a process of its own, which it may take down with it.
+// do without a server. Each program is a separate process, which it may take down with it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -127,17 +127,17 @@ test('the error of a handler that nothing awaits ends the process as it does wit
   }
 });
 
-test('what handles uncaught exceptions is told of other rejections, and clients that leave do no harm afterwards', async () => {
+test('what handles uncaught exceptions gets other rejections, and clients that leave do no harm afterwards', async () => {
   const prelude = `process.on('uncaughtException', (error, origin) => console.log(origin, error.message));`;
   const ways = `async () => { throw new Error('of the handler'); }, ${careless}`;
-  const told = 'unhandledRejection of the handler';
+  const reported = 'unhandledRejection of the handler';
   assert.deepEqual(await outcome(program(ways, prelude), { eventLayer: 'portable' }), {
     ...isAlive,
-    stdout: [told, told, ...isAlive.stdout],
+    stdout: [reported, reported, ...isAlive.stdout],
   });
 });
 
-test('the application’s own listener is told of other rejections once', async () => {
+test('the application’s own listener gets other rejections once', async () => {
   const prelude = `process.on('unhandledRejection', (error) => { if (error.message === 'of the handler') console.log(error.message); });`;
   const { stdout } = await outcome(program("async () => { throw new Error('of the handler'); }", prelude), {
     eventLayer: 'portable',

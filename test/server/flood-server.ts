@@ -1,4 +1,4 @@
-// A server with one handler that streams a GiB, in a process of its own, so that its memory can be measured.
+// A server with one handler that streams a GiB, in a separate process, so that its memory can be measured.
 
 import { serve, stream } from '#sluice/index.js';
 import { answering } from '../support/program.js';

@@ -101,7 +101,7 @@ for (const { name: layer, skip } of layers) {
       ['a tick', '() => { process.nextTick(fail); return new Response("hello"); }'],
       ['a promise', '() => { Promise.resolve().then(fail); return new Response("hello"); }'],
     ]) {
-      it(`ends the process by an error that nobody catches, in ${where} that it has left behind`, async () => {
+      it(`ends the process by an uncaught error, in ${where} that it has left behind`, async () => {
         const { code, signal, stdout, stderr } = await leave(way);
         assert.deepEqual({ code, signal, stdout }, { code: 1, signal: null, stdout: `${layer}\nleft 1\n` });
         assert.match(stderr, /^Error: nobody catches this\n {4}at .*fail/m);

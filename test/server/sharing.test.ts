@@ -15,7 +15,7 @@ const prelude = `
   import { isMainThread, parentPort, Worker } from 'node:worker_threads';
   import { serve, sleep } from ${JSON.stringify(import.meta.resolve('#sluice/index.js'))};
 
-  /** Asks on a connection of its own. Resolves with the answer's text, or with the code of the error. */
+  /** Asks on a separate connection. Resolves with the answer's text, or with the code of the error. */
   const ask = (port) =>
     new Promise((resolve) => {
       const request = http.get({ port, host: '127.0.0.1', agent: false }, async (response) => {
@@ -43,11 +43,11 @@ const prelude = `
     return server.port;
   };
 
-  // What a process that was started by another one does: serves as it is told to, and closes when it is told so.
+  // What a process that was started by another one does: serves and closes as messages ask.
   async function serveOnDemand() {
-    const told = once(process, 'message');
+    const reported = once(process, 'message');
     process.send('here');
-    const [{ name, port, reusePort }] = await told;
+    const [{ name, port, reusePort }] = await reported;
     try {
       const server = await start(name, port, { reusePort });
       process.once('message', async () => {
@@ -138,7 +138,7 @@ for (const { name: layer, skip } of layers) {
         assert.deepEqual([w0 + w1, others], [32, {}]);
       });
 
-      it('in two workers of node:cluster do not share a port otherwise, and the second is told what to do', async () => {
+      it('in two workers of node:cluster do not share a port otherwise, and the error of the second says what to do', async () => {
         const [answers, counts] = await inCluster(false);
         const message =
           'cannot listen on 127.0.0.1:PORT: bind EADDRINUSE: address already in use (workers of node:cluster share a port if all say reusePort)';
@@ -159,7 +159,7 @@ for (const { name: layer, skip } of layers) {
       ['the worker itself', "workers[0].send('disconnect')"],
     ]) {
       it(`in a worker of node:cluster closes when ${who} disconnects it, though a client stays idle`, async () => {
-        const told = await run(`
+        const reported = await run(`
           if (cluster.isWorker) {
             process.once('message', () => cluster.worker.disconnect());
             const server = await start('worker', 0);
@@ -176,7 +176,7 @@ for (const { name: layer, skip } of layers) {
             console.log(JSON.stringify([await over, await ask(port)]));
             agent.destroy();
           }`);
-        assert.deepEqual(told, [[[0, null], 'ECONNREFUSED']]);
+        assert.deepEqual(reported, [[[0, null], 'ECONNREFUSED']]);
       });
     }
 
@@ -187,8 +187,8 @@ for (const { name: layer, skip } of layers) {
           const server = await start('worker', 0);
           process.send([process.pid, server.port]);
         } else {
-          const [told] = await once(cluster.fork({ ...process.env }), 'message');
-          console.log(JSON.stringify(told));
+          const [reported] = await once(cluster.fork({ ...process.env }), 'message');
+          console.log(JSON.stringify(reported));
           process.kill(process.pid, 'SIGKILL');
         }`,
         { eventLayer: layer },
@@ -207,7 +207,7 @@ for (const { name: layer, skip } of layers) {
     });
 
     it('serve beside one in a worker thread, which is on the portable layer, and which may be terminated', async () => {
-      const told = await run(
+      const reported = await run(
         `
         const layer = ${JSON.stringify(layer)};
         if (isMainThread) {
@@ -226,14 +226,14 @@ for (const { name: layer, skip } of layers) {
         }`,
         undefined,
       );
-      assert.deepEqual(told, ['portable', [layer, { main: 8 }, { worker: 8 }], [{ main: 8 }, 'ECONNREFUSED']]);
+      assert.deepEqual(reported, ['portable', [layer, { main: 8 }, { worker: 8 }], [{ main: 8 }, 'ECONNREFUSED']]);
     });
   });
 }
 
 describe('a worker thread whose environment asks for a layer that needs the main thread', { skip }, () => {
   for (const layer of ['uring', 'epoll']) {
-    it(`is told why it cannot have it: ${layer}`, async () => {
+    it(`gets an error that says why: ${layer}`, async () => {
       const ending = await runProgram(
         `${prelude}
          if (isMainThread) await once(new Worker(new URL(import.meta.url)), 'exit');

@@ -1,4 +1,4 @@
-// A server, of HTTP and of lines, on the event layer that it is told; for stopped.test.ts, which stops its process.
+// A server, of HTTP and of lines, on the event layer that a message names; for stopped.test.ts, which stops its process.
 
 import { listen } from '#sluice/connection/listen.js';
 import { Network } from '#sluice/connection/network.js';

@@ -1,4 +1,4 @@
-// The clients of a simulated world: what each sends, in which manner, and what it must get. They are told events by the layer and give
+// The clients of a simulated world: what each sends, in which manner, and what it must get. They get events from the layer and give
 // it commands; nothing of the library's own client side takes part, but for the bytes, which test/http/client.ts looks at.
 
 import assert from 'node:assert/strict';
@@ -61,9 +61,9 @@ export interface Plan {
   isExact: boolean;
 }
 
-/** Whoever has not been served by then goes: longer than every time-out of the servers together. */
+/** A client that has not been served by then leaves: longer than every time-out of the servers together. */
 const patience = 2_000_000;
-/** Statuses that whoever is not exact may get in place of the answer: was too slow, has ended within a message, was cut off by `close`. */
+/** Statuses that a client which is not exact may get in place of the answer: was too slow, has ended within a message, was cut off by `close`. */
 const excuses = [400, 408, 503];
 
 /** Handlers that read the whole body at once. */
@@ -79,7 +79,7 @@ export class Client implements Peer {
   /** Where each message begins, and where the last one ends. */
   readonly #starts: number[];
   #slot: Slot = -1;
-  /** Something has been told or asked of the slot, and its end has not. */
+  /** The connection is there. */
   #open = false;
   #isConnected = false;
   #sent = 0;
@@ -89,8 +89,8 @@ export class Client implements Peer {
   #waiting = false;
   /** Messages whose body may go although they wait for `100 Continue`. */
   #continued = -1;
-  /** It was not told to go on with a body that a handler wanted. */
-  #waitedInVain = false;
+  /** It did not get 100 Continue with a body that a handler wanted. */
+  #missedContinue = false;
   /** The message that it waits with, and has set itself a time for. */
   #waitsFor = -1;
   #allowed = 1;
@@ -141,7 +141,7 @@ export class Client implements Peer {
     return messages.some((message, i) => received > this.#starts[i] && received < this.#starts[i] + message.headSize);
   }
 
-  // What the layer tells.
+  // Events of the layer.
 
   connected(): void {
     this.#isConnected = true;
@@ -264,7 +264,8 @@ export class Client implements Peer {
           // It does not wait for ever (RFC 9110 §10.1.1).
           const at = i;
           this.#world.later(4_000, () => {
-            if (this.#continued < at && !isPipelined && reading.includes(messages[at].kind)) this.#waitedInVain = true;
+            if (this.#continued < at && !isPipelined && reading.includes(messages[at].kind))
+              this.#missedContinue = true;
             this.#continued = Math.max(this.#continued, at);
             this.#write();
           });
@@ -313,7 +314,7 @@ export class Client implements Peer {
       return;
     }
     const last = plan.messages.at(-1)?.ending;
-    assert.ok(!this.#waitedInVain, `client ${plan.id}, ${this.#state()}: was not told to go on`);
+    assert.ok(!this.#missedContinue, `client ${plan.id}, ${this.#state()}: did not get 100 Continue`);
     assert.equal(this.#left, undefined, `client ${plan.id}, ${this.#state()}: has lost patience`);
     if (last === 'stays' || last === 'closes') {
       check(this.#case, outcome);

@@ -1,5 +1,5 @@
 // The handlers of the simulated servers: of every kind one that does well, and one for each way of doing wrong. A request's path says
-// which, for whom and how: `/kind/client/index/a/b`. The ledger keeps what has been called, what has been left, and what was thrown.
+// which, for which client and how: `/kind/client/index/a/b`. The ledger keeps what has been called, what has been left, and what was thrown.
 
 import assert from 'node:assert/strict';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';

@@ -27,7 +27,7 @@ import { type Call, fetchFor, Ledger } from './handlers.js';
 import type { Limits } from './plan.js';
 import { Trace } from './trace.js';
 
-/** Who is at the other end of a connection, told what the layer tells of its slot. */
+/** The other end of a connection. It gets the events of its slot. */
 export interface Peer {
   readonly id: number;
   connected(): void;
@@ -50,7 +50,7 @@ interface Row {
   received: number;
   paused: boolean;
   finished: boolean;
-  /** The server has given it up; `closed` is yet to be told. */
+  /** The server has given it up; `closed` is yet to be reported. */
   gone: boolean;
   calls: number;
   callsInTurn: number;
@@ -91,7 +91,7 @@ export class Observer extends LayerTap {
   #isClosed = false;
   #closes = 0;
   #closedBy = Infinity;
-  /** The turn in which the server was told to close: it has stopped listening when the turn is over, and ends connections from then on. */
+  /** The turn in which close was called: it has stopped listening when the turn is over, and ends connections from then on. */
   #closedInTurn = Infinity;
   /** Until then connections may be idle: one without a request yet has some time after the call of `close`. */
   #idleUntil = Infinity;
@@ -133,7 +133,7 @@ export class Observer extends LayerTap {
 
   // For clients.
 
-  /** Does something after so many milliseconds, in a turn of its own or with whatever happens then. */
+  /** Does something after so many milliseconds, in a separate turn or with whatever happens then. */
   later(milliseconds: number, happen: () => void): void {
     this.#agenda.add(this.layer.now() + milliseconds, happen);
     this.#askToWake();
@@ -201,7 +201,7 @@ export class Observer extends LayerTap {
     if (row.calls > this.#options.maxRequests) this.object(`client ${call.client} has had ${row.calls} requests`);
     row.callsInTurn++;
     if (this.layer.turns > this.#closedInTurn && ++row.callsSinceClose > 1)
-      this.object(`client ${call.client} is served on after the server was told to close`);
+      this.object(`client ${call.client} is served on after close was called`);
     if (this.network.scheduler.now > this.#overdueAt + 1 && !this.#stalls)
       this.object(`client ${call.client} is served after the deadline for closing`);
     if (row.finished) this.object(`client ${call.client} is served on a connection that was closed`);
@@ -215,7 +215,7 @@ export class Observer extends LayerTap {
     this.#objection ??= what;
   }
 
-  // What the server's network tells the layer.
+  // Commands of the server's network.
 
   override wakeAt(time: number): void {
     this.#wake = time;
@@ -255,7 +255,7 @@ export class Observer extends LayerTap {
     const most = this.#options.maxQueuedBytes + pieceSize;
     if (queued < most) return;
     this.object(`${queued} bytes are queued for client ${peer.id}`);
-    // Whoever does not park would write for ever, and the turn would have no end.
+    // A thread that does not park would write for ever, and the turn would have no end.
     if (queued >= 4 * most) throw new Error(`${queued} bytes are queued for client ${peer.id}`);
   }
 
@@ -286,11 +286,11 @@ export class Observer extends LayerTap {
   override abandon(slot: Slot): void {
     const row = this.#row(slot);
     row.gone = true;
-    this.trace.note(this.layer.now(), 'server lets go, client', row.peer.id);
+    this.trace.note(this.layer.now(), 'server abandons, client', row.peer.id);
     this.below.abandon(slot);
   }
 
-  // What the layer tells.
+  // Events of the layer.
 
   override beginTurn(): void {
     const now = this.layer.now();
@@ -301,7 +301,7 @@ export class Observer extends LayerTap {
     this.#resumptionsBefore = this.#scheduler.resumptions;
     this.#happened = 0;
     this.#begun = false;
-    // The server is given a turn only if it has asked for one, or is told something: else it might live on turns that others cause.
+    // The server is given a turn only if it has asked for one, or has an event: else it might live on turns that others cause.
     if (this.#requested || this.#wake <= now) this.#toServer();
     while (this.#agenda.next <= now) this.#agenda.take()?.();
   }
@@ -309,7 +309,7 @@ export class Observer extends LayerTap {
   override accepted(slot: Slot, listener: ListenerId): void {
     const [address] = this.below.peer(slot).split(':');
     const peer = this.#byAddress.get(address);
-    if (peer === undefined) throw new Error(`a connection from ${address}, where nobody is`);
+    if (peer === undefined) throw new Error(`a connection from ${address}, where no client is`);
     this.trace.note(this.layer.now(), 'accepted, slot', slot, peer.id);
     const counts = { received: 0, calls: 0, callsInTurn: 0, callsSinceClose: 0 };
     this.#rows.set(slot, { slot, peer, ...counts, paused: false, finished: false, gone: false });
@@ -393,7 +393,7 @@ export class Observer extends LayerTap {
     if (this.#requested) this.below.requestTurn();
   }
 
-  /** The server's turn begins when it is first told something. */
+  /** The server's turn begins with its first event. */
   #toServer(): EventSink {
     if (!this.#begun) {
       this.#begun = true;
@@ -425,8 +425,7 @@ export class Observer extends LayerTap {
     const { network } = this;
     const { scheduler } = network;
     if (this.#objection !== undefined) throw new Error(this.#objection);
-    if (this.#unreported.length > 0)
-      throw new Error('an error that nobody was told of', { cause: this.#unreported[0] });
+    if (this.#unreported.length > 0) throw new Error('an unreported error', { cause: this.#unreported[0] });
 
     // Nothing spins: threads run for what has happened, and for those that have been woken.
     let called = 0;
@@ -529,10 +528,10 @@ export class Observer extends LayerTap {
         if (peer.isWithinHead(row.received))
           throw new Error(`${name}: idle after ${row.received} bytes, within a head`);
         if (network.scheduler.now > this.#idleUntil && !this.#stalls)
-          throw new Error(`${name}: is idle, long after the server was told to close`);
+          throw new Error(`${name}: is idle, long after close was called`);
       }
       if (state !== 'reading') return 0;
-      if (!peer.isWithinHead(row.received)) throw new Error(`${name}: after ${row.received} bytes no head has begun`);
+      if (!peer.isWithinHead(row.received)) throw new Error(`${name}: after ${row.received} bytes no head has started`);
       // A power of two, at least 64; the whole of what one call may lend, and what came before it.
       return 2 ** Math.ceil(Math.log2(Math.max(64, Math.min(row.received, this.#options.maxHeadSize + pieceSize))));
     }
@@ -557,7 +556,7 @@ export class Observer extends LayerTap {
     if (!this.#isClosed) throw new Error('nothing happens any more, and the server is not closed');
     await this.#closing;
     if (this.#objection !== undefined) throw new Error(this.#objection);
-    assert.deepEqual(this.#unreported, [], 'errors that nobody was told of');
+    assert.deepEqual(this.#unreported, [], 'unreported errors');
     assert.equal(this.server.connections.total, 0, 'connections of a closed server');
     assert.equal(this.#rows.size, 0, 'connections of the server that the layer has not closed');
     assert.equal(this.#peers.size, 0, 'clients whose connection has no end');

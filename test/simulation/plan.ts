@@ -13,9 +13,9 @@ export interface WorldPlan {
   network: SimulatedOptions;
   options: Partial<ServeOptions> & Limits;
   clients: Plan[];
-  /** When the server is told to close, before all is done, and how long what is in flight may take. */
+  /** When close is called, before all is done, and how long what is in flight may take. */
   closes: { at: number; deadline: number }[];
-  /** Nothing breaks and nothing is closed: whoever behaves gets exactly what is expected, however the bytes are cut. */
+  /** Nothing breaks and nothing is closed: well-behaved clients get exactly what is expected, however the bytes are cut. */
   isSound: boolean;
 }
 

@@ -76,11 +76,11 @@ export async function trial(seed: number): Promise<Lived> {
   return lived;
 }
 
-/** A child of scripts/simulate.mjs: runs every `step`th seed from `from` up to `to` (exclusive), and tells of each. */
+/** A child of scripts/simulate.mjs: runs every `step`th seed from `from` up to `to` (exclusive), and reports each. */
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
   const [from, to, step] = process.argv.slice(2).map(Number);
   for (let seed = from; seed < to; seed += step) {
-    const tell = (told: object) => process.send?.({ seed, ...told });
+    const tell = (reported: object) => process.send?.({ seed, ...reported });
     try {
       const { turns, clients, requests, answers, time } = await trial(seed);
       tell({ turns, clients, requests, answers, time });

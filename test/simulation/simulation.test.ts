@@ -50,7 +50,7 @@ for (const [name, world] of Object.entries(broken)) {
   });
 }
 
-test('a trace keeps the last events, and its digest tells any two apart', () => {
+test('a trace keeps the last events, and its digest distinguishes any two', () => {
   const note = (trace: Trace, last: number) => {
     for (let i = 0; i < 100; i++) trace.note(i, 'event', i, i === 50 ? last : 0);
     return trace;

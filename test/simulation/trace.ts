@@ -26,7 +26,7 @@ export class Trace {
     this.#mix(amount);
   }
 
-  /** FNV-1a twice, with different beginnings: enough to tell two runs of the same seed from each other. */
+  /** FNV-1a twice, with different beginnings: enough to distinguish two runs. */
   #mix(value: number): void {
     this.#first = Math.imul(this.#first ^ value, 0x01000193);
     this.#second = Math.imul(this.#second ^ value, 0x01000197);

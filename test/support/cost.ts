@@ -22,7 +22,7 @@ export function assertProportional(work: (size: number) => void, size: number, f
   const most = 4;
   let least = Infinity;
   // Collections of garbage and the compiler can only make an attempt slower, so the best one counts.
-  for (let attempt = 0; attempt < 10 && least > most; attempt++) {
+  for (let attempt = 0; attempt < 5 && least > most; attempt++) {
     const long = time(() => work(size * factor));
     const short = time(() => {
       for (let n = 0; n < factor; n++) work(size);

@@ -33,7 +33,7 @@ export class ManualClock implements Clock {
     return this.#requested;
   }
 
-  /** Runs one turn. @param host what the host tells in it */
+  /** Runs one turn. @param host what the host reports in it */
   turn(host?: () => void): void {
     this.#requested = false;
     this.scheduler.beginTurn();

@@ -1,5 +1,5 @@
-// A simulated world: a network in memory on a clock of its own, with servers and clients on it. When a test closes its world, the
-// world checks that nothing is left: no connection, no timer, no byte that counts as held, no error that reached nobody.
+// A simulated world: a network in memory on a simulated clock, with servers and clients on it. When a test closes its world, the
+// world checks that nothing is left: no connection, no timer, no byte that counts as held, no unreported error.
 
 import assert from 'node:assert/strict';
 import { type ConnectOptions, connect } from '#sluice/connection/connect.js';
@@ -118,7 +118,7 @@ export class World {
 const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
 const pieces = ['random', 'whole', 1] as const;
 
-/** Runs the task to its end in a world of its own, where no error may go unreported. @returns what it returns */
+/** Runs the task to its end in a separate world, where no error may go unreported. @returns what it returns */
 export async function inWorld<T>(simulated: SimulatedOptions, task: (world: World) => Task<T>): Promise<T> {
   const world = new World(simulated);
   const result = world.run(() => task(world));

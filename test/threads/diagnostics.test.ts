@@ -41,7 +41,7 @@ function record(): string[] {
 }
 
 describe('the diagnostics channels of threads', () => {
-  it('tell when a thread starts, before it runs, and when it is over', () => {
+  it('report when a thread starts, before it runs, and when it is over', () => {
     const lines = record();
     const clock = new ManualClock();
     clock.start(function* parent() {
@@ -62,7 +62,7 @@ describe('the diagnostics channels of threads', () => {
     ]);
   });
 
-  it('tell the error of a thread that has failed, and of its parent that fails with it', () => {
+  it('report the error of a thread that has failed, and of its parent that fails with it', () => {
     const lines = record();
     const clock = new ManualClock();
     const parent = clock.start(function* parent() {
@@ -82,7 +82,7 @@ describe('the diagnostics channels of threads', () => {
     ]);
   });
 
-  it('tell of a thread that is unwound, also before it has run', () => {
+  it('report a thread that is unwound, also before it has run', () => {
     const lines = record();
     const clock = new ManualClock();
     clock.start(() => sleep(Infinity), 'parked').unwind();

@@ -8,7 +8,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import { run, spawn } from '#sluice/threads/thread.js';
 import { ManualClock } from '../support/manual-clock.js';
 
-/** Runs a module in a process of its own. */
+/** Runs a module in a separate process. */
 function process(module: string): { status: number | null; output: string; ms: number } {
   const began = performance.now();
   const root = new URL('../../../dist/threads/', import.meta.url);
@@ -188,7 +188,7 @@ describe('a scheduler', () => {
     assert.equal(wake, Infinity);
   });
 
-  it('tells its clock when no wake-up is needed any more, also in a turn that came late', () => {
+  it('informs its clock when no wake-up is needed any more, also in a turn that came late', () => {
     const clock = new ManualClock(0);
     const thread = clock.start(function* () {
       yield* sleep(10);
@@ -262,7 +262,7 @@ describe('the default scheduler', () => {
     `);
     assert.equal(status, 0, output);
     assert.equal(output.trim(), 'ERR_UNWOUND');
-    assert.ok(ms < 20_000, 'a timer that nobody waits for holds the process');
+    assert.ok(ms < 20_000, 'an unused timer holds the process');
   });
 
   it('makes an uncaught exception of a root thread’s failure that no thread joined', () => {

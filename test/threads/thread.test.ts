@@ -18,7 +18,7 @@ function raise(failure: unknown): never {
 }
 
 /**
- * A task that begins anew whatever happens to it. Made from a text because the linter, rightly, lets nobody write it.
+ * A task that begins again whatever happens to it. Made from a text because the linter, rightly, does not let it be written.
  */
 const begins: (action: () => Task<unknown>) => () => Task<void> = new Function(
   'action',
@@ -111,7 +111,7 @@ describe('spawn', () => {
     left = 1e9;
     const thread = clock.spawn(countdown);
     clock.turn();
-    thread.unwind(); // there is nothing to tell such a task by: it is over
+    thread.unwind(); // such a task cannot be recognized: it is over
     clock.turn();
     assert.equal(thread.outcome, 'unwound');
   });
@@ -1050,7 +1050,7 @@ describe('very many threads', () => {
     return process.memoryUsage().heapUsed;
   };
 
-  // In a process of its own: the test runner uses async hooks, and with those each thread has an async context of its own.
+  // In a separate process: the test runner uses async hooks, and with those each thread has its own async context.
   for (const { doing, wait } of [
     { doing: 'sleep', wait: 'sleep(1_000_000)' },
     { doing: 'wait in an empty channel each', wait: 'new Channel(8).receive()' },

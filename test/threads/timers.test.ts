@@ -108,7 +108,7 @@ function compare(origin: number, steps: readonly Step[]): void {
   let inside: { rearm: number | undefined; cancel: number | undefined } = { rearm: undefined, cancel: undefined };
   const pick = (number: number): number | undefined => [...model.armed.keys()][number % model.armed.size];
 
-  /** What a firing timer does, at most so many times in one advance: a timer that is armed anew for the past fires again. */
+  /** What a firing timer does, at most so many times in one advance: a timer that is armed again for the past fires again. */
   const action = (target: { arm(key: number, deadline: number): void; cancel(key: number): void }, order: number[]) => {
     let next = key;
     return (fired: number) => {

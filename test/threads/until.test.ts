@@ -15,7 +15,7 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reje
   return { promise, resolve, reject };
 }
 
-/** Runs what is given, and collects rejections that nobody handles. */
+/** Runs what is given, and collects rejections that are not handled. */
 async function unhandled(action: () => Promise<void>): Promise<unknown[]> {
   const found: unknown[] = [];
   const listener = (reason: unknown) => found.push(reason);

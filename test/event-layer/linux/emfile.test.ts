@@ -1,4 +1,4 @@
-// Descriptors run out: in a process of its own that may have few, whose clients are in this one.
+// Descriptors run out: in a separate process that may have few, whose clients are in this one.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

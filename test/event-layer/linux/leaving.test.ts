@@ -86,13 +86,13 @@ for (const { name, skip } of linuxLayers) {
 
     for (const [where, how] of [
       ['a sink', 'sink.received = fail;'],
-      ['a promise that a handler has begun', 'sink.received = () => Promise.resolve().then(fail);'],
+      ['a promise that a handler has made', 'sink.received = () => Promise.resolve().then(fail);'],
       ['a tick that a handler has asked for', 'sink.received = () => process.nextTick(fail);'],
       ['an immediate that a handler has asked for', 'sink.received = () => setImmediate(fail);'],
       ['a timer', 'setTimeout(fail, 5);'],
       ['the end of a turn', 'sink.endTurn = fail;'],
     ]) {
-      it(`ends by an error that nobody catches, in ${where}`, async () => {
+      it(`ends by an uncaught error, in ${where}`, async () => {
         const ending = await run(
           name,
           `const { layer, sink } = start();

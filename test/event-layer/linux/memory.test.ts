@@ -5,7 +5,7 @@ import { skip, system } from '../../support/linux.js';
 
 describe('mapped memory', { skip }, () => {
   const libc = system?.libc ?? assert.fail();
-  // A size that nobody else has, so that nobody else is given what is given back here.
+  // A size that is used nowhere else, so that what is freed here is not allocated elsewhere.
   const size = 4096 * 37;
 
   it('is all zeros, and stands where it says it does', () => {

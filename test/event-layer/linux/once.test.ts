@@ -1,4 +1,4 @@
-// What the kernel tells once must not be lost, whatever happens in the turn in which it is told.
+// What the kernel reports once must not be lost, whatever happens in that turn.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -19,7 +19,7 @@ type Layer = EpollLayer | UringLayer;
 
 const makers: Record<string, () => Layer> = { epoll: () => new EpollLayer(), uring: () => new UringLayer() };
 
-/** Two clients, and what the layer has told of each: by `told`, in the order in which they were accepted. All end with the test. */
+/** Two clients, and what the layer has reported of each, in the order in which they were accepted. All end with the test. */
 async function two(test: TestContext, layer: Layer, received: (slot: Slot) => void, endTurn: () => void) {
   const slots: Slot[] = [];
   const told = new Map<Slot, string>();
@@ -100,7 +100,7 @@ for (const [name, make] of Object.entries(makers))
           paused = undefined;
         },
       );
-      // Both are told in one turn: Node hands what is written to the kernel at once.
+      // Both are reported in one turn: Node hands what is written to the kernel at once.
       clients[0].write('a');
       clients[1].write('b');
       await until(() => told.get(slots[0]) === 'a' && told.get(slots[1]) === 'b');

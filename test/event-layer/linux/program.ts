@@ -1,4 +1,4 @@
-// Programs that run in a process of their own, on one of the layers: for what concerns a process as a whole. A program is text,
+// Programs that run in a separate process, on one of the layers: for what concerns a process as a whole. A program is text,
 // put behind `prelude`; what is at hand in it is described there.
 
 import type { SocketLayerName } from '../../support/layers.js';
@@ -20,7 +20,7 @@ const prelude = (layer: SocketLayerName): string => `
     return name === 'uring' ? new UringLayer(sizes) : new EpollLayer();
   }
 
-  /** A layer of this program's kind, and its sink, whose methods may be set anew. */
+  /** A layer of this program's kind, and its sink, whose methods may be replaced. */
   function start(name = '${layer}', sizes = {}) {
     const layer = make(name, sizes);
     const sink = {};

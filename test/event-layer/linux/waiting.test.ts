@@ -68,7 +68,7 @@ for (const { name, make: makeLayer, skip } of linuxLayers)
       assert.ok(typeof address === 'object' && address !== null);
       const opened: Socket[] = [];
       const port = await echo(layer, () => opened.push(connect(address.port, '127.0.0.1')));
-      // The client is a process of its own, of which libuv hears nothing before it has ended. Each of its answers needs a turn, after
+      // The client is a separate process, of which libuv hears nothing before it has ended. Each of its answers needs a turn, after
       // libuv has been given something to do that then does not happen.
       assert.equal((await runProgram(clientProgram(port))).code, 0, 'the client was answered in time');
       for (const socket of opened) socket.destroy();

@@ -33,7 +33,7 @@ function echo(end: End): void {
   end.onEnded = () => end.finish();
 }
 
-/** So many clients, each of whom gets back what it sends. */
+/** So many clients, each of which gets back what it sends. */
 async function echoes(harness: Harness, clients: number, bytes: number, step = 16_384): Promise<void> {
   harness.onAccepted = echo;
   harness.onConnected = (end) => pour(end, bytes, step, () => end.finish());

@@ -297,7 +297,7 @@ describe('A request that the server received', () => {
     }
   });
 
-  test('a clone has the body too, and headers of its own', async () => {
+  test('a clone has the body too, and its own headers', async () => {
     const request = requestFrom(new Received('POST', ['a', 'b'], incoming('abc')));
     const clone = request.clone();
     clone.headers.set('a', 'c');
