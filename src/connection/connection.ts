@@ -37,6 +37,8 @@ export interface Protocol {
   peerEnded(): void;
   /** The connection is gone. @param reason why, if it was not closed in good order */
   lost(reason: ConnectionError | undefined): void;
+  /** The server closes: the protocol says goodbye in its own words, if it has any besides those of its next response. */
+  closing(): void;
 }
 
 /**
@@ -274,6 +276,16 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     this.#flags |= ConnectionFlag.closed;
     if (reason !== undefined) this.known().reason = reason;
     this.#reader?.closed();
+  }
+
+  /** @internal */
+  lost(reason: ConnectionError | undefined): void {
+    this.protocol?.lost(reason);
+  }
+
+  /** @internal */
+  closing(): void {
+    this.protocol?.closing();
   }
 
   /** @internal */

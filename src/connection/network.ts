@@ -82,6 +82,10 @@ export interface SlotRecord {
   expired(): void;
   /** The slot is taken from it: the connection is gone, or has nothing to do any more. */
   close(reason: ConnectionError | undefined): void;
+  /** The connection is gone. What works for it learns of that, if the owner has it do so. @param reason why, if it was not closed in good order */
+  lost(reason: ConnectionError | undefined): void;
+  /** The server closes: what works for the connection says goodbye, if its protocol has words for that. */
+  closing(): void;
   /** It has been closed, and its owner has been told: its thread looks again at what it waits for. */
   wake(): void;
 }
@@ -214,6 +218,11 @@ export class Network implements EventSink, TimerTarget {
     const { slot } = record;
     this.#recordOf[slot] = this.#records.add(record);
     this.#setState(slot, SlotState.active);
+  }
+
+  /** Gives a slot another record in the place of the one that it has, which hears of nothing any more. */
+  replace(record: SlotRecord): void {
+    this.#records.set(this.#recordOf[record.slot], record);
   }
 
   /** @internal Takes the slot's record away: whatever comes next is told to the owner. */

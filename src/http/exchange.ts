@@ -1,6 +1,7 @@
 // One request and its response, whichever version of HTTP carries them. A version implements `Exchange`; handle.ts, which calls handlers and sees to
 // what they return, knows no other way to reach a client.
 
+import type { Connection } from '../connection/connection.js';
 import type { ConnectionError } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import type { Task } from '../threads/task.js';
@@ -75,6 +76,12 @@ export interface Exchange extends Responder, ResponseOutlet {
    * @returns what the body is to be written to; undefined if there is none to be written: the response is whole
    */
   begin(out: OutgoingResponse): Task<ResponseBody | undefined>;
+  /**
+   * Sends the head of a response with which the connection changes hands (RFC 9110 §7.8), parking while the client is flooded. The exchange is over
+   * with it.
+   * @returns the connection, for what runs in the exchange's thread from now on
+   */
+  takeOver(out: OutgoingResponse): Task<Connection>;
   /** All of the response has been written. */
   end(): void;
   /** Sends a status with its phrase for a body. It never parks: it is little, and the last. @param wanted 500 is sent in place of what is no status of an error */

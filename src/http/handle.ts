@@ -18,13 +18,14 @@ import { isTask, isThenable, type Task, Wait } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { isClientError, refusalOf } from './client-errors.js';
 import { type ActiveRequest, type Exchange, Progress, type Responder } from './exchange.js';
-import { ThreadBody } from './fetch/body.js';
+import { Takeover, ThreadBody } from './fetch/body.js';
 import { isLightResponse } from './fetch/response.js';
 import { ClientLeftError } from './incoming-request.js';
-import { outgoing } from './outgoing.js';
+import { type OutgoingResponse, outgoing } from './outgoing.js';
 import { beginBody, sendResponse } from './send-response.js';
 import type { HttpSettings } from './settings.js';
 import { startBody } from './stream.js';
+import { startTakeover } from './take-over.js';
 import { discardResponse } from './unsent.js';
 
 /** The reason that threads are unwound with which outlive the request that spawned them. */
@@ -81,7 +82,7 @@ export function* continueHandling(exchange: Exchange, result: unknown): Task<Tas
     exchange.end();
     return undefined;
   }
-  if (active === undefined) return undefined; // all of it is kept until the body of its response is streamed
+  if (active === undefined) return undefined; // what has returned had taken the connection over
   const next = unfinished(exchange, active, result);
   if (next === undefined) return yield* answer(exchange, active, result);
   if (exchange.thread?.unwound) yield* sleep(0); // it is not started if the client has left
@@ -139,6 +140,7 @@ function* answer(exchange: Exchange, active: ActiveRequest, response: unknown): 
   const isStreamed = typeof content === 'object' && content !== null && !(content instanceof Uint8Array);
   exchange.prepare(isStreamed);
   if (exchange.respondAtOnce(out)) return undefined;
+  if (content instanceof Takeover) return yield* takeOver(exchange, out, content);
   if (isStreamed) exchange.unwindWhenLeft();
   const report = reporterOf(exchange, active);
   if (!(content instanceof ThreadBody)) {
@@ -154,6 +156,14 @@ function* answer(exchange: Exchange, active: ActiveRequest, response: unknown): 
   const task = startBody(content.start, to);
   exchange.releaseRequest(); // it may be long before anything but the task is needed again
   return task;
+}
+
+/** Hands the connection over. @returns what is to run on it, in the place of the caller */
+function* takeOver(exchange: Exchange, out: OutgoingResponse, { start, context }: Takeover): Task<Task<unknown>> {
+  const connection = yield* exchange.takeOver(out);
+  if (exchange.thread !== undefined) exchange.thread.context = context;
+  yield Wait.context;
+  return startTakeover(start, connection);
 }
 
 /** Sees to what an answered request leaves behind: a body that is still being read for a promise or a stream, and threads that it has spawned. @param ahead see `RequestBody.finishReading` */

@@ -581,6 +581,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
       network.setDeadline(slot, Math.min(deadline, now + partialHeadGrace)); // then it gets 408
       return;
     }
+    network.record(slot)?.closing();
     if (network.state(slot) !== SlotState.idle) return;
     const idleSince = deadline - this.idleTimeout;
     let until = 0;
@@ -596,7 +597,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   }
 
   protected lost(record: SlotRecord, reason: ConnectionError | undefined): void {
-    if (record instanceof Connection) record.protocol?.lost(reason);
+    record.lost(reason);
   }
 
   protected whenClosed(): void {

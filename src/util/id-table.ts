@@ -19,6 +19,11 @@ export class IdTable<T> {
     return this.#values[number];
   }
 
+  /** Puts another thing under a number that is in use. */
+  set(number: number, thing: T): void {
+    this.#values[number] = thing;
+  }
+
   /** Gives a number back. It may be another value's from now on. */
   drop(number: number): void {
     this.#values[number] = undefined;

@@ -8,7 +8,7 @@ import { freeBytes } from '../../util/free-bytes.js';
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
 
 /** What the sender gets: text still to be encoded, bytes that it now owns, a stream that nobody has read, or a thread. */
-export type Content = null | string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | ThreadBody;
+export type Content = null | string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | ThreadBody | Takeover;
 
 /** A body that a green thread writes. This folder only carries it; http/ starts it, and `stream()` makes it. */
 export class ThreadBody<Start = unknown> {
@@ -23,6 +23,21 @@ export class ThreadBody<Start = unknown> {
     this.start = start;
     this.context = context;
     this.toStream = toStream;
+  }
+}
+
+/**
+ * In place of a body: the connection changes hands (RFC 9110 §7.8). This folder only carries it; `takeOver()` makes it.
+ */
+export class Takeover<Start = unknown> {
+  /** What runs on the connection, as the creator gave it. */
+  readonly start: Start;
+  /** The async context that it was created in, and that it runs in. */
+  readonly context: AsyncContext;
+
+  constructor(start: Start, context: AsyncContext) {
+    this.start = start;
+    this.context = context;
   }
 }
 
@@ -304,6 +319,7 @@ function open(source: Source): ReadableStream<Uint8Array> {
   if (source instanceof ReadableStream) return source;
   if (typeof source === 'string') return byteStream(encoder.encode(source));
   if (source instanceof Uint8Array) return byteStream(source);
+  if (source instanceof Takeover) return brokenStream('the response hands the connection over, and has no body');
   return source instanceof ThreadBody ? source.toStream() : source.stream();
 }
 
@@ -317,6 +333,10 @@ function byteStream(bytes: Uint8Array): ReadableStream<Uint8Array> {
       controller.byobRequest?.respond(0);
     },
   });
+}
+
+function brokenStream(message: string): ReadableStream<Uint8Array> {
+  return new ReadableStream({ start: (controller) => controller.error(new TypeError(message)) });
 }
 
 /** What `body` shows once the content has been read without a stream: one that is locked and has nothing to give. */

@@ -57,6 +57,8 @@ export function requestFrom(source: RequestSource): Request {
 
 /** True for a request made by this class, also in a subclass; never for the platform's. */
 export let isLightRequest: (value: unknown) => value is Request;
+/** What the server knows of the message that a request was made for; undefined for a request of other code's. */
+export let sourceOf: (request: Request) => RequestSource | undefined;
 /** The platform's object for a light request with `init` laid over it; the body goes over to it. */
 export let toPlatformRequest: (request: Request, init?: RequestInit | null) => PlatformRequest;
 
@@ -73,6 +75,8 @@ export class Request {
 
   static {
     isLightRequest = (value): value is Request => typeof value === 'object' && value !== null && #origin in value;
+    // The origin is one or the other, and the platform's stands in both fields.
+    sourceOf = (request) => (request.#platform === null ? (request.#origin as RequestSource) : undefined);
     bodyOf = (request) => {
       request.#body ??= bodyFrom(request.#origin, request.#platform);
       return request.#body;

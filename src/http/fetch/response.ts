@@ -3,7 +3,7 @@
 // and no stream exists unless user code asked for one. https://fetch.spec.whatwg.org/#response-class
 
 import { isTask, taskNotRun } from '../../threads/task.js';
-import { Body, type BodyInit, BodyWithType, type Content, extract, TEXT_TYPE } from './body.js';
+import { Body, type BodyInit, BodyWithType, type Content, extract, type Takeover, TEXT_TYPE } from './body.js';
 import { type Fields, fieldsFrom, getField, type Headers, type HeadersInit, hasField, headersOver } from './headers.js';
 import { type Inspect, inspect, masqueradeAs, PlatformResponse } from './platform.js';
 
@@ -29,6 +29,9 @@ export let isLightResponse: (value: unknown) => value is Response;
 export function makeResponse(content: Content, init?: ResponseInit | null): Response {
   return new Response(new BodyWithType(new Body(content), null), init);
 }
+
+/** A response of status 101, which user code cannot make: it hands the connection over. @param fields lowercased names and values in turn, checked where they are written */
+export let makeTakeover: (takeover: Takeover, fields: Fields) => Response;
 
 /**
  * True for the platform's own Response, and for one of another implementation of the standard whose body is the platform's stream (npm's
@@ -76,6 +79,12 @@ export class Response {
     takeContent = (response) => response.#body.take();
     responseFields = (response) => response.#fields;
     knownLength = (response) => response.#body.length;
+    makeTakeover = (takeover, fields) => {
+      const response = new Response(new BodyWithType(new Body(takeover), null));
+      response.#status = 101;
+      response.#fields.push(...fields);
+      return response;
+    };
     isLightResponse = (value): value is Response => typeof value === 'object' && value !== null && #body in value;
   }
 

@@ -21,7 +21,7 @@ import { type Request, requestFrom } from '../fetch/request.js';
 import { Response } from '../fetch/response.js';
 import { callHandlerInThread, conclude, continueHandling, finishHandling, handle } from '../handle.js';
 import { ClientLeftError, type IncomingRequest } from '../incoming-request.js';
-import { declaredLength, isBodiless, type OutgoingResponse } from '../outgoing.js';
+import { declaredLength, isBodiless, type OutgoingResponse, ResponseError } from '../outgoing.js';
 import { type BodyHost, RequestBody } from '../request-body.js';
 import type { ResponseBody } from '../response-body.js';
 import type { Phase } from '../settings.js';
@@ -30,7 +30,7 @@ import { H1Request, requestFromText } from './h1-request.js';
 import { Head } from './head.js';
 import { respondAtOnce, Sent, sendHead, sendStatus } from './respond.js';
 import { ChunkedBody, PlainBody } from './response-body.js';
-import { delimiterOf, Framing, makeHead, responseFraming, wholeText } from './response-head.js';
+import { delimiterOf, Framing, makeHead, makeUpgradeHead, responseFraming, wholeText } from './response-head.js';
 import type { H1Settings } from './settings.js';
 
 /** A request body that its handler has not read is read to its end if no more than this is left; else the connection is closed. */
@@ -335,6 +335,23 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return new PlainBody(this, delimiter === 'length' ? declaredLength(out, length) : undefined);
   }
 
+  *takeOver(out: OutgoingResponse): Task<Connection> {
+    const { writer, connection } = this;
+    const body = this.active?.source.body ?? null;
+    if (body !== null && !body.complete)
+      throw new ResponseError('the connection cannot be taken over: the request has a body that has not been read');
+    if ((this.#flags & Framing.chunked) === 0) throw new ResponseError('an HTTP/1.0 connection cannot be taken over');
+    const head = makeUpgradeHead(out);
+    if (writer.flooded) yield* writer.drain();
+    this.end();
+    this.#set(Framing.keepAlive, false);
+    yield* sendHead(writer, head);
+    this.#endRequest();
+    this.#enter('handling');
+    connection.reader.timeout = Infinity; // what follows is not a request
+    return connection;
+  }
+
   end(): void {
     this.#set(Flag.headSent | Flag.wholeSent);
   }
@@ -406,6 +423,9 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.abort(reason);
     this.thread?.unwind(reason);
   }
+
+  /** Nothing to say: the response at hand, or the next one, says `Connection: close`. */
+  closing(): void {}
 
   /** The handler has not answered in time. */
   timerFired(): void {

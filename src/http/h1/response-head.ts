@@ -154,6 +154,20 @@ export function makeHead(
   return { text: endsInLength ? `${head}content-length: ` : `${head}${framed}\r\n`, endsInLength, keepAlive };
 }
 
+/** The head of a response with which the connection changes hands (RFC 9110 §7.8 and §15.2.2). @throws as `makeHead` */
+export function makeUpgradeHead({ fields }: OutgoingResponse): string {
+  let head = `HTTP/1.1 101 ${reasonPhrases[101]}\r\nconnection: upgrade\r\n`;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i];
+    const value = fields[i + 1];
+    checkField(name, value);
+    // The first two belong to a message with a body (RFC 9110 §8.6, RFC 9112 §6.1).
+    if (name !== 'content-length' && name !== 'transfer-encoding' && name !== 'connection')
+      head += `${name}: ${value}\r\n`;
+  }
+  return `${head}\r\n`;
+}
+
 function statusLine({ status, statusText }: OutgoingResponse): string {
   if (!Number.isInteger(status) || status < 200 || status > 599)
     throw new ResponseError(`the status is ${show(status)}; expected a whole number from 200 to 599`);
