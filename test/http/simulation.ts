@@ -43,7 +43,7 @@ export async function simulate(manner: Manner): Promise<Result> {
   const ledger = new Ledger();
   const fetch = fetchFor(ledger);
   const open = new Map<ServerName, Server>();
-  for (const name of Object.keys(servers) as ServerName[])
+  for (const name of new Set(manner.cases.map((c) => c.server)))
     open.set(name, await world.serve({ ...servers[name], fetch }));
 
   const transcript = createHash('sha256');
