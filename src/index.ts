@@ -5,6 +5,7 @@
 export type { BufferedCounts } from './connection/buffered-bytes.js';
 export { type ConnectOptions, connect } from './connection/connect.js';
 export { Connection } from './connection/connection.js';
+export type { ConnectionMessage } from './connection/diagnostics.js';
 export { type AddressOptions, type ListenOptions, listen, type TcpServer } from './connection/listen.js';
 export { type CloseOptions, type ConnectionCounts, ServerClosedError } from './connection/listener.js';
 export { Network } from './connection/network.js';
@@ -12,6 +13,7 @@ export type { Reader } from './connection/reader.js';
 export type { Writer } from './connection/writer.js';
 export { ConnectionError } from './event-layer/event-layer.js';
 export { SimulatedLayer, type SimulatedOptions } from './event-layer/simulated/simulated.js';
+export type { RequestErrorMessage, RequestMessage } from './http/diagnostics.js';
 export { HttpError } from './http/errors.js';
 export { Headers } from './http/fetch/headers.js';
 export { Request } from './http/fetch/request.js';

@@ -14,6 +14,7 @@ import type { TimerTarget } from '../threads/timers.js';
 import { IdTable } from '../util/id-table.js';
 import { growTypedArray } from '../util/typed-array.js';
 import type { BufferedBytes } from './buffered-bytes.js';
+import { ConnectionDiagnostics } from './diagnostics.js';
 import { Lingering } from './lingering.js';
 import { TurnShares } from './turn-shares.js';
 
@@ -128,6 +129,7 @@ export class Network implements EventSink, TimerTarget {
   /** Output queued when the slot became idle or began to close, or when its deadline last passed. */
   #queued = new Uint32Array(64);
   readonly #lingering = new Lingering();
+  readonly #diagnostics = new ConnectionDiagnostics(() => this.layer.now());
   readonly #listeners = new Map<ListenerId, ListenerEntry>();
   /** Those of all listeners. */
   readonly #secureTransports = new Set<SecureTransport>();
@@ -362,13 +364,23 @@ export class Network implements EventSink, TimerTarget {
     const { owner, number } = entry;
     this.#adopt(slot, number, SlotState.idle);
     if (this.#secure(slot, owner)) this.#secureTransport(slot)?.accepted(slot);
-    owner.opened(slot);
+    this.#opened(slot, owner, 'server');
   }
 
   /** @internal */
   connected(slot: Slot): void {
-    if (this.#states[slot] < secured) this.owner(slot)?.opened(slot);
+    if (this.#states[slot] < secured) this.#connected(slot);
     else this.#secureTransport(slot)?.connected(slot);
+  }
+
+  #connected(slot: Slot): void {
+    const owner = this.owner(slot);
+    if (owner !== undefined) this.#opened(slot, owner, 'client');
+  }
+
+  #opened(slot: Slot, owner: Owner, side: 'server' | 'client'): void {
+    if (this.#diagnostics.isSubscribed) this.#diagnostics.opened(slot, side, owner.transport.peer(slot));
+    owner.opened(slot);
   }
 
   /** Marks a slot whose owner has a secure transport. @returns whether it has */
@@ -444,6 +456,7 @@ export class Network implements EventSink, TimerTarget {
     this.#ownerOf[slot] = 0;
     record?.close(reason);
     owner?.closed(slot, record, reason, wasClosing);
+    this.#diagnostics.closed(slot, reason);
     record?.wake();
   }
 
@@ -466,7 +479,7 @@ export class Network implements EventSink, TimerTarget {
     ended: (slot) => this.#ended(slot),
     drained: (slot) => this.record(slot)?.drained(),
     flushed: (slot) => this.#flushed(slot),
-    connected: (slot) => this.owner(slot)?.opened(slot),
+    connected: (slot) => this.#connected(slot),
   };
 
   /** The transport of a slot that has a secure one. */

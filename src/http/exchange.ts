@@ -6,6 +6,7 @@ import type { ConnectionError } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import type { Task } from '../threads/task.js';
 import type { Thread } from '../threads/thread.js';
+import type { Traced } from './diagnostics.js';
 import type { Request } from './fetch/request.js';
 import type { IncomingRequest } from './incoming-request.js';
 import type { OutgoingResponse } from './outgoing.js';
@@ -13,10 +14,7 @@ import type { ResponseBody, ResponseOutlet } from './response-body.js';
 import type { HttpSettings } from './settings.js';
 
 /** A request that is being handled. */
-export interface ActiveRequest {
-  readonly source: IncomingRequest;
-  /** The same as its handler gets it. */
-  readonly request: Request;
+export interface ActiveRequest extends Traced {
   /** The handler has been called, or need not be. */
   isCalled: boolean;
   /** What the handler has returned, or thrown. Undefined once it has been looked at. */
@@ -28,7 +26,7 @@ export interface ActiveRequest {
 }
 
 export function activeRequest(source: IncomingRequest, request: Request): ActiveRequest {
-  return { source, request, isCalled: false, result: undefined, failed: false, out: undefined };
+  return { source, request, isCalled: false, result: undefined, failed: false, out: undefined, trace: undefined };
 }
 
 /** How far a response has gone: what fails before its head gets an answer, what fails before its end a reset. */
@@ -84,8 +82,11 @@ export interface Exchange extends Responder, ResponseOutlet {
   takeOver(out: OutgoingResponse): Task<Connection>;
   /** All of the response has been written. */
   end(): void;
-  /** Sends a status with its phrase for a body. It never parks: it is little, and the last. @param wanted 500 is sent in place of what is no status of an error */
-  sendStatus(wanted: unknown, isHead: boolean): void;
+  /**
+   * Sends a status with its phrase for a body. It never parks: it is little, and the last. @param wanted 500 is sent in place of what is no status of an error
+   * @returns the status that was sent; undefined if the connection does not take it
+   */
+  sendStatus(wanted: unknown, isHead: boolean): number | undefined;
   /** Breaks the response off, so that it does not look complete. */
   reset(): void;
   /** A response whose end only the end of the connection shows: what is cut short must be reset. */

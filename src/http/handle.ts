@@ -17,6 +17,7 @@ import { sleep } from '../threads/sleep.js';
 import { isTask, isThenable, type Task, Wait } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { isClientError, refusalOf } from './client-errors.js';
+import { publishEnd, publishResponse, publishStart } from './diagnostics.js';
 import { type ActiveRequest, type Exchange, Progress, type Responder } from './exchange.js';
 import { Takeover, ThreadBody } from './fetch/body.js';
 import { isLightResponse } from './fetch/response.js';
@@ -34,6 +35,7 @@ const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thr
 /** Calls the handler: an ordinary call. Never throws. */
 export function callHandler(settings: HttpSettings, active: ActiveRequest): void {
   active.isCalled = true;
+  publishStart(active, settings);
   try {
     active.result = settings.fetch(active.request, active.source);
   } catch (error) {
@@ -53,16 +55,19 @@ function callInContext(exchange: Exchange, active: ActiveRequest): void {
 }
 
 /** Sends what the handler has returned, if it is a response that is small and complete. @returns false if it is not, or cannot be sent: `handle` goes on */
-export function answerAtOnce(responder: Responder, active: ActiveRequest): boolean {
+export function answerAtOnce(settings: HttpSettings, responder: Responder, active: ActiveRequest): boolean {
   if (active.failed || !isLightResponse(active.result)) return false;
   try {
     active.out = outgoing(active.result);
-    return responder.respondAtOnce(active.out);
+    if (!responder.respondAtOnce(active.out)) return false;
   } catch (error) {
     active.failed = true;
     active.result = error;
     return false;
   }
+  publishResponse(active, active.out.status);
+  publishEnd(active, settings, true);
+  return true;
 }
 
 /** Sees to what the handler has returned or thrown, up to the end of the response. @returns what is to run first, in the place of the caller @throws what the handler has thrown */
@@ -139,8 +144,11 @@ function* answer(exchange: Exchange, active: ActiveRequest, response: unknown): 
   const { content } = out;
   const isStreamed = typeof content === 'object' && content !== null && !(content instanceof Uint8Array);
   exchange.prepare(isStreamed);
-  if (exchange.respondAtOnce(out)) return undefined;
-  if (content instanceof Takeover) return yield* takeOver(exchange, out, content);
+  if (exchange.respondAtOnce(out)) {
+    publishResponse(active, out.status);
+    return undefined;
+  }
+  if (content instanceof Takeover) return yield* takeOver(exchange, active, out, content);
   if (isStreamed) exchange.unwindWhenLeft();
   const report = reporterOf(exchange, active);
   if (!(content instanceof ThreadBody)) {
@@ -159,8 +167,15 @@ function* answer(exchange: Exchange, active: ActiveRequest, response: unknown): 
 }
 
 /** Hands the connection over. @returns what is to run on it, in the place of the caller */
-function* takeOver(exchange: Exchange, out: OutgoingResponse, { start, context }: Takeover): Task<Task<unknown>> {
+function* takeOver(
+  exchange: Exchange,
+  active: ActiveRequest,
+  out: OutgoingResponse,
+  { start, context }: Takeover,
+): Task<Task<unknown>> {
   const connection = yield* exchange.takeOver(out);
+  publishResponse(active, out.status);
+  publishEnd(active, exchange.settings, true);
   if (exchange.thread !== undefined) exchange.thread.context = context;
   yield Wait.context;
   return startTakeover(start, connection);
@@ -168,8 +183,9 @@ function* takeOver(exchange: Exchange, out: OutgoingResponse, { start, context }
 
 /** Sees to what an answered request leaves behind: a body that is still being read for a promise or a stream, and threads that it has spawned. @param ahead see `RequestBody.finishReading` */
 export function* finishHandling(exchange: Exchange, ahead: number): Task<void> {
-  const { thread } = exchange;
-  const body = exchange.active?.source.body ?? null; // where it is not kept, it has been read
+  const { thread, active } = exchange;
+  publishEnd(active, exchange.settings, true);
+  const body = active?.source.body ?? null; // where it is not kept, it has been read
   if (body?.used && !body.complete) yield* body.finishReading(ahead);
   if (thread !== undefined && thread.children.size > 0) yield* thread.closeChildren(exchange.left ?? answeredReason);
 }
@@ -191,6 +207,7 @@ export function conclude(exchange: Exchange, failure?: { error: unknown }): void
       if (active.failed) report(active.result);
       else discardResponse(active.result, exchange.scheduler, report);
     }
+    publishEnd(active, settings, exchange.progress === Progress.whole);
     if (exchange.busy) exchange.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
   } catch (error) {
     // Nothing in there should throw. If something does, the exchange must not stay: nothing else would ever end it.
@@ -233,5 +250,9 @@ function answerUnwound(exchange: Exchange): void {
 }
 
 function sendStatus(exchange: Exchange, status: number, isHead = false): void {
-  exchange.sendStatus(status, isHead || exchange.method === 'HEAD');
+  const { active } = exchange;
+  const sent = exchange.sendStatus(status, isHead || exchange.method === 'HEAD');
+  if (sent === undefined) return;
+  publishResponse(active, sent);
+  publishEnd(active, exchange.settings, true);
 }

@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer';
 import { endOfPiece } from '../connection/writer.js';
 import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';
+import { publishResponse } from './diagnostics.js';
 import type { Exchange } from './exchange.js';
 import { type OutgoingResponse, ResponseError } from './outgoing.js';
 import { pump, type ResponseBody } from './response-body.js';
@@ -26,6 +27,7 @@ export function* beginBody(
   let isSent = false;
   try {
     body = yield* exchange.begin(out);
+    publishResponse(exchange.active, out.status);
     isSent = body === undefined;
     return body;
   } finally {

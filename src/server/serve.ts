@@ -10,6 +10,7 @@ import { printError, tell } from '../connection/on-error.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import { requestError, requestRefused } from '../http/diagnostics.js';
 import type { HttpError } from '../http/errors.js';
 import { subjectOf } from '../http/exchange-thread.js';
 import { holdGlobals, releaseGlobals } from '../http/fetch/globals.js';
@@ -396,16 +397,20 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   }
 
   report(error: unknown, request: unknown, from?: RequestInfo): void {
+    if (request !== undefined && requestError.hasSubscribers) requestError.publish({ error, request });
     // What the serving loop passes as a request is what it got from requestFrom.
     tell(() => this.#onError(error, request as Request | undefined, from && { peer: from.peer }));
   }
 
   refused({ status, code, message }: HttpError, from: { readonly peer: string }): void {
     const onRefused = this.#onRefused;
+    if (onRefused === undefined && !requestRefused.hasSubscribers) return;
+    const refusal = { status, code, message, peer: from.peer };
+    requestRefused.publish(refusal);
     if (onRefused === undefined) return;
     const failed = (error: unknown) => this.report(error, undefined);
     try {
-      const result = this.context.run(onRefused, undefined, { status, code, message, peer: from.peer });
+      const result = this.context.run(onRefused, undefined, refusal);
       if (typeof result === 'object' && result !== null) Promise.resolve(result).catch(failed);
     } catch (error) {
       failed(error);

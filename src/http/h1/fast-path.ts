@@ -205,7 +205,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     this.#isHandling = true;
     callWithoutThread(settings.network.scheduler, this);
     this.#isHandling = false;
-    if (this.#connection === undefined && answerAtOnce(this, active)) {
+    if (this.#connection === undefined && answerAtOnce(settings, this, active)) {
       this.#active = undefined;
       source.owner = undefined;
       source.copyBorrowed();

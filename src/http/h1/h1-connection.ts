@@ -356,8 +356,8 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#set(Flag.headSent | Flag.wholeSent);
   }
 
-  sendStatus(wanted: unknown, isHead: boolean): void {
-    if (!this.connection.finished) sendStatus(this.connection, wanted, isHead, this.settings.date());
+  sendStatus(wanted: unknown, isHead: boolean): number | undefined {
+    return this.connection.finished ? undefined : sendStatus(this.connection, wanted, isHead, this.settings.date());
   }
 
   sendContinue(): void {
@@ -442,8 +442,10 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     if (active === undefined) return;
     const { source, request } = active;
     if (source.body === null || source.body.complete) connection.releaseIdleHalves();
-    if (source.isNeeded || !(source instanceof H1Request)) {
-      this.#held = activeRequest(source, request); // and not what its handler has returned
+    if (source.isNeeded || active.trace !== undefined || !(source instanceof H1Request)) {
+      const kept = activeRequest(source, request); // without what its handler has returned
+      kept.trace = active.trace;
+      this.#held = kept;
     } else {
       source.body?.release();
       source.owner = this.streaming; // what has kept it asks there, and hears of this response alone

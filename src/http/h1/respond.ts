@@ -79,8 +79,9 @@ const retryAfter = 10;
 /**
  * The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last.
  * @param wanted a status that has a phrase; 500 is sent in place of any other value, which an application may have put into a refusal
+ * @returns the status that was sent
  */
-export function sendStatus(to: Output, wanted: unknown, isHead: boolean, date: string): void {
+export function sendStatus(to: Output, wanted: unknown, isHead: boolean, date: string): number {
   const status = typeof wanted === 'number' && wanted >= 400 && Object.hasOwn(reasonPhrases, wanted) ? wanted : 500;
   const phrase = reasonPhrases[status];
   // RFC 9110 §10.2.3. What a server lacks, it lacks for some seconds.
@@ -89,4 +90,5 @@ export function sendStatus(to: Output, wanted: unknown, isHead: boolean, date: s
   const text = isHead ? head : head + phrase;
   const at = to.reserve(text.length);
   to.commit(at + to.output.latin1Write(text, at, text.length));
+  return status;
 }
