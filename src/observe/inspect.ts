@@ -26,14 +26,6 @@ export interface InspectedConnection {
   readonly readBuffer: number;
 }
 
-/** @internal */
-export interface InspectedNetwork {
-  /** Those that are not closed, of clients and servers. */
-  readonly connections: InspectedConnection[];
-  /** Timers that are armed. */
-  readonly timers: number;
-}
-
 const stateNames = Object.keys(SlotState) as (keyof typeof SlotState)[]; // these are its keys
 
 /** @internal @returns undefined if no connection has the slot */
@@ -57,14 +49,19 @@ export function inspectConnection(network: Network, slot: Slot): InspectedConnec
   };
 }
 
-/** @internal */
-export function inspectNetwork(network: Network): InspectedNetwork {
+/** @internal Those that are not closed, of clients and servers. */
+export function inspectConnections(network: Network): InspectedConnection[] {
   const connections: InspectedConnection[] = [];
   for (let slot = 0; slot < network.slots; slot++) {
     const connection = inspectConnection(network, slot);
     if (connection !== undefined) connections.push(connection);
   }
-  return { connections, timers: network.scheduler.timers.size };
+  return connections;
+}
+
+/** @internal Timers that are armed. */
+export function armedTimers(network: Network): number {
+  return network.scheduler.timers.size;
 }
 
 /** @internal Bytes of memory that the process holds for request heads that have come in part. */

@@ -7,7 +7,7 @@ import { ConnectionError, highWaterMark, pieceSize } from '#sluice/event-layer/e
 import type { Request } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { H1Request } from '#sluice/http/h1/h1-request.js';
-import { inspectNetwork, partialHeadBytes } from '#sluice/observe/inspect.js';
+import { inspectConnections, partialHeadBytes } from '#sluice/observe/inspect.js';
 import type { AnyResponse, ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
@@ -228,7 +228,7 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
       watch.turns <= mostTurns(),
       `it does not come to rest: turn ${watch.turns} of ${size} bytes in ${steps} pieces`,
     );
-    for (const { unread, queued } of inspectNetwork(world.network).connections) {
+    for (const { unread, queued } of inspectConnections(world.network)) {
       watch.unread = Math.max(watch.unread, unread);
       watch.queued = Math.max(watch.queued, queued);
     }

@@ -9,7 +9,7 @@ import type { Request } from '#sluice/http/fetch/request.js';
 import { ClientLeftError } from '#sluice/http/incoming-request.js';
 import type { RequestInfo } from '#sluice/http/settings.js';
 import { stream } from '#sluice/http/stream.js';
-import { inspectNetwork } from '#sluice/observe/inspect.js';
+import { inspectConnections } from '#sluice/observe/inspect.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { until } from '#sluice/threads/until.js';
 import { get, leave, post, received, World } from '../support/world.js';
@@ -431,8 +431,7 @@ test('a request that is kept does not hold the connection when its response is o
         return stream(function* (out) {
           yield* out.write('begun');
           yield* sleep(10);
-          const { connections } = inspectNetwork(world.network);
-          for (const { record, thread } of connections)
+          for (const { record, thread } of inspectConnections(world.network))
             if (thread?.name === 'connection' && record !== undefined) records.push(new WeakRef(record));
         });
       },

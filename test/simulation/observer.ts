@@ -17,7 +17,7 @@ import {
 } from '#sluice/event-layer/event-layer.js';
 import { Agenda } from '#sluice/event-layer/simulated/agenda.js';
 import type { SimulatedLayer, SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
-import { inspectConnection, inspectNetwork, partialHeadBytes } from '#sluice/observe/inspect.js';
+import { armedTimers, inspectConnection, partialHeadBytes } from '#sluice/observe/inspect.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
 import { type Thread, threadsOf } from '#sluice/threads/thread.js';
 import { LayerTap } from '../support/layer-tap.js';
@@ -173,7 +173,7 @@ export class Observer extends LayerTap {
       // Children of a handler that has answered may still be tidying up.
       const alive = [...threadsOf(this.#scheduler)];
       const rest = alive.find((thread) => thread.parent === undefined && thread.state !== 'closing');
-      const armed = inspectNetwork(this.network).timers;
+      const armed = armedTimers(this.network);
       if (rest !== undefined) this.object(`${rest} is not over, and the server says that it is closed`);
       if (alive.length === 0 && armed > 0)
         this.object(`${armed} timers are armed, and the server says that it is closed`);
@@ -384,7 +384,7 @@ export class Observer extends LayerTap {
   override endTurn(): void {
     // What a client does in a turn may have made the server ask for one.
     if (this.#begun) {
-      const before = inspectNetwork(this.network).timers + [...threadsOf(this.#scheduler)].length;
+      const before = armedTimers(this.network) + [...threadsOf(this.#scheduler)].length;
       this.above.endTurn();
       this.turns++;
       this.#check(before);
@@ -483,7 +483,7 @@ export class Observer extends LayerTap {
     // At most one deadline for each connection; what it sleeps on, its bound, and, if it is a connection's, the wait for an async
     // handler for each thread; and the deadlines of close().
     const timers = this.#rows.size + 2 * threads.length + connections + 2 * this.#closes;
-    const armed = inspectNetwork(network).timers;
+    const armed = armedTimers(network);
     if (armed > timers) throw new Error(`${armed} timers are armed; ${timers} are enough`);
 
     const { total, ...counts } = this.server.connections;
@@ -563,7 +563,7 @@ export class Observer extends LayerTap {
     assert.equal(this.server.buffered.held, 0, 'bytes that are counted as held');
     assert.equal(this.layer.open, 0, 'connections of the layer');
     assert.equal(this.#listeners.size, 0, 'listeners');
-    assert.equal(inspectNetwork(this.network).timers, 0, 'armed timers');
+    assert.equal(armedTimers(this.network), 0, 'armed timers');
     assert.equal(partialHeadBytes(), this.#partialHeadBytesBefore, 'bytes held for the beginnings of heads');
     assert.deepEqual([...threadsOf(this.#scheduler)].map(String), [], 'threads that are not over');
     assert.equal(this.#wake, Infinity, 'the next turn that the server has asked for');

@@ -7,7 +7,7 @@ import type { Connection } from '#sluice/connection/connection.js';
 import { Network } from '#sluice/connection/network.js';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { SimulatedLayer, SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
-import { inspectNetwork } from '#sluice/observe/inspect.js';
+import { armedTimers } from '#sluice/observe/inspect.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
@@ -110,7 +110,7 @@ export class World {
       assert.equal(server.buffered.held, 0, 'bytes that count as held');
     }
     assert.equal(this.layer.open, 0, 'connections of the layer');
-    assert.equal(inspectNetwork(this.network).timers, 0, 'armed timers');
+    assert.equal(armedTimers(this.network), 0, 'armed timers');
     await this.layer.close();
   }
 }
