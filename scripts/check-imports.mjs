@@ -23,7 +23,7 @@ const layers = [
 ];
 
 /** What a folder may import from its own line. */
-const onSameLine = { tls: ['event-layer'] };
+const onSameLine = { tls: ['event-layer'], events: ['topics'], websocket: ['topics'] };
 
 /** Folders inside a folder, and which of the others each of them may import. Files outside these folders are not restricted. */
 const inside = {

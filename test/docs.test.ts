@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 
-test('every TypeScript example in the README and the guide compiles as it stands', () => {
+test('every TypeScript example in the README, the guide and the pages beside it compiles as it stands', () => {
   const folder = join(root, 'build/docs-examples');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   let count = 0;
-  for (const page of ['README.md', 'docs/guide.md']) {
+  for (const page of ['README.md', 'docs/guide.md', 'docs/events.md']) {
     const text = readFileSync(join(root, page), 'utf8');
     for (const [, code] of text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)) {
       const name = `${page.replace(/\W/g, '-')}-${++count}.ts`;
@@ -108,6 +108,7 @@ test('every source file that a page names exists', () => {
     'testing',
     'http',
     'guide',
+    'events',
   ]) {
     const text = readFileSync(join(root, page.endsWith('.md') ? page : `docs/${page}.md`), 'utf8');
     for (const [, name] of text.matchAll(/`([\w./-]+\.(?:ts|mjs))`/g))

@@ -40,12 +40,12 @@ export interface CloseOptions {
 }
 
 /**
- * The reason that threads are unwound with, and of `request.signal`, when their server's deadline for closing has passed. Its name is
- * `AbortError`, its code `ERR_SERVER_CLOSED`.
+ * The reason that threads are unwound with, and of `request.signal`, when their server's deadline for closing has passed, and of event streams
+ * when it begins to close. Its name is `AbortError`, its code `ERR_SERVER_CLOSED`.
  */
 export class ServerClosedError extends AbortError {
-  constructor() {
-    super('ERR_SERVER_CLOSED', 'the server is closing, and its deadline has passed');
+  constructor(message = 'the server is closing, and its deadline has passed') {
+    super('ERR_SERVER_CLOSED', message);
   }
 }
 

@@ -271,6 +271,11 @@ export class Writing extends Flooded {
     this.#data = data;
   }
 
+  /** Some of it has been written, and the rest has not. */
+  protected get isPartial(): boolean {
+    return this.#written > 0 && this.#written < this.#data.length;
+  }
+
   protected begin(): void {
     checkData(this.#data);
     this.#sink.begin(this.#data);

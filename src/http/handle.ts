@@ -11,11 +11,13 @@
 //
 // `handle` and `continueHandling` return what is to run in their place, if something is: see `StagedTask`.
 
+import { ServerClosedError } from '../connection/listener.js';
 import { captureContext } from '../threads/context.js';
 import { ThreadError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
 import { isTask, isThenable, type Task, Wait } from '../threads/task.js';
 import { until } from '../threads/until.js';
+import { isInstance } from '../util/inspect.js';
 import { isClientError, refusalOf } from './client-errors.js';
 import { publishEnd, publishResponse, publishStart } from './diagnostics.js';
 import { type ActiveRequest, type Exchange, Progress, type Responder } from './exchange.js';
@@ -163,6 +165,7 @@ function* answer(exchange: Exchange, active: ActiveRequest, response: unknown): 
   yield Wait.context;
   const task = startBody(content.start, to);
   exchange.releaseRequest(); // it may be long before anything but the task is needed again
+  if (exchange.settings.closing) endForClose(exchange);
   return task;
 }
 
@@ -196,8 +199,9 @@ export function* finishHandling(exchange: Exchange, ahead: number): Task<void> {
  */
 export function conclude(exchange: Exchange, failure?: { error: unknown }): void {
   const { settings, thread } = exchange;
-  exchange.streaming?.finish();
   try {
+    if (failure === undefined && thread?.unwound) endInGoodOrder(exchange, thread.reason);
+    exchange.streaming?.finish();
     if (failure !== undefined) answerFailure(exchange, failure.error);
     else if (thread?.unwound && exchange.busy) answerUnwound(exchange);
     const { active } = exchange;
@@ -214,6 +218,21 @@ export function conclude(exchange: Exchange, failure?: { error: unknown }): void
     settings.report(error, undefined, exchange);
     exchange.reset();
   }
+}
+
+/** The server closes: a response whose body may end at any point ends. */
+export function endForClose({ streaming, thread }: Exchange): void {
+  if (streaming?.endable?.endsOnClose) thread?.unwind(new ServerClosedError('the server is closing'));
+}
+
+/** Ends a body that may end at any point, if it was unwound because the server closes. */
+function endInGoodOrder(exchange: Exchange, reason: unknown): void {
+  const { streaming } = exchange;
+  if (streaming?.endable === undefined || !isInstance(reason, ServerClosedError)) return;
+  if (exchange.closed || exchange.left !== undefined || exchange.progress !== Progress.head) return;
+  streaming.endable.beforeEnd();
+  streaming.endNow();
+  exchange.end();
 }
 
 /** Something was thrown: by the request's bytes, by the handler, or in sending. */

@@ -1,7 +1,8 @@
 // The body of a response that is not sent at once: written by a thread or pulled from a stream, at the client's pace. How it is framed is for the
 // version of HTTP to say.
 
-import { Flushing, type Sink, type Writer, Writing } from '../connection/writer.js';
+import { pieceBytes } from '../connection/duplex.js';
+import { checkData, Flushing, type Sink, type Writer, Writing } from '../connection/writer.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { isInstance, show } from '../util/inspect.js';
@@ -14,6 +15,14 @@ export interface ResponseOutlet extends RequestOwner {
   readonly writer: Writer;
 }
 
+/** What may end at any point, such as an event stream: if it is unwound because its server closes, it is ended in good order. */
+export interface Endable {
+  /** It ends as soon as the server begins to close. Otherwise it is unwound at the deadline. */
+  readonly endsOnClose: boolean;
+  /** Its thread has been unwound: sends what belongs before the end. Must neither park nor throw. */
+  beforeEnd(): void;
+}
+
 /**
  * A body that is being sent. Where it is all that is left of an exchange, it is also what a request that was kept is answered from: it knows
  * whether the client was there to the end, and nothing of what the connection does afterwards.
@@ -22,6 +31,8 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   /** Undefined when nothing is to be written any more: the connection may be at its next response. */
   #outlet: ResponseOutlet | undefined;
   #left: unknown;
+  /** Set by what writes a body that may end at any point. */
+  endable: Endable | undefined;
 
   constructor(outlet: ResponseOutlet) {
     this.#outlet = outlet;
@@ -29,6 +40,17 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
 
   write(data: string | Uint8Array): Task<void> {
     return new Writing(this, data);
+  }
+
+  tryWrite(data: string | Uint8Array): boolean {
+    checkData(data);
+    const { duplex } = this.writer;
+    if (duplex.closed || duplex.finished) return false;
+    const most = typeof data === 'string' ? data.length * 3 : data.length;
+    if (most > Math.min(duplex.writable, pieceBytes)) return false;
+    this.begin(data);
+    if (most > 0) this.put(data);
+    return true;
   }
 
   flush(): Task<void> {
@@ -39,6 +61,8 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   abstract put(piece: string | Uint8Array): void;
   /** Sends what shows that it is complete. @throws {ResponseError} if it is not */
   abstract end(): Task<void>;
+  /** The same of a body that may end at any point, without parking: it is little, and the last. */
+  abstract endNow(): void;
 
   /** @throws {ResponseError} if the body is over: it may be another thread that has come to write */
   get writer(): Writer {

@@ -1,5 +1,6 @@
 // `stream()`: a response whose body is a thread.
 
+import { pieceBytes } from '../connection/duplex.js';
 import { checkData } from '../connection/writer.js';
 import { Channel } from '../threads/channel.js';
 import { type AsyncContext, captureContext, enterableContext } from '../threads/context.js';
@@ -18,6 +19,12 @@ export interface BodyWriter {
    * is flooded; what there was no room for is copied when it goes on. An empty piece sends nothing.
    */
   write(data: string | Uint8Array): Task<void>;
+  /**
+   * Sends a small piece if there is room for it, without parking. May be called from anywhere, also outside threads.
+   * @param data at most 16 KiB, or a string of at most 5,461 UTF-16 units
+   * @returns false if it has not been sent: the client is flooded or gone, or the piece is larger
+   */
+  tryWrite(data: string | Uint8Array): boolean;
   /** Parks until the kernel has taken everything written so far. */
   flush(): Task<void>;
 }
@@ -77,6 +84,10 @@ const discarding: BodyWriter = {
     checkData(data);
     return sleep(0);
   },
+  tryWrite(data) {
+    checkData(data);
+    return false;
+  },
   flush: () => sleep(0),
 };
 
@@ -90,6 +101,11 @@ function toReadable(body: BodyTask, context: AsyncContext): ReadableStream<Uint8
       checkData(data);
       const bytes = typeof data === 'string' ? encoder.encode(data) : new Uint8Array(data);
       if (bytes.length > 0) yield* pieces.send(bytes);
+    },
+    tryWrite(data) {
+      checkData(data);
+      const bytes = typeof data === 'string' ? encoder.encode(data) : new Uint8Array(data);
+      return bytes.length === 0 || (bytes.length <= pieceBytes && pieces.trySend(bytes));
     },
     *flush() {},
   };

@@ -1,54 +1,24 @@
 // The demo's page in a real browser: opens streams, sees their threads parked, lets one go, and sees it unwound.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { Example } from '../examples/example.js';
+import { browserFor, withPage } from './browser.js';
 
-const flags = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-const places = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/usr/bin/google-chrome-stable',
-];
-
-/** Opens the demo in a browser with a separate profile. */
-async function withPage(executablePath: string, use: (page: Page) => Promise<void>): Promise<void> {
-  const profile = mkdtempSync(join(tmpdir(), 'sluice-browser-'));
+/** Opens the demo in a browser. */
+async function withDemo(executablePath: string, use: (page: Page) => Promise<void>): Promise<void> {
   const example = new Example('demo/main.js');
   try {
     const url = `http://${await example.address()}/`;
-    const browser = await chromium.launchPersistentContext(profile, { executablePath, args: flags });
-    try {
-      const page = browser.pages()[0] ?? (await browser.newPage());
-      page.setDefaultTimeout(20_000);
-      const errors: string[] = [];
-      page.on('pageerror', (error) => errors.push(error.message));
+    await withPage(executablePath, async (page) => {
       await page.goto(url);
       await page.locator('#pause').uncheck(); // only the clients of this test come and go
       await use(page);
-      assert.deepEqual(errors, []);
-    } finally {
-      await browser.close();
-    }
+    });
     await example.stop();
   } finally {
     example.kill();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
@@ -78,12 +48,9 @@ async function until(what: string | (() => string), holds: () => Promise<boolean
 }
 
 test('the demo in a browser', async (t) => {
-  const executable = process.env.CHROMIUM || places.find((path) => existsSync(path));
-  if (executable === undefined) {
-    t.skip(`no Chromium found (looked for ${places.join(', ')}; CHROMIUM may name one)`);
-    return;
-  }
-  await withPage(executable, async (page) => {
+  const executable = browserFor(t);
+  if (executable === undefined) return;
+  await withDemo(executable, async (page) => {
     await t.test('shows the first crowd, parked in five different ways', async () => {
       const badges = page.locator('#kinds .badge');
       await until('every line marked has a thread parked at it', async () => {

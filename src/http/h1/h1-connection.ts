@@ -19,7 +19,7 @@ import { type ActiveRequest, activeRequest, type Exchange, Progress } from '../e
 import { ExchangeThread } from '../exchange-thread.js';
 import { type Request, requestFrom } from '../fetch/request.js';
 import { Response } from '../fetch/response.js';
-import { callHandlerInThread, conclude, continueHandling, finishHandling, handle } from '../handle.js';
+import { callHandlerInThread, conclude, continueHandling, endForClose, finishHandling, handle } from '../handle.js';
 import { ClientLeftError, type IncomingRequest } from '../incoming-request.js';
 import { declaredLength, isBodiless, type OutgoingResponse, ResponseError } from '../outgoing.js';
 import { type BodyHost, RequestBody } from '../request-body.js';
@@ -424,8 +424,10 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.thread?.unwind(reason);
   }
 
-  /** Nothing to say: the response at hand, or the next one, says `Connection: close`. */
-  closing(): void {}
+  /** A response whose body may end at any point ends. Others are finished: the response at hand, or the next one, says `Connection: close`. */
+  closing(): void {
+    endForClose(this);
+  }
 
   /** The handler has not answered in time. */
   timerFired(): void {

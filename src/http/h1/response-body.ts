@@ -28,7 +28,11 @@ export class ChunkedBody extends ResponseBody {
   *end(): Task<void> {
     const { writer } = this;
     if (writer.flooded) yield* writer.drain();
-    put(writer.duplex, '0\r\n\r\n');
+    this.endNow();
+  }
+
+  endNow(): void {
+    put(this.writer.duplex, '0\r\n\r\n');
   }
 }
 
@@ -73,4 +77,6 @@ export class PlainBody extends ResponseBody {
       throw new ResponseError(`the body has ${this.#written} bytes, and its content-length says ${this.#length}`);
     }
   }
+
+  endNow(): void {}
 }

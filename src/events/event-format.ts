@@ -1,0 +1,80 @@
+// The wire format of an event (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream): lines of a field's name and its
+// value, ended by an empty line.
+
+import { isInstance, show } from '../util/inspect.js';
+
+/** An event of an event stream. At least one field is needed. */
+export interface ServerSentEvent {
+  /**
+   * The content. A string is sent as it is, in one line of the format for each of its lines; every kind of line end (LF, CR, CRLF) arrives as LF.
+   * Any other value is sent as JSON. Without it the browser keeps `id` and `retry`, and dispatches no event.
+   */
+  data?: unknown;
+  /** The type of the event, for `addEventListener`. Default: `message`. It needs `data`. */
+  event?: string | undefined;
+  /** What the browser sends as `Last-Event-ID` when it reconnects. */
+  id?: string | number | undefined;
+  /** How long the browser waits before it reconnects, in whole milliseconds. */
+  retry?: number | undefined;
+}
+
+/** A week, in milliseconds: no client should wait for longer before it reconnects. */
+export const longestRetry = 7 * 86_400_000;
+
+/** What ends a line of the format. NUL ends none, but an `id` that contains it is ignored by the browser. */
+const lineEnds = /\r\n|\r|\n/g;
+const unfitForLine = /[\r\n\0]/;
+
+/** @throws {TypeError | RangeError} for a field that cannot be sent, naming it */
+export function formatEvent(where: string, { data, event, id, retry }: ServerSentEvent): string {
+  let text = '';
+  if (id !== undefined) text += `id: ${checkLine(where, 'id', typeof id === 'number' ? String(id) : id)}\n`;
+  if (event !== undefined) text += `event: ${checkLine(where, 'event', event)}\n`;
+  if (retry !== undefined) text += retryLine(where, retry);
+  if (data !== undefined) {
+    text += dataLines(typeof data === 'string' ? data : toJson(where, data));
+  } else if (event !== undefined) {
+    throw new TypeError(`${where}: data is undefined; expected data with an event, since browsers ignore one without`);
+  } else if (text === '') {
+    throw new TypeError(`${where}: the event has no field; expected data, id or retry`);
+  }
+  return `${text}\n`;
+}
+
+/** A comment, which clients ignore. @throws {TypeError} */
+export function formatComment(where: string, text: string): string {
+  if (typeof text !== 'string') throw new TypeError(`${where}: the comment is ${show(text)}; expected a string`);
+  return `: ${text.replace(lineEnds, '\n: ')}\n\n`;
+}
+
+/** Text as the lines of the field `data`. */
+export function dataLines(text: string): string {
+  const hasLines = text.includes('\n') || text.includes('\r');
+  return `data: ${hasLines ? text.replace(lineEnds, '\ndata: ') : text}\n`;
+}
+
+export function retryLine(where: string, retry: number): string {
+  if (typeof retry !== 'number' || !Number.isInteger(retry))
+    throw new TypeError(`${where}: retry is ${show(retry)}; expected whole milliseconds`);
+  if (retry < 0 || retry > longestRetry)
+    throw new RangeError(`${where}: retry is ${retry}; expected whole milliseconds from 0 to ${longestRetry}`);
+  return `retry: ${retry}\n`;
+}
+
+/** The value of a field that is one line. @throws {TypeError} */
+export function checkLine(where: string, name: string, value: string): string {
+  if (typeof value !== 'string') throw new TypeError(`${where}: ${name} is ${show(value)}; expected a string`);
+  if (unfitForLine.test(value))
+    throw new TypeError(`${where}: ${name} is ${show(value)}; expected a string without CR, LF and NUL`);
+  return value;
+}
+
+/** @throws {TypeError} for what JSON has no text for; and what `toJSON` throws */
+function toJson(where: string, data: unknown): string {
+  // Bytes would become an object with a number for each.
+  const text: unknown =
+    isInstance(data, Uint8Array) || isInstance(data, ArrayBuffer) ? undefined : JSON.stringify(data);
+  if (typeof text !== 'string')
+    throw new TypeError(`${where}: data is ${show(data)}; expected a string, or a value that JSON can express`);
+  return text;
+}
