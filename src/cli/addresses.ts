@@ -8,7 +8,7 @@ const everywhere: Readonly<Record<string, string>> = {
 };
 
 /** @returns which addresses a hostname stands for, if these are all of the machine */
-export function meaningOf(hostname: string): string | undefined {
+export function wildcardMeaning(hostname: string): string | undefined {
   return Object.hasOwn(everywhere, hostname) ? everywhere[hostname] : undefined;
 }
 

@@ -7,7 +7,7 @@ import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import { formatAddress } from '../event-layer/event-layer.js';
 import { type ServeOptions, type Server, serve } from '../server/serve.js';
-import { meaningOf, urlsOf } from './addresses.js';
+import { urlsOf, wildcardMeaning } from './addresses.js';
 import { CommandError, loadApp, oneLine } from './app.js';
 import { diagnose } from './doctor.js';
 
@@ -151,14 +151,14 @@ async function main(argv: string[]): Promise<void> {
   const options = withAddress(await loadApp(args.app), args);
   const server = await listen(options);
   endOnSignal(server);
-  console.log(`sluice: ${args.app} ${describePlace(server, options)}`);
+  console.log(`sluice: ${args.app} ${describeAddress(server, options)}`);
 }
 
 /** Where the server listens: its URL, or all of them if it listens on all addresses of the machine. */
-function describePlace(server: Server, { hostname = defaultHost }: ServeOptions): string {
+function describeAddress(server: Server, { hostname = defaultHost }: ServeOptions): string {
   const layer = `event layer: ${server.eventLayer}`;
   const { port, url } = server;
-  const meaning = meaningOf(hostname);
+  const meaning = wildcardMeaning(hostname);
   if (port === undefined || meaning === undefined) return `at ${url} (${layer})`;
   const urls = urlsOf(hostname, port).map((each) => `\n  ${each}`);
   return `on ${formatAddress({ hostname, port })}, ${meaning} (${layer}):${urls.join('')}`;

@@ -32,12 +32,12 @@ export interface BufferedCounts {
 export const bufferedRule: OptionRule = { whole: [1024 * 1024, Number.MAX_SAFE_INTEGER] };
 
 /** How long a body waits for memory, in milliseconds. */
-export const longestWait = 10_000;
+export const maxWait = 10_000;
 
 /** The least that is taken for the limit if no option says otherwise. */
-const leastDefault = 32 * 1024 * 1024;
+const minDefault = 32 * 1024 * 1024;
 /** The part of the memory that is the limit if no option says otherwise: a body that is read as text may be there three times, and handlers need some. */
-const defaultPart = 1 / 8;
+const defaultShare = 1 / 8;
 
 /** The code of the error of a read for which there is no memory. */
 export const noMemory = 'ERR_MAX_BUFFERED_BYTES';
@@ -57,7 +57,7 @@ export class BufferedBytes {
   /** Shares that hold something, or may: of bodies that are read, or whose request is not over. */
   #open = 0;
   /** The one that may use the last eighth. */
-  #ahead: BufferShare | undefined;
+  #favoured: BufferShare | undefined;
   #isSettling = false;
   #lastNumber = 0;
   readonly #observers = new Set<(isFull: boolean) => void>();
@@ -71,7 +71,7 @@ export class BufferedBytes {
 
   /** That of all servers of the process which have no limit of their own, and of connections that were asked for by `connect`. */
   static ofProcess(): BufferedBytes {
-    shared ??= new BufferedBytes(Math.max(leastDefault, Math.floor(memoryLimit() * defaultPart)));
+    shared ??= new BufferedBytes(Math.max(minDefault, Math.floor(memoryLimit() * defaultShare)));
     return shared;
   }
 
@@ -126,7 +126,7 @@ export class BufferedBytes {
 
   /** @internal The one that is to go on before all others that wait. */
   isFirst(share: BufferShare): boolean {
-    return (this.#ahead ?? this.#waiting[0]) === share;
+    return (this.#favoured ?? this.#waiting[0]) === share;
   }
 
   /** @internal A share does not wait any more. */
@@ -139,8 +139,8 @@ export class BufferedBytes {
   /** @internal A share needs no more: others may use the last eighth. */
   complete(share: BufferShare): void {
     this.cancel(share);
-    if (this.#ahead !== share) return;
-    this.#ahead = undefined;
+    if (this.#favoured !== share) return;
+    this.#favoured = undefined;
     this.#settle();
   }
 
@@ -148,7 +148,7 @@ export class BufferedBytes {
   close(share: BufferShare, bytes: number): void {
     this.#open--;
     this.cancel(share);
-    if (this.#ahead === share) this.#ahead = undefined;
+    if (this.#favoured === share) this.#favoured = undefined;
     this.add(-bytes);
     if (bytes === 0) this.#settle();
   }
@@ -156,8 +156,8 @@ export class BufferedBytes {
   #grant(share: BufferShare, bytes: number): boolean {
     const held = this.#held + bytes;
     if (held > this.#fullFrom) {
-      if (held > this.limit || (this.#ahead ?? share) !== share) return false;
-      this.#ahead = share;
+      if (held > this.limit || (this.#favoured ?? share) !== share) return false;
+      this.#favoured = share;
     }
     share.bytes += bytes;
     this.add(bytes);
@@ -170,7 +170,7 @@ export class BufferedBytes {
     this.#isSettling = true;
     const waiting = this.#waiting;
     while (waiting.length > 0) {
-      const ahead = this.#ahead?.wanted ? this.#ahead : undefined;
+      const ahead = this.#favoured?.wanted ? this.#favoured : undefined;
       const first = ahead ?? waiting[0];
       const { wanted } = first;
       if (this.#grant(first, wanted)) {
@@ -179,7 +179,7 @@ export class BufferedBytes {
         continue;
       }
       // The others give something back when they are complete, or their request is over; or else all of them wait.
-      if ((this.#ahead ?? first) !== first || this.#open > waiting.length) break;
+      if ((this.#favoured ?? first) !== first || this.#open > waiting.length) break;
       const last = waiting.findLast((share) => share !== first && share.held > 0);
       if (last === undefined) break;
       last.refuse();

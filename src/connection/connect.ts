@@ -55,12 +55,12 @@ export function* connect(options: ConnectOptions): Task<Connection> {
   const client = new Client(thread, network, options.lingerTimeout ?? defaultLinger);
   const slot = network.layer.connect(address, localAddress, socketOptions);
   network.adopt(slot, client, SlotState.connecting);
-  const patience = options.connectTimeout ?? 30_000;
-  network.setDeadline(slot, network.scheduler.now + patience);
+  const timeout = options.connectTimeout ?? 30_000;
+  network.setDeadline(slot, network.scheduler.now + timeout);
   try {
     yield* waitUntil(() => !client.pending, parked.dry);
   } finally {
-    client.leave(slot);
+    client.resetIfPending(slot);
   }
   return client.connected();
 }
@@ -112,7 +112,7 @@ class Client implements Owner {
   }
 
   /** The thread goes on, or is unwound, in which case the connection is not wanted any more. */
-  leave(slot: Slot): void {
+  resetIfPending(slot: Slot): void {
     if (this.pending) this.transport.reset(slot);
   }
 
@@ -123,11 +123,11 @@ class Client implements Owner {
     this.#connection = connection;
     this.network.setDeadline(slot, Infinity);
     this.network.attach(connection);
-    this.#thread.whenOver(() => this.#over(connection));
+    this.#thread.whenOver(() => this.#threadOver(connection));
     this.#thread.scheduler.resume(this.#thread);
   }
 
-  #over(connection: Connection): void {
+  #threadOver(connection: Connection): void {
     if (connection.closed) return;
     if (this.#thread.outcome === 'returned') this.network.linger(connection.slot, this.#linger);
     else connection.reset();

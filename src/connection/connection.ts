@@ -25,7 +25,7 @@ const ConnectionFlag = {
 } as const;
 
 /** What most connections have nothing of. */
-interface Particulars {
+interface RareFields {
   peer: string;
   reason: ConnectionError | undefined;
   fault: ConnectionError | undefined;
@@ -59,7 +59,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   #reader: Reader | undefined;
   #writer: Writer | undefined;
   #flags = 0;
-  #particulars: Particulars | undefined;
+  #rareFields: RareFields | undefined;
 
   /** @internal */
   constructor(owner: O, slot: Slot) {
@@ -96,12 +96,12 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
    */
   get peer(): string {
     this.rememberPeer();
-    return this.#particulars?.peer ?? '';
+    return this.#rareFields?.peer ?? '';
   }
 
   /** @internal Looks the peer's address up, if that is not done: the connection is about to end, and it may be asked for afterwards. */
   rememberPeer(): void {
-    if (!this.closed && !this.#particulars?.peer) this.known().peer = this.owner.transport.peer(this.slot);
+    if (!this.closed && !this.#rareFields?.peer) this.rareFields().peer = this.owner.transport.peer(this.slot);
   }
 
   /** True when nothing can be received or sent any more. */
@@ -116,12 +116,12 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
 
   /** Why the connection closed: undefined while it has not, and when both sides had ended. */
   get reason(): ConnectionError | undefined {
-    return this.#particulars?.reason;
+    return this.#rareFields?.reason;
   }
 
   /** @internal The last error that reading or writing has thrown because of the peer: tells it from one of another connection. */
   get fault(): ConnectionError | undefined {
-    return this.#particulars?.fault;
+    return this.#rareFields?.fault;
   }
 
   /** Ends the connection at once with RST; what is still queued for the peer is dropped. */
@@ -218,7 +218,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   /** @internal */
   fail(code: string, message: string, cause?: ConnectionError): ConnectionError {
     const fault = new ConnectionError(code, message, cause && { cause });
-    this.known().fault = fault;
+    this.rareFields().fault = fault;
     return fault;
   }
 
@@ -274,7 +274,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   /** @internal */
   close(reason: ConnectionError | undefined): void {
     this.#flags |= ConnectionFlag.closed;
-    if (reason !== undefined) this.known().reason = reason;
+    if (reason !== undefined) this.rareFields().reason = reason;
     this.#reader?.closed();
   }
 
@@ -294,8 +294,8 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     this.#writer?.wake();
   }
 
-  private known(): Particulars {
-    this.#particulars ??= { peer: '', reason: undefined, fault: undefined };
-    return this.#particulars;
+  private rareFields(): RareFields {
+    this.#rareFields ??= { peer: '', reason: undefined, fault: undefined };
+    return this.#rareFields;
   }
 }

@@ -1,38 +1,40 @@
-// Closing in good order. FIN has been sent, and what still comes in is thrown away until the peer has ended too: to close a socket while something
-// is unread would send a reset, which may destroy what the peer has not read yet (RFC 9112 §9.6). This file decides how long a peer may take.
+// Closing a connection without losing data. This side has sent FIN and discards what still arrives until the peer has ended, too: closing a
+// socket with unread input would send RST, which may destroy output that the peer has not read yet (RFC 9112 §9.6). This file decides how long
+// the network waits for the peer.
 
 import type { Slot } from '../event-layer/event-layer.js';
 
-/** What is known of a slot that is closing. Times are in milliseconds. */
+/** A slot that is closing. Times are in milliseconds. */
 interface Linger {
-  /** How long the peer may take nothing of what is queued; and how long it may go on sending when it has taken all. */
-  readonly patience: number;
-  /** How long it is waited for when it has taken all and sends nothing. */
-  quiet: number;
-  /** When it is waited for no longer, whatever it sends. */
-  until: number;
-  /** It has sent something since that was last looked at. */
+  /** The longest time in which the peer may take none of the queued output; and the longest time that it may go on sending after it has taken all. */
+  readonly timeout: number;
+  /** The longest time in which a peer that has taken all output may send nothing. */
+  quietTime: number;
+  /** When the connection ends, whatever the peer sends. */
+  deadline: number;
+  /** The peer has sent something since the last call of `extraTime`. */
   hasSent: boolean;
 }
 
 export class Lingering {
-  /** Few slots are closing at a time. */
+  /** A map, because few slots are closing at a time. */
   readonly #lingers = new Map<Slot, Linger>();
 
-  /** A slot begins to close. */
-  begin(slot: Slot, patience: number, quiet: number, now: number): void {
-    this.#lingers.set(slot, { patience, quiet: Math.min(quiet, patience), until: now + patience, hasSent: false });
+  /** A slot starts to close. */
+  begin(slot: Slot, timeout: number, quietTime: number, now: number): void {
+    const linger = { timeout, quietTime: Math.min(quietTime, timeout), deadline: now + timeout, hasSent: false };
+    this.#lingers.set(slot, linger);
   }
 
-  /** The slot is closing already, and may be waited for less. @returns false if it is waited for no longer as it is */
-  shorten(slot: Slot, quiet: number): boolean {
+  /** Shortens the quiet time of a slot that is already closing. @returns false if it is that short already */
+  shorten(slot: Slot, quietTime: number): boolean {
     const linger = this.#lingers.get(slot);
-    if (linger === undefined || linger.quiet <= quiet) return false;
-    linger.quiet = quiet;
+    if (linger === undefined || linger.quietTime <= quietTime) return false;
+    linger.quietTime = quietTime;
     return true;
   }
 
-  /** The slot is gone. */
+  /** The slot is closed. */
   end(slot: Slot): void {
     this.#lingers.delete(slot);
   }
@@ -43,24 +45,24 @@ export class Lingering {
     if (linger !== undefined) linger.hasSent = true;
   }
 
-  /** The peer has taken all output. @returns for how many milliseconds it is waited for from now on */
+  /** The peer has taken all output. @returns for how many milliseconds from now it may stay silent */
   flushed(slot: Slot, now: number): number {
     const linger = this.#lingers.get(slot);
     if (linger === undefined) return 0; // every closing slot has one
-    linger.until = now + linger.patience;
-    return linger.quiet;
+    linger.deadline = now + linger.timeout;
+    return linger.quietTime;
   }
 
-  /** How long the peer may take nothing of the output that is left, in milliseconds. */
-  patience(slot: Slot): number {
-    return this.#lingers.get(slot)?.patience ?? 0;
+  /** The longest time in which the peer may take none of the queued output, in milliseconds. */
+  timeout(slot: Slot): number {
+    return this.#lingers.get(slot)?.timeout ?? 0;
   }
 
-  /** The time has passed for a peer that has taken all. @returns for how many milliseconds more it is waited for; 0 or less is not at all */
-  moreTime(slot: Slot, now: number): number {
+  /** The deadline of a peer that has taken all output has passed. @returns for how many milliseconds more to wait; 0 or less: not at all */
+  extraTime(slot: Slot, now: number): number {
     const linger = this.#lingers.get(slot);
     if (linger === undefined || !linger.hasSent) return 0;
     linger.hasSent = false;
-    return Math.min(linger.quiet, linger.until - now);
+    return Math.min(linger.quietTime, linger.deadline - now);
   }
 }

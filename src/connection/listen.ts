@@ -10,7 +10,7 @@ import { type BufferedCounts, bufferedRule } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from './listener.js';
 import { Network, type SlotRecord } from './network.js';
-import { printError, tell } from './on-error.js';
+import { callOnError, printError } from './on-error.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
 /** Where to listen or connect to. */
@@ -185,7 +185,7 @@ class RawListener extends Listener {
     this.network.attach(connection);
     const report = (error: unknown) => this.#report(error, connection);
     const thread = new Thread(
-      () => this.#attend(connection),
+      () => this.#runHandler(connection),
       functionName(this.#handler, 'handler'),
       undefined,
       this.network.scheduler,
@@ -193,17 +193,17 @@ class RawListener extends Listener {
     );
     thread.context = this.context.fork();
     connection.thread = thread;
-    thread.whenOver(() => this.#over(connection, thread));
+    thread.whenOver(() => this.#threadOver(connection, thread));
     this.network.scheduler.resume(thread);
   }
 
-  *#attend(connection: Connection): Task<void> {
+  *#runHandler(connection: Connection): Task<void> {
     const task: unknown = this.#handler(connection);
     if (!isTask(task)) throw new TypeError(`listen: the handler returned ${show(task)}; expected a generator function`);
     yield* task;
   }
 
-  #over(connection: Connection, thread: Thread<unknown>): void {
+  #threadOver(connection: Connection, thread: Thread<unknown>): void {
     if (connection.closed) return;
     if (thread.outcome === 'returned' && !this.forceClosing) this.endConnection(connection.slot);
     else connection.reset();
@@ -247,6 +247,6 @@ class RawListener extends Listener {
   }
 
   #report(error: unknown, connection: Connection | undefined): void {
-    tell(() => this.#onError(error, connection));
+    callOnError(() => this.#onError(error, connection));
   }
 }

@@ -53,14 +53,14 @@ export class ServerClosedError extends AbortError {
  * While a server closes, connections on which all is said are closed by FIN and, at the latest so many milliseconds after, left to the kernel.
  * One that was idle had time enough to take its last response.
  */
-const quietWhenIdle = 100;
+const idleQuietTime = 100;
 /** One that has just been sent its last response may have more to send: its client learns of the end after a round trip, or two. */
-const quietAfterResponse = 200;
+const responseQuietTime = 200;
 
 /** After the deadline, threads have their unwinding limit, and this many milliseconds more, to be over; then their connections are reset. */
 const resetDelay = 100;
 /** After the deadline, last bytes have so many milliseconds to arrive. */
-const overdueLinger = 100;
+const forceCloseLinger = 100;
 
 export abstract class Listener implements Owner {
   readonly network: Network;
@@ -79,15 +79,15 @@ export abstract class Listener implements Owner {
   #address: Address = { path: '' };
   #open = 0;
   /** Of these, connections that this side has closed. */
-  #ending = 0;
+  #closing = 0;
   /** Threads whose connection is gone, and whose `finally` blocks still run. */
   #unwinding = 0;
   #closed: Promise<void> | undefined;
   /** Idle connections end from now on: `close` has been called, and what had arrived by then has been looked at. */
-  #isRetiring = false;
+  #isClosingIdle = false;
   /** What `close` waits for has come. */
-  #isOver = false;
-  #allGone: (() => void) | undefined;
+  #isClosed = false;
+  #onAllClosed: (() => void) | undefined;
 
   /** @param mostBuffered bytes of memory that its connections may take; undefined for a limit that it shares with others */
   constructor(network: Network, mostBuffered: number | undefined) {
@@ -129,7 +129,7 @@ export abstract class Listener implements Owner {
 
   get connections(): ConnectionCounts {
     const total = this.#open;
-    const closing = this.#ending;
+    const closing = this.#closing;
     return { ...this.countPhases(total - closing), closing, total };
   }
 
@@ -148,33 +148,33 @@ export abstract class Listener implements Owner {
   opened(slot: Slot): void {
     this.#open++;
     this.begin(slot);
-    if (this.#isRetiring) this.closeIfIdle(slot); // it was under way
+    if (this.#isClosingIdle) this.closeIfIdle(slot); // it was under way
   }
 
   /** Closes a connection by FIN, behind what is queued for it. */
   endConnection(slot: Slot): void {
-    if (this.forceClosing) this.linger(slot, overdueLinger);
-    else this.linger(slot, this.lingerTime, this.closing ? quietAfterResponse : this.lingerTime);
+    if (this.forceClosing) this.linger(slot, forceCloseLinger);
+    else this.linger(slot, this.lingerTime, this.closing ? responseQuietTime : this.lingerTime);
   }
 
   /** See `Network.linger`. */
-  protected linger(slot: Slot, patience: number, quiet?: number): void {
-    if (this.network.linger(slot, patience, quiet)) this.#ending++;
+  protected linger(slot: Slot, timeout: number, quietTime?: number): void {
+    if (this.network.linger(slot, timeout, quietTime)) this.#closing++;
   }
 
   /** The same of one that has had its last response some time ago, or has never asked for one. */
   protected endIdle(slot: Slot): void {
-    this.linger(slot, this.lingerTime, quietWhenIdle);
+    this.linger(slot, this.lingerTime, idleQuietTime);
   }
 
   /** A connection has nothing to do any more. */
-  protected rested(slot: Slot): void {
-    if (this.#isRetiring) this.closeIfIdle(slot);
+  protected becameIdle(slot: Slot): void {
+    if (this.#isClosingIdle) this.closeIfIdle(slot);
   }
 
   closed(_slot: Slot, record: SlotRecord | undefined, reason: ConnectionError | undefined, wasClosing: boolean): void {
     this.#open--;
-    if (wasClosing) this.#ending--;
+    if (wasClosing) this.#closing--;
     if (record !== undefined) {
       this.lost(record, reason);
       const { thread } = record;
@@ -182,15 +182,15 @@ export abstract class Listener implements Owner {
         this.#unwinding++;
         thread.whenOver(() => {
           this.#unwinding--;
-          this.#endIfGone();
+          this.#notifyIfAllClosed();
         });
       }
     }
-    this.#endIfGone();
+    this.#notifyIfAllClosed();
   }
 
-  #endIfGone(): void {
-    if (this.#open === 0 && this.#unwinding === 0) this.#allGone?.();
+  #notifyIfAllClosed(): void {
+    if (this.#open === 0 && this.#unwinding === 0) this.#onAllClosed?.();
   }
 
   /**
@@ -207,7 +207,7 @@ export abstract class Listener implements Owner {
     }
     const { deadline = 10_000 } = options;
     // Once it has passed, no earlier one can be set.
-    if (!this.#isOver && !this.forceClosing) this.#armDeadline(deadline, () => this.#forceCloseAll());
+    if (!this.#isClosed && !this.forceClosing) this.#armDeadline(deadline, () => this.#forceCloseAll());
     this.#closed ??= this.#close();
     return this.#closed;
   }
@@ -223,18 +223,18 @@ export abstract class Listener implements Owner {
     if (id !== undefined) await network.layer.unlisten(id);
     this.closing = true;
     await network.layer.catchUp();
-    this.#isRetiring = true;
+    this.#isClosingIdle = true;
     for (const slot of network.slotsOf(this)) {
       if (network.state(slot) === SlotState.closing) this.endConnection(slot);
       else this.closeIfIdle(slot);
     }
     if (this.#open > 0 || this.#unwinding > 0) {
       await new Promise<void>((resolve) => {
-        this.#allGone = resolve;
+        this.#onAllClosed = resolve;
       });
     }
     if (id !== undefined) network.dropListener(id);
-    this.#isOver = true;
+    this.#isClosed = true;
     this.#unobserve?.();
     this.#disarmDeadline();
     this.whenClosed();
@@ -281,11 +281,11 @@ export abstract class Listener implements Owner {
   #dropAll(): void {
     const { network } = this;
     for (const slot of network.slotsOf(this)) network.drop(slot);
-    this.#armDeadline(this.#unwindingTime, () => this.#leaveThreads());
+    this.#armDeadline(this.#unwindingTime, () => this.#stopWaitingForThreads());
   }
 
   /** Threads whose connections have been dropped are not waited for any longer: each has had its own limit, and has been reported at it. */
-  #leaveThreads(): void {
+  #stopWaitingForThreads(): void {
     const count = this.#unwinding;
     if (count === 0) return;
     const threads = count === 1 ? 'thread is' : 'threads are';
@@ -295,7 +295,7 @@ export abstract class Listener implements Owner {
         `close: ${count} ${threads} still being unwound, and not waited for any longer`,
       ),
     );
-    this.#allGone?.();
+    this.#onAllClosed?.();
   }
 
   /** How long the threads of all connections have to be over, in milliseconds: each has its limit, and begins within a turn. */

@@ -188,7 +188,7 @@ export class Network implements EventSink, TimerTarget {
   /** @internal Makes a secure transport ready for the listeners that have it. */
   addTransport(transport: SecureTransport): void {
     this.#secureTransports.add(transport);
-    transport.start(this.#plain);
+    transport.start(this.#secureEvents);
   }
 
   /** @internal The connections of a secure transport are gone. */
@@ -246,7 +246,7 @@ export class Network implements EventSink, TimerTarget {
    * taken is worth.
    * @param whole the most that it is worth, and what it is worth where the owner asks for no rate
    */
-  moreTime(slot: Slot, whole: number): number {
+  extraTime(slot: Slot, whole: number): number {
     const queued = this.transport(slot).queued(slot);
     const taken = this.#queued[slot] - queued;
     this.#queued[slot] = queued;
@@ -305,28 +305,28 @@ export class Network implements EventSink, TimerTarget {
    *   place of the time that was given before, if it is less
    * @returns false if the slot was closing already
    */
-  linger(slot: Slot, patience: number, quiet: number = patience): boolean {
+  linger(slot: Slot, timeout: number, quietTime: number = timeout): boolean {
     const { now } = this.scheduler;
     const transport = this.transport(slot);
     if (this.state(slot) === SlotState.closing) {
-      if (this.#lingering.shorten(slot, quiet)) this.#awaitQuiet(slot, transport, Math.min(quiet, patience));
+      if (this.#lingering.shorten(slot, quietTime)) this.#awaitQuiet(slot, transport, Math.min(quietTime, timeout));
       return false;
     }
     this.#detach(slot);
     this.#setState(slot, SlotState.closing);
     this.#queued[slot] = transport.queued(slot);
-    this.#lingering.begin(slot, patience, quiet, now);
+    this.#lingering.begin(slot, timeout, quietTime, now);
     transport.finish(slot);
     transport.resumeReading(slot);
-    this.setDeadline(slot, now + patience);
-    if (quiet < patience) this.#awaitQuiet(slot, transport, quiet);
+    this.setDeadline(slot, now + timeout);
+    if (quietTime < timeout) this.#awaitQuiet(slot, transport, quietTime);
     return true;
   }
 
   /** A closing slot is waited for so many milliseconds from when its output has left. */
-  #awaitQuiet(slot: Slot, transport: Transport, quiet: number): void {
+  #awaitQuiet(slot: Slot, transport: Transport, quietTime: number): void {
     if (transport.queued(slot) > 0) transport.notifyFlushed(slot);
-    else this.setDeadline(slot, this.scheduler.now + quiet);
+    else this.setDeadline(slot, this.scheduler.now + quietTime);
   }
 
   /** @internal Ends a connection whose time is up. What the kernel has taken of its last response is still delivered, if this side has ended in good order. */
@@ -450,7 +450,7 @@ export class Network implements EventSink, TimerTarget {
     const wasClosing = this.state(slot) === SlotState.closing;
     if (wasClosing) this.#lingering.end(slot);
     this.#states[slot] = SlotState.free;
-    if (record !== undefined) this.#forgetRecord(slot);
+    if (record !== undefined) this.#dropRecord(slot);
     const number = this.#ownerOf[slot];
     if (!this.#shared.has(number)) this.#owners.drop(number);
     this.#ownerOf[slot] = 0;
@@ -471,7 +471,7 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /** What secure transports tell of their connections. */
-  readonly #plain: SecureTransportEvents = {
+  readonly #secureEvents: SecureTransportEvents = {
     received: (slot, buffer, start, end) => {
       if (this.state(slot) === SlotState.closing) this.#lingering.received(slot);
       else this.#received(slot, buffer, start, end);
@@ -498,7 +498,7 @@ export class Network implements EventSink, TimerTarget {
     }
     this.#deadlines[slot] = Infinity;
     if (this.state(slot) === SlotState.closing) {
-      const more = this.#moreLinger(slot);
+      const more = this.#extraLingerTime(slot);
       if (more > 0) this.setDeadline(slot, this.scheduler.now + more);
       else this.drop(slot);
       return;
@@ -509,21 +509,21 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /** For how many milliseconds more a closing slot is kept, when its deadline has passed. */
-  #moreLinger(slot: Slot): number {
+  #extraLingerTime(slot: Slot): number {
     const lingering = this.#lingering;
-    if (this.transport(slot).queued(slot) > 0) return this.moreTime(slot, lingering.patience(slot));
-    return lingering.moreTime(slot, this.scheduler.now);
+    if (this.transport(slot).queued(slot) > 0) return this.extraTime(slot, lingering.timeout(slot));
+    return lingering.extraTime(slot, this.scheduler.now);
   }
 
   /** Takes the slot's record away from it. Whatever still holds the record must not reach the slot, or its next connection, through it. */
   #detach(slot: Slot): void {
     const record = this.record(slot);
     if (record === undefined) return;
-    this.#forgetRecord(slot);
+    this.#dropRecord(slot);
     record.close(undefined);
   }
 
-  #forgetRecord(slot: Slot): void {
+  #dropRecord(slot: Slot): void {
     this.#records.drop(this.#recordOf[slot]);
     this.#recordOf[slot] = 0;
   }

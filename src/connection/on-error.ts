@@ -5,12 +5,12 @@ import { uncaught } from '../threads/scheduler.js';
 import { describe, escapeControls, escapeControlsInLines, isInstance, propertyOf } from '../util/inspect.js';
 
 /** The most characters that are printed of one error. */
-const longestPrint = 16_384;
+const maxPrintedCharacters = 16_384;
 /** So many errors of a chain of causes, which may be circular, are looked at for line feeds. */
-const mostCauses = 8;
+const maxCauses = 8;
 
 /** Calls an `onError`. What it throws, or rejects with if it is async, is printed, and goes no further. */
-export function tell(onError: () => unknown): void {
+export function callOnError(onError: () => unknown): void {
   try {
     const told = onError();
     // Whatever may be a promise, of another library too. What cannot be looked at becomes a rejected promise here.
@@ -43,14 +43,14 @@ function format(error: unknown): string {
     text = describe(error);
   }
   let cause = error;
-  for (let depth = 0; depth < mostCauses && isInstance(cause, Error); depth++) {
+  for (let depth = 0; depth < maxCauses && isInstance(cause, Error); depth++) {
     const message = propertyOf(cause, 'message');
     // The text has a cause with its lines indented.
     if (typeof message === 'string' && message !== '')
       text = text.replace(message.replaceAll('\n', `\n${'  '.repeat(depth)}`), () => escapeControls(message));
     cause = propertyOf(cause, 'cause');
   }
-  if (text.length > longestPrint)
-    text = `${text.slice(0, longestPrint)}… (${text.length - longestPrint} more characters)`;
+  if (text.length > maxPrintedCharacters)
+    text = `${text.slice(0, maxPrintedCharacters)}… (${text.length - maxPrintedCharacters} more characters)`;
   return escapeControlsInLines(text).replace(/\n(?!\s)/g, '\n    ');
 }

@@ -10,7 +10,7 @@ export abstract class ParkingSpot {
   /** @internal */
   readonly duplex: Duplex;
   /** The deadline has passed while the thread was parked. */
-  protected late = false;
+  protected timedOut = false;
   #parked: Thread<unknown> | undefined;
 
   /** @internal */
@@ -46,7 +46,7 @@ export abstract class ParkingSpot {
   /** To be called right before the `yield`. */
   protected park(thread: Thread<unknown>, until: number): void {
     this.#parked = thread;
-    this.late = false;
+    this.timedOut = false;
     if (until === Infinity) return;
     this.parkedUntil = until;
     this.duplex.updateDeadline();
@@ -74,12 +74,12 @@ export abstract class ParkingSpot {
 
   /** @internal The connection's deadline has passed, perhaps for this side. */
   expire(): void {
-    if (this.parkedUntil > this.duplex.scheduler.due || !this.isLate()) return;
-    this.late = true;
+    if (this.parkedUntil > this.duplex.scheduler.due || !this.hasTimedOut()) return;
+    this.timedOut = true;
     this.parkedUntil = Infinity;
     this.wake();
   }
 
   /** The deadline has passed. @returns false if it has been put off instead */
-  protected abstract isLate(): boolean;
+  protected abstract hasTimedOut(): boolean;
 }

@@ -8,7 +8,7 @@ import { ConnectionError } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { ByteBuilder } from '../util/byte-builder.js';
 import { show } from '../util/inspect.js';
-import { type BufferedBytes, type BufferShare, longestWait, noMemory } from './buffered-bytes.js';
+import { type BufferedBytes, type BufferShare, maxWait, noMemory } from './buffered-bytes.js';
 import type { Duplex } from './duplex.js';
 import { ParkingSpot } from './parking-spot.js';
 
@@ -40,7 +40,7 @@ export class Reader extends ParkingSpot {
   timeout = Infinity;
   /** @internal A point in time, in milliseconds of the scheduler, at which a parked read throws `ERR_READ_TIMEOUT`, whatever has come meanwhile. */
   deadline = Infinity;
-  #lent = false;
+  #isBorrowed = false;
   #paused = false;
   #ended = false;
   /** Where the buffer of our own is counted, once there was one; and as how many bytes. */
@@ -89,7 +89,7 @@ export class Reader extends ParkingSpot {
    */
   takeOwned(most: number): Uint8Array<ArrayBuffer> {
     const count = Math.min(this.buffered, most);
-    const isWhole = count === this.buffered && !this.#lent && 2 * count >= this.bytes.length;
+    const isWhole = count === this.buffered && !this.#isBorrowed && 2 * count >= this.bytes.length;
     const view = this.#view(count);
     const own = isWhole ? (view as Uint8Array<ArrayBuffer>) : copy(view); // buffers of our own are plain ones
     this.consume(count); // of all there are, so the reader lets go of the buffer
@@ -281,13 +281,13 @@ export class Reader extends ParkingSpot {
   }
 
   /** @internal The thread was parked for too long. */
-  get isOverdue(): boolean {
-    return this.late;
+  get isPastDeadline(): boolean {
+    return this.timedOut;
   }
 
   /** @internal @throws {ConnectionError} if the thread was parked for too long */
   checkInTime(): void {
-    if (this.late) throw this.duplex.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
+    if (this.timedOut) throw this.duplex.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
   }
 
   /** @internal Marks unread bytes as read. */
@@ -297,7 +297,7 @@ export class Reader extends ParkingSpot {
       this.bytes = nothing;
       this.start = 0;
       this.limit = 0;
-      this.#lent = false;
+      this.#isBorrowed = false;
       if (this.#counted > 0) this.#count(0);
     }
     // Also while nobody asks for more: so that a FIN behind what has been read is seen.
@@ -310,7 +310,7 @@ export class Reader extends ParkingSpot {
       this.bytes = buffer;
       this.start = start;
       this.limit = end;
-      this.#lent = true;
+      this.#isBorrowed = true;
       return;
     }
     this.#makeRoom(end - start);
@@ -320,8 +320,8 @@ export class Reader extends ParkingSpot {
 
   /** @internal The lent buffer goes back to the layer: what has not been read is moved to a buffer of our own. */
   copyBorrowed(): void {
-    if (this.#lent) {
-      this.#lent = false;
+    if (this.#isBorrowed) {
+      this.#isBorrowed = false;
       const unread = this.bytes.subarray(this.start, this.limit);
       this.bytes = nothing;
       this.start = 0;
@@ -341,7 +341,7 @@ export class Reader extends ParkingSpot {
 
   /** @internal Drops unread input that was kept, of a connection that is about to be closed. Calls nothing of the layer. */
   discard(): void {
-    if (this.#lent) return;
+    if (this.#isBorrowed) return;
     this.bytes = nothing;
     this.start = 0;
     this.limit = 0;
@@ -372,7 +372,7 @@ export class Reader extends ParkingSpot {
     this.#ended = true;
   }
 
-  protected isLate(): boolean {
+  protected hasTimedOut(): boolean {
     return true;
   }
 
@@ -396,17 +396,17 @@ export class Reader extends ParkingSpot {
 
   /** Makes the bytes stand in a buffer of our own with room for `more` behind them. */
   #makeRoom(more: number): void {
-    if (!this.#lent && this.limit + more <= this.bytes.length) return;
+    if (!this.#isBorrowed && this.limit + more <= this.bytes.length) return;
     const unread = this.limit - this.start;
     const needed = unread + more;
     // Moving to the front is worth it only if it frees half the buffer: so each byte is moved a bounded number of times.
-    if (!this.#lent && needed <= this.bytes.length / 2) {
+    if (!this.#isBorrowed && needed <= this.bytes.length / 2) {
       this.bytes.copyWithin(0, this.start, this.limit);
     } else {
       const bytes = new Uint8Array(bufferSize(needed));
       bytes.set(this.bytes.subarray(this.start, this.limit));
       this.bytes = bytes;
-      this.#lent = false;
+      this.#isBorrowed = false;
       this.#count(bytes.length);
     }
     this.start = 0;
@@ -498,7 +498,7 @@ class WaitForMemory extends WaitingTask<void> {
     super();
     this.#reader = reader;
     this.#share = share;
-    this.#until = reader.duplex.scheduler.now + longestWait;
+    this.#until = reader.duplex.scheduler.now + maxWait;
   }
 
   next(): IteratorResult<Wait, void> {
@@ -507,7 +507,7 @@ class WaitForMemory extends WaitingTask<void> {
     if (this.#isParked) {
       this.#isParked = false;
       reader.endWaiting();
-      if (reader.isOverdue && share.wanted > 0) share.refuse();
+      if (reader.isPastDeadline && share.wanted > 0) share.refuse();
     } else {
       // What has come is kept while it waits. Where that is too much, it cannot wait; but one of them can, or none would be left to go on.
       const { buffers } = reader.duplex;

@@ -7,7 +7,7 @@ import { growTypedArray } from '../util/typed-array.js';
 /** A chunk of a request body is the unit of work; a request counts as so many. */
 export const requestWork = 128;
 /** A connection that has worked for so many milliseconds at a stretch, in handlers that take long, has had its share as well. */
-const longestStretch = 2;
+const maxStretch = 2;
 
 // A row has the number of the turn in its upper bits, and the work done in that turn in the lower ones: room for 16,383 requests.
 const workBits = 21;
@@ -48,7 +48,7 @@ export class TurnShares {
     const spent = this.#spent(slot);
     if (spent === 0 || spent >= most) return spent > 0;
     const now = this.#now();
-    if (slot === this.#slot) return now - this.#since >= longestStretch;
+    if (slot === this.#slot) return now - this.#since >= maxStretch;
     this.#slot = slot;
     this.#since = now;
     return false;

@@ -41,9 +41,9 @@ export class Writer extends ParkingSpot implements Sink {
   /** `timeout`; undefined is none. As a field of its own `Infinity` would make it one of 24 bytes in each writer, and not 8. */
   #timeout: number | undefined;
   /** Bytes queued when the thread was parked. */
-  #queuedThen = 0;
+  #queuedAtPark = 0;
   /** Bytes queued when its deadline was set, or last put off. */
-  #queuedLast = 0;
+  #queuedAtDeadline = 0;
 
   /**
    * The longest that a write may stay parked without the peer taking a single byte, in milliseconds, before it throws
@@ -121,8 +121,8 @@ export class Writer extends ParkingSpot implements Sink {
     const thread = this.enter('writing to');
     if (all) duplex.notifyFlushed();
     else duplex.notifyWritable();
-    this.#queuedThen = duplex.queued;
-    this.#queuedLast = this.#queuedThen;
+    this.#queuedAtPark = duplex.queued;
+    this.#queuedAtDeadline = this.#queuedAtPark;
     this.park(thread, thread.scheduler.now + this.timeout);
   }
 
@@ -134,18 +134,18 @@ export class Writer extends ParkingSpot implements Sink {
   /** @internal @throws {ConnectionError} if the thread was parked for too long, or the connection has closed */
   checkWaited(): void {
     const { duplex, timeout } = this;
-    if (this.late)
+    if (this.timedOut)
       throw duplex.fail('ERR_WRITE_TIMEOUT', `the peer has taken nothing, or too little, in ${timeout} ms and more`);
     if (duplex.closed) throw duplex.closedError();
   }
 
-  protected isLate(): boolean {
+  protected hasTimedOut(): boolean {
     const { scheduler, queued, writeRate } = this.duplex;
     const { now, due } = scheduler;
-    if (queued >= this.#queuedLast) return true;
-    this.#queuedLast = queued;
+    if (queued >= this.#queuedAtDeadline) return true;
+    this.#queuedAtDeadline = queued;
     // What the peer has taken is worth time; but at any rate it is to take something in each period of the timeout.
-    const worth = writeRate > 0 ? ((this.#queuedThen - queued) * 1000) / writeRate : Infinity;
+    const worth = writeRate > 0 ? ((this.#queuedAtPark - queued) * 1000) / writeRate : Infinity;
     const until = this.parkedSince + this.timeout + worth;
     this.parkedUntil = Math.min(until, now + this.timeout);
     return until <= due;
@@ -182,7 +182,7 @@ export interface Sink extends Outlet {
 /** Does something for which the peer may have to take output first: parks, flooded, for as long as that is so. */
 abstract class Flooded extends WaitingTask<void> {
   /** How it stands: while the thread is parked, where. */
-  #stand: 'new' | Writer | 'over' = 'new';
+  #state: 'new' | Writer | 'over' = 'new';
 
   /** Before anything else. @throws what speaks against it */
   protected abstract begin(): void;
@@ -194,9 +194,9 @@ abstract class Flooded extends WaitingTask<void> {
   }
 
   next(): IteratorResult<Wait, void> {
-    const stand = this.#stand;
+    const stand = this.#state;
     if (stand === 'over') return returned;
-    this.#stand = 'over'; // and so it stays if something is thrown
+    this.#state = 'over'; // and so it stays if something is thrown
     if (stand === 'new') {
       this.begin();
     } else {
@@ -206,14 +206,14 @@ abstract class Flooded extends WaitingTask<void> {
     const writer = this.proceed();
     if (writer === undefined) return returned;
     writer.beginWaiting(this.awaitsAll);
-    this.#stand = writer;
+    this.#state = writer;
     return parked.flooded;
   }
 
   protected leave(): void {
-    const stand = this.#stand;
+    const stand = this.#state;
     if (stand !== 'new' && stand !== 'over') stand.endWaiting();
-    this.#stand = 'over';
+    this.#state = 'over';
   }
 }
 

@@ -31,7 +31,7 @@ export class BodyStream {
   /** It has been read to its end, or has failed, or has been cancelled. */
   #isOver = false;
   /** The connection's thread reads for it. */
-  #isReadOn = false;
+  #isReadingRest = false;
   /** While the connection's thread reads: the handler waits for what comes next. */
   #isWanted = false;
   /** Wakes the connection's thread, which waits for a pull. */
@@ -65,7 +65,7 @@ export class BodyStream {
 
   async #pull(controller: ReadableByteStreamController): Promise<void> {
     this.#isPulled = true;
-    if (this.#isReadOn) {
+    if (this.#isReadingRest) {
       this.#isWanted = true;
       this.#wake();
       return;
@@ -96,14 +96,14 @@ export class BodyStream {
 
   /**
    * Reads the rest in the thread that calls, for a handler that has answered. Up to `ahead` bytes wait in the stream, so a handler
-   * that stopped reading a short body holds nothing up. With that much waiting, it is given `patience` milliseconds for its next read;
+   * that stopped reading a short body holds nothing up. With that much waiting, it is given `milliseconds` milliseconds for its next read;
    * then the stream fails. It also fails with what the body fails with, and when the caller is unwound.
    * @param buffers counts what waits in the stream; when it is full, nothing is read ahead
    */
-  *readOn(ahead: number, patience: number, buffers: BufferedBytes): Task<void> {
+  *readRest(ahead: number, milliseconds: number, buffers: BufferedBytes): Task<void> {
     const controller = this.#controller;
     if (controller === undefined || !this.isBeingRead) return;
-    this.#isReadOn = true;
+    this.#isReadingRest = true;
     let failure: unknown;
     let counted = 0;
     try {
@@ -111,7 +111,7 @@ export class BodyStream {
         buffers.add(this.#waiting - counted);
         counted = this.#waiting;
         const mayRead = this.#isWanted || (counted < ahead && !buffers.isFull);
-        yield* mayRead ? this.#deliver(controller) : this.#pulled(patience);
+        yield* mayRead ? this.#deliver(controller) : this.#pulled(milliseconds);
       }
     } catch (error) {
       failure = error;
@@ -128,17 +128,17 @@ export class BodyStream {
   }
 
   /** Parks until everything in the stream has been read, or it is cancelled. @throws {ConnectionError} if nothing is read for so many milliseconds */
-  *#pulled(patience: number): Task<void> {
+  *#pulled(milliseconds: number): Task<void> {
     const pulled = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
     for (let waiting = this.#waiting; ; waiting = this.#waiting) {
       try {
-        yield* timeout(patience, until(pulled));
+        yield* timeout(milliseconds, until(pulled));
         return;
       } catch (error) {
         if (!(error instanceof TimeoutError)) throw error;
-        if (this.#waiting === waiting) throw notRead(patience);
+        if (this.#waiting === waiting) throw notRead(milliseconds);
       }
     }
   }

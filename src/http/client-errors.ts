@@ -43,7 +43,7 @@ export function refusalOf(
 }
 
 /** The most errors that are looked at, each the cause of the one before. */
-const longestChain = 10;
+const maxCauses = 10;
 
 /**
  * Whether a promise has been rejected because a client has left, or has sent a body that cannot be read, or because the server's deadline
@@ -51,7 +51,7 @@ const longestChain = 10;
  */
 export function isClientsRejection(reason: unknown): boolean {
   let error = reason;
-  for (let i = 0; i < longestChain && error !== undefined; i++) {
+  for (let i = 0; i < maxCauses && error !== undefined; i++) {
     if (isInstance(error, AbortError) || isBodyFailure(error)) return true;
     error = propertyOf(error, 'cause');
   }

@@ -57,7 +57,7 @@ export interface Exchange extends Responder, ResponseOutlet {
   readonly request: Request | undefined;
   readonly method: string | undefined;
   /** Why the client counts as gone, if it does. */
-  readonly left: unknown;
+  readonly leftReason: unknown;
   /** Nothing can be sent to the client any more. */
   readonly closed: boolean;
   /** The last error of reading from the client or writing to it. */

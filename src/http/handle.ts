@@ -190,7 +190,8 @@ export function* finishHandling(exchange: Exchange, ahead: number): Task<void> {
   publishEnd(active, exchange.settings, true);
   const body = active?.source.body ?? null; // where it is not kept, it has been read
   if (body?.used && !body.complete) yield* body.finishReading(ahead);
-  if (thread !== undefined && thread.children.size > 0) yield* thread.closeChildren(exchange.left ?? answeredReason);
+  if (thread !== undefined && thread.children.size > 0)
+    yield* thread.closeChildren(exchange.leftReason ?? answeredReason);
 }
 
 /**
@@ -229,7 +230,7 @@ export function endForClose({ streaming, thread }: Exchange): void {
 function endInGoodOrder(exchange: Exchange, reason: unknown): void {
   const { streaming } = exchange;
   if (streaming?.endable === undefined || !isInstance(reason, ServerClosedError)) return;
-  if (exchange.closed || exchange.left !== undefined || exchange.progress !== Progress.head) return;
+  if (exchange.closed || exchange.leftReason !== undefined || exchange.progress !== Progress.head) return;
   streaming.endable.beforeEnd();
   streaming.endNow();
   exchange.end();
@@ -239,7 +240,7 @@ function endInGoodOrder(exchange: Exchange, reason: unknown): void {
 function answerFailure(exchange: Exchange, error: unknown): void {
   const { settings, fault, active } = exchange;
   const refusal = refusalOf(error, exchange, active);
-  const isClients = refusal !== undefined || isClientError(error, exchange, active, exchange.left);
+  const isClients = refusal !== undefined || isClientError(error, exchange, active, exchange.leftReason);
   if (refusal !== undefined) settings.refused(refusal, exchange);
   else if (!isClients) settings.report(error, exchange.request, exchange);
   if (exchange.closed || exchange.progress === Progress.whole) return;
@@ -259,7 +260,7 @@ function answerFailure(exchange: Exchange, error: unknown): void {
 function answerUnwound(exchange: Exchange): void {
   if (exchange.closed || exchange.progress === Progress.whole) return;
   const { forceClosing } = exchange.settings;
-  const hasLeft = exchange.left !== undefined;
+  const hasLeft = exchange.leftReason !== undefined;
   if (exchange.progress === Progress.none) {
     if (!hasLeft) sendStatus(exchange, forceClosing ? 503 : 500);
   } else if (exchange.endsWithConnection || !(hasLeft || forceClosing)) {

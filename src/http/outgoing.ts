@@ -60,7 +60,7 @@ function fromPlatform(response: PlatformResponse): OutgoingResponse {
   const isDecoded = response.url !== '' && response.body !== null && response.headers.has('content-encoding');
   const fields: string[] = [];
   for (const [given, value] of response.headers) {
-    if (fields.length >= 2 * mostFields) throw new ResponseError(`the response has more than ${mostFields} fields`);
+    if (fields.length >= 2 * maxFields) throw new ResponseError(`the response has more than ${maxFields} fields`);
     // Of another implementation, whose names may have any form: `responseHead` checks them.
     const name = typeof given === 'string' ? given.toLowerCase() : given;
     if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue;
@@ -76,7 +76,7 @@ export function streamOf(response: PlatformResponse): ReadableStream<Uint8Array>
 }
 
 /** The most fields that are taken of a response of another implementation: its iterator may have no end. */
-const mostFields = 10_000;
+const maxFields = 10_000;
 
 /** RFC 9110 §6.4.1: responses that have no body whatever their fields say. 205 is framed as empty (§15.3.6). */
 export function isBodiless(status: number): boolean {

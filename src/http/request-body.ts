@@ -18,7 +18,7 @@ import type { IncomingBody } from './fetch/body.js';
 import type { BodyLimits } from './limits.js';
 
 /** The most bytes that are put together for one read of a body's stream. */
-const mostAtOnce = 64 * 1024;
+const maxReadSize = 64 * 1024;
 /** Fewer bytes than this are sooner copied in a loop than by a call. */
 const shortCopy = 32;
 
@@ -86,7 +86,7 @@ export class RequestBody implements IncomingBody {
   readonly #limits: BodyLimits;
   readonly #framing: BodyFraming | undefined;
   /** Bytes left of the body, or of the piece of it that is being read. */
-  #left: number;
+  #remaining: number;
   #state: 'unread' | 'reading' | 'complete' | 'broken' = 'unread';
   /** Bytes of the body read so far. */
   #received = 0;
@@ -124,14 +124,14 @@ export class RequestBody implements IncomingBody {
     this.#host = host;
     this.#limits = limits;
     this.#framing = framing;
-    this.#left = framing === undefined ? length : 0;
+    this.#remaining = framing === undefined ? length : 0;
     this.#continueExpected = expectsContinue;
     if (framing === undefined && length === 0) this.#state = 'complete';
   }
 
   /** @throws {HttpError} if its content-length is over the limit, or the server has no memory for another body */
   checkLength(): void {
-    if (this.#framing === undefined && this.#left > this.#limits.bodySize)
+    if (this.#framing === undefined && this.#remaining > this.#limits.bodySize)
       throw this.#fail(bodyTooLarge(this.#limits.bodySize));
     const { buffers } = this.#host.duplex;
     if (!buffers.isFull || this.#state === 'complete') return;
@@ -167,19 +167,19 @@ export class RequestBody implements IncomingBody {
   }
 
   /** The client waits for `100 Continue`, which has not been sent, and has not begun to send the body. */
-  get awaited(): boolean {
+  get isContinueAwaited(): boolean {
     return this.#continueExpected && this.#state === 'unread' && this.#host.reader.buffered === 0;
   }
 
   /** Tells the client to go on, if it waits for that. To be called before the head of the response goes out, or not at all. */
-  invite(): void {
-    if (this.awaited) this.#begin();
+  acceptBody(): void {
+    if (this.isContinueAwaited) this.#begin();
   }
 
   /** Whether it is certain that it will not be read to its end: the handler does not read it, and there is too much left for `discard`. */
-  undiscardable(most: number): boolean {
+  isTooLongToDiscard(most: number): boolean {
     if (this.#state === 'broken') return true;
-    return !this.#readWhole && !this.#isStreamed && this.#framing === undefined && this.#left > most;
+    return !this.#readWhole && !this.#isStreamed && this.#framing === undefined && this.#remaining > most;
   }
 
   /** Its request is aborted: who reads on is told why, and it is known for the client's doing where the handler lets it pass. */
@@ -199,7 +199,7 @@ export class RequestBody implements IncomingBody {
   *finishReading(ahead: number): Task<void> {
     for (let reading = this.#reading; reading !== undefined; reading = this.#reading) yield* settled(reading.join());
     const { buffers } = this.#host.duplex;
-    if (this.#stream !== undefined) yield* this.#stream.readOn(ahead, this.#limits.bodyTimeout, buffers);
+    if (this.#stream !== undefined) yield* this.#stream.readRest(ahead, this.#limits.bodyTimeout, buffers);
   }
 
   /** A child thread that still reads it, if there is one. */
@@ -214,19 +214,19 @@ export class RequestBody implements IncomingBody {
    * @throws {ConnectionError} if the client is gone
    */
   *read(): Task<Uint8Array<ArrayBuffer> | undefined> {
-    yield* this.#giveWay();
-    return (yield* this.#some()) ? this.#takeOwn() : undefined;
+    yield* this.#yieldTurn();
+    return (yield* this.#awaitContent()) ? this.#takeOwned() : undefined;
   }
 
   /** Content that has come, and of which there is some. @returns as `read` */
-  #takeOwn(): Uint8Array<ArrayBuffer> {
+  #takeOwned(): Uint8Array<ArrayBuffer> {
     const { reader } = this.#host;
-    if (this.#left >= reader.buffered) {
-      const part = reader.takeOwned(this.#left);
+    if (this.#remaining >= reader.buffered) {
+      const part = reader.takeOwned(this.#remaining);
       this.#count(part.length);
       return part;
     }
-    const bytes = new Uint8Array(Math.min(reader.buffered, mostAtOnce));
+    const bytes = new Uint8Array(Math.min(reader.buffered, maxReadSize));
     let filled = 0;
     do filled += this.#take(bytes, filled);
     while (filled < bytes.length && this.#hasMore());
@@ -237,7 +237,7 @@ export class RequestBody implements IncomingBody {
   #take(to: Uint8Array, at: number): number {
     const { reader } = this.#host;
     const { bytes, start } = reader;
-    const count = Math.min(this.#left, reader.buffered, to.length - at);
+    const count = Math.min(this.#remaining, reader.buffered, to.length - at);
     if (count < shortCopy) for (let i = 0; i < count; i++) to[at + i] = bytes[start + i];
     else to.set(bytes.subarray(start, start + count), at);
     this.#consume(count);
@@ -246,12 +246,12 @@ export class RequestBody implements IncomingBody {
 
   /** Whether there is more content to take now, without waiting. Goes on to the next piece, up to `turnWork` times. */
   #hasMore(): boolean {
-    if (this.#left > 0) return this.#host.reader.buffered > 0;
+    if (this.#remaining > 0) return this.#host.reader.buffered > 0;
     return this.#pieces < this.#limits.turnWork && this.#step();
   }
 
   /** Lets others have their turn when the connection has had its share of this one. */
-  *#giveWay(): Task<void> {
+  *#yieldTurn(): Task<void> {
     if (this.#pieces === 0) return;
     const host = this.#host;
     host.spend(this.#pieces);
@@ -260,19 +260,19 @@ export class RequestBody implements IncomingBody {
   }
 
   /** Waits until some of the content is there. @returns false at its end. @throws as `read` */
-  *#some(): Task<boolean> {
+  *#awaitContent(): Task<boolean> {
     this.#used = true;
     if (this.#state === 'complete') return false;
     if (this.#state === 'broken') throw this.#failure;
     const { reader } = this.#host;
     if (this.#state === 'unread') this.#begin();
     try {
-      if (this.#left === 0 && !this.#step() && !(yield* this.#nextPiece())) {
+      if (this.#remaining === 0 && !this.#step() && !(yield* this.#nextPiece())) {
         this.#state = 'complete';
         return false;
       }
       while (reader.buffered === 0) {
-        yield* this.#more();
+        yield* this.#awaitInput();
       }
     } catch (error) {
       throw this.#fail(asRefusal(error));
@@ -288,28 +288,28 @@ export class RequestBody implements IncomingBody {
 
   /** So many bytes of the content have been taken. */
   #count(bytes: number): void {
-    this.#left -= bytes;
+    this.#remaining -= bytes;
     this.#received += bytes;
-    if (this.#framing === undefined && this.#left === 0) this.#state = 'complete';
+    if (this.#framing === undefined && this.#remaining === 0) this.#state = 'complete';
   }
 
   /** The whole of the rest. @returns a copy. @throws as `read` */
   *readAll(): Task<Uint8Array<ArrayBuffer>> {
     const { reader, duplex } = this.#host;
     const { buffers } = duplex;
-    if (this.#framing === undefined && this.#left > buffers.limit) throw this.#fail(bodyTooLarge(buffers.limit));
-    const all = new ByteBuilder(this.#framing === undefined ? this.#left : undefined);
+    if (this.#framing === undefined && this.#remaining > buffers.limit) throw this.#fail(bodyTooLarge(buffers.limit));
+    const all = new ByteBuilder(this.#framing === undefined ? this.#remaining : undefined);
     const share = reader.openShare();
     this.#share = share;
-    while (yield* this.#some()) {
+    while (yield* this.#awaitContent()) {
       do {
-        const count = Math.min(this.#left, reader.buffered);
+        const count = Math.min(this.#remaining, reader.buffered);
         const growth = all.growth(count);
         if (growth > 0) yield* this.#takeMemory(share, growth);
         all.add(reader.bytes, reader.start, count);
         this.#consume(count);
       } while (this.#hasMore());
-      yield* this.#giveWay();
+      yield* this.#yieldTurn();
     }
     share.complete();
     return all.toBytes();
@@ -336,15 +336,15 @@ export class RequestBody implements IncomingBody {
   /** Reads and drops the rest, if it is not more than `most` bytes. @returns whether the body has been read to its end */
   *discard(most: number): Task<boolean> {
     this.#dropped = true;
-    if (this.#framing === undefined && this.#left > most) return false;
+    if (this.#framing === undefined && this.#remaining > most) return false;
     const enough = this.#received + most;
     const { reader } = this.#host;
     for (;;) {
       if (this.#received > enough || this.#state === 'broken') return false;
-      if (!(yield* this.#some())) return true;
-      do this.#consume(Math.min(this.#left, reader.buffered));
+      if (!(yield* this.#awaitContent())) return true;
+      do this.#consume(Math.min(this.#remaining, reader.buffered));
       while (this.#received <= enough && this.#hasMore());
-      yield* this.#giveWay();
+      yield* this.#yieldTurn();
     }
   }
 
@@ -366,7 +366,7 @@ export class RequestBody implements IncomingBody {
   /** What a read need not wait for, once the body is being read: so that a stream does not take a turn for each piece. */
   #takeNow(): Uint8Array<ArrayBuffer> | undefined {
     const isReadable = this.#state === 'reading' && this.#reading === undefined && !this.#dropped;
-    return isReadable && !this.#host.duplex.closed && this.#hasMore() ? this.#takeOwn() : undefined;
+    return isReadable && !this.#host.duplex.closed && this.#hasMore() ? this.#takeOwned() : undefined;
   }
 
   /** Runs a task in a child of the connection's thread, and is fulfilled with what it returns. */
@@ -414,12 +414,12 @@ export class RequestBody implements IncomingBody {
   *#nextPiece(): Task<boolean> {
     const framing = this.#framing;
     if (framing === undefined) return false;
-    return this.#startPiece(yield* framing.next(this.#received, () => this.#more()));
+    return this.#startPiece(yield* framing.next(this.#received, () => this.#awaitInput()));
   }
 
   #startPiece(size: number): boolean {
     if (size === 0) return false;
-    this.#left = size;
+    this.#remaining = size;
     this.#pieces++;
     return true;
   }
@@ -429,7 +429,7 @@ export class RequestBody implements IncomingBody {
    * the time in which nobody asks for it is the handler's, and does not count.
    * @throws {HttpError} at the end of the input
    */
-  *#more(): Task<void> {
+  *#awaitInput(): Task<void> {
     const { reader, duplex } = this.#host;
     const { bodyTimeout, bodyRate } = this.#limits;
     const { scheduler } = duplex;

@@ -80,7 +80,7 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   }
 
   /** Why the client counts as gone, if it has left before the response was whole. */
-  get left(): unknown {
+  get leftReason(): unknown {
     return this.#left;
   }
 

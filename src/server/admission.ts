@@ -28,12 +28,12 @@ export interface ConnectionSource {
 }
 
 /** What becomes of a connection: it stays, is answered with a status and closed, or is reset. */
-export type Verdict = 'stays' | 429 | 503 | 'reset';
+export type Verdict = 'accepted' | 429 | 503 | 'reset';
 
 export class Admission {
-  readonly #population: ConnectionSource;
-  readonly #most: number;
-  readonly #mostPerAddress: number;
+  readonly #source: ConnectionSource;
+  readonly #maxConnections: number;
+  readonly #maxPerAddress: number;
   /** Connections that stay. */
   #count = 0;
   /** `full` has been told, and not enough have left since. */
@@ -48,9 +48,9 @@ export class Admission {
 
   /** @param most connections in all @param mostPerAddress connections of one client address */
   constructor(population: ConnectionSource, most: number, mostPerAddress: number) {
-    this.#population = population;
-    this.#most = most;
-    this.#mostPerAddress = mostPerAddress;
+    this.#source = population;
+    this.#maxConnections = most;
+    this.#maxPerAddress = mostPerAddress;
   }
 
   /** How many stay. */
@@ -60,37 +60,37 @@ export class Admission {
 
   /** A connection has been accepted. */
   enter(slot: Slot): Verdict {
-    if (this.#count >= this.#most) {
-      if (!this.#isFull) this.#population.onFull();
+    if (this.#count >= this.#maxConnections) {
+      if (!this.#isFull) this.#source.onFull();
       this.#isFull = true;
       return this.#reject(slot, 503);
     }
-    if (this.#addresses === undefined && this.#count >= Math.floor(this.#mostPerAddress / 2)) {
+    if (this.#addresses === undefined && this.#count >= Math.floor(this.#maxPerAddress / 2)) {
       this.#addresses = new AddressCounts();
       this.#counted = 0;
     }
     const addresses = this.#addresses;
     if (addresses !== undefined) {
       const row = this.#countAddress(addresses, slot);
-      if (addresses.count(row) > this.#mostPerAddress) {
-        this.#forget(addresses, slot);
+      if (addresses.count(row) > this.#maxPerAddress) {
+        this.#removeAddress(addresses, slot);
         return this.#reject(slot, 429);
       }
-      this.#countAnother(addresses);
+      this.#countEarlierConnection(addresses);
     }
     this.#count++;
-    return 'stays';
+    return 'accepted';
   }
 
   /** A connection is gone. */
   leave(slot: Slot): void {
     if (this.#rejected.delete(slot)) return;
     this.#count--;
-    if (this.#count <= this.#most * fullHysteresis) this.#isFull = false;
+    if (this.#count <= this.#maxConnections * fullHysteresis) this.#isFull = false;
     const addresses = this.#addresses;
     if (addresses === undefined) return;
-    this.#forget(addresses, slot);
-    if (this.#count >= Math.floor(this.#mostPerAddress / 4)) return;
+    this.#removeAddress(addresses, slot);
+    if (this.#count >= Math.floor(this.#maxPerAddress / 4)) return;
     this.#addresses = undefined;
     this.#rows = new Uint32Array(0);
   }
@@ -103,14 +103,14 @@ export class Admission {
   #countAddress(addresses: AddressCounts, slot: Slot): number {
     if (slot >= this.#rows.length)
       this.#rows = growTypedArray(this.#rows, new Uint32Array(Math.max(2 * this.#rows.length, slot + 1, 64)));
-    const row = addresses.enter(this.#population.peer(slot));
+    const row = addresses.enter(this.#source.peer(slot));
     this.#rows[slot] = row;
     return row;
   }
 
   /** Counts one of those that were there before addresses were looked at. */
-  #countAnother(addresses: AddressCounts): void {
-    const population = this.#population;
+  #countEarlierConnection(addresses: AddressCounts): void {
+    const population = this.#source;
     while (this.#counted < population.slots) {
       const slot = this.#counted++;
       const isCounted = slot < this.#rows.length && this.#rows[slot] !== 0;
@@ -120,7 +120,7 @@ export class Admission {
     }
   }
 
-  #forget(addresses: AddressCounts, slot: Slot): void {
+  #removeAddress(addresses: AddressCounts, slot: Slot): void {
     if (slot >= this.#rows.length) return;
     addresses.leave(this.#rows[slot]);
     this.#rows[slot] = 0;

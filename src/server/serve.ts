@@ -6,7 +6,7 @@ import { Connection } from '../connection/connection.js';
 import { type AddressOptions, addressOf, addressRules } from '../connection/listen.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { Network, type SlotRecord, SlotState } from '../connection/network.js';
-import { printError, tell } from '../connection/on-error.js';
+import { callOnError, printError } from '../connection/on-error.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
@@ -169,7 +169,7 @@ export interface Server extends AsyncDisposable {
 }
 
 /** Why a connection is refused, by status. */
-const tooMany = {
+const rejectionMessages = {
   429: 'RFC 6585 §4: more connections of one address than maxConnectionsPerAddress allows',
   503: 'RFC 9110 §15.6.4: more connections than maxConnections allows',
 } as const;
@@ -334,7 +334,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly phases: Record<Phase, number> = { reading: 0, handling: 0, writing: 0 };
   readonly #fastPath: H1FastPath;
   readonly #admission: Admission;
-  readonly #mostRequests: number;
+  readonly #maxRequests: number;
   readonly #maxQueuedBytes: number;
   #fullReportedAt = -Infinity;
   /** How many requests each connection has had, by slot. */
@@ -353,7 +353,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.#maxQueuedBytes = options.maxQueuedBytes ?? highWaterMark;
     this.queuedBytes = this.#maxQueuedBytes;
     this.turnWork = (options.maxPipelined ?? 32) * requestWork;
-    this.#mostRequests = options.maxRequests ?? 1_000_000;
+    this.#maxRequests = options.maxRequests ?? 1_000_000;
     this.idleTimeout = options.idleTimeout ?? 120_000;
     this.headTimeout = options.headTimeout ?? 60_000;
     this.bodyTimeout = options.bodyTimeout ?? 60_000;
@@ -399,7 +399,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   report(error: unknown, request: unknown, from?: RequestInfo): void {
     if (request !== undefined && requestError.hasSubscribers) requestError.publish({ error, request });
     // What the serving loop passes as a request is what it got from requestFrom.
-    tell(() => this.#onError(error, request as Request | undefined, from && { peer: from.peer }));
+    callOnError(() => this.#onError(error, request as Request | undefined, from && { peer: from.peer }));
   }
 
   refused({ status, code, message }: HttpError, from: { readonly peer: string }): void {
@@ -458,7 +458,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   markIdle(slot: Slot): void {
     this.network.release(slot);
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
-    if (this.closing) this.rested(slot);
+    if (this.closing) this.becameIdle(slot);
   }
 
   returnToIdle(connection: Connection, head: Head | undefined): void {
@@ -522,7 +522,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   }
 
   countRequest(slot: Slot): boolean {
-    return ++this.#requests[slot] >= this.#mostRequests;
+    return ++this.#requests[slot] >= this.#maxRequests;
   }
 
   protected begin(slot: Slot): void {
@@ -530,10 +530,10 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
       this.#requests = growTypedArray(this.#requests, new Uint32Array(Math.max(2 * this.#requests.length, slot + 1)));
     this.#requests[slot] = 0;
     const verdict = this.#admission.enter(slot);
-    if (verdict !== 'stays') {
+    if (verdict !== 'accepted') {
       if (verdict === 'reset') this.transport.reset(slot);
       else {
-        this.#fastPath.reject(slot, verdict, tooMany[verdict]);
+        this.#fastPath.reject(slot, verdict, rejectionMessages[verdict]);
         this.linger(slot, Math.min(this.lingerTimeout, rejectedLinger));
       }
       return;
@@ -557,7 +557,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   expired(slot: Slot): void {
     if (this.#fastPath.expired(slot)) return;
     // A slow client that is still at its last response is not idle.
-    const more = this.network.moreTime(slot, this.idleTimeout);
+    const more = this.network.extraTime(slot, this.idleTimeout);
     if (more > 0) this.network.setDeadline(slot, this.network.scheduler.now + more);
     else if (this.closing) this.endIdle(slot);
     else this.endConnection(slot);

@@ -4,9 +4,9 @@
 /** Bytes of a record's header: type, version, length. */
 export const headerBytes = 5;
 /** The most bytes of content of a record (RFC 8446 §5.1). */
-export const mostContent = 16_384;
+export const maxContent = 16_384;
 /** By how many bytes a record may be longer than its content, header included (RFC 8446 §5.2: 256, and the header). */
-export const mostOverhead = 256 + headerBytes;
+export const maxOverhead = 256 + headerBytes;
 
 /** What a record was. */
 export const Received = {

@@ -7,7 +7,7 @@ import { Buffer } from 'node:buffer';
 import { type EventLayer, pieceSize, type Slot } from '../event-layer/event-layer.js';
 import type { SecureTransport, SecureTransportEvents } from '../event-layer/transport.js';
 import { type OutputMemory, outputMemory } from '../util/output-memory.js';
-import { headerBytes, mostContent, mostOverhead, Received, type TlsEngine, type TlsSession } from './session.js';
+import { headerBytes, maxContent, maxOverhead, Received, type TlsEngine, type TlsSession } from './session.js';
 
 const nothing = new Uint8Array(0);
 
@@ -81,7 +81,7 @@ export class TlsTransport implements SecureTransport {
   #to = 0;
 
   /** Content of records that have been received, on its way to those above. */
-  readonly #plain = Buffer.alloc(pieceSize + mostContent);
+  readonly #plain = Buffer.alloc(pieceSize + maxContent);
 
   /** @param below records go through it: an event layer */
   constructor(below: EventLayer, engine: TlsEngine) {
@@ -260,7 +260,7 @@ export class TlsTransport implements SecureTransport {
       at = next;
       if (!wasOpen && session.isOpen) this.#opened(slot, connection);
       if (received === Received.content) filled = session.contentEnd;
-      if (filled > pieceSize - mostContent || received >= Received.end) {
+      if (filled > pieceSize - maxContent || received >= Received.end) {
         if (filled > 0) this.#deliver(slot, connection, filled);
         filled = 0;
         if (connection.isOver) return end;
@@ -316,9 +316,9 @@ export class TlsTransport implements SecureTransport {
 
   #sealAll(slot: Slot, { session }: Secured, bytes: Uint8Array, from: number, to: number): void {
     const below = this.#below;
-    for (let start = from; start < to; start += mostContent) {
-      const end = Math.min(to, start + mostContent);
-      const at = below.reserve(slot, end - start + mostOverhead);
+    for (let start = from; start < to; start += maxContent) {
+      const end = Math.min(to, start + maxContent);
+      const at = below.reserve(slot, end - start + maxOverhead);
       below.commit(slot, session.seal(bytes, start, end, below.output, at));
     }
   }
@@ -328,7 +328,7 @@ export class TlsTransport implements SecureTransport {
     const { session, isOver } = connection;
     connection.hasSentEnd = true;
     if (session.isOpen && !isOver) {
-      const at = below.reserve(slot, mostOverhead);
+      const at = below.reserve(slot, maxOverhead);
       below.commit(slot, session.sealEnd(below.output, at));
     }
     below.finish(slot);
@@ -360,5 +360,5 @@ export class TlsTransport implements SecureTransport {
 function recordEnd(bytes: Uint8Array, at: number, end: number): number {
   if (end - at < headerBytes) return at + headerBytes;
   const length = (bytes[at + 3] << 8) | bytes[at + 4];
-  return at + headerBytes + Math.min(length, mostContent + 256);
+  return at + headerBytes + Math.min(length, maxContent + 256);
 }

@@ -1,7 +1,7 @@
 // An engine that encrypts nothing worth the name, for the simulated network alone: the records, the handshake in one round trip, the alerts and the
 // orderly end are those of TLS in form, so that everything above and around a session is tested without a library of cryptography.
 
-import { headerBytes, mostContent, Received, type TlsEngine, type TlsSession } from './session.js';
+import { headerBytes, maxContent, Received, type TlsEngine, type TlsSession } from './session.js';
 
 const Type = { alert: 21, handshake: 22, content: 23 } as const;
 const Alert = {
@@ -69,7 +69,7 @@ class ToySession implements TlsSession {
       return Received.failure;
     };
     const length = (bytes[start + 3] << 8) | bytes[start + 4];
-    if (headerBytes + length !== end - start || length > mostContent + tagBytes) return fail(Alert.recordOverflow);
+    if (headerBytes + length !== end - start || length > maxContent + tagBytes) return fail(Alert.recordOverflow);
     switch (bytes[start]) {
       case Type.handshake:
         return this.isOpen

@@ -60,10 +60,10 @@ test('a connection is accepted while there are fewer than allowed, in all and fr
           const isSame = (slot: number) => crowd.peers[slot]?.startsWith(peer(1)) === true;
           const ofAddress = staying.filter(isSame).length;
           const slot = crowd.come(peer(1000));
-          const status = staying.length >= most ? 503 : ofAddress >= mostPerAddress ? 429 : 'stays';
-          const expected = status !== 'stays' && turnedAway.length >= 64 ? 'reset' : status;
+          const status = staying.length >= most ? 503 : ofAddress >= mostPerAddress ? 429 : 'accepted';
+          const expected = status !== 'accepted' && turnedAway.length >= 64 ? 'reset' : status;
           assert.equal(admission.enter(slot), expected);
-          (expected === 'stays' ? staying : turnedAway).push(slot);
+          (expected === 'accepted' ? staying : turnedAway).push(slot);
         } else {
           const all = each.turnedAway ? turnedAway : staying;
           if (all.length === 0) continue;
@@ -85,14 +85,14 @@ test('no address is asked for while there are fewer than half as many connection
   for (let i = 0; i < 50; i++) admission.enter(crowd.come(`10.0.0.1:${i}`));
   assert.equal(crowd.asked, 100, 'with each that comes, one of those that are there');
   assert.equal(admission.enter(crowd.come('10.0.0.1:5')), 429);
-  assert.equal(admission.enter(crowd.come('10.0.0.2:5')), 'stays');
+  assert.equal(admission.enter(crowd.come('10.0.0.2:5')), 'accepted');
 });
 
 test('connections whose address is not known are counted in all alone', () => {
   const crowd = new Crowd();
   const admission = new Admission(crowd, 5, 1);
   const verdicts = Array.from({ length: 6 }, () => admission.enter(crowd.come('')));
-  assert.deepEqual(verdicts, ['stays', 'stays', 'stays', 'stays', 'stays', 503]);
+  assert.deepEqual(verdicts, ['accepted', 'accepted', 'accepted', 'accepted', 'accepted', 503]);
 });
 
 test('of rejected connections, 64 at a time are answered; the rest are reset', () => {

@@ -106,7 +106,7 @@ interface Known {
 /** Most responses of a server are made with the same names and values; where they are those of the known record, they need not be checked again. (Nor is the same record looked through for symbols again.) */
 let known: Known = { record: {}, names: [], fields: [] };
 /** To keep one takes some time, so where they all differ only one in so many is kept. */
-const othersBetween = 32;
+const missesBeforeReplace = 32;
 let others = 0;
 
 function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields {
@@ -124,7 +124,7 @@ function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields 
   if (record === known.record && isSame) return fields;
   refuseSymbols(record);
   if (!isSame && --others < 0) {
-    others = othersBetween;
+    others = missesBeforeReplace;
     known = { record, names, fields: fields.slice() };
   }
   return fields;

@@ -48,11 +48,11 @@ const INIT_MEMBERS = [
 ];
 
 /** Tells the constructor that its arguments are ours, already checked. */
-const made = Symbol('made by sluice');
+const internal = Symbol('made by sluice');
 
 /** The Request of one received message. */
 export function requestFrom(source: RequestSource): Request {
-  return new Request(source, made, null);
+  return new Request(source, internal, null);
 }
 
 /** True for a request made by this class, also in a subclass; never for the platform's. */
@@ -112,13 +112,13 @@ export class Request {
 
   constructor(input: string | URL | globalThis.Request | Request, init?: RequestInit | globalThis.Request | null);
   /** @internal */
-  constructor(origin: RequestSource | PlatformRequest, marker: typeof made, platform: PlatformRequest | null);
+  constructor(origin: RequestSource | PlatformRequest, marker: typeof internal, platform: PlatformRequest | null);
   constructor(
     input: string | URL | object,
-    init: RequestInit | globalThis.Request | typeof made | null = null,
+    init: RequestInit | globalThis.Request | typeof internal | null = null,
     platform: PlatformRequest | null = null,
   ) {
-    if (init === made) {
+    if (init === internal) {
       this.#origin = input as RequestSource | PlatformRequest; // What the second overload says.
       this.#platform = platform;
     } else {
@@ -220,7 +220,7 @@ export class Request {
   /** The copy shares the signal; the platform makes one that follows it, which shows only in a comparison of the two. */
   clone(): Request {
     const body = bodyOf(this).clone();
-    const copy = new Request(this.#origin, made, this.#platform);
+    const copy = new Request(this.#origin, internal, this.#platform);
     copy.#headers = new Headers(this.headers);
     copy.#body = body;
     return copy;

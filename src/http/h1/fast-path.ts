@@ -92,7 +92,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   /** The client has sent FIN, and no thread is there to see it. */
   ended(slot: Slot): void {
     const head = this.#partials.drop(slot);
-    if (head?.begun === true)
+    if (head?.hasStarted === true)
       this.#refuse(slot, new HttpError(400, 'RFC 9112 §8: the input ends within a request head', head.isHead));
     else this.#settings.endConnection(slot);
   }
@@ -101,8 +101,8 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   expired(slot: Slot): boolean {
     const head = this.#partials.drop(slot);
     if (head === undefined) return false;
-    const { begun, isHead } = head;
-    if (begun) this.#refuse(slot, new HttpError(408, 'RFC 9110 §15.5.9: the head has not come in time', isHead));
+    const { hasStarted, isHead } = head;
+    if (hasStarted) this.#refuse(slot, new HttpError(408, 'RFC 9110 §15.5.9: the head has not come in time', isHead));
     else this.#settings.endConnection(slot);
     return true;
   }

@@ -62,7 +62,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
    * The request at hand. While its response is streamed and nothing asks for more, the text of its head: a stream may last for
    * days, and that takes the least. Behind the last request, the head of the next one, if it has come in part.
    */
-  #held: ActiveRequest | string | Head | undefined;
+  #current: ActiveRequest | string | Head | undefined;
   #flags = 0;
   #phase: Phase | undefined;
   /** The timer that ends the wait for an async handler whose client has left; 0 is none. */
@@ -115,21 +115,21 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   // The request at hand.
 
   get busy(): boolean {
-    return this.#held !== undefined && !(this.#held instanceof Head);
+    return this.#current !== undefined && !(this.#current instanceof Head);
   }
 
   get active(): ActiveRequest | undefined {
-    return typeof this.#held === 'string' || this.#held instanceof Head ? undefined : this.#held;
+    return typeof this.#current === 'string' || this.#current instanceof Head ? undefined : this.#current;
   }
 
   /** The request at hand as it came. Where no more than its text is kept, it is made from that each time. */
   get source(): IncomingRequest | undefined {
-    const held = this.#held;
+    const held = this.#current;
     return typeof held === 'string' ? requestFromText(this, held, this.settings) : this.active?.source;
   }
 
   get request(): Request | undefined {
-    const held = this.#held;
+    const held = this.#current;
     if (typeof held === 'string') this.onSignalRequested(requestFromText(this, held, this.settings));
     return this.active?.request;
   }
@@ -138,8 +138,8 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return this.source?.method;
   }
 
-  get left(): unknown {
-    return this.active?.source.aborted ?? this.streaming?.left;
+  get leftReason(): unknown {
+    return this.active?.source.aborted ?? this.streaming?.leftReason;
   }
 
   /**
@@ -164,7 +164,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
 
   /** A request goes on that was started without a thread. @param framing bits of `Framing` */
   resumeRequest(active: ActiveRequest, framing: number): void {
-    this.#held = active;
+    this.#current = active;
     this.#flags = framing; // of the response at hand nothing is so yet
     this.#enter('handling');
   }
@@ -230,9 +230,9 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#flags = 0;
     const head = new Head();
     if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
-      if (reader.finished && head.begun)
+      if (reader.finished && head.hasStarted)
         throw new HttpError(400, 'RFC 9112 §8: the input ends within a request head', head.isHead);
-      this.#held = head;
+      this.#current = head;
       this.#set(Flag.keepOpen, !reader.finished); // else the client has ended between two requests
       return undefined;
     }
@@ -254,7 +254,8 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#endRequest();
     // A thread that is to be unwound, and has not parked since, must not begin what it would be unwound in.
     if (!this.#has(Framing.keepAlive) || thread?.unwound) return false;
-    if (body !== null && !body.complete && (body.awaited || !(yield* body.discard(discardedBytes)))) return false;
+    if (body !== null && !body.complete && (body.isContinueAwaited || !(yield* body.discard(discardedBytes))))
+      return false;
     if (reader.buffered > 0 || reader.finished) return true;
     this.#set(Flag.keepOpen, !settings.closing);
     return false;
@@ -262,7 +263,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
 
   protected conclude(failure: { error: unknown } | undefined): void {
     const { connection, settings, thread } = this;
-    const partial = this.#held instanceof Head ? this.#held : undefined;
+    const partial = this.#current instanceof Head ? this.#current : undefined;
     conclude(this, failure);
     if (thread instanceof ExchangeThread) thread.requestEnds();
     this.#endRequest();
@@ -278,7 +279,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
       source.owner = undefined;
       source.body?.release();
     }
-    this.#held = undefined;
+    this.#current = undefined;
     this.streaming = undefined;
     this.#set(Flag.unwindOnLeave, false);
     if (this.#leaveTimer !== 0) this.scheduler.timers.cancel(this.#leaveTimer);
@@ -300,8 +301,9 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     const body = this.active?.source.body ?? null;
     if (body !== null) {
       // Behind the response's head it would be too late to invite the body; and its stream may be what the response is made of.
-      if (body.used || isStreamed) body.invite();
-      if (body.awaited || (!isStreamed && body.undiscardable(discardedBytes))) this.#set(Framing.keepAlive, false);
+      if (body.used || isStreamed) body.acceptBody();
+      if (body.isContinueAwaited || (!isStreamed && body.isTooLongToDiscard(discardedBytes)))
+        this.#set(Framing.keepAlive, false);
     }
     if (this.settings.closing) this.#set(Framing.keepAlive, false);
     this.#enter('writing');
@@ -384,15 +386,15 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
 
   /** Its signal is asked for: from now on the request is told when the client leaves. @returns why it has left, if it has */
   onSignalRequested(request: IncomingRequest): unknown {
-    const { left } = this;
-    if (typeof this.#held === 'string') this.#held = activeRequest(request, requestFrom(request));
-    return left;
+    const { leftReason } = this;
+    if (typeof this.#current === 'string') this.#current = activeRequest(request, requestFrom(request));
+    return leftReason;
   }
 
   unwindWhenLeft(): void {
     this.#set(Flag.unwindOnLeave);
-    const { left } = this;
-    if (left !== undefined) this.thread?.unwind(left);
+    const { leftReason } = this;
+    if (leftReason !== undefined) this.thread?.unwind(leftReason);
   }
 
   abort(reason: unknown): void {
@@ -432,7 +434,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   /** The handler has not answered in time. */
   timerFired(): void {
     this.#leaveTimer = 0;
-    this.thread?.unwind(this.left);
+    this.thread?.unwind(this.leftReason);
   }
 
   /**
@@ -447,11 +449,11 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     if (source.isNeeded || active.trace !== undefined || !(source instanceof H1Request)) {
       const kept = activeRequest(source, request); // without what its handler has returned
       kept.trace = active.trace;
-      this.#held = kept;
+      this.#current = kept;
     } else {
       source.body?.release();
       source.owner = this.streaming; // what has kept it asks there, and hears of this response alone
-      this.#held = source.text;
+      this.#current = source.text;
     }
   }
 }

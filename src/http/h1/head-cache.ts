@@ -24,12 +24,12 @@ interface KnownHead {
   date: string;
   readonly dateAt: number;
   /** Other heads that were looked for in its place. */
-  others: number;
+  misses: number;
 }
 
 const entries: (KnownHead | undefined)[] = new Array(32).fill(undefined);
 /** A head takes the place of another after so many that were not the same: to keep one costs time, which is lost where all differ. */
-const othersBefore = 16;
+const missesBeforeReplace = 16;
 
 /** What `writeHead` has written. A variable, so that it makes no object for a response. */
 export const written = { end: 0, keepAlive: false };
@@ -75,7 +75,7 @@ export function writeHead(
   const end = at + output.latin1Write(text, at, text.length);
   written.end = endsInLength ? writeLength(output, end, length) : end;
   written.keepAlive = keepAlive;
-  if (known === undefined || ++known.others >= othersBefore) {
+  if (known === undefined || ++known.misses >= missesBeforeReplace) {
     const { status, statusText, fields, content } = out;
     const dateField = hasField(fields, 'date') ? -1 : text.indexOf('\r\ndate: ');
     entries[place] = {
@@ -90,7 +90,7 @@ export function writeHead(
       keepAlive,
       date,
       dateAt: dateField === -1 ? -1 : dateField + '\r\ndate: '.length,
-      others: 0,
+      misses: 0,
     };
   }
   return true;

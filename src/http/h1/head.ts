@@ -15,14 +15,14 @@ import * as characters from './characters.js';
 const { classes, DIGIT, HOST, LABEL, TARGET, TOKEN, VALUE } = characters;
 
 /** No handler has longer methods (RFC 9112 §3: 501). */
-const longestMethod = 32;
+const maxMethodLength = 32;
 /**
  * CONNECT is for proxies (RFC 9110 §9.3.6), TRACE would show what they have put in (§9.3.8), and TRACK is another name of that. In any
  * letters, since a Request by them cannot be made, nor cloned (https://fetch.spec.whatwg.org/#forbidden-method).
  */
 const forbiddenMethods = ['connect', 'trace', 'track'];
 /** What begins with a word that is longer than this is no request line. */
-const longestWord = 256;
+const maxWordLength = 256;
 
 const SP = 32;
 const HTAB = 9;
@@ -138,7 +138,7 @@ export class Head {
   }
 
   /** True once anything but empty lines has come. */
-  get begun(): boolean {
+  get hasStarted(): boolean {
     return this.#expect > inEmptyLineEnd;
   }
 
@@ -163,7 +163,7 @@ export class Head {
     const start = from | 0;
     const fours = viewOf(bytes);
     const most = (start + limits.headSize) | 0;
-    const end = least(limit | 0, most);
+    const end = minimum(limit | 0, most);
     let at = (start + this.#at) | 0;
     let expect = this.#expect | 0;
     while (at < end && expect < atField) {
@@ -193,11 +193,11 @@ export class Head {
             expect = inTarget;
             break;
           }
-          const stop = least(end, from + longestWord + 1);
+          const stop = minimum(end, from + maxWordLength + 1);
           while (at < stop && (classes[bytes[at]] & TOKEN) !== 0) at++;
           if (at === stop) {
-            if (at > from + longestWord)
-              throw new HttpError(400, `RFC 9112 §3: no method within ${longestWord} characters`);
+            if (at > from + maxWordLength)
+              throw new HttpError(400, `RFC 9112 §3: no method within ${maxWordLength} characters`);
             break;
           }
           if (bytes[at] !== SP || at === from)
@@ -212,7 +212,7 @@ export class Head {
 
         case inTarget: {
           const from = start + this.targetStart;
-          const stop = least(end, from + limits.targetSize + 1);
+          const stop = minimum(end, from + limits.targetSize + 1);
           while (at < stop && (classes[bytes[at]] & TARGET) !== 0) at++;
           if (at === stop) {
             if (at > from + limits.targetSize)
@@ -335,8 +335,8 @@ export class Head {
 
   /** What is no handler's, whatever it is asked for. */
   #checkMethod(bytes: Uint8Array, from: number, to: number): void {
-    if (to - from > longestMethod)
-      throw new HttpError(501, `RFC 9112 §3: a method of more than ${longestMethod} characters`);
+    if (to - from > maxMethodLength)
+      throw new HttpError(501, `RFC 9112 §3: a method of more than ${maxMethodLength} characters`);
     if (to - from === 3) return; // GET and PUT: none of those that follow is as short
     this.isHead = equals(bytes, from, to, 'HEAD');
     for (const method of forbiddenMethods)
@@ -484,7 +484,7 @@ function endOfValue(bytes: Uint8Array, fours: DataView, at: number, end: number)
 }
 
 /** Math.min for integers: of that the engine makes floating-point numbers, and of all that is compared with them. */
-function least(one: number, other: number): number {
+function minimum(one: number, other: number): number {
   if (one < other) return one;
   return other;
 }
@@ -497,13 +497,13 @@ function bareCr(): HttpError {
  * The most bytes of a host and its port. Names have at most 255 (RFC 3986 §3.2.2, RFC 1035 §2.3.4); 6 more are for the colon and the port. The
  * cost of checking a host, and the memory of those that are known, have their bounds by this.
  */
-const longestHost = 255 + 6;
+const maxHostLength = 255 + 6;
 
 /** Hosts that are well-formed, and not plain: nearly every request repeats one. Bounded, and emptied when full. */
 const knownHosts = new Set<string>();
 const knownHostsLimit = 256;
 
-const hostBytes = new ArrayBuffer(longestHost);
+const hostBytes = new ArrayBuffer(maxHostLength);
 /** By length, a view of as many of these bytes; made when it is first needed. */
 const hostViews: DataView[] = [];
 /** The last host that was found well-formed: most often the next request has the same. */
@@ -512,7 +512,7 @@ let lastHost: DataView = new DataView(hostBytes, 0, 0);
 /** Refuses what is no host and port (RFC 9110 §7.2, RFC 3986 §3.2), or empty (RFC 9110 §4.2.1): the URL of the request is made of it. */
 function checkAuthority(bytes: Uint8Array, from: number, to: number): void {
   const length = to - from;
-  if (length === 0 || length > longestHost) throw badHost();
+  if (length === 0 || length > maxHostLength) throw badHost();
   if (bytesEqual(bytes, from, to, lastHost)) return;
   if (!isPlainHost(bytes, from, to)) checkHost(stringOf(bytes, from, to));
   lastHost = hostViews[length] ??= new DataView(hostBytes, 0, length);
