@@ -34,3 +34,4 @@ export {
   serve,
 } from './server/serve.js';
 export * from './threads/index.js';
+export { WebSocketError } from './websocket/errors.js';
