@@ -235,9 +235,7 @@ test('a frame for many clients is the one that would be written for each', () =>
       if (typeof message === 'string') assert.ok(end <= textFrameRoom(message));
       assert.deepEqual(serverFrame(message), new Uint8Array(output.subarray(0, end)));
       const { heard } = feed(new MessageParser('client', 2000), output.subarray(0, end), []);
-      assert.deepEqual(heard, [
-        typeof message === 'string' ? { text: wellFormed(message) } : { binary: hex(message) },
-      ]);
+      assert.deepEqual(heard, [typeof message === 'string' ? { text: wellFormed(message) } : { binary: hex(message) }]);
     }),
     { numRuns: 300 },
   );
