@@ -25,8 +25,10 @@ export { ClientLeftError } from './http/incoming-request.js';
 export { ResponseError } from './http/outgoing.js';
 export type { RefusedRequest, RequestInfo } from './http/settings.js';
 export { type BodyTask, type BodyWriter, stream } from './http/stream.js';
+export type { FetchInfo } from './server/fetch-server.js';
 export {
   type ActiveConnection,
+  type Answer,
   type AnyResponse,
   type Fetch,
   type ServeOptions,
@@ -34,4 +36,10 @@ export {
   serve,
 } from './server/serve.js';
 export * from './threads/index.js';
+export { connectWebSocket, type WebSocketClientOptions } from './websocket/client.js';
 export { WebSocketError } from './websocket/errors.js';
+export type { DeflateOptions } from './websocket/extensions.js';
+export type { ServerWebSocket, UpgradeOptions, WebSocketHandlers } from './websocket/handlers.js';
+export type { HandshakeOptions, OriginRule } from './websocket/handshake.js';
+export { type WebSocketOptions, type WebSocketTask, webSocket } from './websocket/server.js';
+export type { WebSocketConnection, WebSocketMessage } from './websocket/web-socket.js';

@@ -272,7 +272,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   }
 
   /** @internal */
-  close(reason: ConnectionError | undefined): void {
+  detached(reason: ConnectionError | undefined): void {
     this.#flags |= ConnectionFlag.closed;
     if (reason !== undefined) this.rareFields().reason = reason;
     this.#reader?.closed();

@@ -82,7 +82,7 @@ export interface SlotRecord {
   /** The slot's deadline has passed. */
   expired(): void;
   /** The slot is taken from it: the connection is gone, or has nothing to do any more. */
-  close(reason: ConnectionError | undefined): void;
+  detached(reason: ConnectionError | undefined): void;
   /** The connection is gone. What works for it learns of that, if the owner has it do so. @param reason why, if it was not closed in good order */
   lost(reason: ConnectionError | undefined): void;
   /** The server closes: what works for the connection says goodbye, if its protocol has words for that. */
@@ -454,7 +454,7 @@ export class Network implements EventSink, TimerTarget {
     const number = this.#ownerOf[slot];
     if (!this.#shared.has(number)) this.#owners.drop(number);
     this.#ownerOf[slot] = 0;
-    record?.close(reason);
+    record?.detached(reason);
     owner?.closed(slot, record, reason, wasClosing);
     this.#diagnostics.closed(slot, reason);
     record?.wake();
@@ -520,7 +520,7 @@ export class Network implements EventSink, TimerTarget {
     const record = this.record(slot);
     if (record === undefined) return;
     this.#dropRecord(slot);
-    record.close(undefined);
+    record.detached(undefined);
   }
 
   #dropRecord(slot: Slot): void {

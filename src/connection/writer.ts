@@ -166,7 +166,7 @@ export function put(to: Duplex, data: string | Uint8Array): number {
 const returned: IteratorResult<Wait, void> = Object.freeze({ done: true, value: undefined });
 
 /** What leads to a writer. */
-interface Outlet {
+export interface Outlet {
   /** @throws if nothing can be written to it any more */
   readonly writer: Writer;
 }
@@ -180,7 +180,7 @@ export interface Sink extends Outlet {
 }
 
 /** Does something for which the peer may have to take output first: parks, flooded, for as long as that is so. */
-abstract class Flooded extends WaitingTask<void> {
+export abstract class Flooded extends WaitingTask<void> {
   /** How it stands: while the thread is parked, where. */
   #state: 'new' | Writer | 'over' = 'new';
 

@@ -40,6 +40,7 @@ export function callHandler(settings: HttpSettings, active: ActiveRequest): void
   publishStart(active, settings);
   try {
     active.result = settings.fetch(active.request, active.source);
+    if (settings.upgrades !== undefined) active.result = settings.upgrades.responseTo(active.source) ?? active.result;
   } catch (error) {
     active.failed = true;
     active.result = error;
@@ -90,8 +91,9 @@ export function* continueHandling(exchange: Exchange, result: unknown): Task<Tas
     return undefined;
   }
   if (active === undefined) return undefined; // what has returned had taken the connection over
-  const next = unfinished(exchange, active, result);
-  if (next === undefined) return yield* answer(exchange, active, result);
+  const response = exchange.settings.upgrades?.responseTo(active.source) ?? result;
+  const next = unfinished(exchange, active, response);
+  if (next === undefined) return yield* answer(exchange, active, response);
   if (exchange.thread?.unwound) yield* sleep(0); // it is not started if the client has left
   return next;
 }

@@ -24,6 +24,12 @@ export interface RequestOwner {
   onSignalRequested(request: IncomingRequest): unknown;
 }
 
+export function withoutWebSockets(method: string): TypeError {
+  return new TypeError(
+    `${method}: serve was called without websocket; expected the handlers of WebSockets in that option`,
+  );
+}
+
 export abstract class IncomingRequest implements RequestSource {
   readonly body: RequestBody | null;
   #owner: RequestOwner | undefined;
@@ -46,6 +52,20 @@ export abstract class IncomingRequest implements RequestSource {
   abstract copyBorrowed(): void;
   /** The same, and the exchange goes on, perhaps for long. */
   abstract detachBorrowed(): void;
+  // What a handler's second argument can do where the server has WebSockets: see `FetchInfo`.
+
+  upgrade(): never {
+    throw withoutWebSockets('upgrade');
+  }
+
+  publish(): never {
+    throw withoutWebSockets('publish');
+  }
+
+  subscriberCount(): never {
+    throw withoutWebSockets('subscriberCount');
+  }
+
   /** Host and port as the client has sent them, or the server's own. */
   protected abstract readonly host: string;
 

@@ -46,6 +46,8 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits {
   readonly leaveTimeout: number;
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
+  /** Where requests have been upgraded, and what they are answered with then, whatever their handler returns. Undefined if the server upgrades none. */
+  readonly upgrades: { responseTo(source: object): unknown } | undefined;
   /** The server is closing: connections end after the response at hand. */
   readonly closing: boolean;
   /** The deadline for closing has passed. */

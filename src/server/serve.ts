@@ -20,30 +20,38 @@ import { H1FastPath } from '../http/h1/fast-path.js';
 import { H1Connection } from '../http/h1/h1-connection.js';
 import type { Head } from '../http/h1/head.js';
 import type { H1Settings } from '../http/h1/settings.js';
+import { withoutWebSockets } from '../http/incoming-request.js';
 import type { Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { growTypedArray } from '../util/typed-array.js';
+import { type WebSocketHandlers, WebSocketServer } from '../websocket/handlers.js';
 import { Admission, type ConnectionSource } from './admission.js';
 import { holdRejections, releaseRejections } from './client-rejections.js';
+import { type FetchInfo, FetchServer } from './fetch-server.js';
 
 /** A response of ours or of the platform's. */
 export type AnyResponse = Response | globalThis.Response;
 
 /**
  * Answers a request. Plain, async, or a generator function, which may park anywhere.
- * `info.peer` is the client's address.
+ * `info.peer` is the client's address; `info.upgrade` makes a WebSocket of the request.
  * The request is a light one that passes for the platform's `Request`, and may be annotated as either.
  */
 export type Fetch = (
   request: Request & globalThis.Request,
-  info: RequestInfo,
-) => AnyResponse | PromiseLike<AnyResponse | Task<AnyResponse>> | Task<AnyResponse | PromiseLike<AnyResponse>>;
+  info: FetchInfo,
+) => Answer | PromiseLike<Answer | Task<Answer>> | Task<Answer | PromiseLike<Answer>>;
+
+/** What a request is answered with; nothing if `info.upgrade` has answered it. */
+export type Answer = AnyResponse | undefined;
 
 export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   /** Answers each request. */
   fetch: Fetch;
+  /** The handlers of WebSockets, for requests that `info.upgrade` is called for. For WebSockets in threads see {@link webSocket}: they need no option. */
+  websocket?: WebSocketHandlers | undefined;
   /** TCP port, 0 to 65535; 0 lets the system choose one. Default 3000, unless `path` is given. */
   port?: number | undefined;
   /** Where to listen. Default `0.0.0.0`, all IPv4 addresses of the machine. */
@@ -164,6 +172,9 @@ export interface Server extends AsyncDisposable {
   readonly buffered: BufferedCounts;
   /** The connections that are at a request. Idle ones are not listed, and cost nothing but a row in an array. */
   active(): Iterable<ActiveConnection>;
+  /** See {@link FetchInfo}. */
+  publish(topic: string, data: string | Uint8Array | ArrayBuffer): number;
+  subscriberCount(topic: string): number;
   /** Stops accepting, lets requests in flight finish, unwinds the rest at the deadline; resolves when everything is gone. */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -197,6 +208,7 @@ const bytesPerSecond = { number: [0.001, 2 ** 30] } as const;
 
 const rules: OptionRules = {
   fetch: { type: 'function' },
+  websocket: { type: 'object' },
   ...addressRules,
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },
@@ -289,6 +301,14 @@ class HttpServer implements Server {
     return this.#listener.active();
   }
 
+  publish(topic: string, data: string | Uint8Array | ArrayBuffer): number {
+    return webSocketsOf('publish', this.#listener).publish(topic, data);
+  }
+
+  subscriberCount(topic: string): number {
+    return webSocketsOf('subscriberCount', this.#listener).subscriberCount(topic);
+  }
+
   close(options?: CloseOptions): Promise<void> {
     return this.#listener.close(options);
   }
@@ -298,12 +318,19 @@ class HttpServer implements Server {
   }
 }
 
+/** @throws {TypeError} if the server has none */
+function webSocketsOf(method: string, { upgrades }: HttpListener): WebSocketServer {
+  if (upgrades === undefined) throw withoutWebSockets(method);
+  return upgrades;
+}
+
 /** That there is no memory is told no more often than this, in milliseconds: under a load of uploads it comes and goes all the time. */
 const fullReportInterval = 60_000;
 
 /** The listener of an HTTP server, and the settings that its connections are served by. */
 class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
+  readonly upgrades: WebSocketServer | undefined;
   readonly headSize: number;
   readonly targetSize: number;
   readonly fieldCount: number;
@@ -343,7 +370,15 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   constructor(options: ServeOptions) {
     super(options.network ?? Network.current(), options.maxBufferedBytes);
     // As a method of the options. The request is made by requestFrom, whose class passes for the platform's; that is what the type of Fetch says.
-    this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], info);
+    const { websocket } = options;
+    const webSockets = websocket && new WebSocketServer(this, websocket);
+    this.upgrades = webSockets;
+    if (webSockets === undefined) {
+      // An IncomingRequest is given, whose methods say what is missing.
+      this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], info as FetchInfo);
+    } else {
+      this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], new FetchServer(info, webSockets));
+    }
     this.headSize = options.maxHeadSize ?? 16_384;
     this.targetSize = options.maxTargetSize ?? 8_192;
     this.fieldCount = options.maxFields ?? 100;

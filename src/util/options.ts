@@ -15,7 +15,9 @@ export type OptionRule =
   | { switch: readonly [number, number] }
   /** One of several words, or a whole number in a range, both ends included. */
   | { words: readonly string[]; whole: readonly [number, number] }
-  | { instance: abstract new (...args: never[]) => object };
+  | { instance: abstract new (...args: never[]) => object }
+  /** Whatever a function accepts, which must not throw; and what that is, for the message. */
+  | { accepts: (value: unknown) => boolean; expected: string };
 
 /** A day, in milliseconds: no timeout of a server may be longer, and none is without end. */
 export const longestDelay = 86_400_000;
@@ -66,6 +68,8 @@ function checkOption(name: string, value: unknown, rule: OptionRule): void {
     if (value === '') throw new TypeError(`${name} is empty; expected a string that is not`);
     if (typeof value === rule.type) return;
     throw new TypeError(`${name} is ${show(value)}; expected ${rule.type === 'object' ? 'an' : 'a'} ${rule.type}`);
+  } else if ('accepts' in rule) {
+    if (!rule.accepts(value)) throw new TypeError(`${name} is ${show(value)}; expected ${rule.expected}`);
   } else if ('instance' in rule) {
     if (!isInstance(value, rule.instance))
       throw new TypeError(`${name} is ${show(value)}; expected a ${rule.instance.name}`);

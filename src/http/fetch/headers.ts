@@ -97,36 +97,15 @@ export function fieldsFrom(init: unknown): Fields {
   return fields;
 }
 
-/** A record that was taken, its names, and what it is as fields. */
-interface Known {
-  readonly record: object;
-  readonly names: readonly string[];
-  readonly fields: readonly string[];
-}
-/** Most responses of a server are made with the same names and values; where they are those of the known record, they need not be checked again. (Nor is the same record looked through for symbols again.) */
-let known: Known = { record: {}, names: [], fields: [] };
-/** To keep one takes some time, so where they all differ only one in so many is kept. */
-const missesBeforeReplace = 32;
-let others = 0;
-
 function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields {
   const names = Object.keys(record);
   const fields: Fields = new Array(2 * names.length); // nearly every response has one of these, and `push` makes room for many more
-  const { names: knownNames, fields: knownFields } = known;
-  let isSame = names.length === knownNames.length;
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = names[i >> 1];
-    const value = record[name];
-    isSame &&= name === knownNames[i >> 1] && value === knownFields[i + 1];
-    fields[i] = isSame ? knownFields[i] : fieldName(name);
-    fields[i + 1] = isSame ? knownFields[i + 1] : fieldValue(value);
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i];
+    fields[2 * i] = fieldName(name);
+    fields[2 * i + 1] = fieldValue(record[name]);
   }
-  if (record === known.record && isSame) return fields;
   refuseSymbols(record);
-  if (!isSame && --others < 0) {
-    others = missesBeforeReplace;
-    known = { record, names, fields: fields.slice() };
-  }
   return fields;
 }
 

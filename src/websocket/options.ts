@@ -1,0 +1,83 @@
+// The options of a WebSocket, and what is made of them for all sockets that have the same.
+
+import type { Owner } from '../connection/network.js';
+import type { Slot } from '../event-layer/event-layer.js';
+import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
+import { type DeflateOptions, type DeflateSettings, deflateRules, deflateSettings } from './extensions.js';
+import { MessageParser } from './messages.js';
+import type { SocketEndpoint } from './socket-base.js';
+
+export interface SocketOptions {
+  /** The most bytes of a message; more is refused with 1009 before it is held. Default 16 MiB. */
+  maxPayloadLength?: number | undefined;
+  /**
+   * Whether messages are compressed (RFC 7692), if the other side can; and how. It costs CPU, and memory where contexts are taken over. Default
+   * false.
+   */
+  perMessageDeflate?: boolean | DeflateOptions | undefined;
+  /**
+   * How long nothing may come before a ping is sent, in milliseconds; 0 for none. Default 30,000. Proxies end connections on which nothing happens
+   * for a minute.
+   */
+  pingInterval?: number | undefined;
+  /** How long after a ping the connection is given up if still nothing has come, in milliseconds. Default 30,000. */
+  pongTimeout?: number | undefined;
+  /** How long the peer may take for its part of the closing handshake, in milliseconds. Default 10,000. */
+  closeTimeout?: number | undefined;
+}
+
+export const socketRules: OptionRules = {
+  maxPayloadLength: { whole: [0, 2 ** 31 - 1] },
+  perMessageDeflate: {
+    accepts: (value) => typeof value === 'boolean' || (typeof value === 'object' && value !== null),
+    expected: 'true, false, or an object of options',
+  },
+  pingInterval: { number: [0, longestDelay] },
+  pongTimeout: { number: [1, longestDelay] },
+  closeTimeout: { number: [0, longestDelay] },
+};
+
+/** @returns undefined if messages are not to be compressed @throws {TypeError | RangeError} for options that are wrong */
+export function deflateOf(where: string, option: boolean | DeflateOptions | undefined): DeflateSettings | undefined {
+  if (option === undefined || option === false) return undefined;
+  const options = option === true ? {} : option;
+  checkOptions(`${where}: perMessageDeflate`, options, deflateRules);
+  return deflateSettings(options);
+}
+
+const endpoints = new WeakMap<Owner, Map<string, SocketEndpoint>>();
+
+/** What sockets of one owner with the same options share. @param end ends a connection by FIN, behind what is queued for it */
+export function endpointOf(
+  owner: Owner,
+  options: SocketOptions,
+  isClient: boolean,
+  end: (slot: Slot) => void,
+): SocketEndpoint {
+  const {
+    maxPayloadLength = 16 * 1024 * 1024,
+    pingInterval = 30_000,
+    pongTimeout = 30_000,
+    closeTimeout = 10_000,
+  } = options;
+  let known = endpoints.get(owner);
+  if (known === undefined) {
+    known = new Map();
+    endpoints.set(owner, known);
+  }
+  const key = [maxPayloadLength, pingInterval, pongTimeout, closeTimeout].join();
+  let endpoint = known.get(key);
+  if (endpoint === undefined) {
+    endpoint = {
+      owner,
+      parser: new MessageParser(isClient ? 'client' : 'server', maxPayloadLength),
+      isClient,
+      closeTimeout,
+      pingAfter: pingInterval === 0 ? Infinity : pingInterval,
+      pongTimeout,
+      end,
+    };
+    known.set(key, endpoint);
+  }
+  return endpoint;
+}
