@@ -110,6 +110,7 @@ export class Inflation {
   #tailAt = 0;
   /** The most bytes of content that may still come. */
   #room = 0;
+  #isEmpty = true;
 
   /** @internal */
   constructor(context: Context, tail: Uint8Array) {
@@ -123,6 +124,7 @@ export class Inflation {
     this.hasMore = false;
     this.#tailAt = 0;
     this.#room = most;
+    this.#isEmpty = true;
     if (this.#tail === endTail) this.#context.reset();
   }
 
@@ -132,6 +134,7 @@ export class Inflation {
    * @throws {WebSocketError} 1007 if it is no DEFLATE data, 1009 if the content has more bytes than it may
    */
   add(input: Uint8Array, from: number, to: number): number {
+    if (from < to) this.#isEmpty = false;
     this.#run(input, from, to);
     const { left } = this.#context;
     // A block that says that it is the last one (RFC 7692 §7.2.3.4). What follows starts with an empty window.
@@ -145,6 +148,7 @@ export class Inflation {
    * @throws {WebSocketError} as `add`, and 1007 if the data are cut short
    */
   finish(): boolean {
+    if (this.#isEmpty) throw cutShort(); // even a message without content has the header of a block
     const tail = this.#tail;
     this.#run(tail, this.#tailAt, tail.length);
     const { left } = this.#context;

@@ -97,7 +97,7 @@ export function parseExtensions(value: string): Extension[] | undefined {
     extensions.push({ name: found[1], parameters });
     if (match(separator) === null) return undefined;
   }
-  return extensions.length > 0 && value.slice(at).trim() === '' ? extensions : undefined;
+  return value.slice(at).trim() === '' ? extensions : undefined;
 }
 
 /** The parameters of one offer or response; undefined if one is unknown, is there twice, or has a value that it cannot have. */
