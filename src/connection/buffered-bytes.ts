@@ -1,62 +1,62 @@
-// How many bytes a server keeps in memory for its clients, all of them together, and what happens when these are as many as it may keep.
+// The limit on the memory that all clients of a server take together (`maxBufferedBytes`), and what happens when it is reached.
 //
-// Counted are buffers, not bytes: input that waits to be read, heads that came in part, bodies that are read as a whole until their request
-// is over, and output that the kernel has not taken. A request that leaves nothing of this behind is not counted at all.
+// The sizes of these buffers are counted: unread input, incomplete heads, bodies that are read as a whole (until their request is over), and output
+// that the kernel has not taken. A request that needs none of these buffers is not counted.
 //
-// The rule at the limit, so that memory is bounded and work goes on:
+// The rules at the limit keep memory bounded and let work continue:
 //
-// - From 7/8 of it on the server is full, until no more than 3/4 is held. Requests with a body are refused, output waits for each client one piece
-//   at a time, and what no thread asks for is not read ahead.
-// - Beyond 7/8 a body that needs more memory waits for it, and its connection is not read. One body at a time may use the last eighth: the
-//   first started of those that wait, until it is complete. If that is not enough for it, and all that hold something wait, they are
-//   refused one by one, the last started first.
-// - A body that has waited for `longestWait` is refused.
-// - Beyond the limit heads that come in part are refused, too.
+// - At 7/8 of the limit the server is full, until 3/4 or less is held. While it is full, it refuses requests with a body, queues output one piece at a
+//   time for each client, and does not read ahead.
+// - Beyond 7/8 a body that needs more memory waits for it, and its connection is not read. One body at a time may use the last eighth: of those that
+//   wait, the one that started first, until it is complete. If the last eighth is not enough for it, and every body that holds memory waits, they are
+//   refused one by one, starting with the one that started last.
+// - A body that has waited for `maxWait` is refused.
+// - Beyond the limit incomplete heads are refused, too.
 //
-// So connections that hold a part of a body each do not wait for each other in a circle: one of them goes on, and each wait has an end.
+// Therefore connections that each hold a part of a body cannot deadlock: one of them can continue, and each wait ends.
 
 import type { OptionRule } from '../util/options.js';
 import { memoryLimit } from './memory-limit.js';
 
-/** What a server keeps in memory for its clients. */
+/** The memory that a server holds for its clients. */
 export interface BufferedCounts {
-  /** Bytes of buffers: input that waits to be read, heads and bodies that have come in part, bodies of requests at work, output that waits. */
+  /** Bytes of buffers: unread input, incomplete heads and bodies, bodies of requests in progress, and queued output. */
   held: number;
-  /** As many as there may be: `maxBufferedBytes`. */
+  /** The limit: `maxBufferedBytes`. */
   limit: number;
-  /** How many requests have been refused, or raw reads failed, because that was reached. */
+  /** How many requests were refused, or reads of `listen` failed, because of the limit. */
   refused: number;
 }
 
-/** What `maxBufferedBytes` may be. */
+/** The rule for `maxBufferedBytes`. */
 export const bufferedRule: OptionRule = { whole: [1024 * 1024, Number.MAX_SAFE_INTEGER] };
 
-/** How long a body waits for memory, in milliseconds. */
+/** How long a body may wait for memory, in milliseconds. */
 export const maxWait = 10_000;
 
-/** The least that is taken for the limit if no option says otherwise. */
+/** The smallest default limit, in bytes. */
 const minDefault = 32 * 1024 * 1024;
-/** The part of the memory that is the limit if no option says otherwise: a body that is read as text may be there three times, and handlers need some. */
+/** The default limit, as a share of the available memory. It is small because a body that is read as text may be in memory three times, and handlers need memory, too. */
 const defaultShare = 1 / 8;
 
-/** The code of the error of a read for which there is no memory. */
+/** The code of the error of a read that is refused because of the limit. */
 export const noMemory = 'ERR_MAX_BUFFERED_BYTES';
 
 let shared: BufferedBytes | undefined;
 
 export class BufferedBytes {
   readonly limit: number;
-  /** Requests refused, and raw reads that have failed. */
+  /** Requests and reads refused because of the limit. */
   refused = 0;
   #held = 0;
   #isFull = false;
   readonly #fullFrom: number;
   readonly #fullUntil: number;
-  /** Those that wait for memory, in the order in which they were started. */
+  /** Shares that wait for memory, in the order in which they were opened. */
   readonly #waiting: BufferShare[] = [];
-  /** Shares that hold something, or may: of bodies that are read, or whose request is not over. */
+  /** Number of open shares: of bodies that are being read, or whose request is not over. */
   #open = 0;
-  /** The one that may use the last eighth. */
+  /** The share that may use the last eighth. */
   #favoured: BufferShare | undefined;
   #isSettling = false;
   #lastNumber = 0;
@@ -69,18 +69,18 @@ export class BufferedBytes {
     this.#fullUntil = Math.floor((limit / 4) * 3);
   }
 
-  /** That of all servers of the process which have no limit of their own, and of connections that were asked for by `connect`. */
+  /** The count shared by all servers of the process without a separate limit, and by connections of `connect`. */
   static ofProcess(): BufferedBytes {
     shared ??= new BufferedBytes(Math.max(minDefault, Math.floor(memoryLimit() * defaultShare)));
     return shared;
   }
 
-  /** More is held than may be. */
+  /** The limit is exceeded. */
   get isExceeded(): boolean {
     return this.#held > this.limit;
   }
 
-  /** So much is held that no new body is read, and nothing is read ahead. */
+  /** See the rules above: no new bodies, no reading ahead. */
   get isFull(): boolean {
     return this.#isFull;
   }
@@ -89,13 +89,13 @@ export class BufferedBytes {
     return { held: this.#held, limit: this.limit, refused: this.refused };
   }
 
-  /** From now on it tells when it becomes full, and when it is so no more: where nothing else may be called. @returns what ends that */
+  /** Calls the observer when `isFull` changes. The observer may not call anything that changes counts. @returns a function that unsubscribes */
   observe(observer: (isFull: boolean) => void): () => void {
     this.#observers.add(observer);
     return () => this.#observers.delete(observer);
   }
 
-  /** Buffers have grown by so many bytes, or shrunk if it is less than 0. */
+  /** Buffers have grown by `bytes`, or shrunk if that is negative. */
   add(bytes: number): void {
     this.#held += bytes;
     if (this.#isFull ? this.#held <= this.#fullUntil : this.#held >= this.#fullFrom) {
@@ -106,16 +106,16 @@ export class BufferedBytes {
   }
 
   /**
-   * Opens the share of a body whose reading starts.
-   * @param wake lets its thread look again whether it has its memory, in a later turn: bytes are counted where no thread may run
-   * @param unread input that waits behind the body's bytes: it is dropped if the body is refused, since its connection is closed then
+   * Opens a share for a body that is about to be read.
+   * @param wake makes the thread check in a later turn whether it has its memory: no thread may run while bytes are counted
+   * @param unread unread input of the connection; dropped if the body is refused, because the connection is closed then
    */
   open(wake: () => void, unread: UnreadInput = nothingUnread): BufferShare {
     this.#open++;
     return new BufferShare(this, ++this.#lastNumber, wake, unread);
   }
 
-  /** @internal A share needs more. @returns whether it has got it; else it waits */
+  /** @internal A share needs more memory. @returns whether it got it; otherwise it waits */
   request(share: BufferShare, bytes: number): boolean {
     if (this.#grant(share, bytes)) return true;
     share.wanted = bytes;
@@ -124,19 +124,19 @@ export class BufferedBytes {
     return share.wanted === 0 && !share.isRefused;
   }
 
-  /** @internal The one that is to go on before all others that wait. */
+  /** @internal Whether the share is the first that may continue, of those that wait. */
   isFirst(share: BufferShare): boolean {
     return (this.#favoured ?? this.#waiting[0]) === share;
   }
 
-  /** @internal A share does not wait any more. */
+  /** @internal The share no longer waits. */
   cancel(share: BufferShare): void {
     if (share.wanted === 0) return;
     this.#waiting.splice(this.#placeOf(share), 1);
     share.wanted = 0;
   }
 
-  /** @internal A share needs no more: others may use the last eighth. */
+  /** @internal The share needs no more memory: another one may use the last eighth. */
   complete(share: BufferShare): void {
     this.cancel(share);
     if (this.#favoured !== share) return;
@@ -144,7 +144,7 @@ export class BufferedBytes {
     this.#settle();
   }
 
-  /** @internal A share holds nothing any more. @param bytes that it has held */
+  /** @internal The share is closed. @param bytes the memory that it held */
   close(share: BufferShare, bytes: number): void {
     this.#open--;
     this.cancel(share);
@@ -164,7 +164,7 @@ export class BufferedBytes {
     return true;
   }
 
-  /** Gives those that wait what there is, in order. Where nothing is, and none will give anything back, the last is refused for the first. */
+  /** Gives available memory to waiting shares, in order. If none can continue and none will release memory, refuses the last one in favour of the first. */
   #settle(): void {
     if (this.#isSettling) return;
     this.#isSettling = true;
@@ -178,7 +178,7 @@ export class BufferedBytes {
         first.wake();
         continue;
       }
-      // The others give something back when they are complete, or their request is over; or else all of them wait.
+      // Otherwise another share is not waiting, and releases its memory when it is complete or its request is over.
       if ((this.#favoured ?? first) !== first || this.#open > waiting.length) break;
       const last = waiting.findLast((share) => share !== first && share.held > 0);
       if (last === undefined) break;
@@ -187,7 +187,7 @@ export class BufferedBytes {
     this.#isSettling = false;
   }
 
-  /** Where a share stands among those that wait, or would. */
+  /** The index of a share in `#waiting`, or where to insert it. */
   #placeOf(share: BufferShare): number {
     let low = 0;
     for (let high = this.#waiting.length; low < high; ) {
@@ -209,14 +209,14 @@ export interface UnreadInput {
 
 const nothingUnread: UnreadInput = { held: 0, discard() {} };
 
-/** What one body holds, from its first byte until its request is over. */
+/** The memory that one body holds, from its first byte until its request is over. */
 export class BufferShare {
-  /** Those that started later have a higher one. */
+  /** Increases with each share that is opened. */
   readonly number: number;
   bytes = 0;
-  /** Bytes that it waits for; 0 if it does not wait. */
+  /** Bytes that it is waiting for; 0 if it is not waiting. */
   wanted = 0;
-  /** It holds nothing any more, and gets nothing: its request is to be refused. */
+  /** It holds no memory and gets none: its request must be refused. */
   isRefused = false;
   #isClosed = false;
   readonly #buffers: BufferedBytes;
@@ -231,12 +231,12 @@ export class BufferShare {
     this.#unread = unread;
   }
 
-  /** Bytes that are given back at once if it is refused. */
+  /** Bytes that are released at once if it is refused. */
   get held(): number {
     return this.bytes + this.#unread.held;
   }
 
-  /** Takes more memory. @returns false if it has to wait for it, or is refused */
+  /** Requests more memory. @returns false if it has to wait, or is refused */
   grow(bytes: number): boolean {
     return !this.isRefused && this.#buffers.request(this, bytes);
   }
@@ -246,7 +246,7 @@ export class BufferShare {
     this.#wake();
   }
 
-  /** There is no memory for it. */
+  /** Refuses it, and releases its memory. */
   refuse(): void {
     if (this.isRefused) return;
     this.isRefused = true;
@@ -256,12 +256,12 @@ export class BufferShare {
     this.#wake();
   }
 
-  /** It is complete: it holds what it has. */
+  /** The body is complete: the share keeps its memory and needs no more. */
   complete(): void {
     this.#buffers.complete(this);
   }
 
-  /** It holds nothing any more. */
+  /** Releases its memory. */
   release(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -12,11 +12,11 @@ import { Network, type Owner, type SlotRecord, SlotState } from './network.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
 export interface ConnectOptions extends AddressOptions, ConnectionSocketOptions {
-  /** IP address of this machine that the connection comes from. Default: the system chooses. */
+  /** The IP address of this machine to connect from. Default: the system chooses. */
   localAddress?: string | undefined;
   /** How long connecting may take, in milliseconds. Default 30,000. */
   connectTimeout?: number | undefined;
-  /** How long a closed connection may take to go away before it is reset, in milliseconds; at most a day. Default 10,000. */
+  /** How long to wait for the peer of a closed connection before it is reset, in milliseconds; at most a day. Default 10,000. */
   lingerTimeout?: number | undefined;
   /** The network to connect on. Default: that of the running thread. */
   network?: Network | undefined;
@@ -32,8 +32,8 @@ const rules: OptionRules = {
 };
 
 /**
- * Connects to a server, parking the thread until the connection is there. It belongs to the thread: when the thread is over,
- * what was written is sent and the connection is closed, or, if the thread has failed or was unwound, reset.
+ * Connects to a server; parks until the connection is established. The connection belongs to the running thread. When the thread returns, what was
+ * written is sent and the connection is closed; when it fails or is unwound, the connection is reset.
  *
  * ```ts
  * const { reader, writer } = yield* connect({ port: 7000 });
@@ -77,7 +77,7 @@ function localAddressOf({ localAddress, path }: ConnectOptions): string | undefi
   return localAddress;
 }
 
-/** The owner of a connection that was asked for. */
+/** The owner of a connection that `connect` makes. */
 class Client implements Owner {
   readonly network: Network;
   readonly transport: Transport;
@@ -111,7 +111,7 @@ class Client implements Owner {
     return this.#connection;
   }
 
-  /** The thread goes on, or is unwound, in which case the connection is not wanted any more. */
+  /** The thread continues. If it is unwound before the connection is established, the connection is reset. */
   resetIfPending(slot: Slot): void {
     if (this.pending) this.transport.reset(slot);
   }
@@ -135,21 +135,22 @@ class Client implements Owner {
 
   closed(_slot: Slot, _record: SlotRecord | undefined, reason: ConnectionError | undefined): void {
     if (!this.pending) return;
-    this.#error = reason ?? new ConnectionError('ECONNABORTED', 'connect: the connection ended before it was there');
+    this.#error =
+      reason ?? new ConnectionError('ECONNABORTED', 'connect: the connection closed before it was established');
     this.#thread.scheduler.resume(this.#thread);
   }
 
-  /** Connecting has taken too long. */
+  /** `connectTimeout` has passed. */
   expired(slot: Slot): void {
     if (!this.pending) return;
-    this.#error = new ConnectionError('ERR_CONNECT_TIMEOUT', 'connect: the connection was not there in time');
+    this.#error = new ConnectionError('ERR_CONNECT_TIMEOUT', 'connect: the connection was not established in time');
     this.transport.reset(slot);
     this.#thread.scheduler.resume(this.#thread);
   }
 
-  // A connection of a client has a record from the moment that it is there.
+  // A connection of a client has a record from when it is established, so these are never called.
   received(slot: Slot): void {
-    throw new Error(`slot ${slot} received bytes before it was connected, which cannot be`);
+    throw new Error(`slot ${slot} received bytes before it was connected; this is a bug in sluice`);
   }
 
   ended(): void {}

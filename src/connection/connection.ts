@@ -1,5 +1,5 @@
-// The connection record: exists while a thread works for a connection, and joins its reader and its writer. It is what a
-// handler of `listen` is given, what `connect` returns, and what a protocol such as HTTP reads from and writes to.
+// A connection with a thread: joins its reader and its writer. Handlers of `listen` get one, `connect` returns one, and protocols such as HTTP read from
+// one and write to it. An idle connection has no such object.
 
 import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
@@ -11,51 +11,51 @@ import type { Owner, SlotRecord } from './network.js';
 import { Reader } from './reader.js';
 import { Writer } from './writer.js';
 
-/** How long what is left of a connection may take to go away after it was closed, in milliseconds, unless an option says otherwise. */
+/** The default of `lingerTimeout`, in milliseconds. */
 export const defaultLinger = 10_000;
 
-/** Packed to save memory: a field for each would take 8 bytes of every connection at work. */
+/** Flags, packed to save memory: a field for each would take 8 bytes in every connection. */
 const ConnectionFlag = {
-  /** Nothing can be received or sent any more. */
+  /** Nothing can be received or sent. */
   closed: 1 << 0,
-  /** Our side has ended: nothing can be written any more. */
+  /** This side has ended: nothing can be written. */
   finished: 1 << 1,
-  /** The transport has been asked to tell when all output has left, and has not told it yet. */
+  /** `notifyFlushed` of the transport has been called, and `flushed` has not. */
   flushAwaited: 1 << 2,
 } as const;
 
-/** What most connections have nothing of. */
+/** Fields that most connections do not need. */
 interface RareFields {
   peer: string;
   reason: ConnectionError | undefined;
   fault: ConnectionError | undefined;
 }
 
-/** @internal What speaks on a connection, where that is more than a thread that reads and writes. */
+/** @internal A protocol that needs to know of more than its reader and its writer report. */
 export interface Protocol {
-  /** The peer has sent FIN, read or not. */
+  /** The peer has sent FIN; input before it may still be unread. */
   peerEnded(): void;
-  /** The connection is gone. @param reason why, if it was not closed in good order */
+  /** The connection has closed. @param reason the error, unless both sides had ended */
   lost(reason: ConnectionError | undefined): void;
-  /** The server closes: the protocol says goodbye in its own words, if it has any besides those of its next response. */
+  /** The server is closing. For protocols that have a message for that, such as a close frame. */
   closing(): void;
 }
 
 /**
  * A connection to a peer: a TCP or Unix-domain socket, as a pair of a {@link Reader} and a {@link Writer}.
- * It belongs to the thread that it was made for, and is closed when that thread is over.
+ * It belongs to one thread, and is closed when that thread is over.
  */
 export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
-  /** @internal What its slot belongs to. */
+  /** @internal The listener or the client that its slot belongs to. */
   readonly owner: O;
-  /** @internal Its row in the network's arrays. */
+  /** @internal */
   readonly slot: Slot;
-  /** @internal The thread that it belongs to. */
+  /** @internal */
   thread: Thread<unknown> | undefined;
-  /** @internal What speaks on it. */
+  /** @internal */
   protocol: Protocol | undefined;
 
-  // Made when they are first asked for: a connection that only waits has neither.
+  // Created on first use: a parked thread of a connection often needs neither.
   #reader: Reader | undefined;
   #writer: Writer | undefined;
   #flags = 0;
@@ -76,7 +76,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     return this.#reader;
   }
 
-  /** @internal The reader, if it has been asked for. */
+  /** @internal The reader, if it has been created. */
   get createdReader(): Reader | undefined {
     return this.#reader;
   }
@@ -91,45 +91,45 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   }
 
   /**
-   * The peer's address, `127.0.0.1:5678` or `[::1]:5678`. The empty string for a Unix-domain socket, and where it was not asked for before the
-   * connection closed: it is looked up once, and costs system calls.
+   * The peer's address, `127.0.0.1:5678` or `[::1]:5678`. The empty string for a Unix-domain socket, and if it is first asked for after the connection
+   * has closed: it is looked up on first use, which costs a system call.
    */
   get peer(): string {
     this.rememberPeer();
     return this.#rareFields?.peer ?? '';
   }
 
-  /** @internal Looks the peer's address up, if that is not done: the connection is about to end, and it may be asked for afterwards. */
+  /** @internal Looks the peer's address up now, because it may be asked for after the connection has closed. */
   rememberPeer(): void {
     if (!this.closed && !this.#rareFields?.peer) this.rareFields().peer = this.owner.transport.peer(this.slot);
   }
 
-  /** True when nothing can be received or sent any more. */
+  /** True when the connection has closed: nothing can be received or sent. */
   get closed(): boolean {
     return (this.#flags & ConnectionFlag.closed) !== 0;
   }
 
-  /** @internal Our side has ended. */
+  /** @internal This side has ended. */
   get finished(): boolean {
     return (this.#flags & ConnectionFlag.finished) !== 0;
   }
 
-  /** Why the connection closed: undefined while it has not, and when both sides had ended. */
+  /** The error that closed the connection: undefined while it is open, and if both sides had ended. */
   get reason(): ConnectionError | undefined {
     return this.#rareFields?.reason;
   }
 
-  /** @internal The last error that reading or writing has thrown because of the peer: tells it from one of another connection. */
+  /** @internal The last error that reading or writing has thrown because of the peer. By comparing with it, code knows that an error comes from this connection. */
   get fault(): ConnectionError | undefined {
     return this.#rareFields?.fault;
   }
 
-  /** Ends the connection at once with RST; what is still queued for the peer is dropped. */
+  /** Closes the connection at once with RST; output that is still queued is dropped. */
   reset(): void {
     if (!this.closed) this.owner.transport.reset(this.slot);
   }
 
-  // What its reader and its writer work on: see `Duplex`.
+  // The members of `Duplex`, for its reader and its writer.
 
   /** @internal */
   get scheduler(): Scheduler {
@@ -141,7 +141,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     return this.owner.buffers;
   }
 
-  /** @internal A whole piece while less is queued than may be, so that no small ones are made at the border. */
+  /** @internal At least a whole piece while less than the limit is queued, so that writes near the limit are not cut into small pieces. */
   get writable(): number {
     if (this.closed) return Infinity;
     const { queued } = this;
@@ -178,7 +178,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     this.owner.transport.commit(this.slot, end);
   }
 
-  /** @internal By itself the transport tells only of a queue that has been above its high-water mark. */
+  /** @internal The transport reports `drained` by itself, but only for a queue that was above its high-water mark. */
   notifyWritable(): void {
     if (this.owner.queuedBytes < highWaterMark) this.notifyFlushed();
   }
@@ -207,7 +207,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     if (!this.closed) this.owner.transport.resumeReading(this.slot);
   }
 
-  /** @internal Tells the network which of the two deadlines comes first. */
+  /** @internal Sets the slot's deadline to the earlier one of the reader and the writer. */
   updateDeadline(): void {
     if (this.closed) return;
     const { parkedUntil: readUntil = Infinity } = this.#reader ?? {};
@@ -229,13 +229,13 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     return this.fail(cause?.code ?? 'ERR_CLOSED', `the connection is closed${why}`, cause);
   }
 
-  /** @internal Drops the reader and the writer where nothing is known of them alone. For whatever has given them to no other. */
+  /** @internal Drops the reader and the writer if they hold no state. Only for callers that know that no other code refers to them. */
   releaseIdleHalves(): void {
     if (this.#reader?.isIdle) this.#reader = undefined;
     if (this.#writer?.isIdle) this.#writer = undefined;
   }
 
-  // What its network tells: see `SlotRecord`.
+  // The members of `SlotRecord`, called by the network.
 
   /** @internal */
   received(bytes: Uint8Array, start: number, end: number): void {
@@ -264,7 +264,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     this.#writer?.wake();
   }
 
-  /** @internal The slot's deadline, which the reader and the writer have set, has passed for one of them. */
+  /** @internal The deadline of the reader or of the writer has passed. */
   expired(): void {
     this.#reader?.expire();
     this.#writer?.expire();

@@ -1,52 +1,52 @@
-// What a reader and a writer work on: bytes in both directions, each with its own end. A connection is one. A stream of a protocol that carries
-// many of them on one connection is another, with flow control of its own: there, too, a thread parks until the peer takes more.
+// What a reader and a writer work on: a byte stream in each direction. A connection is one. A stream of a multiplexed protocol such as HTTP/2 is
+// another: there, a thread also parks while the stream's flow-control window is closed.
 
 import type { ConnectionError } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import type { OutputMemory } from '../util/output-memory.js';
 import type { BufferedBytes } from './buffered-bytes.js';
 
-/** Larger writes go out in pieces of this many bytes, so that no piece exceeds what may be queued by more. */
+/** Larger writes are split into pieces of this many bytes, so that the queue exceeds its limit by at most one piece. */
 export const pieceBytes = 16 * 1024;
-/** The same while connections take more memory than they may: there may be very many of which each has a piece queued. */
+/** The same while the limit on memory is exceeded, because very many connections may each have a piece queued. */
 export const smallPieceBytes = 1024;
 
 export interface Duplex {
   readonly scheduler: Scheduler;
-  /** Where the memory that it takes is counted. */
+  /** Counts the memory that it takes. */
   readonly buffers: BufferedBytes;
-  /** Nothing can be received or sent any more. */
+  /** Nothing can be received or sent. */
   readonly closed: boolean;
-  /** Our side has ended: nothing can be written any more. */
+  /** This side has ended: nothing can be written. */
   readonly finished: boolean;
 
-  /** How many bytes may be written now in one piece without parking. 0: it is flooded. `Infinity` when it is closed: a write fails, and does not wait. */
+  /** How many bytes may be written now in one piece without parking. 0: flooded. `Infinity` when closed: a write then fails instead of parking. */
   readonly writable: number;
-  /** Bytes of output that have not left yet. */
+  /** Bytes of output that are queued. */
   readonly queued: number;
-  /** How many bytes a second a peer must take, once its writer's `timeout` has passed, for a write to go on waiting for it; 0 is any. */
+  /** The least rate at which the peer must take output once the writer's `timeout` has passed, in bytes per second; 0 for none. */
   readonly writeRate: number;
-  /** The memory that `reserve` gives offsets into; to be looked up after it. */
+  /** The memory that `reserve` returns offsets into. `reserve` may replace it, so read it afterwards. */
   readonly output: OutputMemory;
-  /** See `Transport.reserve`. @throws {ConnectionError} if nothing can be written any more */
+  /** See `Transport.reserve`. @throws {ConnectionError} if nothing can be written */
   reserve(bytes: number): number;
   /** See `Transport.commit`. */
   commit(end: number): void;
-  /** Asks for its writer to be woken when more may be written. */
+  /** Requests that the writer is woken when more may be written. */
   notifyWritable(): void;
-  /** Asks for its writer to be woken when all output has left. */
+  /** Requests that the writer is woken when all output has left. */
   notifyFlushed(): void;
-  /** Ends our side, behind all output. */
+  /** Ends this side after all output. */
   finish(): void;
 
-  /** Nothing more is to be received, until `resumeReading`. */
+  /** Stops receiving until `resumeReading`. */
   pauseReading(): void;
   resumeReading(): void;
 
-  /** The reader or the writer waits for another point in time than before. */
+  /** The deadline of the reader or of the writer has changed. */
   updateDeadline(): void;
-  /** Makes the error to throw when the peer is the cause. */
+  /** Creates an error that the peer has caused, and remembers it. */
   fail(code: string, message: string, cause?: ConnectionError): ConnectionError;
-  /** Makes the error that says why nothing can be done any more. */
+  /** Creates the error for an operation on a closed connection. */
   closedError(): ConnectionError;
 }

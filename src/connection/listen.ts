@@ -1,4 +1,4 @@
-// `listen`: any protocol over TCP or a Unix-domain socket, its handler a thread for each connection.
+// `listen`: serves any protocol over TCP or a Unix-domain socket. The handler runs in a thread for each connection.
 
 import { isIPv6 } from 'node:net';
 import { type Address, ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
@@ -17,7 +17,7 @@ import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './so
 export interface AddressOptions {
   /** TCP port, 0 to 65535; 0 lets the system choose one. */
   port?: number | undefined;
-  /** Host name or IP address. An IPv6 address may stand in brackets, as in the `hostname` of a `URL`. */
+  /** Host name or IP address. An IPv6 address may be in brackets, as in the `hostname` of a `URL`. */
   hostname?: string | undefined;
   /** Path of a Unix-domain socket, instead of `port` and `hostname`. */
   path?: string | undefined;
@@ -26,14 +26,14 @@ export interface AddressOptions {
 export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
   /** How many connections the kernel may hold before they are accepted. Default 511. */
   backlog?: number | undefined;
-  /** Whether other sockets, most often of other processes, may listen on the same port, connections being shared out between them (SO_REUSEPORT). Default false. */
+  /** Whether other sockets may listen on the same port, usually of other processes: the system distributes connections between them (SO_REUSEPORT). Default false. */
   reusePort?: boolean | undefined;
-  /** How long a closed connection may take to go away before it is reset, in milliseconds; at most a day. Default 10,000. */
+  /** How long to wait for the peer of a closed connection before it is reset, in milliseconds; at most a day. Default 10,000. */
   lingerTimeout?: number | undefined;
   /**
-   * The most bytes of memory that input which waits to be read, and output which waits for clients, may take for all connections together: see
-   * `serve`. A `readAll` or `readExactly` for which there is none throws `ERR_MAX_BUFFERED_BYTES`. Default: an eighth of the memory
-   * that there is, and at least 32 MiB, for all servers of the process together that do not say otherwise.
+   * The most bytes of memory that unread input and queued output of all connections may take together: see `serve`. A `readAll` or
+   * `readExactly` that would exceed it throws `ERR_MAX_BUFFERED_BYTES`. Default: an eighth of the available memory, and at least 32 MiB,
+   * shared by all servers of the process that do not set this option.
    */
   maxBufferedBytes?: number | undefined;
   /** Called with what a handler throws, with `finally` blocks that do not end, and when accepting fails. Default: prints to standard error. */
@@ -44,19 +44,19 @@ export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
 
 /** A server for a protocol of your own: what `listen` returns. */
 export interface TcpServer extends AsyncDisposable {
-  /** Where it listens, as a message would name it: `127.0.0.1:7000`. */
+  /** The address that it listens on, such as `127.0.0.1:7000`. */
   readonly address: string;
   /** The TCP port, or `undefined` for a Unix-domain socket. */
   readonly port: number | undefined;
   /** The event layer's name. */
   readonly eventLayer: string;
-  /** How many connections there are, by what they are doing. */
+  /** The number of connections, by what they are doing. */
   readonly connections: ConnectionCounts;
-  /** How much memory its connections take, and how much they may take, in bytes. */
+  /** The memory that its connections take, and the limit, in bytes. */
   readonly buffered: BufferedCounts;
   /** The threads at work, one for each connection. */
   threads(): Iterable<Thread<unknown>>;
-  /** Stops accepting, waits for the handlers, unwinds them at the deadline; resolves when everything is gone. */
+  /** Stops accepting, waits for the handlers, and unwinds them at the deadline. Resolves when no connection, thread, timer or descriptor is left. */
   close(options?: CloseOptions): Promise<void>;
 }
 
@@ -92,7 +92,7 @@ export function addressOf(
     return { path };
   }
   if (port === undefined) throw new TypeError(`${where}: neither port nor path is given; expected one of them`);
-  // The C library would read the name as far as that byte.
+  // The C library would read the name only up to that byte.
   if (hostname.includes('\0'))
     throw new TypeError(`${where}: hostname is ${show(hostname)}; expected a name or an address without a zero byte`);
   return { hostname: withoutBrackets(where, hostname), port };
@@ -107,9 +107,9 @@ function withoutBrackets(where: string, hostname: string): string {
 }
 
 /**
- * Serves a protocol of your own. The handler runs as a thread for each connection, reads and writes in straight lines, and
- * is unwound when the connection is reset; the peer's FIN is to it the end of input. When it returns, what it wrote is sent,
- * and the connection is closed; if it throws, the connection is reset and `onError` is called.
+ * Serves a protocol of your own. The handler runs in a thread for each connection, and is unwound when the connection is reset. The peer's FIN is
+ * the end of its input. When the handler returns, what it wrote is sent and the connection is closed; if it throws, the connection is reset and
+ * `onError` is called.
  *
  * ```ts
  * await listen({ port: 7000 }, function* ({ reader, writer }) {
@@ -181,7 +181,7 @@ class RawListener extends Listener {
 
   protected begin(slot: Slot): void {
     const connection = new Connection(this, slot);
-    connection.rememberPeer(); // for errors that are reported when it is gone; it costs little now
+    connection.rememberPeer(); // for errors that are reported after it has closed
     this.network.attach(connection);
     const report = (error: unknown) => this.#report(error, connection);
     const thread = new Thread(
@@ -209,19 +209,19 @@ class RawListener extends Listener {
     else connection.reset();
   }
 
-  // Every connection of a raw listener has a thread from its first moment to its last, so none is ever idle.
+  // Every connection has a thread while it is open, so none is ever idle and these three are never called.
   received(slot: Slot): void {
-    throw new Error(`slot ${slot} of ${this} is idle, which cannot be`);
+    throw new Error(`slot ${slot} of ${this} is idle; this is a bug in sluice`);
   }
 
   ended(): void {
-    // The reader has been told; whether to go on writing is for the handler to decide.
+    // The reader reports it; the handler decides whether to continue writing.
   }
 
   expired(): void {}
 
   protected closeIfIdle(): void {
-    // Only the protocol knows when it may end; the deadline is for those that do not.
+    // Only the handler knows when its connection may close; the deadline applies to it.
   }
 
   protected forceClose(slot: Slot): void {
@@ -239,7 +239,7 @@ class RawListener extends Listener {
   protected whenClosed(): void {}
 
   protected fullnessChanged(): void {
-    // Connections ask whether it is full when they write.
+    // Nothing to do: `queuedBytes` checks it on each write.
   }
 
   protected failed(error: unknown): void {

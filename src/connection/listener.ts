@@ -1,5 +1,5 @@
-// What `listen` and `serve` share: a listening socket, the connections that it has accepted, and closing in good order.
-// The two differ in what they do with a connection; that is in the abstract methods.
+// What `listen` and `serve` share: a listening socket, the connections that it has accepted, and `close`. The abstract methods are what differs: what
+// to do with a connection.
 
 import {
   type Address,
@@ -19,23 +19,23 @@ import { type Network, type Owner, type SlotRecord, SlotState } from './network.
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
-  /** How many are open with nothing to do: new, or between two requests. */
+  /** Open without a request: new, or between two requests. */
   idle: number;
-  /** How many are at a request that is being read. */
+  /** A request is being read. */
   reading: number;
-  /** How many have a handler at work. */
+  /** A handler is running. */
   handling: number;
-  /** How many have a response that is being written. */
+  /** A response is being written. */
   writing: number;
-  /** How many this side has closed, while the last bytes are on their way. */
+  /** This side has sent FIN, or will once the queued output has left; the peer has not ended yet. */
   closing: number;
-  /** How many there are in all. */
+  /** All of the above. */
   total: number;
 }
 
 /** Options of `close`. */
 export interface CloseOptions {
-  /** How long what is in flight may take to finish, in milliseconds, before it is unwound; at most a day. Default 10,000. */
+  /** How long requests in flight may take to finish before they are unwound, in milliseconds; at most a day. Default 10,000. */
   deadline?: number | undefined;
 }
 
@@ -50,16 +50,16 @@ export class ServerClosedError extends AbortError {
 }
 
 /**
- * While a server closes, connections on which all is said are closed by FIN and, at the latest so many milliseconds after, left to the kernel.
- * One that was idle had time enough to take its last response.
+ * While a server closes, it sends FIN on connections that have nothing more to send, and after this many milliseconds of silence leaves them to the
+ * kernel. The client of an idle connection has had time to receive its last response.
  */
 const idleQuietTime = 100;
-/** One that has just been sent its last response may have more to send: its client learns of the end after a round trip, or two. */
+/** The same for a connection whose last response has just been sent: its client sees the end one or two round trips later, and may send until then. */
 const responseQuietTime = 200;
 
-/** After the deadline, threads have their unwinding limit, and this many milliseconds more, to be over; then their connections are reset. */
+/** After the deadline, threads must end within their unwinding limit and this many milliseconds; then their connections are reset. */
 const resetDelay = 100;
-/** After the deadline, last bytes have so many milliseconds to arrive. */
+/** How long queued output has to arrive after the deadline, in milliseconds. */
 const forceCloseLinger = 100;
 
 export abstract class Listener implements Owner {
@@ -68,28 +68,28 @@ export abstract class Listener implements Owner {
   readonly buffers: BufferedBytes;
   /** The async context that `serve` or `listen` was called in. */
   readonly context = new ServerContext();
-  /** Set when `close` has been called, and nothing more is accepted. */
+  /** `close` has been called, and no more connections are accepted. */
   closing = false;
-  /** Set when the deadline of `close` has passed: whatever ends from now on ends at once. */
+  /** The deadline of `close` has passed: connections close without waiting for their clients. */
   forceClosing = false;
 
-  /** Ends that it is told of its memory. */
+  /** Unsubscribes from `buffers`. */
   #unobserve: (() => void) | undefined;
   #id: ListenerId | undefined;
   #address: Address = { path: '' };
   #open = 0;
-  /** Of these, connections that this side has closed. */
+  /** Those of the open connections that this side has closed. */
   #closing = 0;
-  /** Threads whose connection is gone, and whose `finally` blocks still run. */
+  /** Number of threads whose connection has closed and whose `finally` blocks are still running. */
   #unwinding = 0;
   #closed: Promise<void> | undefined;
-  /** Idle connections end from now on: `close` has been called, and what had arrived by then has been looked at. */
+  /** Connections close as soon as they are idle: `close` has been called, and what had arrived before has been handled. */
   #isClosingIdle = false;
-  /** What `close` waits for has come. */
+  /** `close` has finished. */
   #isClosed = false;
   #onAllClosed: (() => void) | undefined;
 
-  /** @param mostBuffered bytes of memory that its connections may take; undefined for a limit that it shares with others */
+  /** @param mostBuffered the limit on memory for its connections, in bytes; undefined for the limit that the servers of the process share */
   constructor(network: Network, mostBuffered: number | undefined) {
     this.network = network;
     this.transport = network.layer;
@@ -105,24 +105,24 @@ export abstract class Listener implements Owner {
   abstract expired(slot: Slot): void;
   /** A connection has been accepted and counted. */
   protected abstract begin(slot: Slot): void;
-  /** How long a connection that was closed is waited for, in milliseconds; see `Network.linger`. */
+  /** How long to wait for the peer of a closed connection, in milliseconds; see `Network.linger`. */
   protected abstract readonly lingerTime: number;
-  /** `close` has been called: ends the connection by `endIdle` if it is idle. */
+  /** `close` has been called: ends the connection with `endIdle` if it is idle. */
   protected abstract closeIfIdle(slot: Slot): void;
-  /** The deadline of `close` has passed for a connection that no thread works for. */
+  /** The deadline of `close` has passed: closes a connection without a thread. */
   protected abstract forceClose(slot: Slot): void;
   /** A connection has gone while a thread was working for it. */
   protected abstract lost(record: SlotRecord, reason: ConnectionError | undefined): void;
-  /** What its connections are doing. @param open how many there are that this side has not closed */
+  /** Counts connections by what they are doing. @param open the number of connections that this side has not closed */
   protected abstract countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'>;
-  /** `close` is over. */
+  /** `close` is about to finish. */
   protected abstract whenClosed(): void;
-  /** Connections take as much memory as they may, or do so no more. Must not throw. */
+  /** The memory of connections has reached its limit, or has fallen below it again. Must not throw. */
   protected abstract fullnessChanged(isFull: boolean): void;
-  /** Accepting, or something else that belongs to no connection, has failed. Must not throw. */
+  /** Something that belongs to no connection has failed, such as accepting. Must not throw. */
   protected abstract failed(error: unknown): void;
 
-  /** Where it listens. */
+  /** The address that it listens on. */
   get address(): Address {
     return this.#address;
   }
@@ -148,10 +148,10 @@ export abstract class Listener implements Owner {
   opened(slot: Slot): void {
     this.#open++;
     this.begin(slot);
-    if (this.#isClosingIdle) this.closeIfIdle(slot); // it was under way
+    if (this.#isClosingIdle) this.closeIfIdle(slot); // the kernel had accepted it before
   }
 
-  /** Closes a connection by FIN, behind what is queued for it. */
+  /** Closes a connection: sends FIN after the queued output. */
   endConnection(slot: Slot): void {
     if (this.forceClosing) this.linger(slot, forceCloseLinger);
     else this.linger(slot, this.lingerTime, this.closing ? responseQuietTime : this.lingerTime);
@@ -162,12 +162,12 @@ export abstract class Listener implements Owner {
     if (this.network.linger(slot, timeout, quietTime)) this.#closing++;
   }
 
-  /** The same of one that has had its last response some time ago, or has never asked for one. */
+  /** The same for a connection whose last response was sent some time ago, or that has had no request. */
   protected endIdle(slot: Slot): void {
     this.linger(slot, this.lingerTime, idleQuietTime);
   }
 
-  /** A connection has nothing to do any more. */
+  /** A connection has become idle. */
   protected becameIdle(slot: Slot): void {
     if (this.#isClosingIdle) this.closeIfIdle(slot);
   }
@@ -194,10 +194,10 @@ export abstract class Listener implements Owner {
   }
 
   /**
-   * Stops accepting, answers what has arrived, closes connections that are idle without waiting for their clients, lets what is in flight
-   * finish, unwinds the rest at the deadline, and resolves when nothing is left: no connection, thread, timer or descriptor. Connections are
-   * reset whose threads are not over within the unwinding limit after the deadline; threads that take longer than twice that are reported,
-   * and not waited for. Calling it again returns the same promise; the earliest of the deadlines counts.
+   * Stops accepting, answers requests that have arrived, closes idle connections without waiting for their clients, and lets requests in flight
+   * finish. At the deadline it unwinds the remaining threads. It resolves when no connection, thread, timer or descriptor is left. If a thread does
+   * not end within the unwinding limit after the deadline, its connection is reset; after twice that time the thread is reported, and not waited
+   * for any longer. Calling it again returns the same promise; the earliest of the deadlines counts.
    */
   close(options: CloseOptions = {}): Promise<void> {
     try {
@@ -206,7 +206,7 @@ export abstract class Listener implements Owner {
       return Promise.reject(error);
     }
     const { deadline = 10_000 } = options;
-    // Once it has passed, no earlier one can be set.
+    // An earlier deadline can be set only until the first has passed.
     if (!this.#isClosed && !this.forceClosing) this.#armDeadline(deadline, () => this.#forceCloseAll());
     this.#closed ??= this.#close();
     return this.#closed;
@@ -219,7 +219,7 @@ export abstract class Listener implements Owner {
   async #close(): Promise<void> {
     const { network } = this;
     const id = this.#id;
-    // Before any client is told to go away: one that connects again at once finds the next server, or none, but not this one.
+    // First, so that a client which reconnects as soon as its connection closes does not reach this server again.
     if (id !== undefined) await network.layer.unlisten(id);
     this.closing = true;
     await network.layer.catchUp();
@@ -240,11 +240,11 @@ export abstract class Listener implements Owner {
     this.whenClosed();
   }
 
-  /** When the deadline of `close` is, or what comes after it, in milliseconds of the scheduler; and the timer for it. */
+  /** The next deadline of closing, in milliseconds of the scheduler's clock. */
   #deadline = Infinity;
   #deadlineTimer = 0;
 
-  /** @param reached called at the deadline */
+  /** @param reached is called at the deadline */
   #armDeadline(milliseconds: number, reached: () => void): void {
     const { layer, scheduler } = this.network;
     const time = layer.now() + milliseconds;
@@ -264,7 +264,7 @@ export abstract class Listener implements Owner {
     this.#deadlineTimer = 0;
   }
 
-  /** The deadline of `close` has passed: every thread is unwound, and connections without one end. */
+  /** The deadline of `close` has passed: unwinds every thread, and closes connections without one. */
   #forceCloseAll(): void {
     this.forceClosing = true;
     const { network } = this;
@@ -277,14 +277,14 @@ export abstract class Listener implements Owner {
     this.#armDeadline(this.#unwindingTime, () => this.#dropAll());
   }
 
-  /** The time for unwinding has passed, too: every connection that is left ends now, whatever its thread is doing. */
+  /** The time for unwinding has passed: closes the remaining connections, whatever their threads are doing. */
   #dropAll(): void {
     const { network } = this;
     for (const slot of network.slotsOf(this)) network.drop(slot);
     this.#armDeadline(this.#unwindingTime, () => this.#stopWaitingForThreads());
   }
 
-  /** Threads whose connections have been dropped are not waited for any longer: each has had its own limit, and has been reported at it. */
+  /** Stops waiting for threads whose connections have been dropped: each has exceeded its unwinding limit and was reported then. */
   #stopWaitingForThreads(): void {
     const count = this.#unwinding;
     if (count === 0) return;
@@ -292,13 +292,13 @@ export abstract class Listener implements Owner {
     this.failed(
       new ThreadError(
         'ERR_UNWIND_LIMIT',
-        `close: ${count} ${threads} still being unwound, and not waited for any longer`,
+        `close: ${count} ${threads} still being unwound; close does not wait for them any longer`,
       ),
     );
     this.#onAllClosed?.();
   }
 
-  /** How long the threads of all connections have to be over, in milliseconds: each has its limit, and begins within a turn. */
+  /** How long unwinding all threads may take, in milliseconds: each has the unwinding limit, and starts within a turn. */
   get #unwindingTime(): number {
     return this.network.scheduler.unwindLimit + resetDelay;
   }

@@ -1,4 +1,4 @@
-// How much memory there is for this process: that of the machine, or what its control groups allow, if that is less.
+// The memory that this process may use: that of the machine, or the limit of its control groups if that is lower.
 
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
@@ -9,14 +9,14 @@ export function memoryLimit(root = '/', machine = totalmem()): number {
   let least = machine;
   for (const file of limitFiles(root)) {
     const text = readIfThere(file);
-    // `max` is no limit (cgroups(7), version 2); version 1 says a number that is larger than any memory.
+    // Without a limit, version 2 has `max` here (cgroups(7)), and version 1 a number larger than any memory.
     const bytes = text === undefined ? Number.NaN : Number.parseInt(text, 10);
     if (bytes > 0 && bytes < least) least = bytes;
   }
   return least;
 }
 
-/** The files that may hold a limit: of the process's groups and all groups above them, of either version. */
+/** The files that may contain a limit: of the process's groups and their ancestors, for both versions of control groups. */
 function* limitFiles(root: string): Generator<string, void, void> {
   const groups = join(root, 'sys/fs/cgroup');
   for (const line of readIfThere(join(root, 'proc/self/cgroup'))?.split('\n') ?? []) {
@@ -37,7 +37,7 @@ function* limitFiles(root: string): Generator<string, void, void> {
   }
 }
 
-/** @returns undefined where there is no such file, or it may not be read: on other systems, and in some containers */
+/** @returns undefined if the file does not exist or is not readable: on other systems, and in some containers */
 function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');

@@ -1,9 +1,9 @@
-// A network: one event layer, the scheduler of the threads that live on it, and a row for each slot in the arrays below.
-// It receives what the layer tells and passes it to the record of the slot, or, where the slot has none because it is idle,
-// to the owner of the slot: the listener that accepted it, or the client that asked for it.
+// A network: one event layer, the scheduler of its threads, and a row for each slot in the arrays below. It receives the events of the layer and passes
+// each to the record of the slot. An idle slot has no record; its events go to its owner: the listener that accepted it, or the client that
+// connected.
 //
-// Connections of a listener with a secure transport (TLS) are marked in the byte of their state. What the layer tells of these goes to the transport
-// first, which tells the network what it means: see `#plain`. All others are found by the comparisons that are made anyway.
+// Slots with a secure transport (TLS) have a flag in the byte of their state. Their events go to the transport first, which calls the network back
+// with what they mean for the bytes inside: see `#secureEvents`. For all other slots the flag costs nothing: the state is compared anyway.
 
 import { chooseEventLayer } from '../event-layer/choose.js';
 import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
@@ -18,76 +18,76 @@ import { ConnectionDiagnostics } from './diagnostics.js';
 import { Lingering } from './lingering.js';
 import { TurnShares } from './turn-shares.js';
 
-/** What a slot is doing; kept as one byte in the slot's row. */
+/** The state of a slot: one byte in its row. */
 export const SlotState = {
-  /** No connection has it. */
+  /** It has no connection. */
   free: 0,
-  /** Asked for by `connect`, not there yet. */
+  /** `connect` has started; the connection is not established yet. */
   connecting: 1,
-  /** Open, and no thread is working for it: it owns no object. */
+  /** Open, without a thread or any other object. */
   idle: 2,
   /** Open, with a record. */
   active: 3,
-  /** This side has sent FIN; what still comes in is thrown away. */
+  /** This side has sent FIN; input is discarded. */
   closing: 4,
 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
-/** In the byte of a slot's state: its connection has a secure transport. Higher than any state, so that one comparison finds both this and `closing`. */
+/** A flag in the byte of a slot's state: its connection has a secure transport. Higher than any state, so that one comparison finds both this and `closing`. */
 const secured = 0x80;
 
-/** What a slot belongs to, and what its connection is bound by. None of the methods may throw. */
+/** What a slot belongs to: a listener or a client, with the settings of its connections. None of the methods may throw. */
 export interface Owner {
   readonly network: Network;
-  /** What its connections are read from and written to: the layer of its network, or a secure transport over that. */
+  /** The transport of its connections: the event layer, or a secure transport over it. */
   readonly transport: Transport;
-  /** Where the memory that its connections take is counted. */
+  /** Counts the memory that its connections take. */
   readonly buffers: BufferedBytes;
-  /** From so many bytes of queued output on, a write parks. 1 while there is no memory for more. */
+  /** A write parks when at least this many bytes of output are queued. 1 while the limit on memory is reached. */
   readonly queuedBytes: number;
-  /** The `timeout` of the readers and writers of its connections, in milliseconds, unless their users set another. */
+  /** The initial `timeout` of readers and writers, in milliseconds. */
   readonly readTimeout: number;
   readonly writeTimeout: number;
-  /** How many bytes a second of what is left for it a peer must take, on average, for its connection to stay; 0 is any. */
+  /** The least average rate at which a peer must take queued output, in bytes per second; 0 for none. */
   readonly writeRate: number;
-  /** The connection is there. */
+  /** The connection is established. */
   opened(slot: Slot): void;
-  /** Bytes have come for a slot that has no record. `bytes[start … end-1]` are lent for the duration of the call. */
+  /** Bytes have arrived for a slot without a record: `bytes[start … end-1]`, valid only during the call. */
   received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
-  /** The peer of a slot that has no record has sent FIN. */
+  /** The peer of a slot without a record has sent FIN. */
   ended(slot: Slot): void;
-  /** The deadline of a slot that has no record has passed. */
+  /** The deadline of a slot without a record has passed. */
   expired(slot: Slot): void;
   /**
-   * The connection is gone; the slot is no longer the owner's.
+   * The connection has closed; the slot no longer belongs to this owner.
    * @param record undefined if the slot had none
    * @param wasClosing this side had closed it
    */
   closed(slot: Slot, record: SlotRecord | undefined, reason: ConnectionError | undefined, wasClosing: boolean): void;
 }
 
-/** What a slot that is at work has in its row: it is told what happens to the connection. */
+/** An object in the row of an active slot, which receives the slot's events. */
 export interface SlotRecord {
   readonly slot: Slot;
   /** The thread that works for it. */
   readonly thread: Thread<unknown> | undefined;
-  /** Bytes have come. They are lent for the duration of the call. */
+  /** Bytes have arrived. They are valid only during the call. */
   received(bytes: Uint8Array, start: number, end: number): void;
   /** The peer has sent FIN. */
   ended(): void;
-  /** There is room for output again. */
+  /** The queue of output has fallen to its low-water mark. */
   drained(): void;
   /** All output has left. */
   flushed(): void;
   /** The slot's deadline has passed. */
   expired(): void;
-  /** The slot is taken from it: the connection is gone, or has nothing to do any more. */
+  /** The slot no longer belongs to it: the connection has closed, or has become idle. */
   detached(reason: ConnectionError | undefined): void;
-  /** The connection is gone. What works for it learns of that, if the owner has it do so. @param reason why, if it was not closed in good order */
+  /** The connection has closed while it was active. Called by the owner. @param reason the error, unless both sides had ended */
   lost(reason: ConnectionError | undefined): void;
-  /** The server closes: what works for the connection says goodbye, if its protocol has words for that. */
+  /** The server is closing; see `Protocol.closing`. */
   closing(): void;
-  /** It has been closed, and its owner has been told: its thread looks again at what it waits for. */
+  /** Called after the owner's `closed`: resumes its thread, so that a parked read or write fails. */
   wake(): void;
 }
 
@@ -96,48 +96,47 @@ let shared: Network | undefined;
 
 interface ListenerEntry {
   readonly owner: Owner;
-  /** The owner's. */
+  /** The owner's number in `#owners`. */
   readonly number: number;
   readonly acceptFailed: (error: Error) => void;
 }
 
 /**
- * Connections over one event layer, and the scheduler of their threads. `serve`, `listen` and `connect` use that of the process, unless they are
- * given another one: for a test, one over a {@link SimulatedLayer}.
+ * Connections over one event layer, and the scheduler of their threads. `serve`, `listen` and `connect` use the network of the process by default.
+ * Tests pass one over a {@link SimulatedLayer}.
  */
 export class Network implements EventSink, TimerTarget {
-  /** What talks to the system. */
+  /** The event layer. */
   readonly layer: EventLayer;
   /** Runs the threads: for the option `scheduler` of `run` and `spawn`. */
   readonly scheduler: Scheduler;
-  /** @internal What each connection has had of the turn. */
+  /** @internal Each connection's share of the current turn. */
   readonly shares: TurnShares;
 
-  // One row a slot. What is an object stands under its number, 0 being none: a listener is the owner of very many slots, and
-  // idle slots have no record.
+  // One row for each slot. Rows refer to objects by number, and 0 is none: most slots share an owner, and idle slots have no record.
   readonly #owners = new IdTable<Owner>();
   readonly #records = new IdTable<SlotRecord>();
-  /** Numbers of owners that a slot does not give back when it is closed: those of listeners, and 0. */
+  /** Numbers of owners that stay in the table when a slot closes: those of listeners, and 0. */
   readonly #shared = new Set([0]);
   #ownerOf = new Uint32Array(64);
   #recordOf = new Uint32Array(64);
   #states = new Uint8Array(64);
-  /** When something is to happen if nothing else does, in milliseconds of the scheduler; `Infinity` is never. */
+  /** The deadline of the slot, in milliseconds of the scheduler's clock; `Infinity` for none. */
   #deadlines = new Float64Array(64).fill(Infinity);
-  /** The slot's timer in the wheel, 0 is none. It may be due before the deadline, which may have been put off since; never after. */
+  /** The slot's timer in the wheel; 0 for none. It never fires after the deadline, but may fire before, if the deadline was moved to a later time. */
   #timers = new Int32Array(64);
-  /** Output queued when the slot became idle or began to close, or when its deadline last passed. */
+  /** Output queued when the slot became idle or started to close, or when its deadline last passed. */
   #queued = new Uint32Array(64);
   readonly #lingering = new Lingering();
   readonly #diagnostics = new ConnectionDiagnostics(() => this.layer.now());
   readonly #listeners = new Map<ListenerId, ListenerEntry>();
-  /** Those of all listeners. */
+  /** The secure transports of all listeners. */
   readonly #secureTransports = new Set<SecureTransport>();
 
   /**
    * Starts the layer.
-   * @param layer one that no other network has
-   * @param scheduler default: a new one, which makes uncaught exceptions of errors that nothing receives
+   * @param layer an event layer that no other network uses
+   * @param scheduler default: a new one, which turns errors that no code receives into uncaught exceptions
    */
   constructor(layer: EventLayer, scheduler?: Scheduler) {
     this.layer = layer;
@@ -148,7 +147,7 @@ export class Network implements EventSink, TimerTarget {
     networks.set(this.scheduler, this);
   }
 
-  /** The network of the process, made when it is first asked for, on the best event layer of the machine. */
+  /** The network of the process, created on first use, over the best event layer of the machine. */
   static default(): Network {
     if (shared === undefined) {
       const layer = chooseEventLayer();
@@ -159,24 +158,24 @@ export class Network implements EventSink, TimerTarget {
     return shared;
   }
 
-  /** The network whose scheduler that is; the process's own for a scheduler without one. */
+  /** The network with this scheduler; the network of the process if there is none. */
   static of(scheduler: Scheduler | undefined): Network {
     return (scheduler && networks.get(scheduler)) ?? Network.default();
   }
 
-  /** The network of the running thread, else that of the process. */
+  /** The network of the running thread, or that of the process. */
   static current(): Network {
     return Network.of(currentThread()?.scheduler);
   }
 
-  /** @internal Lets a listener of the layer belong to an owner. `acceptFailed` is told when accepting fails for the time being. */
+  /** @internal Assigns a listener of the layer to an owner. `acceptFailed` is called when accepting fails temporarily. */
   adoptListener(listener: ListenerId, owner: Owner, acceptFailed: (error: Error) => void): void {
     const number = this.#owners.add(owner);
     this.#shared.add(number);
     this.#listeners.set(listener, { owner, number, acceptFailed });
   }
 
-  /** @internal Its slots must be gone. */
+  /** @internal All its connections must have closed. */
   dropListener(listener: ListenerId): void {
     const entry = this.#listeners.get(listener);
     if (entry === undefined) return;
@@ -185,18 +184,18 @@ export class Network implements EventSink, TimerTarget {
     this.#owners.drop(entry.number);
   }
 
-  /** @internal Makes a secure transport ready for the listeners that have it. */
+  /** @internal Starts a secure transport. Must be called before a listener uses it. */
   addTransport(transport: SecureTransport): void {
     this.#secureTransports.add(transport);
     transport.start(this.#secureEvents);
   }
 
-  /** @internal The connections of a secure transport are gone. */
+  /** @internal All connections of the secure transport must have closed. */
   removeTransport(transport: SecureTransport): void {
     this.#secureTransports.delete(transport);
   }
 
-  /** @internal Gives a slot to an owner of its own: what `connect` has asked for. */
+  /** @internal Assigns a slot to an owner that has no other: a client of `connect`. */
   adopt(slot: Slot, owner: Owner, state: SlotState): void {
     this.#adopt(slot, this.#owners.add(owner), state);
     this.#secure(slot, owner);
@@ -215,36 +214,36 @@ export class Network implements EventSink, TimerTarget {
     return this.#records.get(this.#recordOf[slot]);
   }
 
-  /** @internal Gives a slot a record, which is told of its events from now on. */
+  /** @internal Gives a slot a record, which receives the events from now on. */
   attach(record: SlotRecord): void {
     const { slot } = record;
     this.#recordOf[slot] = this.#records.add(record);
     this.#setState(slot, SlotState.active);
   }
 
-  /** Gives a slot another record in the place of the one that it has, which hears of nothing any more. */
+  /** @internal Replaces the record of a slot. The previous record receives no more events. */
   replace(record: SlotRecord): void {
     this.#records.set(this.#recordOf[record.slot], record);
   }
 
-  /** @internal Takes the slot's record away: whatever comes next is told to the owner. */
+  /** @internal Makes the slot idle, without a record: events go to the owner from now on. */
   release(slot: Slot): void {
     this.#detach(slot);
     this.#setState(slot, SlotState.idle);
     this.#queued[slot] = this.transport(slot).queued(slot);
   }
 
-  /** @internal What the slot's connection is read from and written to. */
+  /** @internal The transport of the slot's connection. */
   transport(slot: Slot): Transport {
     if (this.#states[slot] < secured) return this.layer;
     return this.owner(slot)?.transport ?? this.layer;
   }
 
   /**
-   * @internal For a slot without a record, when its deadline has passed: for how much longer its peer is waited for, in milliseconds; 0 is not at
-   * all. It is if output is left, and some has been taken since this was last asked, or since the slot became idle: for as long as what was
-   * taken is worth.
-   * @param whole the most that it is worth, and what it is worth where the owner asks for no rate
+   * @internal Called when the deadline of a slot without a record has passed. A slow peer gets more time if output is still queued, and the peer has
+   * taken some since the last call or since the slot became idle.
+   * @param whole the most time to give, in milliseconds; also the time if the owner has no `writeRate`
+   * @returns how much longer to wait, in milliseconds, in proportion to the bytes taken; 0: not at all
    */
   extraTime(slot: Slot, whole: number): number {
     const queued = this.transport(slot).queued(slot);
@@ -264,12 +263,12 @@ export class Network implements EventSink, TimerTarget {
     this.#states[slot] = (this.#states[slot] & secured) | state;
   }
 
-  /** @internal How many slots there are or have been: all are below it. */
+  /** @internal The length of the rows: every slot is below it. */
   get slots(): number {
     return this.#ownerOf.length;
   }
 
-  /** @internal What the slot belongs to; undefined if it is free. */
+  /** @internal The owner of the slot; undefined if it is free. */
   owner(slot: Slot): Owner | undefined {
     return this.#owners.get(this.#ownerOf[slot]);
   }
@@ -280,7 +279,7 @@ export class Network implements EventSink, TimerTarget {
   }
 
   /**
-   * @internal Sets when the slot's deadline is, in place of the one before. Putting it off costs a store; the timer is moved when it comes up.
+   * @internal Sets the slot's deadline. Moving it to a later time is a store: the timer is armed again when it fires early.
    * @param time milliseconds of the scheduler's clock; `Infinity` for none
    */
   setDeadline(slot: Slot, time: number): void {
@@ -292,18 +291,18 @@ export class Network implements EventSink, TimerTarget {
     this.#timers[slot] = this.scheduler.armAt(time, this, slot);
   }
 
-  /** @internal When the slot's deadline is, in milliseconds of the scheduler; `Infinity` if there is none. */
+  /** @internal The slot's deadline, in milliseconds of the scheduler's clock; `Infinity` for none. */
   deadline(slot: Slot): number {
     return this.#deadlines[slot];
   }
 
   /**
-   * @internal Sends FIN after what is queued, and throws away what still comes in until the peer has ended too. Closes the socket in the end all the same:
-   * @param patience when the peer has taken nothing of what was queued in so many milliseconds, or too little; or has taken all, and goes on
-   *   sending for so long
-   * @param quiet when the peer has taken all, and has sent nothing for so many milliseconds. For a slot that is closing already, it takes the
-   *   place of the time that was given before, if it is less
-   * @returns false if the slot was closing already
+   * @internal Sends FIN after the queued output, and discards input until the peer has ended, too. If the peer does not, the connection is closed after:
+   * @param timeout milliseconds in which the peer has taken no output, or less than `writeRate`; or in which it has continued to send after it has taken
+   *   all output
+   * @param quietTime milliseconds of silence after the peer has taken all output. For a slot that is already closing, a shorter time replaces the one
+   *   before
+   * @returns false if the slot was already closing
    */
   linger(slot: Slot, timeout: number, quietTime: number = timeout): boolean {
     const { now } = this.scheduler;
@@ -323,13 +322,13 @@ export class Network implements EventSink, TimerTarget {
     return true;
   }
 
-  /** A closing slot is waited for so many milliseconds from when its output has left. */
+  /** Starts the quiet time of a closing slot, now or when its output has left. */
   #awaitQuiet(slot: Slot, transport: Transport, quietTime: number): void {
     if (transport.queued(slot) > 0) transport.notifyFlushed(slot);
     else this.setDeadline(slot, this.scheduler.now + quietTime);
   }
 
-  /** @internal Ends a connection whose time is up. What the kernel has taken of its last response is still delivered, if this side has ended in good order. */
+  /** @internal Closes a connection whose time is over. If all output has been taken by the kernel, the kernel still delivers it; else the connection is reset. */
   drop(slot: Slot): void {
     const state = this.state(slot);
     const transport = this.transport(slot);
@@ -338,7 +337,7 @@ export class Network implements EventSink, TimerTarget {
     else transport.reset(slot);
   }
 
-  // What the layer tells.
+  // Events of the layer.
 
   /** @internal */
   beginTurn(looked = true): void {
@@ -358,7 +357,7 @@ export class Network implements EventSink, TimerTarget {
     const entry = this.#listeners.get(listener);
     if (entry === undefined) {
       this.#adopt(slot, 0, SlotState.idle);
-      this.layer.reset(slot); // it was under way when the listener was closed
+      this.layer.reset(slot); // accepted while the listener was being closed
       return;
     }
     const { owner, number } = entry;
@@ -383,7 +382,7 @@ export class Network implements EventSink, TimerTarget {
     owner.opened(slot);
   }
 
-  /** Marks a slot whose owner has a secure transport. @returns whether it has */
+  /** Sets the flag of a slot whose owner has a secure transport. @returns whether it has one */
   #secure(slot: Slot, owner: Owner): boolean {
     if (owner.transport === this.layer) return false;
     this.#states[slot] |= secured;
@@ -411,7 +410,7 @@ export class Network implements EventSink, TimerTarget {
   }
 
   #ended(slot: Slot): void {
-    if (this.state(slot) === SlotState.closing) return; // the layer closes it by itself
+    if (this.state(slot) === SlotState.closing) return; // the layer closes it
     const record = this.record(slot);
     if (record !== undefined) record.ended();
     else this.owner(slot)?.ended(slot);
@@ -470,7 +469,7 @@ export class Network implements EventSink, TimerTarget {
     this.#listeners.get(listener)?.acceptFailed(error);
   }
 
-  /** What secure transports tell of their connections. */
+  /** Events of the bytes inside secure transports. */
   readonly #secureEvents: SecureTransportEvents = {
     received: (slot, buffer, start, end) => {
       if (this.state(slot) === SlotState.closing) this.#lingering.received(slot);
@@ -482,9 +481,9 @@ export class Network implements EventSink, TimerTarget {
     connected: (slot) => this.#connected(slot),
   };
 
-  /** The transport of a slot that has a secure one. */
+  /** The secure transport of a slot with the flag. */
   #secureTransport(slot: Slot): SecureTransport | undefined {
-    // A listener whose transport is not its layer's has been given one of `addTransport`.
+    // An owner's transport is either the layer or one that was passed to `addTransport`.
     return this.owner(slot)?.transport as SecureTransport | undefined;
   }
 
@@ -508,14 +507,14 @@ export class Network implements EventSink, TimerTarget {
     else this.owner(slot)?.expired(slot);
   }
 
-  /** For how many milliseconds more a closing slot is kept, when its deadline has passed. */
+  /** How much longer to wait for the peer of a closing slot whose deadline has passed, in milliseconds. */
   #extraLingerTime(slot: Slot): number {
     const lingering = this.#lingering;
     if (this.transport(slot).queued(slot) > 0) return this.extraTime(slot, lingering.timeout(slot));
     return lingering.extraTime(slot, this.scheduler.now);
   }
 
-  /** Takes the slot's record away from it. Whatever still holds the record must not reach the slot, or its next connection, through it. */
+  /** Removes the slot's record, and closes it: code that still refers to the record must not reach the slot's next connection. */
   #detach(slot: Slot): void {
     const record = this.record(slot);
     if (record === undefined) return;

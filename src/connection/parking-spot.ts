@@ -1,15 +1,15 @@
-// What a reader and a writer have in common: the place where one thread may be parked, and until when.
+// What a reader and a writer share: at most one parked thread, and its deadline.
 
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import type { Duplex } from './duplex.js';
 
 export abstract class ParkingSpot {
-  /** @internal When the thread parked here is to be looked at, in milliseconds of the scheduler; `Infinity` when none is, or it has no deadline. */
+  /** @internal The deadline of the parked thread, in milliseconds of the scheduler's clock; `Infinity` if no thread is parked, or it has no deadline. */
   parkedUntil = Infinity;
   /** @internal */
   readonly duplex: Duplex;
-  /** The deadline has passed while the thread was parked. */
+  /** The deadline passed while the thread was parked. */
   protected timedOut = false;
   #parked: Thread<unknown> | undefined;
 
@@ -18,7 +18,7 @@ export abstract class ParkingSpot {
     this.duplex = duplex;
   }
 
-  /** @internal Nothing is lost if it is dropped. */
+  /** @internal It holds no state, so it can be dropped and created again. */
   abstract get isIdle(): boolean;
 
   /** A thread is parked here. */
@@ -27,14 +27,14 @@ export abstract class ParkingSpot {
   }
 
   /**
-   * Since when a thread is parked here, in milliseconds of the scheduler. The fraction, which the thread has not kept, counts as a
-   * whole one, so that no deadline that counts from here is early.
+   * When the thread parked, in milliseconds of the scheduler's clock, rounded up: the thread stores whole milliseconds, and no deadline
+   * may be early.
    */
   protected get parkedSince(): number {
     return this.#parked === undefined ? Infinity : this.#parked.waitingSince + 1;
   }
 
-  /** The running thread is about to park here. @param doing for the error: `reading from` @throws {ConnectionError} `ERR_BUSY` if another one is parked here */
+  /** The running thread is about to park here. @param doing for the message: `reading from` @throws {ConnectionError} `ERR_BUSY` if another thread is parked here */
   protected enter(doing: string): Thread<unknown> {
     const thread = runningThread(doing);
     if (this.#parked !== undefined) {
@@ -43,7 +43,7 @@ export abstract class ParkingSpot {
     return thread;
   }
 
-  /** To be called right before the `yield`. */
+  /** Must be called right before the `yield`. */
   protected park(thread: Thread<unknown>, until: number): void {
     this.#parked = thread;
     this.timedOut = false;
@@ -52,7 +52,7 @@ export abstract class ParkingSpot {
     this.duplex.updateDeadline();
   }
 
-  /** To be called in the `finally` of the `yield`. */
+  /** Must be called in the `finally` block of the `yield`. */
   protected leave(): void {
     this.#parked = undefined;
     if (this.parkedUntil === Infinity) return;
@@ -60,19 +60,19 @@ export abstract class ParkingSpot {
     this.duplex.updateDeadline();
   }
 
-  /** @internal Resumes the thread that is parked here, which looks again at what it waits for. */
+  /** @internal Resumes the parked thread, which checks its condition again. */
   wake(): void {
     const thread = this.#parked;
     if (thread !== undefined) thread.scheduler.resume(thread);
   }
 
-  /** @internal The same, but in the next turn: for callers in whose midst no thread may run. */
+  /** @internal The same in the next turn, for callers during which no thread may run. */
   wakeNextTurn(): void {
     const thread = this.#parked;
     if (thread !== undefined) thread.scheduler.resumeNextTurn(thread);
   }
 
-  /** @internal The connection's deadline has passed, perhaps for this side. */
+  /** @internal The connection's deadline has passed, which may be that of the other half. */
   expire(): void {
     if (this.parkedUntil > this.duplex.scheduler.due || !this.hasTimedOut()) return;
     this.timedOut = true;
@@ -80,6 +80,6 @@ export abstract class ParkingSpot {
     this.wake();
   }
 
-  /** The deadline has passed. @returns false if it has been put off instead */
+  /** The deadline has passed. @returns false if it has been extended instead */
   protected abstract hasTimedOut(): boolean;
 }

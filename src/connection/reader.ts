@@ -1,8 +1,8 @@
-// Reading from a connection. The thread parks, dry, only when what it asks for has not come yet.
+// Reading from a connection. The thread parks, dry, only if the requested bytes have not arrived yet.
 //
-// Bytes stand in one of two places: in the event layer's buffer, which is lent for the duration of the turn's call and read
-// in place; or, when the thread has parked with bytes unread, in a buffer of the reader's own, to which later bytes are
-// appended. A reader that has nothing unread holds no buffer.
+// Unread bytes are in one of two buffers. The event layer's buffer is borrowed during the call of `received`, and read in place. Bytes that are still
+// unread when that call ends are copied into a buffer of the reader, and later bytes are appended to it. A reader without unread bytes has no
+// buffer.
 
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
@@ -12,38 +12,38 @@ import { type BufferedBytes, type BufferShare, maxWait, noMemory } from './buffe
 import type { Duplex } from './duplex.js';
 import { ParkingSpot } from './parking-spot.js';
 
-/** This many unread bytes pause the reading from the socket until a thread asks for more. */
+/** At this many unread bytes, reading from the socket pauses until a thread needs more. */
 export const readAhead = 64 * 1024;
-/** At this many or fewer, reading from the socket goes on. */
+/** At this many unread bytes or fewer, reading from the socket resumes. */
 const resumeAt = 16 * 1024;
 
 const nothing = new Uint8Array(0);
 const smallestBuffer = 256;
-/** Buffers for more than is read ahead are multiples of this: reading is paused by then, so little more comes. */
+/** Buffers larger than `readAhead` are multiples of this, in bytes: reading is paused by then, so they grow little. */
 const largeBufferStep = 16 * 1024;
 
 const LF = 10;
 const CR = 13;
 
-/** Reads what the peer sends. Parks only while what is asked for has not arrived. One thread at a time may read: a second one that would park gets `ERR_BUSY`. */
+/** Reads what the peer sends. Parks only while the requested bytes have not arrived. One thread at a time may read: a second one that would park gets `ERR_BUSY`. */
 export class Reader extends ParkingSpot {
-  /** @internal The buffer that the unread bytes stand in, from `start` up to `limit`. Protocol code parses in place and then calls `consume`. */
+  /** @internal The buffer with the unread bytes, from `start` up to `limit`. Protocol code parses in place and then calls `consume`. */
   bytes: Uint8Array = nothing;
   /** @internal */
   start = 0;
   /** @internal */
   limit = 0;
   /**
-   * The longest that a read may stay parked, in milliseconds, before it throws `ERR_READ_TIMEOUT`. Counted from the beginning of each park.
+   * The longest time for which a read may park, in milliseconds, before it throws `ERR_READ_TIMEOUT`; each park counts separately.
    * Default `Infinity`.
    */
   timeout = Infinity;
-  /** @internal A point in time, in milliseconds of the scheduler, at which a parked read throws `ERR_READ_TIMEOUT`, whatever has come meanwhile. */
+  /** @internal When a parked read throws `ERR_READ_TIMEOUT`, even if bytes keep arriving; in milliseconds of the scheduler's clock. */
   deadline = Infinity;
   #isBorrowed = false;
   #paused = false;
   #ended = false;
-  /** Where the buffer of our own is counted, once there was one; and as how many bytes. */
+  /** Counts the reader's buffer; set with the first one. `#counted` is its size as counted there. */
   #buffers: BufferedBytes | undefined;
   #counted = 0;
 
@@ -52,7 +52,7 @@ export class Reader extends ParkingSpot {
     return this.limit - this.start;
   }
 
-  /** True when the peer has ended and everything it sent has been read. */
+  /** True when the peer has ended and everything that it sent has been read. */
   get ended(): boolean {
     return this.#ended && this.start === this.limit;
   }
@@ -62,21 +62,21 @@ export class Reader extends ParkingSpot {
     return !this.occupied && this.start === this.limit && !this.#ended && !this.#paused;
   }
 
-  /** @internal True when the peer has sent FIN, read or not. */
+  /** @internal True when the peer has sent FIN; input before it may still be unread. */
   get finished(): boolean {
     return this.#ended;
   }
 
   /**
-   * The next bytes, as many as are there; parks while there are none.
-   * @returns a view that is valid until the thread next parks or reads, whichever comes first: copy what is to be kept. `undefined` at the end of input
-   * @throws {ConnectionError} if the connection is closed (`ECONNRESET`, …) or nothing came in time (`ERR_READ_TIMEOUT`)
+   * Reads all bytes that have arrived; parks while there are none.
+   * @returns a view that is valid only until the thread next parks or reads: copy bytes that you keep. `undefined` at the end of input
+   * @throws {ConnectionError} if the connection is closed (`ECONNRESET`, …) or nothing arrived in time (`ERR_READ_TIMEOUT`)
    */
   read(): Task<Uint8Array | undefined> {
     return new Reading(this);
   }
 
-  /** @internal What `read` returns when there is something. */
+  /** @internal The result of `read` when there are unread bytes. */
   take(): Uint8Array {
     const view = this.#view();
     this.consume(view.length);
@@ -84,33 +84,33 @@ export class Reader extends ParkingSpot {
   }
 
   /**
-   * @internal As many of the unread bytes as there are, and no more than `most`, which are then the caller's to keep: the reader's own buffer
-   * where they fill half of it or more, and else a copy.
+   * @internal Takes the unread bytes, at most `most`. The caller owns the result: the reader's buffer if they fill half of it or more, else a
+   * copy.
    */
   takeOwned(most: number): Uint8Array<ArrayBuffer> {
     const count = Math.min(this.buffered, most);
     const isWhole = count === this.buffered && !this.#isBorrowed && 2 * count >= this.bytes.length;
     const view = this.#view(count);
-    const own = isWhole ? (view as Uint8Array<ArrayBuffer>) : copy(view); // buffers of our own are plain ones
-    this.consume(count); // of all there are, so the reader lets go of the buffer
+    const own = isWhole ? (view as Uint8Array<ArrayBuffer>) : copy(view); // the reader's buffers are plain Uint8Arrays
+    this.consume(count); // if these are all unread bytes, this also releases the buffer
     return own;
   }
 
   /**
-   * Exactly `count` bytes.
-   * @returns a copy, yours to keep
-   * @throws {ConnectionError} `ERR_ENDED` if the input ends before, what had come staying unread; else as `read`
+   * Reads exactly `count` bytes.
+   * @returns a copy that the caller owns
+   * @throws {ConnectionError} `ERR_ENDED` if the input ends before; the bytes stay unread if `count` is at most 65,536. Else as `read`
    */
   *readExactly(count: number): Task<Uint8Array> {
     checkCount('readExactly', 'count', count);
-    // Small counts are waited for in one piece, so that nothing is consumed if the input ends.
+    // For small counts, wait until all bytes have arrived, so that nothing is consumed if the input ends.
     if (count <= readAhead) {
       while (this.buffered < count) if (!(yield* this.more())) throw endedEarly(`${count} bytes`, this.buffered);
       const bytes = copy(this.bytes.subarray(this.start, this.start + count));
       this.consume(count);
       return bytes;
     }
-    // Large ones are moved as they come. The count is often what the peer says: no more memory is taken than for what it has sent.
+    // For large counts, move bytes as they arrive. The peer often chooses the count, so memory is taken only for what it has sent.
     const share = this.openShare();
     try {
       const all = new ByteBuilder(count);
@@ -125,11 +125,11 @@ export class Reader extends ParkingSpot {
   }
 
   /**
-   * The bytes up to a delimiter, which is consumed and not returned. A client that drips bytes costs O(1) for each.
-   * @param delimiter at least one byte; a string stands for its UTF-8 bytes
-   * @param limit the most bytes that may come before the delimiter
-   * @returns a copy, yours to keep; `undefined` if the input ends without another byte
-   * @throws {ConnectionError} `ERR_LIMIT` if there are more bytes than that, `ERR_ENDED` if the input ends without the delimiter; else as `read`
+   * Reads up to a delimiter, which is consumed and not returned. Each byte costs O(1), also if bytes arrive one by one.
+   * @param delimiter at least one byte; a string is encoded as UTF-8
+   * @param limit the most bytes before the delimiter
+   * @returns a copy that the caller owns; `undefined` if the input ends without another byte
+   * @throws {ConnectionError} `ERR_LIMIT` if there are more bytes, `ERR_ENDED` if the input ends without the delimiter; else as `read`
    */
   *readUntil(delimiter: Uint8Array | string, limit: number): Task<Uint8Array | undefined> {
     const mark = typeof delimiter === 'string' ? new TextEncoder().encode(delimiter) : delimiter;
@@ -145,7 +145,7 @@ export class Reader extends ParkingSpot {
         this.consume(length + mark.length);
         return bytes;
       }
-      searched = Math.max(0, length); // a delimiter may have begun in the last bytes
+      searched = Math.max(0, length); // the last bytes may be the start of a delimiter
       if (!(yield* this.more())) {
         if (this.buffered === 0) return undefined;
         throw endedEarly('the delimiter', this.buffered);
@@ -154,8 +154,8 @@ export class Reader extends ParkingSpot {
   }
 
   /**
-   * A line of text, without its LF or CRLF; at the end of input also a last line that has none.
-   * @param limit the most bytes that the line may have, its end not counted
+   * Reads a line of text, without its LF or CRLF. The last line of the input needs no line end.
+   * @param limit the most bytes of the line, without its end
    * @returns the line, decoded as UTF-8; `undefined` at the end of input
    * @throws {ConnectionError} `ERR_LIMIT` if the line is longer; else as `read`
    */
@@ -175,9 +175,9 @@ export class Reader extends ParkingSpot {
   }
 
   /**
-   * At least `count` bytes without consuming them; fewer only at the end of input.
-   * @param count at most 65,536: as much as is read ahead
-   * @returns a view of all that is there, valid until the thread next parks or reads
+   * Waits for at least `count` bytes, without consuming them; there are fewer only at the end of input.
+   * @param count at most 65,536
+   * @returns a view of all unread bytes, valid until the thread next parks or reads
    * @throws {ConnectionError} as `read`
    */
   *peek(count: number): Task<Uint8Array> {
@@ -191,7 +191,7 @@ export class Reader extends ParkingSpot {
     return this.#view();
   }
 
-  /** Consumes `count` bytes unseen, without holding them. @returns how many there were: fewer only at the end of input. @throws {ConnectionError} as `read` */
+  /** Discards `count` bytes as they arrive. @returns how many there were: fewer only at the end of input @throws {ConnectionError} as `read` */
   *skip(count: number): Task<number> {
     checkCount('skip', 'count', count);
     let skipped = 0;
@@ -205,9 +205,9 @@ export class Reader extends ParkingSpot {
   }
 
   /**
-   * Everything up to the end of input.
-   * @param limit the most bytes that may come
-   * @returns a copy, yours to keep
+   * Reads everything up to the end of input.
+   * @param limit the most bytes
+   * @returns a copy that the caller owns
    * @throws {ConnectionError} `ERR_LIMIT` if there are more; else as `read`
    */
   *readAll(limit: number): Task<Uint8Array> {
@@ -225,12 +225,12 @@ export class Reader extends ParkingSpot {
     }
   }
 
-  /** @internal The share of what is to be gathered from here. */
+  /** @internal Opens a share of the memory limit, for bytes that are collected from this reader. */
   openShare(): BufferShare {
     return this.duplex.buffers.open(() => this.wakeNextTurn(), this);
   }
 
-  /** @internal Moves so many of the unread bytes to others, for which memory may have to be waited for. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if there is none */
+  /** @internal Moves `count` unread bytes to `all`; parks while the limit on memory does not allow that. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if it is refused */
   *gather(all: ByteBuilder, count: number, share: BufferShare): Task<void> {
     const growth = all.growth(count);
     if (growth > 0 && !share.grow(growth)) yield* this.awaitMemory(share);
@@ -238,34 +238,34 @@ export class Reader extends ParkingSpot {
     this.consume(count);
   }
 
-  /** @internal Parks until a share that waits has got its memory. The socket is not read meanwhile. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if it gets none */
+  /** @internal Parks until a waiting share has its memory. The socket is not read meanwhile. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if it is refused */
   awaitMemory(share: BufferShare): Task<void> {
     return new WaitForMemory(this, share);
   }
 
   /**
-   * @internal Parks until there are more unread bytes than now.
+   * @internal Parks until more bytes have arrived.
    * @returns false if the input has ended instead
    */
   more(): Task<boolean> {
     return new More(this);
   }
 
-  /** @internal Readies everything for the running thread to park here. @throws {ConnectionError} if it cannot, or the connection is closed */
+  /** @internal Prepares the running thread to park here. @throws {ConnectionError} if it cannot, or the connection is closed */
   beginWaiting(): void {
     const { duplex } = this;
     const thread = this.enter('reading from');
     if (duplex.closed) throw duplex.closedError();
-    this.copyBorrowed(); // the thread that lets the lent bytes go may be another than the one they were lent to
+    this.copyBorrowed(); // this may not be the thread for which the bytes were borrowed
     if (this.buffered > 0 && this.#buffers?.isExceeded) {
       this.#buffers.refused++;
-      throw outOfMemory(duplex); // what is unread would have to be kept, and more to come
+      throw outOfMemory(duplex); // unread bytes would have to be kept, and more would arrive
     }
     if (this.#paused) this.#resumeReading();
     this.park(thread, Math.min(this.deadline, thread.scheduler.now + this.timeout));
   }
 
-  /** @internal The same for memory, until which nothing more is to come. @param until a point in time, in milliseconds of the scheduler */
+  /** @internal The same, to wait for memory; pauses reading from the socket. @param until when to give up, in milliseconds of the scheduler's clock */
   beginWaitingForMemory(until: number): void {
     const { duplex } = this;
     const thread = this.enter('reading from');
@@ -275,17 +275,17 @@ export class Reader extends ParkingSpot {
     this.park(thread, until);
   }
 
-  /** @internal The thread is parked here no more. */
+  /** @internal The thread is no longer parked here. */
   endWaiting(): void {
     this.leave();
   }
 
-  /** @internal The thread was parked for too long. */
+  /** @internal The thread was parked past its deadline. */
   get isPastDeadline(): boolean {
     return this.timedOut;
   }
 
-  /** @internal @throws {ConnectionError} if the thread was parked for too long */
+  /** @internal @throws {ConnectionError} if the thread was parked past its deadline */
   checkInTime(): void {
     if (this.timedOut) throw this.duplex.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
   }
@@ -300,11 +300,11 @@ export class Reader extends ParkingSpot {
       this.#isBorrowed = false;
       if (this.#counted > 0) this.#count(0);
     }
-    // Also while nobody asks for more: so that a FIN behind what has been read is seen.
+    // Also while no thread reads: so that a FIN after the bytes that have been read is noticed.
     if (this.#paused && this.buffered <= resumeAt) this.#resumeReading();
   }
 
-  /** @internal Bytes have come: they may be read in place until `keep` is called. */
+  /** @internal Bytes have arrived: they are read in place until `copyBorrowed` is called. */
   setBorrowed(buffer: Uint8Array, start: number, end: number): void {
     if (this.start === this.limit) {
       this.bytes = buffer;
@@ -318,7 +318,7 @@ export class Reader extends ParkingSpot {
     this.limit += end - start;
   }
 
-  /** @internal The lent buffer goes back to the layer: what has not been read is moved to a buffer of our own. */
+  /** @internal The layer is about to reuse the borrowed buffer: copies unread bytes into the reader's buffer. */
   copyBorrowed(): void {
     if (this.#isBorrowed) {
       this.#isBorrowed = false;
@@ -334,12 +334,12 @@ export class Reader extends ParkingSpot {
     if (this.buffered >= most && !this.#paused && !this.occupied && !this.duplex.closed) this.#pauseReading();
   }
 
-  /** @internal Bytes of memory that unread input takes. */
+  /** @internal Bytes of memory that unread input takes. See `UnreadInput`. */
   get held(): number {
     return this.#counted;
   }
 
-  /** @internal Drops unread input that was kept, of a connection that is about to be closed. Calls nothing of the layer. */
+  /** @internal Drops copied unread input, because the connection is about to be closed. Does not call the layer. */
   discard(): void {
     if (this.#isBorrowed) return;
     this.bytes = nothing;
@@ -348,12 +348,12 @@ export class Reader extends ParkingSpot {
     if (this.#counted > 0) this.#count(0);
   }
 
-  /** @internal The connection is gone. What is still unread is soon read, or dropped with the thread, and not counted any more. */
+  /** @internal The connection has closed. Unread input is no longer counted: the thread soon reads it, or drops it when it ends. */
   closed(): void {
     if (this.#counted > 0) this.#count(0);
   }
 
-  /** The buffer of our own has so many bytes from now on. */
+  /** The size of the reader's buffer is now `bytes`. */
   #count(bytes: number): void {
     if (this.duplex.closed) bytes = 0;
     this.#buffers ??= this.duplex.buffers;
@@ -376,7 +376,7 @@ export class Reader extends ParkingSpot {
     return true;
   }
 
-  /** What is unread, or the first `count` bytes of it, as a plain Uint8Array on every layer: a `Buffer`, which some lend, has methods of the same name that do something else. */
+  /** The first `count` unread bytes, as a plain Uint8Array. Some layers pass a `Buffer`, whose `slice` behaves differently. */
   #view(count = this.buffered): Uint8Array {
     return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, count);
   }
@@ -394,12 +394,12 @@ export class Reader extends ParkingSpot {
     return line;
   }
 
-  /** Makes the bytes stand in a buffer of our own with room for `more` behind them. */
+  /** Moves the unread bytes to a buffer of the reader, if needed, with room for `more` bytes after them. */
   #makeRoom(more: number): void {
     if (!this.#isBorrowed && this.limit + more <= this.bytes.length) return;
     const unread = this.limit - this.start;
     const needed = unread + more;
-    // Moving to the front is worth it only if it frees half the buffer: so each byte is moved a bounded number of times.
+    // Move to the front only if that frees half of the buffer, so that each byte is moved a bounded number of times.
     if (!this.#isBorrowed && needed <= this.bytes.length / 2) {
       this.bytes.copyWithin(0, this.start, this.limit);
     } else {
@@ -414,13 +414,13 @@ export class Reader extends ParkingSpot {
   }
 }
 
-/** How large a buffer for so many bytes is. */
+/** The size of a buffer for `bytes` bytes. */
 function bufferSize(bytes: number): number {
   if (bytes > readAhead) return Math.ceil(bytes / largeBufferStep) * largeBufferStep;
   return Math.max(smallestBuffer, 2 ** Math.ceil(Math.log2(bytes)));
 }
 
-/** Parks, dry, until what is asked for is there, or the input has ended. */
+/** Parks, dry, until the requested bytes have arrived, or the input has ended. */
 abstract class Dry<T> extends WaitingTask<T> {
   protected readonly reader: Reader;
   #isParked = false;
@@ -431,7 +431,7 @@ abstract class Dry<T> extends WaitingTask<T> {
   }
 
   protected abstract readonly isThere: boolean;
-  /** What the task returns. @param isThere else the input has ended */
+  /** The result of the task. @param isThere false if the input has ended */
   protected abstract result(isThere: boolean): T;
 
   next(): IteratorResult<Wait, T> {
@@ -454,7 +454,7 @@ abstract class Dry<T> extends WaitingTask<T> {
   }
 }
 
-/** `read` */
+/** The task of `read`. */
 class Reading extends Dry<Uint8Array | undefined> {
   protected get isThere(): boolean {
     return this.reader.buffered > 0;
@@ -465,7 +465,7 @@ class Reading extends Dry<Uint8Array | undefined> {
   }
 }
 
-/** `more` */
+/** The task of `more`. */
 class More extends Dry<boolean> {
   readonly #before: number;
 
@@ -487,7 +487,7 @@ function outOfMemory(duplex: Duplex): ConnectionError {
   return duplex.fail(noMemory, 'there is no memory for what was to be read: maxBufferedBytes is reached');
 }
 
-/** Parks until a share has got the memory that it waits for. */
+/** Parks until a waiting share has its memory. */
 class WaitForMemory extends WaitingTask<void> {
   readonly #reader: Reader;
   readonly #share: BufferShare;
@@ -509,7 +509,7 @@ class WaitForMemory extends WaitingTask<void> {
       reader.endWaiting();
       if (reader.isPastDeadline && share.wanted > 0) share.refuse();
     } else {
-      // What has come is kept while it waits. Where that is too much, it cannot wait; but one of them can, or none would be left to go on.
+      // Unread bytes are kept meanwhile. When the limit is exceeded, only the first waiting share may wait; otherwise none could continue.
       const { buffers } = reader.duplex;
       reader.copyBorrowed();
       if (buffers.isExceeded && !buffers.isFirst(share)) share.refuse();
@@ -534,7 +534,7 @@ function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return own;
 }
 
-/** Where `mark` begins in `bytes[from … end-1]`, or -1. */
+/** The index of `mark` in `bytes[from … end-1]`, or -1. */
 function indexOf(bytes: Uint8Array, mark: Uint8Array, from: number, end: number): number {
   const last = end - mark.length;
   for (let at = from; at <= last; at++) {
@@ -558,7 +558,7 @@ function checkCount(method: string, name: string, value: number): void {
 }
 
 function endedEarly(expected: string, found: number): ConnectionError {
-  return new ConnectionError('ERR_ENDED', `the input ended before ${expected} had come; there were ${found} bytes`);
+  return new ConnectionError('ERR_ENDED', `the input ended before ${expected} had arrived; there were ${found} bytes`);
 }
 
 function overLimit(method: string, limit: number): ConnectionError {

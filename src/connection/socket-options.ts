@@ -1,4 +1,4 @@
-// What `serve`, `listen` and `connect` let their callers ask of the sockets of connections.
+// Socket options of `serve`, `listen` and `connect`.
 
 import type { SocketOptions } from '../event-layer/event-layer.js';
 import type { OptionRules } from '../util/options.js';
@@ -25,7 +25,7 @@ export const socketRules: OptionRules = {
   sendBufferSize: { whole: [4096, 2 ** 30] },
 };
 
-/** @throws {TypeError} if one is given that a Unix-domain socket does not have */
+/** @throws {TypeError} if an option is given that a Unix-domain socket does not have */
 export function socketOptionsOf(
   where: string,
   options: ConnectionSocketOptions & { path?: string | undefined },

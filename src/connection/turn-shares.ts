@@ -1,48 +1,48 @@
-// How much of the current turn each connection has had, so that one that has sent very much waits for the next turn, after the others. One
-// count for all kinds of work, whoever does it: requests answered with or without a thread, chunks of a body decoded.
+// Fairness between connections: how much work each has caused in the current turn. A connection that has used its share continues in the next turn, after
+// the others. One count covers all kinds of work: requests with or without a thread, and decoded chunks of bodies.
 
 import type { Slot } from '../event-layer/event-layer.js';
 import { growTypedArray } from '../util/typed-array.js';
 
-/** A chunk of a request body is the unit of work; a request counts as so many. */
+/** The work of a request. The unit is a chunk of a request body. */
 export const requestWork = 128;
-/** A connection that has worked for so many milliseconds at a stretch, in handlers that take long, has had its share as well. */
+/** A connection whose handlers have run for this many milliseconds without a break has also used its share. */
 const maxStretch = 2;
 
-// A row has the number of the turn in its upper bits, and the work done in that turn in the lower ones: room for 16,383 requests.
+// The upper bits of a row are the number of the turn, the lower ones the work in that turn: up to 16,383 requests.
 const workBits = 21;
 const mostWork = 2 ** workBits - 1;
-const turnMask = 2 ** (31 - workBits) - 1; // so that a row is a small integer to the engine
+const turnMask = 2 ** (31 - workBits) - 1; // so that V8 stores a row as a small integer
 
 export class TurnShares {
   readonly #now: () => number;
   #turn = 0;
   #rows = new Int32Array(64);
-  /** The connection that is at work, and since when. */
+  /** The connection that was served last, and since when. */
   #slot: Slot = -1;
   #since = 0;
 
-  /** @param now milliseconds of the event layer */
+  /** @param now the event layer's clock, in milliseconds */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** A turn begins. */
+  /** A turn starts. */
   next(): void {
-    // Counted in few bits. A count that is left from as many turns ago only makes one share smaller.
+    // The number wraps around. If a row still has the same number from the previous cycle, its connection gets a smaller share once.
     this.#turn = (this.#turn + 1) & turnMask;
     this.#slot = -1;
   }
 
-  /** Work has been done for a connection in this turn. */
+  /** Counts work for a connection. */
   spend(slot: Slot, work: number): void {
     if (slot >= this.#rows.length) this.#rows = growTypedArray(this.#rows, new Int32Array(2 * slot));
     this.#rows[slot] = (this.#turn << workBits) | Math.min(this.#spent(slot) + work, mostWork);
   }
 
   /**
-   * Whether a connection has had its share of this turn: what else it has sent is for the next one.
-   * @param most how much work that is
+   * Whether a connection has used its share of this turn.
+   * @param most the share
    */
   isSpent(slot: Slot, most: number): boolean {
     const spent = this.#spent(slot);

@@ -1,6 +1,6 @@
-// Writing to a connection. What is written is copied into the event layer's output, in pieces, as soon as there is room for it. The
-// thread parks, flooded, when the high-water mark is reached: no more than that, and a piece, is ever queued for a client that does
-// not take it. It parks in one small object, since threads wait here by the ten thousand: see `Flooded`.
+// Writing to a connection. Data is copied into the transport's output in pieces. When the queue reaches the high-water mark the thread parks, flooded,
+// so at most that and one piece is queued for a peer that does not read. A parked write is one small object (`Flooded`), because tens of thousands
+// of threads may be parked here.
 
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { isInstance, show } from '../util/inspect.js';
@@ -8,8 +8,8 @@ import { type Duplex, pieceBytes } from './duplex.js';
 import { ParkingSpot } from './parking-spot.js';
 
 /**
- * Where a piece of a string ends that begins at `start` and is to have no more than `most` bytes: not between the two halves of a character. Each
- * UTF-16 unit takes at most 3 bytes in UTF-8.
+ * The end of a piece of a string that starts at `start` and has at most `most` bytes in UTF-8. It does not split a surrogate pair. Each UTF-16
+ * unit takes at most 3 bytes.
  */
 export function endOfPiece(text: string, start: number, most: number): number {
   const end = Math.min(start + Math.floor(most / 3), text.length);
@@ -19,16 +19,16 @@ export function endOfPiece(text: string, start: number, most: number): number {
 const { get: lengthGetter } =
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length') ?? {};
 
-/** The length of an array of bytes, whatever its own `length` says. */
+/** The real length of a Uint8Array, even if its `length` has been redefined. */
 function lengthOf(data: Uint8Array): unknown {
   return lengthGetter?.call(data);
 }
 
-/** For callers that no compiler has looked at: what is neither would be sent as nothing. @throws {TypeError} */
+/** Checks data from callers without types. @throws {TypeError} */
 export function checkData(data: unknown): void {
   if (typeof data === 'string') return;
   if (isInstance(data, Uint8Array)) {
-    // What says that it is longer than it is would be sent with whatever stands behind it in the output.
+    // A redefined `length` that is too large would send memory of other connections.
     const { length } = data;
     if (length === lengthOf(data)) return;
     throw new TypeError(`write: the data has a length of ${show(length)}, and ${lengthOf(data)} bytes`);
@@ -38,15 +38,15 @@ export function checkData(data: unknown): void {
 
 /** Writes to the peer. Parks only while the connection is flooded. One thread at a time may write: a second one that would park gets `ERR_BUSY`. */
 export class Writer extends ParkingSpot implements Sink {
-  /** `timeout`; undefined is none. As a field of its own `Infinity` would make it one of 24 bytes in each writer, and not 8. */
+  /** `timeout`; undefined for `Infinity`, because storing `Infinity` would take 16 bytes more in each writer. */
   #timeout: number | undefined;
-  /** Bytes queued when the thread was parked. */
+  /** Bytes queued when the thread parked. */
   #queuedAtPark = 0;
-  /** Bytes queued when its deadline was set, or last put off. */
+  /** Bytes queued when its deadline was set or last extended. */
   #queuedAtDeadline = 0;
 
   /**
-   * The longest that a write may stay parked without the peer taking a single byte, in milliseconds, before it throws
+   * The longest time for which a write may park while the peer takes no byte, in milliseconds, before it throws
    * `ERR_WRITE_TIMEOUT`. Default `Infinity`.
    */
   get timeout(): number {
@@ -57,7 +57,7 @@ export class Writer extends ParkingSpot implements Sink {
     this.#timeout = milliseconds === Infinity ? undefined : milliseconds;
   }
 
-  /** True when writing would park. */
+  /** True if a write would park. */
   get flooded(): boolean {
     return this.duplex.writable === 0;
   }
@@ -72,7 +72,7 @@ export class Writer extends ParkingSpot implements Sink {
     return !this.occupied;
   }
 
-  /** @internal Leads to itself; see `Outlet`. */
+  /** @internal See `Outlet`. */
   get writer(): Writer {
     return this;
   }
@@ -90,7 +90,7 @@ export class Writer extends ParkingSpot implements Sink {
     return new Flushing(this);
   }
 
-  /** Ends our side: FIN goes out after everything written. Reading goes on. Calling it again changes nothing. */
+  /** Ends this side: FIN follows everything written. Reading continues. Calling it again does nothing. */
   *end(): Task<void> {
     this.finish();
   }
@@ -107,15 +107,15 @@ export class Writer extends ParkingSpot implements Sink {
 
   /** @internal See `Sink`. */
   begin(data: string | Uint8Array): void {
-    if (data.length === 0) this.duplex.reserve(0); // throws where nothing can be written any more
+    if (data.length === 0) this.duplex.reserve(0); // throws if nothing can be written
   }
 
-  /** @internal See `Sink`. The caller has seen that the peer is not flooded. */
+  /** @internal See `Sink`. The caller has checked that the peer is not flooded. */
   put(piece: string | Uint8Array): void {
     put(this.duplex, piece);
   }
 
-  /** @internal Readies everything for the running thread to park here. @param all until everything is with the kernel @throws {ConnectionError} `ERR_BUSY` */
+  /** @internal Prepares the running thread to park here. @param all park until the kernel has taken all output @throws {ConnectionError} `ERR_BUSY` */
   beginWaiting(all: boolean): void {
     const { duplex } = this;
     const thread = this.enter('writing to');
@@ -126,16 +126,16 @@ export class Writer extends ParkingSpot implements Sink {
     this.park(thread, thread.scheduler.now + this.timeout);
   }
 
-  /** @internal The thread is parked here no more. */
+  /** @internal The thread is no longer parked here. */
   endWaiting(): void {
     this.leave();
   }
 
-  /** @internal @throws {ConnectionError} if the thread was parked for too long, or the connection has closed */
+  /** @internal @throws {ConnectionError} if the thread was parked past its deadline, or the connection has closed */
   checkWaited(): void {
     const { duplex, timeout } = this;
     if (this.timedOut)
-      throw duplex.fail('ERR_WRITE_TIMEOUT', `the peer has taken nothing, or too little, in ${timeout} ms and more`);
+      throw duplex.fail('ERR_WRITE_TIMEOUT', `the peer has taken no output, or too little, for ${timeout} ms or more`);
     if (duplex.closed) throw duplex.closedError();
   }
 
@@ -144,7 +144,7 @@ export class Writer extends ParkingSpot implements Sink {
     const { now, due } = scheduler;
     if (queued >= this.#queuedAtDeadline) return true;
     this.#queuedAtDeadline = queued;
-    // What the peer has taken is worth time; but at any rate it is to take something in each period of the timeout.
+    // The peer gets time in proportion to what it has taken, but must take something in each period of the timeout.
     const worth = writeRate > 0 ? ((this.#queuedAtPark - queued) * 1000) / writeRate : Infinity;
     const until = this.parkedSince + this.timeout + worth;
     this.parkedUntil = Math.min(until, now + this.timeout);
@@ -152,7 +152,7 @@ export class Writer extends ParkingSpot implements Sink {
   }
 }
 
-/** Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has seen that the peer is not flooded. @returns bytes */
+/** Queues up to 16 KiB, or a string of up to 5,461 units, without parking. The caller has checked that the peer is not flooded. @returns the number of bytes */
 export function put(to: Duplex, data: string | Uint8Array): number {
   const at = to.reserve(typeof data === 'string' ? data.length * 3 : data.length);
   let bytes = data.length;
@@ -162,33 +162,33 @@ export function put(to: Duplex, data: string | Uint8Array): number {
   return bytes;
 }
 
-/** What `next` of a task answers with that returns nothing, and has. */
+/** The result of `next` of a task that has returned nothing. */
 const returned: IteratorResult<Wait, void> = Object.freeze({ done: true, value: undefined });
 
-/** What leads to a writer. */
+/** Has a writer. */
 export interface Outlet {
-  /** @throws if nothing can be written to it any more */
+  /** @throws if nothing can be written */
   readonly writer: Writer;
 }
 
-/** What is written to: it is given data in pieces. */
+/** A destination for data, which it receives in pieces: a writer, or the body of a response. */
 export interface Sink extends Outlet {
-  /** Data is about to be written. @throws what speaks against it */
+  /** Data is about to be written. @throws if it may not be */
   begin(data: string | Uint8Array): void;
-  /** Queues a piece of no more than `pieceBytes`, whether it is encoded yet or not. @throws {ConnectionError} if nothing can be written any more */
+  /** Queues a piece: a string or bytes, at most `pieceBytes` in UTF-8. @throws {ConnectionError} if nothing can be written */
   put(piece: string | Uint8Array): void;
 }
 
-/** Does something for which the peer may have to take output first: parks, flooded, for as long as that is so. */
+/** A task that parks, flooded, while the peer has to take output first. */
 export abstract class Flooded extends WaitingTask<void> {
-  /** How it stands: while the thread is parked, where. */
+  /** `new`, `over`, or the writer at which the thread is parked. */
   #state: 'new' | Writer | 'over' = 'new';
 
-  /** Before anything else. @throws what speaks against it */
+  /** Called first. @throws if the operation is not possible */
   protected abstract begin(): void;
-  /** Goes on with it. @returns the writer whose peer has to take output first; undefined if that was all */
+  /** Continues. @returns the writer to park at; undefined when the operation is complete */
   protected abstract proceed(): Writer | undefined;
-  /** Whether it waits for all output to be taken, or for some. */
+  /** Whether it parks until all output has been taken, instead of some. */
   protected get awaitsAll(): boolean {
     return false;
   }
@@ -196,7 +196,7 @@ export abstract class Flooded extends WaitingTask<void> {
   next(): IteratorResult<Wait, void> {
     const stand = this.#state;
     if (stand === 'over') return returned;
-    this.#state = 'over'; // and so it stays if something is thrown
+    this.#state = 'over'; // remains so if the following throws
     if (stand === 'new') {
       this.begin();
     } else {
@@ -217,7 +217,7 @@ export abstract class Flooded extends WaitingTask<void> {
   }
 }
 
-/** `drain` */
+/** The task of `drain`. */
 class Draining extends Flooded {
   readonly #outlet: Outlet;
 
@@ -234,7 +234,7 @@ class Draining extends Flooded {
   }
 }
 
-/** `flush` */
+/** The task of `flush`. */
 export class Flushing extends Flooded {
   readonly #outlet: Outlet;
 
@@ -258,7 +258,7 @@ export class Flushing extends Flooded {
   }
 }
 
-/** `write`: in pieces. Strings too: encoded as a whole they would be in memory for as long as the peer takes. */
+/** The task of `write`. Strings are encoded piece by piece, so that a parked write does not hold an encoded copy of the whole. */
 export class Writing extends Flooded {
   readonly #sink: Sink;
   readonly #data: string | Uint8Array;
@@ -295,7 +295,7 @@ export class Writing extends Flooded {
       if (end - start === data.length) sink.put(data);
       else sink.put(typeof data === 'string' ? data.slice(start, end) : data.subarray(start, end));
     }
-    // Its memory has been given away while the thread was parked.
+    // Its buffer was transferred while the thread was parked.
     if (this.#written > data.length)
       throw new TypeError('write: the data has been detached while it was being written');
     return undefined;

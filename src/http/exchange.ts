@@ -1,5 +1,4 @@
-// One request and its response, whichever version of HTTP carries them. A version implements `Exchange`; handle.ts, which calls handlers and sees to
-// what they return, knows no other way to reach a client.
+// One request and its response. Each version of HTTP implements `Exchange`; handle.ts, which calls handlers, uses nothing else of a version.
 
 import type { Connection } from '../connection/connection.js';
 import type { ConnectionError } from '../event-layer/event-layer.js';
@@ -15,13 +14,13 @@ import type { HttpSettings } from './settings.js';
 
 /** A request that is being handled. */
 export interface ActiveRequest extends Traced {
-  /** The handler has been called, or need not be. */
+  /** The handler has been called, or does not need to be. */
   isCalled: boolean;
-  /** What the handler has returned, or thrown. Undefined once it has been looked at. */
+  /** What the handler has returned or thrown. Undefined once it has been used. */
   result: unknown;
-  /** It has thrown. */
+  /** The handler has thrown `result`. */
   failed: boolean;
-  /** What has been made of the result, if it is a response that has been looked at. */
+  /** Made from the result when it is a response. */
   out: OutgoingResponse | undefined;
 }
 
@@ -29,73 +28,74 @@ export function activeRequest(source: IncomingRequest, request: Request): Active
   return { source, request, isCalled: false, result: undefined, failed: false, out: undefined, trace: undefined };
 }
 
-/** How far a response has gone: what fails before its head gets an answer, what fails before its end a reset. */
+/** How much of a response has been sent. An error before the head gets a status; an error before the end resets the connection. */
 export const Progress = { none: 0, head: 1, whole: 2 } as const;
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
-/** What sends a small response without a thread. */
+/** Sends small responses without a thread. */
 export interface Responder {
   /**
    * Sends a response that is small and complete, without parking. The common case.
-   * @returns false if it is not one, or the client is flooded: nothing has been sent then
-   * @throws {ResponseError} if it cannot be sent at all
+   * @returns false if it is not small and complete, or the client is flooded; nothing has been sent then
+   * @throws {ResponseError} if the response is not valid
    */
   respondAtOnce(out: OutgoingResponse): boolean;
 }
 
 export interface Exchange extends Responder, ResponseOutlet {
-  /** The server that it belongs to. */
+  /** The server. */
   readonly settings: HttpSettings;
   readonly scheduler: Scheduler;
-  /** The thread that works for it. */
+  /** Its thread. */
   readonly thread: Thread<unknown> | undefined;
-  /** There is a request, and it is not answered. */
+  /** A request is in progress. */
   readonly busy: boolean;
-  /** The request, as long as all of it is kept. */
+  /** The request, unless it has been released; see `releaseRequest`. */
   readonly active: ActiveRequest | undefined;
-  /** The request as its handler has got it. Where no more than its text is kept, it is made from that, and kept from then on. */
+  /** The request for the handler or for `onError`. If it has been released, it is made again from the text of its head. */
   readonly request: Request | undefined;
   readonly method: string | undefined;
-  /** Why the client counts as gone, if it does. */
+  /** The reason why the client counts as disconnected; undefined if it does not. */
   readonly leftReason: unknown;
-  /** Nothing can be sent to the client any more. */
+  /** Nothing can be sent to the client. */
   readonly closed: boolean;
-  /** The last error of reading from the client or writing to it. */
+  /** The last error of reading from the client or of writing to it. */
   readonly fault: ConnectionError | undefined;
   readonly progress: Progress;
-  /** What the body of the response is written to by a task of the user's, until the request is over. */
+  /** The body of the response, while a task of the user writes it. */
   streaming: ResponseBody | undefined;
 
-  /** A response is about to be sent. @param isStreamed its content is not there as a whole */
+  /** A response is about to be sent. @param isStreamed its content is a stream or a thread */
   prepare(isStreamed: boolean): void;
   /**
-   * Sends the head of any response, and readies its body, parking while the client is flooded.
-   * @param out its `length` is set where it is known
-   * @returns what the body is to be written to; undefined if there is none to be written: the response is whole
+   * Sends the head of any response, parking while the client is flooded.
+   * @param out with its `length`, if that is known
+   * @returns what to write the body to; undefined if the response is complete without one
    */
   begin(out: OutgoingResponse): Task<ResponseBody | undefined>;
   /**
-   * Sends the head of a response with which the connection changes hands (RFC 9110 §7.8), parking while the client is flooded. The exchange is over
-   * with it.
-   * @returns the connection, for what runs in the exchange's thread from now on
+   * Sends the head of a response that hands the connection over to another protocol (RFC 9110 §7.8), parking while the client is flooded. This ends the
+   * exchange.
+   * @returns the connection, for the task that runs in the exchange's thread from now on
    */
   takeOver(out: OutgoingResponse): Task<Connection>;
   /** All of the response has been written. */
   end(): void;
   /**
-   * Sends a status with its phrase for a body. It never parks: it is little, and the last. @param wanted 500 is sent in place of what is no status of an error
+   * Sends a status with its reason phrase as the body, and ends the connection. It never parks.
+   * @param wanted if it is not a status of an error, 500 is sent
    * @returns the status that was sent; undefined if the connection does not take it
    */
   sendStatus(wanted: unknown, isHead: boolean): number | undefined;
-  /** Breaks the response off, so that it does not look complete. */
+  /** Aborts the response, so that it does not look complete. */
   reset(): void;
-  /** A response whose end only the end of the connection shows: what is cut short must be reset. */
+  /** Only the end of the connection marks the end of the response: if it is incomplete, the connection must be reset. */
   readonly endsWithConnection: boolean;
 
-  /** From here on the client's leaving unwinds the thread; if it has left already, that happens where the thread next parks. */
+  /** From now on the thread is unwound when the client disconnects. If that has happened already, the thread is unwound where it next parks. */
   unwindWhenLeft(): void;
-  /** The client has left: all that work on the request are told, once. */
+  /** The client has disconnected: aborts `request.signal`, the request body and the response. */
   abort(reason: unknown): void;
-  /** The body of the response is all that is left to be written, by a task. No more of the request is kept than may still be asked for. */
+  /** Only the body of the response is left to be written, by a task. Releases the parts of the request that cannot be needed any more. */
   releaseRequest(): void;
 }

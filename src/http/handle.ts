@@ -1,15 +1,15 @@
-// From a request to its answer: the one place that calls a handler, tells what it returns apart (a response, a promise, a task), has the response
-// sent, and sees to what fails. It is the same for every version of HTTP: see `Exchange`.
+// Handles requests, for every version of HTTP: calls the handler, waits for its task or promise, sends the response, and handles errors. Only this file calls
+// handlers. `Exchange` is the interface to the version.
 //
 //   callHandler ─► answerAtOnce ───────────────────────────────────────────► done      most requests: ordinary calls, with no thread
 //                    │ not a small, complete response
 //                    ▼
 //                  handle ─► the handler's task, or its promise ─► continueHandling
-//                    │          (runs in the place of the caller)        │
+//                    │          (runs instead of the caller)             │
 //                    ▼                                                   ▼
-//                  the head ─► the body: sent here, or by a task of the user's, which runs in the place of the caller
+//                  the head ─► the body: sent here, or by a task of the user, which runs instead of the caller
 //
-// `handle` and `continueHandling` return what is to run in their place, if something is: see `StagedTask`.
+// `handle` and `continueHandling` may return a task that the thread then runs in their place: see `StagedTask`.
 
 import { ServerClosedError } from '../connection/listener.js';
 import { captureContext } from '../threads/context.js';
@@ -31,10 +31,10 @@ import { startBody } from './stream.js';
 import { startTakeover } from './take-over.js';
 import { discardResponse } from './unsent.js';
 
-/** The reason that threads are unwound with which outlive the request that spawned them. */
+/** The reason for unwinding threads that are still running when the request that spawned them ends. */
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
 
-/** Calls the handler: an ordinary call. Never throws. */
+/** Calls the handler, and stores what it returns or throws. */
 export function callHandler(settings: HttpSettings, active: ActiveRequest): void {
   active.isCalled = true;
   publishStart(active, settings);
@@ -47,7 +47,7 @@ export function callHandler(settings: HttpSettings, active: ActiveRequest): void
   }
 }
 
-/** The same in a thread, which is left the async context that the handler has left. */
+/** The same in a thread, which keeps what the handler enters in its async context. */
 export function callHandlerInThread(exchange: Exchange, active: ActiveRequest): void {
   exchange.settings.context.run(callInContext, undefined, exchange, active);
 }
@@ -57,7 +57,7 @@ function callInContext(exchange: Exchange, active: ActiveRequest): void {
   if (exchange.thread !== undefined) exchange.thread.context = captureContext();
 }
 
-/** Sends what the handler has returned, if it is a response that is small and complete. @returns false if it is not, or cannot be sent: `handle` goes on */
+/** Sends the handler's response if it is small and complete. @returns false if it is not, or cannot be sent: then `handle` continues */
 export function answerAtOnce(settings: HttpSettings, responder: Responder, active: ActiveRequest): boolean {
   if (active.failed || !isLightResponse(active.result)) return false;
   try {
@@ -73,15 +73,15 @@ export function answerAtOnce(settings: HttpSettings, responder: Responder, activ
   return true;
 }
 
-/** Sees to what the handler has returned or thrown, up to the end of the response. @returns what is to run first, in the place of the caller @throws what the handler has thrown */
+/** Handles the result of the handler, up to the end of the response. @returns a task that must run first, in place of the caller @throws what the handler has thrown */
 export function* handle(exchange: Exchange, active: ActiveRequest): Task<Task<unknown> | undefined> {
   const { result } = active;
-  active.result = undefined; // what is left of it at the end has not been looked at: see `conclude`
+  active.result = undefined; // a result that is still here at the end has not been used: see `conclude`
   if (active.failed) throw result;
   return unfinished(exchange, active, result) ?? (yield* answer(exchange, active, result));
 }
 
-/** Goes on: what has run in its place has returned. @param result what that was */
+/** Continues after the task that ran in its place. @param result what the task has returned */
 export function* continueHandling(exchange: Exchange, result: unknown): Task<Task<unknown> | undefined> {
   const { streaming, active } = exchange;
   if (streaming !== undefined) {
@@ -99,9 +99,9 @@ export function* continueHandling(exchange: Exchange, result: unknown): Task<Tas
 }
 
 /**
- * What a handler returns is a response, a task, or a promise, and each of the last two may result in another one of the three: middleware
- * that is an async function wraps handlers that are threads.
- * @returns what is to run first; undefined if the result is none of these
+ * A handler returns a response, a task, or a promise. A task or a promise may result in any of the three again, for example when async middleware
+ * wraps a thread handler.
+ * @returns a task that must run first; undefined for any other result
  */
 function unfinished(exchange: Exchange, active: ActiveRequest, result: unknown): Task<unknown> | undefined {
   if (isLightResponse(result)) return undefined; // the common case, without looking for the methods of the other two
@@ -112,7 +112,7 @@ function unfinished(exchange: Exchange, active: ActiveRequest, result: unknown):
   return isThenable(result) ? promised(exchange, active, result) : undefined;
 }
 
-/** Parks until the promise of an async handler is settled. What comes too late is seen to. */
+/** Parks until the promise of an async handler is settled. If the thread is unwound before, a response that comes later is discarded. */
 function* promised(exchange: Exchange, active: ActiveRequest, response: PromiseLike<unknown>): Task<unknown> {
   let isSettled = false;
   try {
@@ -127,7 +127,7 @@ function* promised(exchange: Exchange, active: ActiveRequest, response: PromiseL
   }
 }
 
-/** Tells `onError` of what is none of the client's fault. */
+/** Reports errors to `onError`, except those that the client has caused. */
 function reporterOf(exchange: Exchange, active: ActiveRequest): (error: unknown) => void {
   return (error) => {
     if (!isClientError(error, exchange, active, active.source.aborted))
@@ -135,7 +135,7 @@ function reporterOf(exchange: Exchange, active: ActiveRequest): (error: unknown)
   };
 }
 
-/** Sends a response. @returns the task that writes its body, if one is to: its head has been sent by then */
+/** Sends a response. @returns the task that must write its body, if there is one; the head has been sent by then */
 function* answer(exchange: Exchange, active: ActiveRequest, response: unknown): Task<Task<unknown> | undefined> {
   const { body } = active.source;
   if (body?.mayBeRead) {
@@ -166,12 +166,12 @@ function* answer(exchange: Exchange, active: ActiveRequest, response: unknown): 
   if (exchange.thread !== undefined) exchange.thread.context = content.context;
   yield Wait.context;
   const task = startBody(content.start, to);
-  exchange.releaseRequest(); // it may be long before anything but the task is needed again
+  exchange.releaseRequest(); // the task may run for a long time
   if (exchange.settings.closing) endForClose(exchange);
   return task;
 }
 
-/** Hands the connection over. @returns what is to run on it, in the place of the caller */
+/** Hands the connection over. @returns the task of the other protocol, which runs in place of the caller */
 function* takeOver(
   exchange: Exchange,
   active: ActiveRequest,
@@ -186,19 +186,19 @@ function* takeOver(
   return startTakeover(start, connection);
 }
 
-/** Sees to what an answered request leaves behind: a body that is still being read for a promise or a stream, and threads that it has spawned. @param ahead see `RequestBody.finishReading` */
+/** After the response: waits for a handler that is still reading the request body, and unwinds threads that the request has spawned. @param ahead see `RequestBody.finishReading` */
 export function* finishHandling(exchange: Exchange, ahead: number): Task<void> {
   const { thread, active } = exchange;
   publishEnd(active, exchange.settings, true);
-  const body = active?.source.body ?? null; // where it is not kept, it has been read
+  const body = active?.source.body ?? null; // if the request has been released, its body has been read
   if (body?.used && !body.complete) yield* body.finishReading(ahead);
   if (thread !== undefined && thread.children.size > 0)
     yield* thread.closeChildren(exchange.leftReason ?? answeredReason);
 }
 
 /**
- * The exchange's thread is done with it: the client is told what there is to tell.
- * @param failure what was thrown, if something was
+ * The exchange's thread ends: sends the status for an error or for unwinding, if it still can, and makes sure that the exchange has ended.
+ * @param failure what was thrown, if anything
  */
 export function conclude(exchange: Exchange, failure?: { error: unknown }): void {
   const { settings, thread } = exchange;
@@ -217,7 +217,7 @@ export function conclude(exchange: Exchange, failure?: { error: unknown }): void
     publishEnd(active, settings, exchange.progress === Progress.whole);
     if (exchange.busy) exchange.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
   } catch (error) {
-    // Nothing in there should throw. If something does, the exchange must not stay: nothing else would ever end it.
+    // Nothing above should throw. If something does, reset the exchange, because nothing else would end it.
     settings.report(error, undefined, exchange);
     exchange.reset();
   }
@@ -238,7 +238,7 @@ function endInGoodOrder(exchange: Exchange, reason: unknown): void {
   exchange.end();
 }
 
-/** Something was thrown: by the request's bytes, by the handler, or in sending. */
+/** Handles an error: from parsing, from the handler, or from sending. */
 function answerFailure(exchange: Exchange, error: unknown): void {
   const { settings, fault, active } = exchange;
   const refusal = refusalOf(error, exchange, active);
@@ -248,17 +248,17 @@ function answerFailure(exchange: Exchange, error: unknown): void {
   if (exchange.closed || exchange.progress === Progress.whole) return;
   const isSlow = fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT';
   if (exchange.progress === Progress.head || isSlow) {
-    exchange.reset(); // a response that was cut short must not look complete, and who takes nothing does not get more
+    exchange.reset(); // an incomplete response must not look complete, and a client that does not read gets nothing more
   } else if (refusal !== undefined) {
     sendStatus(exchange, refusal.status, refusal.isHead);
   } else if (!isClients) {
     sendStatus(exchange, 500);
   } else if (error === fault) {
-    sendStatus(exchange, 408); // the fault of a client that is still there is that it was too slow
+    sendStatus(exchange, 408); // an error of reading, of a client that is still connected: it was too slow
   }
 }
 
-/** The thread is being unwound before its response was complete, and the client may still be there. */
+/** The thread is unwound before the response is complete. The client may still be connected. */
 function answerUnwound(exchange: Exchange): void {
   if (exchange.closed || exchange.progress === Progress.whole) return;
   const { forceClosing } = exchange.settings;
@@ -266,7 +266,7 @@ function answerUnwound(exchange: Exchange): void {
   if (exchange.progress === Progress.none) {
     if (!hasLeft) sendStatus(exchange, forceClosing ? 503 : 500);
   } else if (exchange.endsWithConnection || !(hasLeft || forceClosing)) {
-    // As for an error. Where the framing shows that the rest is missing, who has left or has had its time gets an end in good order.
+    // The client must see that the response is incomplete. If the framing shows that, a client that has left, or a closing server, gets FIN instead of RST.
     exchange.reset();
   }
 }

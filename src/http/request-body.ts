@@ -458,7 +458,7 @@ function asRefusal(error: unknown): unknown {
   if (!(error instanceof ConnectionError)) return error;
   if (error.code === noMemory) return noMemoryLeft();
   return error.code === 'ERR_READ_TIMEOUT'
-    ? new HttpError(408, 'RFC 9110 §15.5.9: the body has not come in time')
+    ? new HttpError(408, 'RFC 9110 §15.5.9: the body has not arrived in time')
     : error;
 }
 

@@ -1,26 +1,26 @@
-// Small blocks of memory, cut out of larger ones. Connections that are in the middle of a request head need one each; as arrays of their
-// own they would take twice as much and more. A larger one of which no block is in use any more is given back.
+// Small blocks of memory for incomplete heads, allocated from larger slabs. A separate typed array for each head would take more than twice the
+// memory. A slab without used blocks is released.
 
 /** Sizes of blocks that share memory are powers of two, from the smallest to the largest. */
 export const smallestBlock = 64;
 const largestBlock = 16 * 1024;
 const slabBytes = 64 * 1024;
 
-/** Stands for no block: none begins at this offset. */
+/** In place of an offset: no block. */
 const none = 0xffff;
 
-/** Memory that is cut into blocks of one size; one that is larger than `largestBlock` has it for itself. */
+/** Memory for blocks of one size. A block larger than `largestBlock` has its own slab. */
 export class Slab {
   readonly bytes: Uint8Array;
   readonly blockSize: number;
   #used = 0;
-  /** Its place in `#roomy`; -1 if it has no room. */
+  /** Its index in `#roomy`; -1 if all its blocks are used. */
   #place = -1;
   /** Blocks from this offset on have never been used. */
   #fresh = 0;
-  /** The offset of a free block, in whose first two bytes that of the next one stands, and so on up to `none`. */
+  /** The offset of the first free block. The first two bytes of a free block are the offset of the next one, or `none`. */
   #free = none;
-  /** Those of its size that have room. */
+  /** The slabs with blocks of this size that have free blocks. */
   readonly #roomy: Slab[];
 
   private constructor(bytes: number, blockSize: number, roomy: Slab[]) {
@@ -32,7 +32,7 @@ export class Slab {
 
   static readonly #bySize = new Map<number, Slab[]>();
 
-  /** Memory with room for a block, to be taken with `take`. @param size bytes: a power of two, `smallestBlock` or more */
+  /** A slab with a free block, for `take`. @param size of the block in bytes: a power of two, at least `smallestBlock` */
   static for(size: number): Slab {
     if (size > largestBlock) return new Slab(size, size, []);
     let roomy = Slab.#bySize.get(size);
@@ -43,7 +43,7 @@ export class Slab {
     return roomy.at(-1) ?? new Slab(slabBytes, size, roomy);
   }
 
-  /** Takes a block. @returns its offset in `bytes` */
+  /** Allocates a block. @returns its offset in `bytes` */
   take(): number {
     const { bytes } = this;
     let at = this.#free;
@@ -58,14 +58,14 @@ export class Slab {
     return at;
   }
 
-  /** Gives a block back. */
+  /** Frees a block. */
   give(at: number): void {
     this.bytes[at] = this.#free & 0xff;
     this.bytes[at + 1] = this.#free >> 8;
     this.#free = at;
     this.#used--;
     if (this.#place === -1) this.#enter();
-    // The last one of its size stays, for the next head that comes in part.
+    // Keep the last slab of this size for the next incomplete head.
     if (this.#used === 0 && this.#roomy.length > 1) this.#leave();
   }
 

@@ -1,7 +1,7 @@
-// What becomes of bytes on a connection that has no thread: a new one, an idle one, one in the middle of a head. Most requests are over here: a head
-// that is whole, a handler that is ordinary code, a response that is small and complete. That is one ordinary call from the bytes to the
-// answer, which parks nowhere and leaves nothing behind. Whatever needs more (a body, a promise, a thread handler, a stream, a
-// client that is flooded) goes on in a thread, as far as it has come: see h1-connection.ts. What handles requests is the same for both: handle.ts.
+// Requests on connections without a thread: new ones, idle ones, and those with an incomplete head. Most requests are answered here, in one ordinary call
+// from the bytes to the response, which never parks: the head is complete, the handler returns a response, and the response is small and complete.
+// Any other request (with a body, a promise, a thread handler, a stream, a flooded client) continues in a thread from where it is: see
+// h1-connection.ts. Both use handle.ts.
 
 import { Connection } from '../../connection/connection.js';
 import { requestWork } from '../../connection/turn-shares.js';
@@ -30,16 +30,16 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   readonly #settings: H1Settings;
   readonly #transport: Transport;
   readonly #partials: PartialHeads;
-  /** The head that is being parsed, if it is not one that has come in part before. */
+  /** Reused for every head that is complete in one piece. */
   #head = new Head();
 
-  // The exchange that is under way. It ends with the call, or goes on in a thread.
+  // The current exchange. It ends with the call, or continues in a thread.
   #slot: Slot = 0;
   #active: ActiveRequest | undefined;
   #isHandling = false;
   /** Bits of `Framing`. */
   #framing = 0;
-  /** It goes on here, because something that the handler has called has asked for its thread. */
+  /** Set if code called by the handler has asked for the current thread: the request continues on this connection. */
   #connection: H1Connection | undefined;
 
   constructor(settings: H1Settings) {
@@ -48,22 +48,22 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     this.#partials = new PartialHeads(settings.buffers);
   }
 
-  /** How many connections are in the middle of a head. */
+  /** How many connections have an incomplete head. */
   get reading(): number {
     return this.#partials.count;
   }
 
-  /** How many requests are being handled here: one, or none. */
+  /** How many requests are being handled here: one or none. */
   get handling(): number {
     return this.#isHandling && this.#connection === undefined ? 1 : 0;
   }
 
-  /** Whether a slot is in the middle of a head. */
+  /** Whether the slot has an incomplete head. */
   isReading(slot: Slot): boolean {
     return this.#partials.has(slot);
   }
 
-  /** Bytes have come for a slot that has no thread. They are lent for the duration of the call. */
+  /** Bytes have arrived for a slot without a thread. They are valid only during the call. */
   received(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
     const partial = this.#partials.take(slot);
     if (partial === undefined) {
@@ -76,20 +76,20 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     }
   }
 
-  /** A connection has no thread any more. The beginning of its next request has come. @param head parsed from these bytes, as far as they go */
+  /** The thread of a connection has ended, and part of the next request has arrived. @param head the parser's state after these bytes */
   resume(slot: Slot, bytes: Uint8Array, start: number, end: number, head: Head | undefined): void {
     if (head === undefined) this.received(slot, bytes, start, end);
     else this.#startPartial(slot, head, bytes, start, end);
   }
 
-  /** A connection that has just been accepted may not stay: its client is told why. It is for the caller to close it. */
+  /** Sends the status for a connection that exceeds a limit. The caller closes it. */
   reject(slot: Slot, status: number, message: string): void {
     this.#slot = slot;
     this.#settings.refused(new HttpError(status, message), this);
     sendStatus(this, status, false, this.#settings.date());
   }
 
-  /** The client has sent FIN, and no thread is there to see it. */
+  /** The client of a slot without a thread has sent FIN. */
   ended(slot: Slot): void {
     const head = this.#partials.drop(slot);
     if (head?.hasStarted === true)
@@ -97,29 +97,30 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     else this.#settings.endConnection(slot);
   }
 
-  /** The deadline of a slot has passed that is in the middle of a head. @returns false if it is not in the middle of one */
+  /** The deadline of the slot has passed. @returns false if it has no incomplete head */
   expired(slot: Slot): boolean {
     const head = this.#partials.drop(slot);
     if (head === undefined) return false;
     const { hasStarted, isHead } = head;
-    if (hasStarted) this.#refuse(slot, new HttpError(408, 'RFC 9110 §15.5.9: the head has not come in time', isHead));
+    if (hasStarted)
+      this.#refuse(slot, new HttpError(408, 'RFC 9110 §15.5.9: the head has not arrived in time', isHead));
     else this.#settings.endConnection(slot);
     return true;
   }
 
-  /** The server's deadline for closing has passed. @returns false if the slot is not in the middle of a head */
+  /** The server's deadline for closing has passed. @returns false if the slot has no incomplete head */
   forceClose(slot: Slot): boolean {
     if (this.#partials.drop(slot) === undefined) return false;
     this.#settings.endConnection(slot);
     return true;
   }
 
-  /** The connection is gone. */
+  /** The connection has closed. */
   closed(slot: Slot): void {
     this.#partials.drop(slot);
   }
 
-  /** Takes what stands in `bytes[start … end-1]`: as many requests as there are, in turn. @param partial what they stand in, if they are not lent */
+  /** Handles the requests in `bytes[start … end-1]`, one after the other. @param partial the incomplete head that owns the bytes; undefined if they are borrowed */
   #take(slot: Slot, bytes: Uint8Array, start: number, end: number, partial: PartialHead | undefined): void {
     const settings = this.#settings;
     const { shares } = settings.network;
@@ -127,7 +128,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     for (let at = start; at < end; at += head.length) {
       if (at > start || partial === undefined) {
         if (shares.isSpent(slot, settings.turnWork)) {
-          this.#handOver(this.#connect(slot), bytes, at, end); // the rest is for the next turn
+          this.#handOver(this.#connect(slot), bytes, at, end); // the rest waits for the next turn
           break;
         }
         head = this.#head;
@@ -155,7 +156,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     if (partial !== undefined) this.#partials.free(partial);
   }
 
-  /** The beginning of a head has come: from here on it has so much time. */
+  /** Keeps an incomplete head. `headTimeout` starts. */
   #startPartial(slot: Slot, head: Head, bytes: Uint8Array, start: number, end: number): void {
     const partial = this.#partials.start(head, bytes, start, end);
     if (partial === undefined) {
@@ -172,12 +173,12 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     this.#settings.buffers.refused++;
     return new HttpError(
       503,
-      'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for a head that comes in part',
+      'RFC 9110 §15.6.4: maxBufferedBytes is reached: there is no memory for an incomplete head',
       head.isHead,
     );
   }
 
-  /** Answers a request at once, or has a thread go on with it. @returns false if the connection is no longer for this call to go on with */
+  /** Answers a request at once, or lets a thread continue with it. @returns false if the caller must not continue with the connection */
   #answer(slot: Slot, head: Head, bytes: Uint8Array, at: number, end: number): boolean {
     const settings = this.#settings;
     const { shares } = settings.network;
@@ -197,7 +198,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     return settings.context.run(this.#answerInContext, this, active, bytes, at + head.length, end);
   }
 
-  /** @param at where what follows the request begins */
+  /** @param at the end of the request */
   #answerInContext(active: ActiveRequest, bytes: Uint8Array, at: number, end: number): boolean {
     const settings = this.#settings;
     const slot = this.#slot;
@@ -217,24 +218,24 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     const connection = made ?? this.#begin();
     this.#active = undefined;
     this.#connection = undefined;
-    if (made?.thread !== undefined) made.thread.context = captureContext(); // as the handler has left it
+    if (made?.thread !== undefined) made.thread.context = captureContext(); // including what the handler has entered
     this.#handOver(connection, bytes, at, end);
     return false;
   }
 
-  /** The call that is under way, for `callWithoutThread`. */
+  /** Calls the handler, for `callWithoutThread`. */
   run(): unknown {
     if (this.#active !== undefined) callHandler(this.#settings, this.#active);
     return undefined;
   }
 
-  /** Something that the handler has called wants to know its thread: the request goes on in one, once the handler has returned. */
+  /** Code called by the handler needs the current thread: creates one, in which the request continues after the handler has returned. */
   makeThread(): Thread<unknown> {
     this.#connection = this.#begin();
-    return this.#connection.thread as Thread<unknown>; // it has one from the first
+    return this.#connection.thread as Thread<unknown>; // an H1Connection creates it
   }
 
-  /** The request that is under way goes on in a thread. */
+  /** Creates the connection on which the current request continues in a thread. */
   #begin(): H1Connection {
     const connection = this.#connect(this.#slot);
     const active = this.#active;
@@ -255,7 +256,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     return new H1Connection(connection);
   }
 
-  /** Lets the thread of a connection run, which has `bytes[at … end-1]` to read. */
+  /** Resumes the thread of a connection, with `bytes[at … end-1]` as input. */
   #handOver({ connection, thread }: H1Connection, bytes: Uint8Array, at: number, end: number): void {
     const reader = at < end ? connection.reader : undefined;
     reader?.setBorrowed(bytes, at, end);
@@ -274,14 +275,13 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     settings.endConnection(slot);
   }
 
-  // The threadless exchange, and its output.
+  // The members of `RequestOwner`, `Responder` and `Output`, for the current exchange.
 
-  /** The client of the call that is under way. */
   get peer(): string {
     return this.#transport.peer(this.#slot);
   }
 
-  /** No client leaves while a call is under way; if it is not the whole of the exchange, that goes on in a thread. */
+  /** The client cannot leave during the call. If the exchange continues afterwards, the request has another owner. */
   onSignalRequested(): unknown {
     return undefined;
   }

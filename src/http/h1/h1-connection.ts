@@ -1,5 +1,5 @@
-// An HTTP/1.1 connection at work: from a request that needs a thread to the moment that it has nothing to do. It is the task of the connection's
-// thread, and the exchange of the request that it is at. Requests that need no thread are over before they come here: see fast-path.ts.
+// An HTTP/1.1 connection with a thread: from a request that needs one until the connection is idle. It is the task of the thread, and the exchange of the
+// current request. fast-path.ts answers requests that need no thread.
 
 import type { Connection, Protocol } from '../../connection/connection.js';
 import type { Duplex } from '../../connection/duplex.js';
@@ -33,39 +33,38 @@ import { ChunkedBody, PlainBody } from './response-body.js';
 import { delimiterOf, Framing, makeHead, makeUpgradeHead, responseFraming, wholeText } from './response-head.js';
 import type { H1Settings } from './settings.js';
 
-/** A request body that its handler has not read is read to its end if no more than this is left; else the connection is closed. */
+/** If the handler has not read the request body, up to this many bytes of it are discarded; if there are more, the connection is closed. */
 const discardedBytes = 64 * 1024;
 
 /**
- * What is so of the connection, in one number: threads wait by the hundred thousand, and a field for each would take 8 bytes of every one. The lowest
- * bits are those of `Framing`, of the request at hand.
+ * Flags, packed into one number because a field for each would take 8 bytes in each of very many connections. The lowest bits are the `Framing` of the
+ * current request.
  */
 const Flag = {
-  /** The head of the response at hand has gone out, in part at least. */
+  /** The head of the current response has been sent, at least in part. */
   headSent: 1 << 4,
-  /** All of it has. */
+  /** The whole response has been sent. */
   wholeSent: 1 << 5,
-  /** Its body ends with the connection: nothing else shows whether it is complete. */
+  /** The body of the response ends with the connection. */
   untilClose: 1 << 6,
-  /** All requests have been answered, and the connection stays open. */
+  /** The connection stays open and becomes idle when the thread ends. */
   keepOpen: 1 << 7,
-  /** The client's FIN unwinds the thread: a thread handler is at work, or a streamed body is being sent. */
+  /** The client's FIN unwinds the thread: a thread handler is running, or a streamed body is being sent. */
   unwindOnLeave: 1 << 8,
 } as const;
 const framingMask = 15;
 
 export class H1Connection extends StagedTask implements Exchange, BodyHost, Protocol, TimerTarget {
   readonly connection: Connection<H1Settings>;
-  /** What the response's body is written to by a task of the user's, until the request is over. */
   streaming: ResponseBody | undefined;
   /**
-   * The request at hand. While its response is streamed and nothing asks for more, the text of its head: a stream may last for
-   * days, and that takes the least. Behind the last request, the head of the next one, if it has come in part.
+   * The current request. Only the text of its head while its response is streamed, to save memory: a stream may last for days. After the last
+   * request, the incomplete head of the next one.
    */
   #current: ActiveRequest | string | Head | undefined;
   #flags = 0;
   #phase: Phase | undefined;
-  /** The timer that ends the wait for an async handler whose client has left; 0 is none. */
+  /** The timer for `leaveTimeout`; 0 for none. */
   #leaveTimer = 0;
 
   constructor(connection: Connection<H1Settings>) {
@@ -112,7 +111,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return this.connection.fault;
   }
 
-  // The request at hand.
+  // The current request.
 
   get busy(): boolean {
     return this.#current !== undefined && !(this.#current instanceof Head);
@@ -122,7 +121,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return typeof this.#current === 'string' || this.#current instanceof Head ? undefined : this.#current;
   }
 
-  /** The request at hand as it came. Where no more than its text is kept, it is made from that each time. */
+  /** The current request as received. If only its text is kept, it is made from that each time. */
   get source(): IncomingRequest | undefined {
     const held = this.#current;
     return typeof held === 'string' ? requestFromText(this, held, this.settings) : this.active?.source;
@@ -143,9 +142,9 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   }
 
   /**
-   * A request has come whose head has been parsed.
-   * @param bytes where it stands: from `start` on, lent for the duration of the call
-   * @param isLast the connection is to be closed behind it
+   * Starts a request whose head has been parsed.
+   * @param bytes contains the head from `start` on; valid only during the call
+   * @param isLast the connection closes after its response
    */
   startRequest(head: Head, bytes: Uint8Array, start: number, isLast: boolean): ActiveRequest {
     const { settings } = this;
@@ -154,7 +153,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     source.detachBorrowed();
     const active = activeRequest(source, requestFrom(source));
     this.resumeRequest(active, responseFraming(head, isLast));
-    // RFC 9110 §9.3.7: asked of the server as a whole, to see whether it is there. No URL says that, so no handler gets it.
+    // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7). No URL can express that, so the handler is not called.
     if (head.asterisk) {
       active.result = new Response(null, { status: 204 });
       active.isCalled = true;
@@ -162,10 +161,10 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return active;
   }
 
-  /** A request goes on that was started without a thread. @param framing bits of `Framing` */
+  /** Continues a request that was started without a thread. @param framing bits of `Framing` */
   resumeRequest(active: ActiveRequest, framing: number): void {
     this.#current = active;
-    this.#flags = framing; // of the response at hand nothing is so yet
+    this.#flags = framing; // clears the flags of the previous response
     this.#enter('handling');
   }
 
@@ -175,7 +174,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return new RequestBody(this, head.contentLength, framing, head.expectsContinue, settings);
   }
 
-  /** The connection does something else than before, or is not at work any more: see `H1Settings.phases`. */
+  /** Counts the connection in another phase, or in none; see `HttpSettings.phases`. */
   #enter(phase: Phase | undefined): void {
     const { phases } = this.settings;
     if (this.#phase !== undefined) phases[this.#phase]--;
@@ -194,11 +193,11 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
 
   // The task of the connection's thread.
 
-  /** Answers requests for as long as there is a whole head of the next one, or until the connection is to be closed. */
+  /** Handles requests until no complete head is left or the connection must close. */
   protected *start(): Task<Task<unknown> | undefined> {
     for (let active = this.active; ; active = undefined) {
       if (active === undefined) {
-        // The next request has come; but if this client has had its share of the turn, the others go first.
+        // If this client has used its share of the turn, other connections go first.
         if (this.isSpent) yield* sleep(0);
         active = this.#next();
         if (active === undefined) return undefined;
@@ -222,7 +221,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return yield* this.start();
   }
 
-  /** The next request, of what has come. @returns undefined if there is no whole head: then the connection has nothing to do @throws {HttpError} */
+  /** Parses the next request. @returns undefined if its head is incomplete: then the thread ends @throws {HttpError} */
   #next(): ActiveRequest | undefined {
     const { connection, settings } = this;
     const { reader } = connection;
@@ -233,7 +232,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
       if (reader.finished && head.hasStarted)
         throw new HttpError(400, 'RFC 9112 §8: the input ends within a request head', head.isHead);
       this.#current = head;
-      this.#set(Flag.keepOpen, !reader.finished); // else the client has ended between two requests
+      this.#set(Flag.keepOpen, !reader.finished); // otherwise the client has sent FIN between two requests
       return undefined;
     }
     const { bytes, start } = reader;
@@ -244,15 +243,15 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return active;
   }
 
-  /** Sees to what an answered request leaves behind, and to what is left of its body. @returns whether the next request has come */
+  /** After the response: finishes or discards the rest of the request body. @returns whether there is input for the next request */
   *#finish(): Task<boolean> {
     const { settings, thread, reader } = this;
-    const body = this.active?.source.body ?? null; // where it is not kept, it has been read
+    const body = this.active?.source.body ?? null; // if the request has been released, its body has been read
     this.#set(Flag.unwindOnLeave, false); // the client has its response
     if (body?.used && !body.complete) this.#enter('reading');
     yield* finishHandling(this, discardedBytes);
     this.#endRequest();
-    // A thread that is to be unwound, and has not parked since, must not begin what it would be unwound in.
+    // A thread that is about to be unwound must not start to wait for input.
     if (!this.#has(Framing.keepAlive) || thread?.unwound) return false;
     if (body !== null && !body.complete && (body.isContinueAwaited || !(yield* body.discard(discardedBytes))))
       return false;
@@ -272,7 +271,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     else if (!connection.closed) settings.endConnection(connection.slot);
   }
 
-  /** The request has been answered, or cannot be. */
+  /** The request is over. */
   #endRequest(): void {
     const source = this.active?.source;
     if (source !== undefined) {
@@ -286,7 +285,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#leaveTimer = 0;
   }
 
-  // The response at hand.
+  // The current response.
 
   get progress(): Progress {
     if (this.#has(Flag.wholeSent)) return Progress.whole;
@@ -300,7 +299,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   prepare(isStreamed: boolean): void {
     const body = this.active?.source.body ?? null;
     if (body !== null) {
-      // Behind the response's head it would be too late to invite the body; and its stream may be what the response is made of.
+      // `100 Continue` cannot be sent after the head of the response. A streamed response may be made from the stream of the request body.
       if (body.used || isStreamed) body.acceptBody();
       if (body.isContinueAwaited || (!isStreamed && body.isTooLongToDiscard(discardedBytes)))
         this.#set(Framing.keepAlive, false);
@@ -350,7 +349,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     yield* sendHead(writer, head);
     this.#endRequest();
     this.#enter('handling');
-    connection.reader.timeout = Infinity; // what follows is not a request
+    connection.reader.timeout = Infinity; // the other protocol has its own timeouts
     return connection;
   }
 
@@ -382,9 +381,9 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return owner.network.shares.isSpent(slot, owner.turnWork);
   }
 
-  // The client's leaving.
+  // When the client disconnects.
 
-  /** Its signal is asked for: from now on the request is told when the client leaves. @returns why it has left, if it has */
+  /** `request.signal` has been read: the request must be kept, so that it can be aborted. @returns the reason if the client has left already */
   onSignalRequested(request: IncomingRequest): unknown {
     const { leftReason } = this;
     if (typeof this.#current === 'string') this.#current = activeRequest(request, requestFrom(request));
@@ -405,8 +404,8 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   }
 
   /**
-   * The client has sent FIN, and that counts as leaving: `request.signal` is aborted, and a thread unwound. What a plain or
-   * async handler still answers is sent, if it comes in time.
+   * The client has sent FIN, which counts as disconnecting: aborts `request.signal`, and unwinds a thread handler or a stream. The response of an async
+   * handler is still sent, if it comes within `leaveTimeout`.
    */
   peerEnded(): void {
     if (this.settings.allowHalfOpen || !this.busy || this.#leaveTimer !== 0) return;
@@ -431,15 +430,14 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     endForClose(this);
   }
 
-  /** The handler has not answered in time. */
+  /** `leaveTimeout` has passed. */
   timerFired(): void {
     this.#leaveTimer = 0;
     this.thread?.unwind(this.leftReason);
   }
 
   /**
-   * The body of the response is all that is left to be written, by a task. No more of the request is kept than may still be
-   * asked for.
+   * See `Exchange`. Keeps only the text of the head, unless the body, the signal or a diagnostics channel still needs the request.
    */
   releaseRequest(): void {
     const { active, connection } = this;
@@ -452,7 +450,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
       this.#current = kept;
     } else {
       source.body?.release();
-      source.owner = this.streaming; // what has kept it asks there, and hears of this response alone
+      source.owner = this.streaming; // code that has kept the request gets its peer and its signal from there
       this.#current = source.text;
     }
   }

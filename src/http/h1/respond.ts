@@ -1,4 +1,4 @@
-// Sending the head of a response, and with it the whole response where that is small and complete.
+// Sends heads of responses, small responses as a whole, and statuses of errors.
 
 import { Buffer } from 'node:buffer';
 import { pieceBytes } from '../../connection/duplex.js';
@@ -13,11 +13,11 @@ import { isBodiless, type OutgoingResponse } from '../outgoing.js';
 import { writeHead, written } from './head-cache.js';
 import { Framing } from './response-head.js';
 
-/** Where a response is written to: a connection, or the output of a slot that has none. */
+/** The destination of a response: a connection, or on the fast path the output of a slot. */
 export interface Output {
   /** See `Duplex.writable`. */
   readonly writable: number;
-  /** The memory that `reserve` gives offsets into; to be looked up after it. */
+  /** The memory that `reserve` returns offsets into. `reserve` may replace it, so read it afterwards. */
   readonly output: OutputMemory;
   /** See `Transport.reserve`. */
   reserve(bytes: number): number;
@@ -25,13 +25,13 @@ export interface Output {
   commit(end: number): void;
 }
 
-/** What has become of a response that was to be sent at once, and of its connection. */
+/** The result of `respondAtOnce`: not sent, or sent, and whether the connection stays open. */
 export const Sent = { not: 0, keepAlive: 1, close: 2 } as const;
 export type Sent = (typeof Sent)[keyof typeof Sent];
 
 /**
- * Sends a response that is small and complete, without parking: head and content fit one `reserve`.
- * @throws {ResponseError} if it cannot be sent at all
+ * Sends a response without parking, if its head and content fit into one `reserve`.
+ * @throws {ResponseError} if the response is not valid
  */
 export function respondAtOnce(to: Output, out: OutgoingResponse, framing: number, date: string): Sent {
   const { content } = out;
@@ -41,7 +41,7 @@ export function respondAtOnce(to: Output, out: OutgoingResponse, framing: number
   if (size > pieceSize) return Sent.not;
   let length = size;
   if (typeof content === 'string') {
-    // What is not written, or compared with what the handler says, must be right at once.
+    // The length must be exact if the content is not written, or if the handler has set content-length.
     const isExact = (framing & Framing.isHead) !== 0 || hasField(out.fields, 'content-length');
     length = isExact ? Buffer.byteLength(content) : likelyByteLength(content);
   }
@@ -52,7 +52,7 @@ export function respondAtOnce(to: Output, out: OutgoingResponse, framing: number
       if (typeof content !== 'string') {
         to.output.set(content, end);
       } else if (!writeText(content, length, to.output, end)) {
-        length = Buffer.byteLength(content); // nothing has been committed
+        length = Buffer.byteLength(content); // try again with the exact length: nothing has been committed
         continue;
       }
       end += length;
@@ -62,7 +62,7 @@ export function respondAtOnce(to: Output, out: OutgoingResponse, framing: number
   }
 }
 
-/** Sends the text of a head. Those larger than a piece go out in several. */
+/** Sends the text of a head, in several pieces if it is larger than one. */
 export function* sendHead(writer: Writer, head: string): Task<void> {
   const { duplex } = writer;
   for (let from = 0; from < head.length; from += pieceBytes) {
@@ -73,18 +73,18 @@ export function* sendHead(writer: Writer, head: string): Task<void> {
   }
 }
 
-/** In how many seconds a client that gets 503 may try again. */
+/** The value of Retry-After with 503, in seconds. */
 const retryAfter = 10;
 
 /**
- * The whole of a refusal: a status, its phrase as the body, and the end of the connection. It never parks: it is little, and the last.
- * @param wanted a status that has a phrase; 500 is sent in place of any other value, which an application may have put into a refusal
+ * Sends a response for an error: a status, with its reason phrase as the body and `Connection: close`. It never parks: it is small, and the last.
+ * @param wanted a status from 400 on with a reason phrase; for any other value, which an application may have put into an HttpError, 500 is sent
  * @returns the status that was sent
  */
 export function sendStatus(to: Output, wanted: unknown, isHead: boolean, date: string): number {
   const status = typeof wanted === 'number' && wanted >= 400 && Object.hasOwn(reasonPhrases, wanted) ? wanted : 500;
   const phrase = reasonPhrases[status];
-  // RFC 9110 §10.2.3. What a server lacks, it lacks for some seconds.
+  // RFC 9110 §10.2.3. The limits that cause 503 are usually exceeded for some seconds.
   const later = status === 503 ? `retry-after: ${retryAfter}\r\n` : '';
   const head = `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: text/plain\r\ncontent-length: ${phrase.length}\r\ndate: ${date}\r\n${later}connection: close\r\n\r\n`;
   const text = isHead ? head : head + phrase;

@@ -1,4 +1,4 @@
-// What the connections of HTTP/1.1 need to know of their server besides what every version of HTTP does.
+// The settings of a server that only HTTP/1.1 uses.
 
 import type { Connection } from '../../connection/connection.js';
 import type { Slot } from '../../event-layer/event-layer.js';
@@ -9,12 +9,12 @@ import type { Head } from './head.js';
 export interface H1Settings extends HttpSettings, ChunkLimits {
   /** Milliseconds; see `ServeOptions`. */
   readonly headTimeout: number;
-  /** Counts a request of the connection. @returns whether it is the last that the connection may have */
+  /** Counts a request of the connection. @returns whether it is the last one that `maxRequests` allows */
   countRequest(slot: Slot): boolean;
-  /** Closes the connection by FIN, behind what is queued for it. */
+  /** Closes the connection: sends FIN after the queued output. */
   endConnection(slot: Slot): void;
-  /** The connection has nothing to do until the next request comes. */
+  /** The connection is idle until its next request. */
   markIdle(slot: Slot): void;
-  /** The same of one whose thread is over, and with it its record. What it has not read is the beginning of the next request. @param head its head, parsed as far as it has come */
+  /** The thread of the connection has ended: makes it idle. Unread input is the start of the next request. @param head the parser's state after the unread input */
   returnToIdle(connection: Connection, head: Head | undefined): void;
 }
