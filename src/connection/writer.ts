@@ -165,9 +165,11 @@ export function put(to: Duplex, data: string | Uint8Array): number {
 /** The result of `next` of a task that has returned nothing. */
 const returned: IteratorResult<Wait, void> = Object.freeze({ done: true, value: undefined });
 
-/** Has a writer. */
+/** What is written through. */
 export interface Outlet {
-  /** @throws if nothing can be written */
+  /** @throws if nothing can be written to it any more */
+  readonly duplex: Duplex;
+  /** Where a thread parks until the duplex has room. Made when it is first asked for: most writes do without. @throws likewise */
   readonly writer: Writer;
 }
 
@@ -229,8 +231,8 @@ class Draining extends Flooded {
   protected begin(): void {}
 
   protected proceed(): Writer | undefined {
-    const { writer } = this.#outlet;
-    return writer.flooded ? writer : undefined;
+    const { duplex, writer } = this.#outlet;
+    return duplex.writable === 0 ? writer : undefined;
   }
 }
 
@@ -244,13 +246,13 @@ export class Flushing extends Flooded {
   }
 
   protected begin(): void {
-    const { duplex } = this.#outlet.writer;
+    const { duplex } = this.#outlet;
     if (duplex.closed) throw duplex.closedError();
   }
 
   protected proceed(): Writer | undefined {
-    const { writer } = this.#outlet;
-    return writer.duplex.queued > 0 ? writer : undefined;
+    const outlet = this.#outlet;
+    return outlet.duplex.queued > 0 ? outlet.writer : undefined;
   }
 
   protected override get awaitsAll(): boolean {
@@ -285,9 +287,8 @@ export class Writing extends Flooded {
     const sink = this.#sink;
     const data = this.#data;
     while (this.#written < data.length) {
-      const { writer } = sink;
-      const { writable } = writer.duplex;
-      if (writable === 0) return writer;
+      const { writable } = sink.duplex;
+      if (writable === 0) return sink.writer;
       const start = this.#written;
       const most = Math.min(writable, pieceBytes);
       const end = typeof data === 'string' ? endOfPiece(data, start, most) : Math.min(start + most, data.length);

@@ -1,7 +1,7 @@
 // The body of a response that is not sent at once: written by a thread or pulled from a stream, at the client's pace. How it is framed is for the
 // version of HTTP to say.
 
-import { pieceBytes } from '../connection/duplex.js';
+import { type Duplex, pieceBytes } from '../connection/duplex.js';
 import { checkData, Flushing, type Sink, type Writer, Writing } from '../connection/writer.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
@@ -12,6 +12,7 @@ import type { BodyWriter } from './stream.js';
 
 /** What a body is sent through: the exchange of its request. */
 export interface ResponseOutlet extends RequestOwner {
+  readonly duplex: Duplex;
   readonly writer: Writer;
 }
 
@@ -44,7 +45,7 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
 
   tryWrite(data: string | Uint8Array): boolean {
     checkData(data);
-    const { duplex } = this.writer;
+    const { duplex } = this;
     if (duplex.closed || duplex.finished) return false;
     const most = typeof data === 'string' ? data.length * 3 : data.length;
     if (most > Math.min(duplex.writable, pieceBytes)) return false;
@@ -64,10 +65,18 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   /** The same of a body that may end at any point, without parking: it is little, and the last. */
   abstract endNow(): void;
 
-  /** @throws {ResponseError} if the body is over: it may be another thread that has come to write */
+  get duplex(): Duplex {
+    return this.outlet().duplex;
+  }
+
   get writer(): Writer {
+    return this.outlet().writer;
+  }
+
+  /** @throws {ResponseError} if the body is over: it may be another thread that has come to write */
+  private outlet(): ResponseOutlet {
     if (this.#outlet === undefined) throw new ResponseError('the body is over: nothing can be written to it any more');
-    return this.#outlet.writer;
+    return this.#outlet;
   }
 
   /** Nothing is to be written any more. */

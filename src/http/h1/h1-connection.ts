@@ -54,6 +54,14 @@ const Flag = {
 } as const;
 const framingMask = 15;
 
+/** What the connection is doing, by number; 0 is nothing. It stands in the bits above the flags. */
+const phases: readonly (Phase | undefined)[] = [undefined, 'reading', 'handling', 'writing'];
+const phaseAt = 9;
+const phaseMask = 3 << phaseAt;
+
+/** The timers that end the wait for async handlers whose clients have left. Few connections have one. */
+const leaveTimers = new Map<H1Connection, number>();
+
 export class H1Connection extends StagedTask implements Exchange, BodyHost, Protocol, TimerTarget {
   readonly connection: Connection<H1Settings>;
   streaming: ResponseBody | undefined;
@@ -63,9 +71,6 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
    */
   #current: ActiveRequest | string | Head | undefined;
   #flags = 0;
-  #phase: Phase | undefined;
-  /** The timer for `leaveTimeout`; 0 for none. */
-  #leaveTimer = 0;
 
   constructor(connection: Connection<H1Settings>) {
     super();
@@ -164,7 +169,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   /** Continues a request that was started without a thread. @param framing bits of `Framing` */
   resumeRequest(active: ActiveRequest, framing: number): void {
     this.#current = active;
-    this.#flags = framing; // clears the flags of the previous response
+    this.#flags = (this.#flags & phaseMask) | framing; // clears the flags of the previous response
     this.#enter('handling');
   }
 
@@ -176,10 +181,12 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
 
   /** Counts the connection in another phase, or in none; see `HttpSettings.phases`. */
   #enter(phase: Phase | undefined): void {
-    const { phases } = this.settings;
-    if (this.#phase !== undefined) phases[this.#phase]--;
-    this.#phase = this.closed ? undefined : phase;
-    if (this.#phase !== undefined) phases[this.#phase]++;
+    const counts = this.settings.phases;
+    const before = phases[(this.#flags & phaseMask) >> phaseAt];
+    const after = this.closed ? undefined : phase;
+    if (before !== undefined) counts[before]--;
+    if (after !== undefined) counts[after]++;
+    this.#flags = (this.#flags & ~phaseMask) | (phases.indexOf(after) << phaseAt);
   }
 
   #has(flag: number): boolean {
@@ -226,7 +233,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     const { connection, settings } = this;
     const { reader } = connection;
     this.#enter('reading');
-    this.#flags = 0;
+    this.#flags &= phaseMask;
     const head = new Head();
     if (!head.parse(reader.bytes, reader.start, reader.limit, settings)) {
       if (reader.finished && head.hasStarted)
@@ -281,8 +288,10 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#current = undefined;
     this.streaming = undefined;
     this.#set(Flag.unwindOnLeave, false);
-    if (this.#leaveTimer !== 0) this.scheduler.timers.cancel(this.#leaveTimer);
-    this.#leaveTimer = 0;
+    const leaveTimer = leaveTimers.get(this);
+    if (leaveTimer === undefined) return;
+    this.scheduler.timers.cancel(leaveTimer);
+    leaveTimers.delete(this);
   }
 
   // The current response.
@@ -317,15 +326,14 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   }
 
   *begin(out: OutgoingResponse): Task<ResponseBody | undefined> {
-    const { writer } = this;
     const { content } = out;
     const framing = this.#flags & framingMask;
     const length = content === null ? 0 : out.length;
     const head = makeHead(out, framing, this.settings.date(), length);
-    if (writer.flooded) yield* writer.drain();
+    if (this.duplex.writable === 0) yield* this.writer.drain();
     this.#set(Flag.headSent);
     this.#set(Framing.keepAlive, head.keepAlive);
-    yield* sendHead(writer, wholeText(head, length));
+    yield* sendHead(this, wholeText(head, length));
     if (isBodiless(out.status) || (framing & Framing.isHead) !== 0 || content === null) {
       this.end();
       return undefined;
@@ -337,16 +345,16 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   }
 
   *takeOver(out: OutgoingResponse): Task<Connection> {
-    const { writer, connection } = this;
+    const { connection } = this;
     const body = this.active?.source.body ?? null;
     if (body !== null && !body.complete)
       throw new ResponseError('the connection cannot be taken over: the request has a body that has not been read');
     if ((this.#flags & Framing.chunked) === 0) throw new ResponseError('an HTTP/1.0 connection cannot be taken over');
     const head = makeUpgradeHead(out);
-    if (writer.flooded) yield* writer.drain();
+    if (connection.writable === 0) yield* this.writer.drain();
     this.end();
     this.#set(Framing.keepAlive, false);
-    yield* sendHead(writer, head);
+    yield* sendHead(this, head);
     this.#endRequest();
     this.#enter('handling');
     connection.reader.timeout = Infinity; // the other protocol has its own timeouts
@@ -408,14 +416,14 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
    * handler is still sent, if it comes within `leaveTimeout`.
    */
   peerEnded(): void {
-    if (this.settings.allowHalfOpen || !this.busy || this.#leaveTimer !== 0) return;
+    if (this.settings.allowHalfOpen || !this.busy || leaveTimers.has(this)) return;
     const reason = new ClientLeftError('the client has closed its side of the connection');
     this.abort(reason);
     if (this.#has(Flag.unwindOnLeave)) {
       this.thread?.unwind(reason);
       return;
     }
-    this.#leaveTimer = this.scheduler.armIn(this.settings.leaveTimeout, this, 0);
+    leaveTimers.set(this, this.scheduler.armIn(this.settings.leaveTimeout, this, 0));
   }
 
   lost(cause: ConnectionError | undefined): void {
@@ -432,7 +440,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
 
   /** `leaveTimeout` has passed. */
   timerFired(): void {
-    this.#leaveTimer = 0;
+    leaveTimers.delete(this);
     this.thread?.unwind(this.leftReason);
   }
 

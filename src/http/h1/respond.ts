@@ -2,7 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import { pieceBytes } from '../../connection/duplex.js';
-import type { Writer } from '../../connection/writer.js';
+import type { Outlet } from '../../connection/writer.js';
 import { pieceSize } from '../../event-layer/event-layer.js';
 import type { Task } from '../../threads/task.js';
 import { likelyByteLength, writeText } from '../../util/fast-bytes.js';
@@ -62,11 +62,11 @@ export function respondAtOnce(to: Output, out: OutgoingResponse, framing: number
   }
 }
 
-/** Sends the text of a head, in several pieces if it is larger than one. */
-export function* sendHead(writer: Writer, head: string): Task<void> {
-  const { duplex } = writer;
+/** Sends the text of a head. Those larger than a piece go out in several. */
+export function* sendHead(outlet: Outlet, head: string): Task<void> {
+  const { duplex } = outlet;
   for (let from = 0; from < head.length; from += pieceBytes) {
-    if (writer.flooded) yield* writer.drain();
+    if (duplex.writable === 0) yield* outlet.writer.drain();
     const part = head.slice(from, from + pieceBytes);
     const at = duplex.reserve(part.length);
     duplex.commit(at + duplex.output.latin1Write(part, at, part.length));

@@ -13,7 +13,7 @@ export class ChunkedBody extends ResponseBody {
 
   /** Each piece is a chunk. */
   put(piece: string | Uint8Array): void {
-    const { duplex } = this.writer;
+    const { duplex } = this;
     if (typeof piece === 'string') {
       const at = duplex.reserve(piece.length * 3 + 8);
       putChunkFrame(duplex, at, duplex.output.utf8Write(piece, at + 6, piece.length * 3));
@@ -26,13 +26,12 @@ export class ChunkedBody extends ResponseBody {
 
   /** The last chunk. */
   *end(): Task<void> {
-    const { writer } = this;
-    if (writer.flooded) yield* writer.drain();
+    if (this.duplex.writable === 0) yield* this.writer.drain();
     this.endNow();
   }
 
   endNow(): void {
-    put(this.writer.duplex, '0\r\n\r\n');
+    put(this.duplex, '0\r\n\r\n');
   }
 }
 
@@ -60,7 +59,7 @@ export class PlainBody extends ResponseBody {
   }
 
   begin(data: string | Uint8Array): void {
-    void this.writer; // throws if the body is over
+    void this.duplex; // throws if the body is over
     if (this.#length === undefined) return;
     const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     if (this.#written + bytes > this.#length) {
@@ -69,7 +68,7 @@ export class PlainBody extends ResponseBody {
   }
 
   put(piece: string | Uint8Array): void {
-    this.#written += put(this.writer.duplex, piece);
+    this.#written += put(this.duplex, piece);
   }
 
   *end(): Task<void> {
