@@ -12,7 +12,7 @@ export class CommandError extends Error {
 }
 
 /** The options of `serve` that a module may set. `globals` and `network` concern code that calls `serve` itself. */
-const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'globals' | 'network'>, true>> = {
+const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'globals' | 'network' | 'secure'>, true>> = {
   port: true,
   websocket: true,
   hostname: true,

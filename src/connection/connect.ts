@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import { ConnectionError, highWaterMark, type Slot, type Transport } from '../event-layer/event-layer.js';
+import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
@@ -20,6 +21,8 @@ export interface ConnectOptions extends AddressOptions, ConnectionSocketOptions 
   lingerTimeout?: number | undefined;
   /** The network to connect on. Default: that of the running thread. */
   network?: Network | undefined;
+  /** @internal Creates the transport that the connection goes through, such as TLS. Default: the event layer itself. */
+  secure?: SecureTransportFactory | undefined;
 }
 
 const rules: OptionRules = {
@@ -29,6 +32,7 @@ const rules: OptionRules = {
   connectTimeout: { number: [0, Infinity] },
   lingerTimeout: { number: [0, longestDelay] },
   network: { instance: Network },
+  secure: { type: 'function' },
 };
 
 /**
@@ -52,8 +56,8 @@ export function* connect(options: ConnectOptions): Task<Connection> {
   const socketOptions = socketOptionsOf('connect', options);
   const thread = runningThread('connect');
   const network = options.network ?? Network.of(thread.scheduler);
-  const client = new Client(thread, network, options.lingerTimeout ?? defaultLinger);
   const slot = network.layer.connect(address, localAddress, socketOptions);
+  const client = new Client(thread, network, options.lingerTimeout ?? defaultLinger, options.secure);
   network.adopt(slot, client, SlotState.connecting);
   const timeout = options.connectTimeout ?? 30_000;
   network.setDeadline(slot, network.scheduler.now + timeout);
@@ -90,10 +94,10 @@ class Client implements Owner {
   #connection: Connection | undefined;
   #error: ConnectionError | undefined;
 
-  constructor(thread: Thread<unknown>, network: Network, linger: number) {
+  constructor(thread: Thread<unknown>, network: Network, linger: number, secure: SecureTransportFactory | undefined) {
     this.#thread = thread;
     this.network = network;
-    this.transport = network.layer;
+    this.transport = network.addTransport(secure);
     this.#linger = linger;
   }
 
@@ -134,10 +138,19 @@ class Client implements Owner {
   }
 
   closed(_slot: Slot, _record: SlotRecord | undefined, reason: ConnectionError | undefined): void {
+    this.network.removeTransport(this.transport);
     if (!this.pending) return;
     this.#error =
       reason ?? new ConnectionError('ECONNABORTED', 'connect: the connection closed before it was established');
     this.#thread.scheduler.resume(this.#thread);
+  }
+
+  sessionFailed(slot: Slot, _record: SlotRecord | undefined, reason: ConnectionError): void {
+    if (this.pending) {
+      this.#error = reason;
+      this.#thread.scheduler.resume(this.#thread);
+    }
+    this.network.linger(slot, this.#linger);
   }
 
   /** `connectTimeout` has passed. */

@@ -2,6 +2,7 @@
 
 import { isIPv6 } from 'node:net';
 import { type Address, ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
 import { isTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';
@@ -40,6 +41,8 @@ export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
   onError?: ((error: unknown, connection: Connection | undefined) => void) | undefined;
   /** The network to listen on. Default: that of the running thread, else that of the process. */
   network?: Network | undefined;
+  /** @internal Creates the transport that connections go through, such as TLS. Default: the event layer itself. */
+  secure?: SecureTransportFactory | undefined;
 }
 
 /** A server for a protocol of your own: what `listen` returns. */
@@ -75,6 +78,7 @@ const rules: OptionRules = {
   maxBufferedBytes: bufferedRule,
   onError: { type: 'function' },
   network: { instance: Network },
+  secure: { type: 'function' },
 };
 
 /** The address that options describe. @throws {TypeError} if a path is given with what only TCP has, or neither port nor path */
@@ -162,7 +166,7 @@ class RawListener extends Listener {
   readonly #onError: (error: unknown, connection: Connection | undefined) => void;
 
   constructor(options: ListenOptions, handler: (connection: Connection) => Task<void>) {
-    super(options.network ?? Network.current(), options.maxBufferedBytes);
+    super(options.network ?? Network.current(), options.maxBufferedBytes, options.secure);
     this.#handler = handler;
     this.lingerTime = options.lingerTimeout ?? defaultLinger;
     this.#onError = options.onError ?? ((error) => printError(error));

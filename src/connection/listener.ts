@@ -10,6 +10,7 @@ import {
   type Slot,
   type Transport,
 } from '../event-layer/event-layer.js';
+import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
 import { ServerContext } from '../threads/context.js';
 import { ThreadError } from '../threads/errors.js';
 import { AbortError } from '../util/abort-error.js';
@@ -89,10 +90,13 @@ export abstract class Listener implements Owner {
   #isClosed = false;
   #onAllClosed: (() => void) | undefined;
 
-  /** @param mostBuffered the limit on memory for its connections, in bytes; undefined for the limit that the servers of the process share */
-  constructor(network: Network, mostBuffered: number | undefined) {
+  /**
+   * @param mostBuffered the limit on memory for its connections, in bytes; undefined for the limit that the servers of the process share
+   * @param secure creates the transport of its connections; undefined for the event layer itself
+   */
+  constructor(network: Network, mostBuffered: number | undefined, secure: SecureTransportFactory | undefined) {
     this.network = network;
-    this.transport = network.layer;
+    this.transport = network.addTransport(secure);
     this.buffers = mostBuffered === undefined ? BufferedBytes.ofProcess() : new BufferedBytes(mostBuffered);
   }
 
@@ -137,7 +141,10 @@ export abstract class Listener implements Owner {
   async open(options: ListenOptions): Promise<void> {
     const { layer } = this.network;
     const onDisconnect = (): void => void this.close();
-    const { listener, address: got } = await layer.listen({ ...options, onDisconnect });
+    const { listener, address: got } = await layer.listen({ ...options, onDisconnect }).catch((error) => {
+      this.network.removeTransport(this.transport);
+      throw error;
+    });
     this.#id = listener;
     this.#address = got;
     this.network.adoptListener(listener, this, (error) => this.failed(error));
@@ -175,18 +182,25 @@ export abstract class Listener implements Owner {
   closed(_slot: Slot, record: SlotRecord | undefined, reason: ConnectionError | undefined, wasClosing: boolean): void {
     this.#open--;
     if (wasClosing) this.#closing--;
-    if (record !== undefined) {
-      this.lost(record, reason);
-      const { thread } = record;
-      if (thread !== undefined && thread.state !== 'over') {
-        this.#unwinding++;
-        thread.whenOver(() => {
-          this.#unwinding--;
-          this.#notifyIfAllClosed();
-        });
-      }
-    }
+    if (record !== undefined) this.#lose(record, reason);
     this.#notifyIfAllClosed();
+  }
+
+  sessionFailed(slot: Slot, record: SlotRecord | undefined, reason: ConnectionError): void {
+    if (record !== undefined) this.#lose(record, reason);
+    this.endConnection(slot);
+  }
+
+  /** The record of a connection that has gone, or can be used no more. */
+  #lose(record: SlotRecord, reason: ConnectionError | undefined): void {
+    this.lost(record, reason);
+    const { thread } = record;
+    if (thread === undefined || thread.state === 'over') return;
+    this.#unwinding++;
+    thread.whenOver(() => {
+      this.#unwinding--;
+      this.#notifyIfAllClosed();
+    });
   }
 
   #notifyIfAllClosed(): void {
@@ -234,6 +248,7 @@ export abstract class Listener implements Owner {
       });
     }
     if (id !== undefined) network.dropListener(id);
+    network.removeTransport(this.transport);
     this.#isClosed = true;
     this.#unobserve?.();
     this.#disarmDeadline();

@@ -7,7 +7,12 @@
 
 import { chooseEventLayer } from '../event-layer/choose.js';
 import type { ConnectionError, EventLayer, EventSink, ListenerId, Slot } from '../event-layer/event-layer.js';
-import type { SecureTransport, SecureTransportEvents, Transport } from '../event-layer/transport.js';
+import type {
+  SecureTransport,
+  SecureTransportEvents,
+  SecureTransportFactory,
+} from '../event-layer/secure-transport.js';
+import type { Transport } from '../event-layer/transport.js';
 import { defaultScheduler, Scheduler } from '../threads/scheduler.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
@@ -59,6 +64,12 @@ export interface Owner {
   /** The deadline of a slot without a record has passed. */
   expired(slot: Slot): void;
   /**
+   * The session of the secure transport has failed: nothing more can be received or sent. The slot still belongs to this owner, which lets it linger, so
+   * that the alert arrives.
+   * @param record what the slot had until now; undefined if it had none
+   */
+  sessionFailed(slot: Slot, record: SlotRecord | undefined, reason: ConnectionError): void;
+  /**
    * The connection has closed; the slot no longer belongs to this owner.
    * @param record undefined if the slot had none
    * @param wasClosing this side had closed it
@@ -101,6 +112,13 @@ interface ListenerEntry {
   readonly acceptFailed: (error: Error) => void;
 }
 
+interface SharedTransport {
+  readonly factory: SecureTransportFactory;
+  readonly transport: SecureTransport;
+  /** Listeners and clients that use it. */
+  users: number;
+}
+
 /**
  * Connections over one event layer, and the scheduler of their threads. `serve`, `listen` and `connect` use the network of the process by default.
  * Tests pass one over a {@link SimulatedLayer}.
@@ -130,8 +148,8 @@ export class Network implements EventSink, TimerTarget {
   readonly #lingering = new Lingering();
   readonly #diagnostics = new ConnectionDiagnostics(() => this.layer.now());
   readonly #listeners = new Map<ListenerId, ListenerEntry>();
-  /** The secure transports of all listeners. */
-  readonly #secureTransports = new Set<SecureTransport>();
+  /** Those in use. There are few, and most networks have none. */
+  #secureTransports: SharedTransport[] = [];
 
   /**
    * Starts the layer.
@@ -184,21 +202,38 @@ export class Network implements EventSink, TimerTarget {
     this.#owners.drop(entry.number);
   }
 
-  /** @internal Starts a secure transport. Must be called before a listener uses it. */
-  addTransport(transport: SecureTransport): void {
-    this.#secureTransports.add(transport);
-    transport.start(this.#secureEvents);
+  /**
+   * @internal The transport for a new listener or client. Users with the same factory share one secure transport.
+   * @param secure undefined for the layer itself
+   */
+  addTransport(secure: SecureTransportFactory | undefined): Transport {
+    if (secure === undefined) return this.layer;
+    let shared = this.#secureTransports.find(({ factory }) => factory === secure);
+    if (shared === undefined) {
+      shared = { factory: secure, transport: secure(this.layer), users: 0 };
+      shared.transport.start(this.#secureEvents);
+      this.#secureTransports.push(shared);
+    }
+    shared.users++;
+    return shared.transport;
   }
 
-  /** @internal All connections of the secure transport must have closed. */
-  removeTransport(transport: SecureTransport): void {
-    this.#secureTransports.delete(transport);
+  /** @internal How many secure transports are in use. */
+  get secureTransports(): number {
+    return this.#secureTransports.length;
+  }
+
+  /** @internal A listener or client that got it from `addTransport` has no connections any more. */
+  removeTransport(transport: Transport): void {
+    const shared = this.#secureTransports.find((entry) => entry.transport === transport);
+    if (shared === undefined || --shared.users > 0) return;
+    this.#secureTransports = this.#secureTransports.filter((entry) => entry !== shared);
   }
 
   /** @internal Assigns a slot to an owner that has no other: a client of `connect`. */
   adopt(slot: Slot, owner: Owner, state: SlotState): void {
     this.#adopt(slot, this.#owners.add(owner), state);
-    this.#secure(slot, owner);
+    if (this.#secure(slot, owner)) this.#secureTransport(slot)?.connecting(slot);
   }
 
   #adopt(slot: Slot, owner: number, state: SlotState): void {
@@ -342,14 +377,14 @@ export class Network implements EventSink, TimerTarget {
   /** @internal */
   beginTurn(looked = true): void {
     if (looked) this.shares.next();
-    for (const transport of this.#secureTransports) transport.beginTurn();
     this.scheduler.beginTurn(looked);
+    for (const { transport } of this.#secureTransports) transport.beginTurn();
   }
 
   /** @internal */
   endTurn(due?: number): void {
     this.scheduler.endTurn(due);
-    for (const transport of this.#secureTransports) transport.endTurn();
+    for (const { transport } of this.#secureTransports) transport.endTurn();
   }
 
   /** @internal */
@@ -479,11 +514,22 @@ export class Network implements EventSink, TimerTarget {
     drained: (slot) => this.record(slot)?.drained(),
     flushed: (slot) => this.#flushed(slot),
     connected: (slot) => this.#connected(slot),
+    sessionFailed: (slot, reason) => this.#sessionFailed(slot, reason),
+    outputHeld: (slot, bytes) => this.outputHeld(slot, bytes),
   };
+
+  #sessionFailed(slot: Slot, reason: ConnectionError): void {
+    if (this.state(slot) === SlotState.closing) return; // it ends anyway
+    const record = this.record(slot);
+    if (record !== undefined) this.#dropRecord(slot);
+    record?.detached(reason);
+    this.owner(slot)?.sessionFailed(slot, record, reason);
+    record?.wake();
+  }
 
   /** The secure transport of a slot with the flag. */
   #secureTransport(slot: Slot): SecureTransport | undefined {
-    // An owner's transport is either the layer or one that was passed to `addTransport`.
+    // An owner's transport is either the layer or one that `addTransport` has returned.
     return this.owner(slot)?.transport as SecureTransport | undefined;
   }
 

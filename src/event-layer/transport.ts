@@ -57,29 +57,3 @@ export interface TransportEvents {
   drained(slot: Slot): void;
   flushed(slot: Slot): void;
 }
-
-/** What a secure transport tells besides. */
-export interface SecureTransportEvents extends TransportEvents {
-  /** A connection that was asked for is there, and secure. One that fails is told by `closed` alone. */
-  connected(slot: Slot): void;
-}
-
-/**
- * A transport over another one, for the connections of listeners and clients that ask for it. It is told what the transport below tells of these, and
- * tells those above what that means to them. `closed` needs no translation: both are told, this one first.
- */
-export interface SecureTransport extends Transport, TransportEvents {
-  /** Sets who is told. To be called once, before anything else. */
-  start(above: SecureTransportEvents): void;
-  /** The protocol that was chosen by ALPN (RFC 7301); undefined if none was, or the handshake is not complete. */
-  protocol(slot: Slot): string | undefined;
-  /** A connection has been accepted: its session begins. */
-  accepted(slot: Slot): void;
-  /** A connection that was asked for is there: its session begins, and `connected` is told when it is secure. */
-  connected(slot: Slot): void;
-  /** The connection is gone, and its session with it. */
-  closed(slot: Slot): void;
-  beginTurn(): void;
-  /** The turn is about to end: whatever is to leave with it is handed down. */
-  endTurn(): void;
-}

@@ -64,6 +64,11 @@ export function armedTimers(network: Network): number {
   return network.scheduler.timers.size;
 }
 
+/** @internal Secure transports that listeners and clients use. */
+export function usedTransports(network: Network): number {
+  return network.secureTransports;
+}
+
 /** @internal Bytes of memory that the process holds for request heads that have come in part. */
 export function partialHeadBytes(): number {
   return PartialHead.held;

@@ -10,6 +10,7 @@ import { callOnError, printError } from '../connection/on-error.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
 import { requestError, requestRefused } from '../http/diagnostics.js';
 import type { HttpError } from '../http/errors.js';
 import { subjectOf } from '../http/exchange-thread.js';
@@ -142,6 +143,8 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
 
   /** The network to serve on. Default: that of the running thread, else that of the process. */
   network?: Network | undefined;
+  /** @internal Creates the transport that connections go through, such as TLS. Default: the event layer itself. */
+  secure?: SecureTransportFactory | undefined;
 }
 
 /** A connection at work: what it is doing, and its thread. */
@@ -238,6 +241,7 @@ const rules: OptionRules = {
   leaveTimeout: milliseconds,
   lingerTimeout: milliseconds,
   network: { instance: Network },
+  secure: { type: 'function' },
 };
 
 /**
@@ -275,9 +279,9 @@ class HttpServer implements Server {
   }
 
   get url(): string {
-    const { address } = this.#listener;
-    if ('path' in address) return `http+unix:${encodeURIComponent(address.path)}`;
-    return `http://${this.#listener.defaultHost}/`;
+    const { address, scheme, defaultHost } = this.#listener;
+    if ('path' in address) return `${scheme}+unix:${encodeURIComponent(address.path)}`;
+    return `${scheme}://${defaultHost}/`;
   }
 
   get port(): number | undefined {
@@ -330,6 +334,8 @@ const fullReportInterval = 60_000;
 /** The listener of an HTTP server, and the settings that its connections are served by. */
 class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
+  /** Of its URL. */
+  readonly scheme: 'http' | 'https';
   readonly upgrades: WebSocketServer | undefined;
   readonly headSize: number;
   readonly targetSize: number;
@@ -368,7 +374,8 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   #requests = new Uint32Array(64);
 
   constructor(options: ServeOptions) {
-    super(options.network ?? Network.current(), options.maxBufferedBytes);
+    super(options.network ?? Network.current(), options.maxBufferedBytes, options.secure);
+    this.scheme = options.secure === undefined ? 'http' : 'https';
     // As a method of the options. The request is made by requestFrom, whose class passes for the platform's; that is what the type of Fetch says.
     const { websocket } = options;
     const webSockets = websocket && new WebSocketServer(this, websocket);
@@ -600,6 +607,11 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
 
   protected get lingerTime(): number {
     return this.lingerTimeout;
+  }
+
+  override sessionFailed(slot: Slot, record: SlotRecord | undefined, reason: ConnectionError): void {
+    this.#fastPath.closed(slot);
+    super.sessionFailed(slot, record, reason);
   }
 
   override closed(

@@ -1,15 +1,33 @@
-// TLS as a transport over a transport. What is above sees plain bytes, what is below sees records.
+// TLS as a transport over an event layer. The code above it sees plain bytes, the layer below it sees records.
 //
-// Output is written into memory of this transport, and sealed when the turn ends or another connection writes: so what a connection writes in a turn
-// mostly becomes one record. Input that is the beginning of a record is kept until the rest has come.
+// Output is written into memory of this transport, and sealed when the turn ends or another connection writes. So what a connection writes in a turn
+// mostly becomes one record. Input that is the beginning of a record is kept until the rest has arrived.
 
 import { Buffer } from 'node:buffer';
-import { type EventLayer, pieceSize, type Slot } from '../event-layer/event-layer.js';
-import type { SecureTransport, SecureTransportEvents } from '../event-layer/transport.js';
+import { checkReserve, slotClosed, writtenAfterFinish } from '../event-layer/errors.js';
+import { ConnectionError, type EventLayer, highWaterMark, pieceSize, type Slot } from '../event-layer/event-layer.js';
+import type { SecureTransport, SecureTransportEvents } from '../event-layer/secure-transport.js';
+import { ByteBuilder } from '../util/byte-builder.js';
 import { type OutputMemory, outputMemory } from '../util/output-memory.js';
-import { headerBytes, maxContent, maxOverhead, Received, type TlsEngine, type TlsSession } from './session.js';
+import { Alert, alertSent } from './alerts.js';
+import {
+  headerBytes,
+  majorVersion,
+  maxContent,
+  maxExpansion,
+  maxOverhead,
+  Received,
+  type TlsEngine,
+  type TlsSession,
+} from './session.js';
 
 const nothing = new Uint8Array(0);
+
+/** The memory for the beginning of a record has at least so many bytes, most of which is its header. */
+const smallestPartial = 64;
+
+/** Memory for output that is not sealed yet. */
+const outputBytes = 2 * pieceSize;
 
 /** One connection. */
 class Secured {
@@ -19,17 +37,24 @@ class Secured {
   partial: Uint8Array = nothing;
   held = 0;
   /** Output that was written before the handshake was complete. */
-  early: Uint8Array[] = [];
-  earlyBytes = 0;
-  /** The peer sends no more, and that has been told. */
+  early: ByteBuilder | undefined;
+  /** Bytes of output that count as queued, and that the layer below does not have: those of `early`, and those that were dropped. */
+  unsent = 0;
+  /** How often `flushed` is to be reported when `early` has left. */
+  flushes = 0;
+  /** As much output was queued as the high-water mark, and `drained` has not been reported yet. */
+  isFlooded = false;
+  /** Reading is paused. */
+  isPaused = false;
+  /** The peer sends no more. */
   hasEnded = false;
-  /** This side sends no more. */
+  /** `ended` is to be reported when reading is resumed. */
+  endsLater = false;
+  /** `finish` has been called. */
   isFinished = false;
-  /** The transport below has been told so. */
+  /** `finish` has been passed to the layer below. */
   hasSentEnd = false;
-  /** `flushed` is to be told when what is early has left. */
-  awaitsFlush = false;
-  /** It is broken, was reset, or abandoned: nothing more is told or sent. */
+  /** The session is broken, or the connection was reset or abandoned: nothing more is received, and output goes nowhere. */
   isOver = false;
 
   constructor(session: TlsSession, isClient: boolean) {
@@ -37,13 +62,18 @@ class Secured {
     this.isClient = isClient;
   }
 
-  /** How many bytes are missing, of the record that has come in part, or at first of its header. */
+  /** Bytes of memory that are held for it. */
+  get memory(): number {
+    return this.partial.length + (this.early?.capacity ?? 0);
+  }
+
+  /** How many bytes are missing of the record whose beginning is held, or at first of its header. */
   get missing(): number {
     return recordEnd(this.partial, 0, this.held) - this.held;
   }
 
-  /** Appends to the beginning of a record. A peer is given no more memory than twice what it has sent. @returns how many bytes */
-  hold(bytes: Uint8Array, start: number, end: number): number {
+  /** Appends to the beginning of a record. Takes at most twice as much memory as the peer has sent, so that it cannot claim any by a length alone. */
+  hold(bytes: Uint8Array, start: number, end: number): void {
     const held = this.held + end - start;
     if (held > this.partial.length) {
       const larger = new Uint8Array(Math.max(smallestPartial, 2 * held));
@@ -52,20 +82,16 @@ class Secured {
     }
     this.partial.set(bytes.subarray(start, end), this.held);
     this.held = held;
-    return end - start;
   }
 
-  /** The record is complete, and taken. */
-  release(): void {
+  /** @returns the record, which is complete */
+  release(): Uint8Array {
+    const record = this.partial.subarray(0, this.held);
     this.partial = nothing;
     this.held = 0;
+    return record;
   }
 }
-
-const smallestPartial = 64;
-
-/** Memory for what is written before it is sealed. */
-const outputBytes = 2 * pieceSize;
 
 export class TlsTransport implements SecureTransport {
   readonly #below: EventLayer;
@@ -73,15 +99,20 @@ export class TlsTransport implements SecureTransport {
   #above: SecureTransportEvents | undefined;
   readonly #connections = new Map<Slot, Secured>();
   #isInTurn = false;
+  /** Connections that were resumed and whose end is to be reported in the next turn. */
+  #ending: Slot[] = [];
+
+  /** Connections that have closed in this turn. */
+  #gone: { slot: Slot; connection: Secured }[] = [];
 
   readonly #output: OutputMemory = outputMemory(Buffer.alloc(outputBytes));
-  /** What has been written and not been sealed: `#output[#from … #to-1]`, of this slot. */
+  /** Output that is not sealed yet: `#output[0 … #written-1]`, of the slot `#writer`; -1 is none. */
   #writer: Slot = -1;
-  #from = 0;
-  #to = 0;
+  #written = 0;
 
-  /** Content of records that have been received, on its way to those above. */
+  /** Content of received records, on its way to the code above: the first `#filled` bytes. */
   readonly #plain = Buffer.alloc(pieceSize + maxContent);
+  #filled = 0;
 
   /** @param below records go through it: an event layer */
   constructor(below: EventLayer, engine: TlsEngine) {
@@ -93,7 +124,6 @@ export class TlsTransport implements SecureTransport {
     this.#above = above;
   }
 
-  /** The protocol that was chosen by ALPN; undefined if none was, or the handshake is not complete. */
   protocol(slot: Slot): string | undefined {
     return this.#connections.get(slot)?.session.protocol;
   }
@@ -105,43 +135,66 @@ export class TlsTransport implements SecureTransport {
   }
 
   reserve(slot: Slot, bytes: number): number {
-    this.#below.queued(slot); // throws if there is no such connection
-    if (this.#writer !== slot || this.#to + bytes > outputBytes) {
+    this.#of(slot); // throws if there is none
+    checkReserve(bytes);
+    if (this.#writer !== slot || this.#written + bytes > outputBytes) {
       this.#seal();
       this.#writer = slot;
     }
-    return this.#to;
+    return this.#written;
   }
 
   commit(slot: Slot, end: number): void {
     const connection = this.#of(slot);
-    if (!connection.session.isOpen && !connection.isOver) {
-      connection.early.push(new Uint8Array(this.#output.subarray(this.#to, end)));
-      connection.earlyBytes += end - this.#to;
+    const length = end - this.#written;
+    if (connection.isOver) {
+      connection.unsent += length;
       return;
     }
-    this.#to = end;
+    if (connection.isFinished) throw writtenAfterFinish();
+    if (connection.session.isOpen) this.#written = end;
+    else this.#addEarly(slot, connection, length);
+    if (this.#queued(slot, connection) >= highWaterMark) {
+      connection.isFlooded = true;
+      // Only a layer that is flooded itself reports `drained`, and what it has now may leave before the end of the turn.
+      if (this.#below.queued(slot) < highWaterMark) this.#seal();
+    }
     if (!this.#isInTurn) this.#below.requestTurn();
   }
 
   queued(slot: Slot): number {
-    const written = this.#writer === slot ? this.#to - this.#from : 0;
-    return this.#below.queued(slot) + written + (this.#connections.get(slot)?.earlyBytes ?? 0);
+    return this.#queued(slot, this.#of(slot));
+  }
+
+  #queued(slot: Slot, { session, isOver, unsent }: Secured): number {
+    if (!session.isOpen && !isOver) return unsent; // what the layer below has is the handshake
+    return this.#below.queued(slot) + this.#unsealed(slot) + unsent;
+  }
+
+  /** Bytes of the slot's output that are not sealed yet. */
+  #unsealed(slot: Slot): number {
+    return this.#writer === slot ? this.#written : 0;
   }
 
   notifyFlushed(slot: Slot): void {
-    if (this.#writer === slot) this.#seal();
     const connection = this.#of(slot);
-    if (connection.earlyBytes > 0) connection.awaitsFlush = true;
+    if (this.#writer === slot) this.#seal();
+    if (connection.early !== undefined) connection.flushes++;
     else this.#below.notifyFlushed(slot);
   }
 
   pauseReading(slot: Slot): void {
+    this.#of(slot).isPaused = true;
     this.#below.pauseReading(slot);
   }
 
   resumeReading(slot: Slot): void {
+    const connection = this.#of(slot);
+    connection.isPaused = false;
     this.#below.resumeReading(slot);
+    if (!connection.endsLater) return;
+    this.#ending.push(slot);
+    this.#below.requestTurn();
   }
 
   finish(slot: Slot): void {
@@ -149,16 +202,16 @@ export class TlsTransport implements SecureTransport {
     if (connection.isFinished) return;
     if (this.#writer === slot) this.#seal();
     connection.isFinished = true;
-    if (connection.session.isOpen || connection.isOver) this.#sealEnd(slot, connection); // else when the handshake is complete
+    if (connection.session.isOpen || connection.isOver) this.#sendEnd(slot, connection); // else when the handshake is complete
   }
 
   reset(slot: Slot): void {
-    this.#drop(slot);
+    this.#drop(slot, this.#of(slot));
     this.#below.reset(slot);
   }
 
   abandon(slot: Slot): void {
-    this.#drop(slot);
+    this.#drop(slot, this.#of(slot));
     this.#below.abandon(slot);
   }
 
@@ -166,14 +219,12 @@ export class TlsTransport implements SecureTransport {
     return this.#below.peer(slot);
   }
 
-  /** What has been written for the slot goes nowhere. */
-  #drop(slot: Slot): void {
-    const connection = this.#connections.get(slot);
-    if (connection === undefined) return; // a client's that is not connected yet
+  /** Nothing more is received, and output that the layer below does not have goes nowhere. */
+  #drop(slot: Slot, connection: Secured): void {
     connection.isOver = true;
-    connection.early = [];
-    connection.earlyBytes = 0;
-    if (this.#writer === slot) this.#to = this.#from;
+    if (this.#writer === slot) this.#written = 0;
+    connection.unsent = 0;
+    this.#freeMemory(slot, connection);
   }
 
   // From below.
@@ -182,148 +233,199 @@ export class TlsTransport implements SecureTransport {
     this.#connections.set(slot, new Secured(this.#engine.accept(), false));
   }
 
+  connecting(slot: Slot): void {
+    this.#connections.set(slot, new Secured(this.#engine.connect(), true));
+  }
+
   connected(slot: Slot): void {
-    const connection = new Secured(this.#engine.connect(), true);
-    this.#connections.set(slot, connection);
-    connection.session.start((records) => this.#send(slot, records));
+    this.#sendingTo = slot;
+    this.#of(slot).session.start(this.#send);
   }
 
   beginTurn(): void {
     this.#isInTurn = true;
+    if (this.#ending.length === 0) return;
+    const ending = this.#ending;
+    this.#ending = [];
+    for (const slot of ending) {
+      const connection = this.#connections.get(slot);
+      if (connection === undefined || connection.isPaused || !connection.endsLater || connection.isOver) continue;
+      connection.endsLater = false;
+      this.#above?.ended(slot);
+    }
   }
 
   endTurn(): void {
     this.#seal();
     this.#writer = -1;
     this.#isInTurn = false;
+    if (this.#gone.length === 0) return;
+    for (const { slot, connection } of this.#gone)
+      if (this.#connections.get(slot) === connection) this.#connections.delete(slot); // else the slot has its next connection
+    this.#gone = [];
   }
 
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     const connection = this.#of(slot);
-    if (connection.isOver || connection.hasEnded) return;
     let at = start;
-    // Only as much is copied as completes the record that has come in part: what follows is read in place.
+    // Only as much is copied as completes the record whose beginning is held: what follows is read in place.
     while (at < end && connection.held > 0) {
-      at += connection.hold(buffer, at, Math.min(end, at + connection.missing));
+      const next = Math.min(end, at + connection.missing);
+      this.#hold(slot, connection, buffer, at, next);
+      at = next;
       if (connection.missing > 0) continue;
-      const { partial, held } = connection;
-      connection.release();
-      this.#take(slot, connection, partial, 0, held);
-      if (connection.isOver || connection.hasEnded) return;
+      const { memory } = connection;
+      const record = connection.release();
+      this.#above?.outputHeld?.(slot, connection.memory - memory);
+      this.#take(slot, connection, record, 0, record.length);
     }
-    if (at < end) at = this.#take(slot, connection, buffer, at, end);
-    if (at < end && !connection.isOver && !connection.hasEnded) connection.hold(buffer, at, end);
+    at = this.#take(slot, connection, buffer, at, end);
+    if (at < end) this.#hold(slot, connection, buffer, at, end);
+    this.#deliver(slot, connection);
   }
 
   ended(slot: Slot): void {
     const connection = this.#of(slot);
     if (connection.isOver || connection.hasEnded) return;
-    connection.hasEnded = true;
     if (connection.session.isOpen) {
+      // Many peers close without close_notify. What HTTP sends shows by itself where it ends (RFC 9112 §9.8).
+      connection.hasEnded = true;
       this.#above?.ended(slot);
     } else {
-      connection.isOver = true; // there is no session in which something could be sent, or an end
-      this.#below.reset(slot);
+      const message = 'the peer has ended the connection before the TLS handshake was complete';
+      this.#fail(slot, connection, new ConnectionError('ECONNRESET', message));
     }
   }
 
   drained(slot: Slot): void {
-    if (!this.#of(slot).isOver) this.#above?.drained(slot);
+    const connection = this.#of(slot);
+    if (!connection.isFlooded || connection.isOver) return; // records are longer than what was written
+    connection.isFlooded = false;
+    this.#above?.drained(slot);
   }
 
   flushed(slot: Slot): void {
-    if (!this.#of(slot).isOver) this.#above?.flushed(slot);
+    const connection = this.#of(slot);
+    if (connection.early === undefined && this.#unsealed(slot) === 0) this.#above?.flushed(slot);
+    else this.notifyFlushed(slot); // more has been written since
   }
 
   closed(slot: Slot): void {
-    const connection = this.#connections.get(slot);
-    if (connection === undefined) return; // a client's that was never connected
-    this.#connections.delete(slot);
+    const connection = this.#of(slot);
+    this.#drop(slot, connection);
+    if (this.#writer === slot) this.#writer = -1;
     connection.session.free();
-    if (this.#writer === slot) {
-      this.#to = this.#from;
-      this.#writer = -1;
-    }
+    this.#gone.push({ slot, connection }); // the code above, which learns of it next, may still give commands
   }
 
-  /** Takes the whole records in `bytes[start … end-1]`. @returns where the rest begins */
+  /**
+   * Takes the whole records in `bytes[start … end-1]`. Their content is in `#plain` afterwards, as far as it was not delivered.
+   * @returns where the rest starts; `end` if nothing more is wanted of the peer
+   */
   #take(slot: Slot, connection: Secured, bytes: Uint8Array, start: number, end: number): number {
     const { session } = connection;
-    const send = (records: Uint8Array) => this.#send(slot, records);
-    let filled = 0;
     let at = start;
     while (at < end) {
+      if (connection.isOver || connection.hasEnded) return end; // what follows close_notify is ignored (RFC 8446 §6.1)
       const next = recordEnd(bytes, at, end);
       if (next > end) break;
       const wasOpen = session.isOpen;
-      const received = session.receive(bytes, at, next, this.#plain, filled, send);
+      this.#sendingTo = slot;
+      const received = session.receive(bytes, at, next, this.#plain, this.#filled, this.#send);
       at = next;
       if (!wasOpen && session.isOpen) this.#opened(slot, connection);
-      if (received === Received.content) filled = session.contentEnd;
-      if (filled > pieceSize - maxContent || received >= Received.end) {
-        if (filled > 0) this.#deliver(slot, connection, filled);
-        filled = 0;
-        if (connection.isOver) return end;
-      }
-      if (received >= Received.end) {
-        connection.hasEnded = true;
-        if (received === Received.failure) this.#fail(slot, connection);
-        else this.#above?.ended(slot);
-        return end;
-      }
+      if (received === Received.content) this.#filled = session.contentEnd;
+      if (this.#filled > pieceSize - maxContent || received >= Received.end) this.#deliver(slot, connection);
+      if (received >= Received.end && !connection.isOver) this.#end(slot, connection, received);
     }
-    if (filled > 0) this.#deliver(slot, connection, filled);
     return at;
   }
 
-  /** The session is broken. What has been sent about it is to arrive; then the connection ends. */
-  #fail(slot: Slot, connection: Secured): void {
-    connection.isOver = true;
-    connection.early = [];
-    connection.earlyBytes = 0;
-    if (this.#writer === slot) this.#to = this.#from;
-    if (connection.isClient && !connection.session.isOpen) this.#below.abandon(slot);
-    else this.#above?.ended(slot); // then what is above ends its side, too
+  #deliver(slot: Slot, connection: Secured): void {
+    const filled = this.#filled;
+    this.#filled = 0;
+    if (filled > 0 && !connection.isOver) this.#above?.received(slot, this.#plain, 0, filled);
   }
 
-  #deliver(slot: Slot, connection: Secured, filled: number): void {
-    if (!connection.isOver) this.#above?.received(slot, this.#plain, 0, filled);
+  /** The peer has ended the session, in order or not. */
+  #end(slot: Slot, connection: Secured, received: Received): void {
+    if (received === Received.failure) {
+      this.#fail(slot, connection, connection.session.failure ?? alertSent(Alert.handshakeFailure));
+      return;
+    }
+    if (!connection.session.isOpen) {
+      const message = 'the peer has ended the TLS session before the handshake was complete';
+      this.#fail(slot, connection, new ConnectionError('ECONNRESET', message));
+      return;
+    }
+    connection.hasEnded = true;
+    if (connection.isPaused) connection.endsLater = true;
+    else this.#above?.ended(slot);
+  }
+
+  /** The session is broken. An alert may have been sent; the code above gives it time to arrive. */
+  #fail(slot: Slot, connection: Secured, reason: ConnectionError): void {
+    this.#drop(slot, connection);
+    if (connection.isFinished && !connection.hasSentEnd) this.#sendEnd(slot, connection); // it has waited for the handshake
+    this.#above?.sessionFailed(slot, reason);
   }
 
   /** The handshake is complete. */
   #opened(slot: Slot, connection: Secured): void {
-    const { early } = connection;
-    connection.early = [];
-    connection.earlyBytes = 0;
-    for (const bytes of early) this.#sealAll(slot, connection, bytes, 0, bytes.length);
+    const { early, flushes } = connection;
+    if (early !== undefined) {
+      const bytes = early.toBytes();
+      this.#freeMemory(slot, connection);
+      connection.unsent = 0;
+      this.#sealAll(slot, connection, bytes, bytes.length);
+    }
+    connection.flushes = 0;
+    for (let i = 0; i < flushes; i++) this.#below.notifyFlushed(slot);
     if (connection.isClient) this.#above?.connected(slot);
-    if (connection.awaitsFlush) this.#below.notifyFlushed(slot);
-    connection.awaitsFlush = false;
-    if (connection.isFinished && !connection.hasSentEnd) this.#sealEnd(slot, connection);
+    if (connection.isFinished && !connection.hasSentEnd) this.#sendEnd(slot, connection);
   }
 
-  /** Seals what has been written. */
+  /** Keeps output that was just written until the handshake is complete. */
+  #addEarly(slot: Slot, connection: Secured, length: number): void {
+    if (length === 0) return;
+    const { memory } = connection;
+    connection.early ??= new ByteBuilder();
+    connection.early.add(this.#output, this.#written, length);
+    connection.unsent += length;
+    this.#above?.outputHeld?.(slot, connection.memory - memory);
+  }
+
+  #hold(slot: Slot, connection: Secured, bytes: Uint8Array, start: number, end: number): void {
+    const { memory } = connection;
+    connection.hold(bytes, start, end);
+    if (connection.memory !== memory) this.#above?.outputHeld?.(slot, connection.memory - memory);
+  }
+
+  #freeMemory(slot: Slot, connection: Secured): void {
+    const { memory } = connection;
+    connection.release();
+    connection.early = undefined;
+    if (memory > 0) this.#above?.outputHeld?.(slot, -memory);
+  }
+
+  /** Passes what has been written to the layer below, as records. */
   #seal(): void {
-    const slot = this.#writer;
-    const from = this.#from;
-    const to = this.#to;
-    this.#from = 0;
-    this.#to = 0;
-    if (slot === -1 || from === to) return;
-    const connection = this.#of(slot);
-    if (!connection.isOver) this.#sealAll(slot, connection, this.#output, from, to);
+    const length = this.#written;
+    this.#written = 0;
+    if (length > 0) this.#sealAll(this.#writer, this.#of(this.#writer), this.#output, length);
   }
 
-  #sealAll(slot: Slot, { session }: Secured, bytes: Uint8Array, from: number, to: number): void {
+  #sealAll(slot: Slot, { session }: Secured, bytes: Uint8Array, length: number): void {
     const below = this.#below;
-    for (let start = from; start < to; start += maxContent) {
-      const end = Math.min(to, start + maxContent);
+    for (let start = 0; start < length; start += maxContent) {
+      const end = Math.min(length, start + maxContent);
       const at = below.reserve(slot, end - start + maxOverhead);
       below.commit(slot, session.seal(bytes, start, end, below.output, at));
     }
   }
 
-  #sealEnd(slot: Slot, connection: Secured): void {
+  /** Sends close_notify, unless the session is broken, and FIN. */
+  #sendEnd(slot: Slot, connection: Secured): void {
     const below = this.#below;
     const { session, isOver } = connection;
     connection.hasSentEnd = true;
@@ -334,9 +436,13 @@ export class TlsTransport implements SecureTransport {
     below.finish(slot);
   }
 
-  /** Sends what the session has to say, unless this side has ended. */
-  #send(slot: Slot, records: Uint8Array): void {
+  /** The connection whose session is working: `#send` is one function for all. */
+  #sendingTo: Slot = -1;
+
+  /** Sends records of the session itself, unless this side has ended. */
+  readonly #send = (records: Uint8Array): void => {
     const below = this.#below;
+    const slot = this.#sendingTo;
     if (this.#of(slot).hasSentEnd) return;
     for (let start = 0; start < records.length; start += pieceSize) {
       const part = records.subarray(start, start + pieceSize);
@@ -344,21 +450,27 @@ export class TlsTransport implements SecureTransport {
       below.output.set(part, at);
       below.commit(slot, at + part.length);
     }
-  }
+  };
 
   #of(slot: Slot): Secured {
     const connection = this.#connections.get(slot);
-    if (connection === undefined) throw new Error(`slot ${slot} has no TLS session`);
+    if (connection === undefined) throw slotClosed(slot);
     return connection;
   }
 }
 
 /**
- * Where the record ends that begins at `at`: at least one more than `end` if that is not known. A length that no record may have counts as the most,
- * so that the session gets to see it, and refuses it.
+ * Where the record ends that starts at `at`: at least one more than `end` if that is not known. A header that no record has is passed to the session
+ * by itself, so that it is refused at once, whatever length it claims.
  */
 function recordEnd(bytes: Uint8Array, at: number, end: number): number {
   if (end - at < headerBytes) return at + headerBytes;
   const length = (bytes[at + 3] << 8) | bytes[at + 4];
-  return at + headerBytes + Math.min(length, maxContent + 256);
+  const isRecord = isContentType(bytes[at]) && bytes[at + 1] === majorVersion && length <= maxContent + maxExpansion;
+  return isRecord ? at + headerBytes + length : at + headerBytes;
+}
+
+/** change_cipher_spec, alert, handshake, application_data (RFC 8446 §5.1). */
+function isContentType(type: number): boolean {
+  return type >= 20 && type <= 23;
 }

@@ -1,16 +1,11 @@
 // An engine that encrypts nothing worth the name, for the simulated network alone: the records, the handshake in one round trip, the alerts and the
 // orderly end are those of TLS in form, so that everything above and around a session is tested without a library of cryptography.
 
-import { headerBytes, maxContent, Received, type TlsEngine, type TlsSession } from './session.js';
+import type { ConnectionError } from '../event-layer/event-layer.js';
+import { Alert, alertReceived, alertSent } from './alerts.js';
+import { headerBytes, majorVersion, maxContent, Received, type TlsEngine, type TlsSession } from './session.js';
 
 const Type = { alert: 21, handshake: 22, content: 23 } as const;
-const Alert = {
-  closeNotify: 0,
-  badRecord: 20,
-  recordOverflow: 22,
-  decodeError: 50,
-  noApplicationProtocol: 120,
-} as const;
 /** Bytes behind the content of a record: a checksum in place of a tag. */
 const tagBytes = 4;
 /** Two bytes that no client of HTTP begins with. */
@@ -42,6 +37,7 @@ class ToySession implements TlsSession {
   readonly #isClient: boolean;
   isOpen = false;
   protocol: string | undefined;
+  failure: ConnectionError | undefined;
   contentEnd = 0;
   /** Records sent and received: each is encrypted by its number, so that one that is lost, or comes twice, is found. */
   #sent = 0;
@@ -65,25 +61,29 @@ class ToySession implements TlsSession {
     send: (records: Uint8Array) => void,
   ): Received {
     const fail = (alert: number): Received => {
+      this.failure = alertSent(alert);
       send(Uint8Array.of(Type.alert, 3, 3, 0, 2, 2, alert));
       return Received.failure;
     };
     const length = (bytes[start + 3] << 8) | bytes[start + 4];
-    if (headerBytes + length !== end - start || length > maxContent + tagBytes) return fail(Alert.recordOverflow);
+    if (!isType(bytes[start])) return fail(Alert.unexpectedMessage);
+    if (bytes[start + 1] !== majorVersion) return fail(Alert.protocolVersion);
+    if (length > maxContent + tagBytes) return fail(Alert.recordOverflow);
     switch (bytes[start]) {
       case Type.handshake:
         return this.isOpen
-          ? fail(Alert.decodeError)
+          ? fail(Alert.unexpectedMessage)
           : this.#greet(bytes.subarray(start + headerBytes, end), send, fail);
       case Type.content:
-        if (!this.isOpen || length < tagBytes) return fail(Alert.decodeError);
-        if (!this.#open(bytes, start + headerBytes, end - tagBytes, plain, at)) return fail(Alert.badRecord);
+        if (!this.isOpen) return fail(Alert.unexpectedMessage);
+        if (length < tagBytes) return fail(Alert.decodeError);
+        if (!this.#open(bytes, start + headerBytes, end - tagBytes, plain, at)) return fail(Alert.badRecordMac);
         return this.contentEnd > at ? Received.content : Received.nothing;
-      case Type.alert:
+      default: // an alert
         if (length !== 2) return fail(Alert.decodeError);
-        return bytes[start + 6] === Alert.closeNotify ? Received.end : Received.failure;
-      default:
-        return fail(Alert.decodeError);
+        if (bytes[start + 6] === Alert.closeNotify) return Received.end;
+        this.failure = alertReceived(bytes[start + 6]);
+        return Received.failure;
     }
   }
 
@@ -134,6 +134,10 @@ class ToySession implements TlsSession {
 
 function handshake(text: string): Uint8Array {
   return Buffer.concat([Uint8Array.of(Type.handshake, 3, 3, text.length >> 8, text.length & 255), Buffer.from(text)]);
+}
+
+function isType(byte: number): boolean {
+  return byte === Type.alert || byte === Type.handshake || byte === Type.content;
 }
 
 function maskOf(record: number, place: number): number {

@@ -388,6 +388,7 @@ test('threads that are parked because their clients are flooded take little memo
     ended() {},
     expired() {},
     closed() {},
+    sessionFailed() {},
   };
   const { scheduler } = network;
   const park = (count: number) =>

@@ -4,6 +4,7 @@
 import { test } from 'node:test';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { layers } from '../support/layers.js';
+import { chosenTransport } from '../support/transport.js';
 import { cases, isBulky } from './cases.js';
 import { simulate } from './simulation.js';
 import { type Cut, overSockets } from './sockets.js';
@@ -13,6 +14,8 @@ const bytes: SimulatedOptions = { pieces: 1, latency: 0.01 };
 /** Byte by byte, for those that have very many. */
 const crumbs: SimulatedOptions = { pieces: 251, latency: 0.01 };
 const timeless = cases.filter((c) => !c.isVirtual);
+/** Sockets do not go through the transport of the simulated tests: another one shows nothing more of them. */
+const onSockets = chosenTransport === 'plain' ? layers : [];
 const names: Record<Cut, string> = { whole: 'in one piece', bytes: 'byte by byte' };
 
 for (const cut of ['whole', 'bytes'] as const) {
@@ -23,7 +26,7 @@ for (const cut of ['whole', 'bytes'] as const) {
     }
   });
 
-  for (const { name, make, skip } of layers) {
+  for (const { name, make, skip } of onSockets) {
     test(`${timeless.length} cases over sockets, ${name}, ${names[cut]}`, { skip }, async () => {
       await overSockets(make(), timeless, cut);
     });

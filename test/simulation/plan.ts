@@ -5,6 +5,7 @@ import { Random } from '#sluice/event-layer/simulated/random.js';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
 import type { Expected } from '../http/cases.js';
+import { chosenTransport } from '../support/transport.js';
 import type { Fate, Message, Plan } from './clients.js';
 import { pattern } from './handlers.js';
 
@@ -94,7 +95,7 @@ interface ClientSettings {
 }
 
 function clientOf(draw: Draw, settings: ClientSettings): Plan {
-  const { id, span, volume, options, isSound } = settings;
+  const { id, span, volume, width, options, isSound } = settings;
   const messages: Message[] = [];
   // Many small ones, of which most can be answered at once, or a few of all kinds.
   const isBurst = draw.chance(0.03);
@@ -142,10 +143,14 @@ function clientOf(draw: Draw, settings: ClientSettings): Plan {
     begins: draw.chance(0.8) ? 0 : isPolite || draw.chance(0.5) ? draw.whole(1, 5_000) : Infinity,
     isPipelined: draw.chance(isBurst ? 0.8 : 0.4),
     think: draw.chance(0.5) ? 0 : draw.whole(1, 3_000),
+    // The content of a record arrives when the whole record has: for a slow network that is longer than short timeouts.
     // What the kernels hold of a response is on its way for longer than a short idleTimeout if it is taken slowly.
     isExact:
       isSound &&
       isPolite &&
+      (chosenTransport === 'plain' ||
+        width >= 1024 ||
+        ((options.idleTimeout ?? 0) > 60_000 && (options.bodyTimeout ?? 0) > 5_000)) &&
       (!isHalfOpen || options.allowHalfOpen === true) &&
       (reading === 'fast' || (options.idleTimeout ?? 0) > 60_000),
   };

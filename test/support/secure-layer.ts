@@ -11,7 +11,7 @@ import type {
   Slot,
   SocketOptions,
 } from '#sluice/event-layer/event-layer.js';
-import type { SecureTransport } from '#sluice/event-layer/transport.js';
+import type { SecureTransport } from '#sluice/event-layer/secure-transport.js';
 import type { OutputMemory } from '#sluice/util/output-memory.js';
 
 export class SecureLayer implements EventLayer {
@@ -29,11 +29,24 @@ export class SecureLayer implements EventLayer {
 
   start(above: EventSink): void {
     const transport = this.#transport;
-    transport.start(above);
+    /** Why sessions are broken whose connections have not closed yet. */
+    const failures = new Map<Slot, ConnectionError>();
+    transport.start({
+      received: (slot, buffer, start, end) => above.received(slot, buffer, start, end),
+      ended: (slot) => above.ended(slot),
+      drained: (slot) => above.drained(slot),
+      flushed: (slot) => above.flushed(slot),
+      connected: (slot) => above.connected(slot),
+      outputHeld: (slot, bytes) => above.outputHeld?.(slot, bytes),
+      sessionFailed: (slot, reason) => {
+        failures.set(slot, reason);
+        this.#layer.reset(slot);
+      },
+    });
     this.#layer.start({
       beginTurn(looked) {
-        transport.beginTurn();
         above.beginTurn(looked);
+        transport.beginTurn();
       },
       accepted(slot: Slot, listener: ListenerId) {
         transport.accepted(slot);
@@ -47,7 +60,9 @@ export class SecureLayer implements EventLayer {
       flushed: (slot: Slot) => transport.flushed(slot),
       closed(slot: Slot, reason: ConnectionError | undefined) {
         transport.closed(slot);
-        above.closed(slot, reason);
+        const failure = failures.get(slot);
+        failures.delete(slot);
+        above.closed(slot, failure ?? reason);
       },
       outputHeld: (slot: Slot, bytes: number) => above.outputHeld?.(slot, bytes),
       acceptFailed: (listener: ListenerId, error: Error) => above.acceptFailed(listener, error),
@@ -65,8 +80,11 @@ export class SecureLayer implements EventLayer {
   listen = (options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> => this.#layer.listen(options);
   unlisten = (listener: ListenerId): Promise<void> => this.#layer.unlisten(listener);
   catchUp = (): Promise<void> => this.#layer.catchUp();
-  connect = (address: Address, localAddress?: string, options?: SocketOptions): Slot =>
-    this.#layer.connect(address, localAddress, options);
+  connect = (address: Address, localAddress?: string, options?: SocketOptions): Slot => {
+    const slot = this.#layer.connect(address, localAddress, options);
+    this.#transport.connecting(slot);
+    return slot;
+  };
   close = (): Promise<void> => this.#layer.close();
 
   get output(): OutputMemory {

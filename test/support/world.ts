@@ -7,14 +7,14 @@ import type { Connection } from '#sluice/connection/connection.js';
 import { Network } from '#sluice/connection/network.js';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { SimulatedLayer, SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
-import { armedTimers } from '#sluice/observe/inspect.js';
+import { armedTimers, usedTransports } from '#sluice/observe/inspect.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { run } from '#sluice/threads/thread.js';
 import { type ReceivedResponse, ResponseParser } from './response-parser.js';
 import { Traffic } from './traffic.js';
-import { simulatedTransport } from './transport.js';
+import { simulatedTransport, type TransportName } from './transport.js';
 
 export class World {
   /** The clock, and the network below the transport. */
@@ -27,8 +27,9 @@ export class World {
   readonly #unreported: unknown[] = [];
   readonly #clients: Promise<unknown>[] = [];
 
-  constructor(simulated: SimulatedOptions = { latency: 0.01, pieces: 'whole' }) {
-    const { layer, transport } = simulatedTransport(simulated);
+  /** @param transportName default: the one that the environment names */
+  constructor(simulated: SimulatedOptions = { latency: 0.01, pieces: 'whole' }, transportName?: TransportName) {
+    const { layer, transport } = simulatedTransport(simulated, transportName);
     this.layer = layer;
     this.traffic = new Traffic(transport);
     this.network = new Network(this.traffic);
@@ -111,6 +112,7 @@ export class World {
     }
     assert.equal(this.layer.open, 0, 'connections of the layer');
     assert.equal(armedTimers(this.network), 0, 'armed timers');
+    assert.equal(usedTransports(this.network), 0, 'secure transports');
     await this.layer.close();
   }
 }

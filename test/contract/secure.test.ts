@@ -1,0 +1,35 @@
+// The contract of event layers, for a layer all of whose connections go through a secure transport.
+
+import type { SimulatedLayer, SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import { simulatedTransport } from '../support/transport.js';
+import { contract } from './contract.js';
+
+/** The layers below, which have the clock. */
+const simulated = new WeakMap<object, SimulatedLayer>();
+
+const variant = (label: string, options: SimulatedOptions, bulk = 400_000, crowd = 50) => ({
+  label,
+  make: () => {
+    const { layer, transport } = simulatedTransport(options, 'toy-tls');
+    simulated.set(transport, layer);
+    return transport;
+  },
+  bulk,
+  crowd,
+  isWhole: options.pieces === 'whole',
+});
+
+contract({
+  name: 'toy TLS',
+  isSimulated: true,
+  hasSessions: true,
+  pass: async (transport, milliseconds) => {
+    const layer = simulated.get(transport);
+    await layer?.run(layer.now() + milliseconds);
+  },
+  variants: [
+    variant('in one piece', { pieces: 'whole', capacity: 256 * 1024 }, 2 ** 20),
+    variant('byte by byte', { pieces: 1, capacity: 4096, latency: 0.2 }, 90_000, 10),
+    ...Array.from({ length: 3 }, (_, seed) => variant(`seed ${seed}`, { seed })),
+  ],
+});
