@@ -20,7 +20,7 @@ import {
   writeTextFrame,
 } from './frames.js';
 import { applyMask, newMask, turnMask } from './mask.js';
-import type { MessageParser, PartialMessage } from './messages.js';
+import type { MessageParser, PartialMessage, Received } from './messages.js';
 
 /** What is the same for all sockets of a server, or for one of a client. */
 export interface SocketEndpoint {
@@ -284,7 +284,15 @@ export abstract class SocketBase implements SlotRecord {
     const { parser, owner } = this.endpoint;
     const before = this.#partial;
     const heldBefore = before?.held ?? 0;
-    const received = parser.next(bytes, start, end, before, this.#compression?.inflater);
+    let received: Received;
+    try {
+      received = parser.next(bytes, start, end, before, this.#compression?.inflater);
+    } catch (error) {
+      owner.buffers.add(-heldBefore); // what it has taken since is not counted
+      before?.release();
+      this.#partial = undefined;
+      throw error;
+    }
     const { position, partial } = parser;
     this.#partial = partial;
     parser.partial = undefined;

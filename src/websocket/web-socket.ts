@@ -239,9 +239,12 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     this.#queue = [];
     if (this.isOver) return;
     const isWell = this.thread?.outcome === 'returned';
+    if (this.hasEnded) {
+      this.finishNow();
+      return;
+    }
     if (this.isOpen) this.sendClose(isWell ? closeCodes.normal : closeCodes.internalError, '');
-    if (this.hasEnded) this.finishNow();
-    else if (this.#isPaused) this.resumeReading(); // for the peer's Close frame
+    if (this.#isPaused) this.resumeReading(); // for the peer's Close frame
   }
 
   /** @internal */
