@@ -14,9 +14,10 @@ import { crowdScenarios } from './scenarios/crowds.js';
 import { memory } from './scenarios/memory.js';
 import { requestScenarios } from './scenarios/requests.js';
 import type { Context } from './scenarios/scenario.js';
+import { socketScenarios } from './scenarios/sockets.js';
 import type { Sample } from './statistics.js';
 
-const scenarios = [...requestScenarios, memory, ...crowdScenarios];
+const scenarios = [...requestScenarios, ...socketScenarios, memory, ...crowdScenarios];
 
 process.once('exit', endAll);
 for (const [signal, code] of [
@@ -58,6 +59,11 @@ const results: Results = {
 
 for (const scenario of scenarios) {
   if (options.scenarios.length > 0 && !options.scenarios.includes(scenario.name)) continue;
+  const obstacle = scenario.obstacle?.();
+  if (obstacle !== undefined) {
+    missing.push({ name: scenario.name, title: `The scenario ${scenario.name}`, reason: obstacle });
+    continue;
+  }
   const samples = new Map<string, Sample[]>();
   const context: Context = {
     peers,

@@ -9,6 +9,14 @@ export const folder = import.meta.dirname.replace(/[\\/]build$/, '');
 const modules = join(folder, 'node_modules');
 const program = (name: string) => join(folder, 'build', 'peers', `${name}.js`);
 
+/**
+ * What a peer can do.
+ * - `requests`: the routes of HTTP.
+ * - `events`: `/events`.
+ * - `sockets`: WebSockets on `/echo`. `topics`: also on `/topic` and `/publish`. `deflate`: compressed ones.
+ */
+export type Service = 'requests' | 'events' | 'sockets' | 'topics' | 'deflate';
+
 export interface Peer {
   name: string;
   title: string;
@@ -19,6 +27,7 @@ export interface Peer {
   compiled: boolean;
   /** It serves `/`, `/flood` and `/events` only. */
   isFloor: boolean;
+  services: readonly Service[];
 }
 
 /** A peer that cannot be measured here. */
@@ -28,11 +37,17 @@ export interface Missing {
   reason: string;
 }
 
+const httpServices: readonly Service[] = ['requests', 'events'];
+const threadServices: readonly Service[] = ['sockets', 'deflate'];
+const allServices: readonly Service[] = ['requests', 'events', 'sockets', 'topics', 'deflate'];
+
 interface Found {
   version: string;
   command: string[];
   env?: Record<string, string>;
   compiled?: boolean;
+  /** Default: those of HTTP. */
+  services?: readonly Service[];
 }
 
 interface Candidate {
@@ -70,22 +85,29 @@ function runtime(name: string, binary: string, args: string[]): Found {
   return { version, command: [path, ...args, program(name)] };
 }
 
-function compile(name: string, tool: string, args: string[], versionArgument: string, cwd: string): Found {
+/** Compiles a program into `build/compiled`. @throws {Error} that says why it cannot be */
+export function compile(name: string, tool: string, args: string[], versionArgument: string, cwd: string): Found {
   const version = versionOf(tool, versionArgument);
   if (version === undefined) throw new Error(`${tool} is not installed`);
-  mkdirSync(join(folder, 'build', 'peers'), { recursive: true });
-  const path = join(folder, 'build', 'peers', name);
+  mkdirSync(join(folder, 'build', 'compiled'), { recursive: true });
+  const path = join(folder, 'build', 'compiled', name);
   const { status, stderr } = spawnSync(tool, [...args, '-o', path], { cwd, encoding: 'utf8' });
   if (status !== 0) throw new Error(`${tool} fails: ${stderr.trim().split('\n')[0]}`);
   return { version, command: [path], compiled: true };
 }
 
-/** @param library the module to import sluice from; default: the one built from this tree */
-function sluice(layer: string, library?: string): Found {
-  const env = { SLUICE_EVENT_LAYER: layer, ...(library && { SLUICE: library }) };
-  const source = `const { serve } = await import(${JSON.stringify(library ?? 'sluice')});
-    const server = await serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') });
-    console.log(server.eventLayer);
+interface Build {
+  /** The module to import sluice from; default: the one built from this tree. */
+  library?: string | undefined;
+  /** WebSockets have threads instead of handlers. */
+  inThreads?: boolean;
+}
+
+function sluice(layer: string, { library, inThreads = false }: Build): Found {
+  const env = { SLUICE_EVENT_LAYER: layer, ...(library && { SLUICE: library }), ...(inThreads && { THREADS: 'yes' }) };
+  const source = `const library = await import(${JSON.stringify(library ?? 'sluice')});
+    const server = await library.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') });
+    console.log(server.eventLayer, 'webSocket' in library);
     await server.close();`;
   const trial = spawnSync(node, ['--input-type=module', '-e', source], {
     cwd: folder,
@@ -94,8 +116,11 @@ function sluice(layer: string, library?: string): Found {
     timeout: 10_000,
   });
   if (trial.status !== 0) throw new Error(complaint(trial.stderr) || `the server ended with ${trial.status}`);
-  if (trial.stdout.trim() !== layer) throw new Error(`the server runs on ${trial.stdout.trim()} instead`);
-  return { ...onNode('sluice'), env };
+  const [found, hasSockets] = trial.stdout.trim().split(' ');
+  if (found !== layer) throw new Error(`the server runs on ${found} instead`);
+  if (inThreads && hasSockets !== 'true') throw new Error('this build has no WebSockets');
+  const services = inThreads ? threadServices : hasSockets === 'true' ? allServices : httpServices;
+  return { ...onNode('sluice'), env, services };
 }
 
 /** The suffix of the names of peers that run the library of `--against`. */
@@ -113,20 +138,32 @@ function candidates(against: string | undefined): Candidate[] {
     ...layers.flatMap((layer): Candidate[] => {
       const name = `sluice-${layer}`;
       const title = `sluice, ${layer}`;
-      const own = { name, title, find: () => sluice(layer) };
-      if (against === undefined) return [own];
-      return [own, { name: name + againstSuffix, title: `${title} (against)`, find: () => sluice(layer, against) }];
+      return [undefined, against].flatMap((library, i): Candidate[] => {
+        if (i > 0 && library === undefined) return [];
+        const suffix = library === undefined ? '' : againstSuffix;
+        const remark = library === undefined ? '' : ' (against)';
+        return [
+          { name: name + suffix, title: title + remark, find: () => sluice(layer, { library }) },
+          {
+            name: `${name}-threads${suffix}`,
+            title: `${title}, threads${remark}`,
+            find: () => sluice(layer, { library, inThreads: true }),
+          },
+        ];
+      });
     }),
     {
       name: 'bun',
       title: 'Bun.serve',
-      find: () => runtime('bun', `@oven/bun-linux-${bunArchitecture}/bin/bun`, []),
+      find: () => ({ ...runtime('bun', `@oven/bun-linux-${bunArchitecture}/bin/bun`, []), services: allServices }),
     },
     {
       name: 'deno',
       title: 'Deno.serve',
-      find: () =>
-        runtime('deno', `@deno/linux-${process.arch}-glibc/deno`, ['run', '--allow-all', '--v8-flags=--expose-gc']),
+      find: () => ({
+        ...runtime('deno', `@deno/linux-${process.arch}-glibc/deno`, ['run', '--allow-all', '--v8-flags=--expose-gc']),
+        services: allServices.filter((service) => service !== 'deflate'), // its WebSockets have no compression
+      }),
     },
     {
       name: 'go',
@@ -134,18 +171,28 @@ function candidates(against: string | undefined): Candidate[] {
       find: () => compile('go', 'go', ['build'], 'version', join(folder, 'peers', 'go')),
     },
     { name: 'node', title: 'node:http', find: () => onNode('node') },
+    {
+      name: 'ws',
+      title: 'ws (on Node)',
+      find: () => ({ ...onNode('ws', `${packageVersion('ws')}, `), services: ['sockets', 'topics', 'deflate'] }),
+    },
     { name: 'fastify', title: 'Fastify', find: () => onNode('fastify', `${packageVersion('fastify')}, `) },
     {
       name: 'hono',
       title: 'Hono on @hono/node-server',
       find: () => onNode('hono', `${packageVersion('hono')} on ${packageVersion('@hono/node-server')}, `),
     },
-    { name: 'broken', title: 'broken on purpose', onRequest: true, find: () => onNode('broken') },
+    {
+      name: 'broken',
+      title: 'broken on purpose',
+      onRequest: true,
+      find: () => ({ ...onNode('broken'), services: ['requests', 'sockets'] }),
+    },
   ];
 }
 
 /** Names that `--peers` knows. */
-export const peerNames = ['sluice', 'bun', 'deno', 'go', 'node', 'fastify', 'hono', 'broken'];
+export const peerNames = ['sluice', 'bun', 'deno', 'go', 'node', 'ws', 'fastify', 'hono', 'broken'];
 
 /** Finds the peers that are wanted. The floor always takes part. */
 export function findPeers(
@@ -161,7 +208,7 @@ export function findPeers(
     const isWanted = isFloor || (names?.includes(family) ?? !onRequest);
     if (!isWanted || (layer !== undefined && wantedLayers?.includes(layer) === false)) continue;
     try {
-      peers.push({ name, title, env: {}, compiled: false, isFloor, ...find() });
+      peers.push({ name, title, env: {}, compiled: false, isFloor, services: httpServices, ...find() });
     } catch (error) {
       missing.push({ name, title, reason: (error as Error).message });
     }

@@ -56,7 +56,7 @@ export function resultOf(
   const tables = scenario.tables.map(({ name: table, title, columns }): TableResult => {
     const own = samples.get(table) ?? [];
     const measured = peers.filter((peer) => own.some((sample) => sample.peer === peer.name));
-    const fixed = measured.filter((peer) => peer.isFloor || peer.name === 'node' || peer.name === 'bun');
+    const fixed = measured.filter((peer) => peer.isFloor || ['node', 'ws', 'bun'].includes(peer.name));
     const hasAgainst = measured.some((peer) => peer.name.endsWith(againstSuffix));
     const rows = measured.map((peer): Row => {
       const figures: Row['figures'] = {};

@@ -2,6 +2,7 @@
 // comes first: the number of clients that are not ready is bounded.
 
 import { type Connection, ConnectionError, sleep, type Task } from 'sluice';
+import { handshakeFor } from '../load/messages.js';
 import type { Histogram } from './histogram.js';
 import type { Kind } from './protocol.js';
 
@@ -49,6 +50,13 @@ export const clients: Record<Kind, Client> = {
     yield* readMessages(reader, counts);
   },
 
+  *socket({ reader, writer }, ready) {
+    yield* writer.write(handshakeFor('/echo'));
+    yield* readHead(reader, 'HTTP/1.1 101');
+    ready();
+    yield* reader.read();
+  },
+
   *drip({ reader, writer }, ready) {
     // Each client starts elsewhere in the head, so that they do not all complete it at the same time.
     let at = Math.floor(Math.random() * dripped.length);
@@ -80,9 +88,9 @@ export const clients: Record<Kind, Client> = {
   },
 };
 
-function* readHead(reader: Connection['reader']): Task<string> {
+function* readHead(reader: Connection['reader'], expected = ok): Task<string> {
   const head = yield* reader.readUntil('\r\n\r\n', 16_384);
-  checkStatus(head);
+  checkStatus(head, expected);
   return new TextDecoder().decode(head);
 }
 
@@ -93,9 +101,9 @@ function statusOf(bytes: Uint8Array | undefined): string {
   return new TextDecoder().decode(bytes?.subarray(0, ok.length));
 }
 
-function checkStatus(bytes: Uint8Array | undefined): void {
+function checkStatus(bytes: Uint8Array | undefined, expected = ok): void {
   const status = statusOf(bytes);
-  if (status !== ok) throw new Error(`the server answered ${JSON.stringify(status)}`);
+  if (status !== expected) throw new Error(`the server answered ${JSON.stringify(status)}`);
 }
 
 const [d = 0, a, newline, point, zero = 0] = new TextEncoder().encode('da\n.0');

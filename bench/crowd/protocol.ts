@@ -9,6 +9,8 @@ export type Kind =
   | 'kept'
   /** Reads an event stream, and notes the delay of each message. */
   | 'events'
+  /** Opens a WebSocket, and sends nothing. */
+  | 'socket'
   /** Sends a request head at one byte a second, again and again. */
   | 'drip'
   /** Asks for 4 MiB and reads 4 KiB a second. */

@@ -10,6 +10,12 @@ import { type Workload, workloads } from './workloads.js';
 /** How long a server may take to answer for the first time, in milliseconds. */
 const startLimit = 15_000;
 
+/** Times in milliseconds. A server is silent when it has used less CPU than `silentCpu`, in seconds, in each of so many glances. */
+const silenceLimit = 300;
+const glance = 4;
+const silentGlances = 3;
+const silentCpu = 0.0003;
+
 /** Makes V8 and glibc return free memory to the system, where memory is all that is measured. */
 const returnMemory = {
   RELEASE: 'yes',
@@ -19,6 +25,8 @@ const returnMemory = {
 };
 
 export interface ServerOptions {
+  /** Its WebSockets compress their messages. */
+  deflate?: boolean;
   /** Milliseconds between two messages of an event stream, from `publish` on; default: none. */
   interval?: number;
   /** Only its memory is measured: it may run on all cores and returns free memory. */
@@ -47,7 +55,10 @@ export class Server {
   }
 
   /** @throws {Error} if the server does not start, or does not answer as it should */
-  static async start(peer: Peer, { interval = 0, memoryOnly = false }: ServerOptions = {}): Promise<Server> {
+  static async start(
+    peer: Peer,
+    { interval = 0, memoryOnly = false, deflate = false }: ServerOptions = {},
+  ): Promise<Server> {
     const port = await freePort();
     const env = {
       ...peer.env,
@@ -55,6 +66,7 @@ export class Server {
       INTERVAL: String(interval),
       NODE_ENV: 'production',
       ...(memoryOnly && returnMemory),
+      ...(deflate && { DEFLATE: 'yes' }),
     };
     const server = new Server(peer, port, start(peer.command, { core: memoryOnly ? undefined : serverCore, env }));
     const deadline = Date.now() + startLimit;
@@ -99,6 +111,19 @@ export class Server {
       await wait(50);
       if (this.cpu() - before < 0.002) return;
     }
+  }
+
+  /** Waits until the server does nothing, or for 0.3 s. @returns the CPU seconds that it has used by then */
+  async silence(): Promise<number> {
+    const deadline = performance.now() + silenceLimit;
+    let cpu = this.cpu();
+    for (let silent = 0; silent < silentGlances && performance.now() < deadline; ) {
+      const before = cpu;
+      await wait(glance);
+      cpu = this.cpu();
+      silent = cpu - before < silentCpu ? silent + 1 : 0;
+    }
+    return cpu;
   }
 
   /** Starts the messages of event streams. */

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { folder } from '../peers.js';
 import { bytesRead, clientCore, complaint, hasEnded, start, versionOf, wait } from '../processes.js';
 import type { Server } from './server.js';
+import { untilWarm, type WindowFigures } from './warm-up.js';
 import { errorShare, requestFile, type Workload } from './workloads.js';
 
 export interface LoadOptions {
@@ -18,13 +19,6 @@ export interface LoadOptions {
   connections: number;
   /** How many requests each connection sends at a time; default 1. */
   pipelined?: number;
-}
-
-export interface WindowFigures {
-  /** CPU microseconds of the server for each request. */
-  cpu: number;
-  /** Requests a second. */
-  throughput: number;
 }
 
 /** Over all of a run of wrk; p50 and p99 in microseconds. */
@@ -43,11 +37,7 @@ interface Summary {
 /** Times in milliseconds. */
 const startLimit = 10_000;
 const standstillLimit = 3_000;
-const silenceLimit = 300;
 const glance = 4;
-/** A server is silent when it has used less CPU than that, in seconds, in each of so many glances. */
-const silentCpu = 0.0003;
-const silentGlances = 3;
 /** Lengths and statuses of answers may differ by so much from those of the probe, as a share. */
 const tolerance = 0.02;
 
@@ -180,34 +170,16 @@ export class Load {
   /** Stops wrk, and waits until nothing is in flight. @returns the CPU seconds that the server has used by then */
   async #stand(): Promise<number> {
     this.#wrk.kill('SIGSTOP');
-    const deadline = performance.now() + silenceLimit;
-    let cpu = this.#server.cpu();
-    for (let silent = 0; silent < silentGlances && performance.now() < deadline; ) {
-      const before = cpu;
-      await wait(glance);
-      cpu = this.#server.cpu();
-      silent = cpu - before < silentCpu ? silent + 1 : 0;
-    }
+    const cpu = await this.#server.silence();
     this.#bytes = bytesRead(this.#wrk);
     return cpu;
   }
 }
 
-/** Seconds of a window of the load that warms a server up, and how many windows without improvement mean that it is warm. */
-const warmWindow = 0.15;
-const warmImprovement = 0.05;
-
-/** Loads a server until its requests get no cheaper: V8 needs up to some seconds. */
+/** Loads a server until its requests get no cheaper. */
 export async function warmUp(server: Server, options: LoadOptions, quick: boolean): Promise<void> {
   const load = await Load.start(server, options);
-  const enough = quick ? 5 : 10;
-  const limit = server.peer.compiled ? 1 : (quick ? 2.4 : 6) / warmWindow;
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0, stable = 0; i < limit && stable < enough; i++) {
-    const { cpu } = await load.window(warmWindow);
-    stable = cpu > best * (1 - warmImprovement) ? stable + 1 : 0;
-    best = Math.min(best, cpu);
-  }
+  await untilWarm(server, load, quick);
   const { problems } = await load.end();
   if (problems.length > 0) throw new Error(problems.join('; '));
 }

@@ -1,10 +1,27 @@
 // Bun.serve
 
 import { routes, webStreams } from './fetch.js';
+import { handlers, type Upgrader, upgrade } from './handlers.js';
 import { idleSeconds, port } from './shared.js';
 
 declare const Bun: {
-  serve(options: { port: number; hostname: string; idleTimeout: number; fetch: ReturnType<typeof routes> }): unknown;
+  serve(options: {
+    port: number;
+    hostname: string;
+    idleTimeout: number;
+    fetch: ReturnType<typeof routes<Upgrader>>;
+    websocket: ReturnType<typeof handlers>;
+  }): { publish(topic: string, message: string): number };
 };
 
-Bun.serve({ port, hostname: '127.0.0.1', idleTimeout: idleSeconds, fetch: routes(webStreams()) });
+const streams = webStreams();
+const server = Bun.serve({
+  port,
+  hostname: '127.0.0.1',
+  idleTimeout: idleSeconds,
+  fetch: routes(streams, upgrade),
+  websocket: handlers((topic, message) => {
+    server.publish(topic, message);
+    streams.publish(message);
+  }),
+});

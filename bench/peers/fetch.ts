@@ -5,6 +5,7 @@ import {
   documents,
   download,
   eventHeaders,
+  eventOf,
   everyInterval,
   greeting,
   hello,
@@ -22,8 +23,14 @@ export interface Streams {
   events(): Response;
 }
 
-export function routes(streams: Streams): (request: Request) => Response | Promise<Response> {
-  return (request) => {
+/** Answers a request for a WebSocket. @returns undefined if there is none at this path, or if the server needs no response */
+type Upgrade<Server> = (path: string, request: Request, server: Server) => Response | undefined;
+
+export function routes<Server>(
+  streams: Streams,
+  upgrade?: Upgrade<Server>,
+): (request: Request, server: Server) => Response | Promise<Response> {
+  return (request, server) => {
     const { url } = request;
     const path = url.slice(url.indexOf('/', 8));
     if (path === '/') return new Response(hello, { headers: textHeaders });
@@ -34,7 +41,8 @@ export function routes(streams: Streams): (request: Request) => Response | Promi
     if (path === '/events') return streams.events();
     const { pathname, searchParams } = new URL(url);
     const document = documents[pathname];
-    if (document === undefined) return new Response('not found', { status: 404 });
+    if (document === undefined)
+      return upgrade?.(pathname, request, server) ?? new Response('not found', { status: 404 });
     const status = statusFor(searchParams.get('page'), request.headers.get('x-client'));
     return new Response(document, { status, headers: jsonHeaders });
   };
@@ -49,14 +57,16 @@ async function upload(request: Request): Promise<Response> {
 }
 
 /** For servers that know no streams but those of the web. */
-export function webStreams(): Streams {
+export function webStreams(): Streams & { publish(message: string): void } {
   const encoder = new TextEncoder();
   const subscribers = new Set<ReadableStreamDefaultController<Uint8Array>>();
-  everyInterval(() => {
-    const bytes = encoder.encode(message());
+  const send = (event: string) => {
+    const bytes = encoder.encode(event);
     for (const controller of subscribers) controller.enqueue(bytes);
-  });
+  };
+  everyInterval(() => send(message()));
   return {
+    publish: (message) => send(eventOf(message)),
     flood() {
       let sent = 0;
       return new Response(

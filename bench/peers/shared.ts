@@ -10,7 +10,13 @@
 //   POST /upload     reads a body of 1 MiB and answers with its length
 //   GET /download    1 MiB of bytes
 //   GET /flood       4 MiB in pieces of 16 KiB
-//   GET /events      an event stream: one message every INTERVAL milliseconds, from SIGHUP on
+//   GET /events      an event stream: one message every INTERVAL milliseconds, from SIGHUP on, and what comes on /publish
+//
+// Those that have WebSockets serve these, too. With DEFLATE they compress messages of 1 KiB and more.
+//
+//   /echo            every message is sent back
+//   /topic           is sent what comes on /publish
+//   /publish         every message goes to all on /topic, and as an event to all on /events
 
 declare const Bun: { gc(force: boolean): void } | undefined;
 
@@ -69,6 +75,14 @@ export function message(): string {
 export function everyInterval(publish: () => void): void {
   const interval = Number(process.env.INTERVAL ?? 0);
   if (interval > 0) process.once('SIGHUP', () => setInterval(publish, interval));
+}
+
+/** Whether WebSockets compress their messages. */
+export const deflates = process.env.DEFLATE !== undefined;
+
+/** A message of `/publish`, as an event. */
+export function eventOf(message: string): string {
+  return `data: ${message}\n\n`;
 }
 
 // SIGUSR2 asks for a garbage collection. For measurements of memory (RELEASE) V8 also returns free memory to the system.

@@ -14,7 +14,8 @@ import { type Column, type Context, getReady, interleave, type Scenario } from '
 const cpuColumn: Column = { key: 'cpu', title: 'CPU for a request', unit: 'µs', digits: 2, ratio: true, chart: true };
 
 /** The floor with each of the others. Both builds of sluice are in one group. */
-function groups(peers: readonly Peer[]): Peer[][] {
+function groups(all: readonly Peer[]): Peer[][] {
+  const peers = all.filter(({ services }) => services.includes('events'));
   const floor = peers.filter(({ isFloor }) => isFloor);
   const names = new Set(peers.filter(({ isFloor }) => !isFloor).map(({ name }) => name.replace(againstSuffix, '')));
   return [...names].map((name) => [...floor, ...peers.filter((peer) => peer.name.replace(againstSuffix, '') === name)]);

@@ -5,15 +5,16 @@ import { Crowd } from '../load/crowd.js';
 import { Server } from '../load/server.js';
 import { workloads } from '../load/workloads.js';
 import { warmUp } from '../load/wrk.js';
-import type { Peer } from '../peers.js';
+import type { Peer, Service } from '../peers.js';
 import { wait } from '../processes.js';
 import { interleave, type Scenario } from './scenario.js';
 
-const states: { key: Kind; title: string }[] = [
-  { key: 'idle', title: 'fresh' },
-  { key: 'half', title: 'within a request head' },
-  { key: 'kept', title: 'between requests' },
-  { key: 'events', title: 'event stream' },
+const states: { key: Kind; title: string; needs: Service }[] = [
+  { key: 'idle', title: 'fresh', needs: 'requests' },
+  { key: 'half', title: 'within a request head', needs: 'requests' },
+  { key: 'kept', title: 'between requests', needs: 'requests' },
+  { key: 'events', title: 'event stream', needs: 'events' },
+  { key: 'socket', title: 'WebSocket', needs: 'sockets' },
 ];
 
 const size = (quick: boolean) =>
@@ -65,7 +66,7 @@ export const memory: Scenario = {
     await interleave(context, 'memory', ready, { first: 0, count: rounds }, async (peer) => {
       context.progress(`memory: ${peer.title}`);
       const figures: Record<string, number> = {};
-      for (const { key } of states) figures[key] = await measure(peer, key);
+      for (const { key, needs } of states) if (peer.services.includes(needs)) figures[key] = await measure(peer, key);
       return figures;
     });
   },

@@ -69,7 +69,8 @@ async function runGeneration(
   generation: number,
 ): Promise<void> {
   const peers = context.peers.filter(
-    ({ isFloor }) => !isFloor || tables.every(({ options }) => options.workload.onFloor),
+    ({ isFloor, services }) =>
+      services.includes('requests') && (!isFloor || tables.every(({ options }) => options.workload.onFloor)),
   );
   const servers = await getReady(context, peers, async (peer) => {
     context.progress(`${scenario}: start ${peer.title}`);

@@ -39,6 +39,8 @@ export interface Scenario {
   /** How often and how large. */
   size(quick: boolean): string;
   tables: readonly Table[];
+  /** Why it cannot be run here; undefined if it can. Default: it can. */
+  obstacle?(): string | undefined;
   run(context: Context): Promise<void>;
 }
 

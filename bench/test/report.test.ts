@@ -6,7 +6,7 @@ import { type Results, resultOf } from '../results.js';
 import type { Scenario } from '../scenarios/scenario.js';
 
 const peer = (name: string, title: string): Peer => ({
-  ...{ name, title, version: '1', command: [], env: {}, compiled: false, isFloor: name === 'floor' },
+  ...{ name, title, version: '1', command: [], env: {}, compiled: false, isFloor: name === 'floor', services: [] },
 });
 const peers = [peer('floor', 'floor (C, epoll)'), peer('sluice-epoll', 'sluice, epoll'), peer('node', 'node:http')];
 const scenario: Scenario = {
