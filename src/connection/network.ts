@@ -82,6 +82,8 @@ export interface SlotRecord {
   readonly slot: Slot;
   /** The thread that works for it. */
   readonly thread: Thread<unknown> | undefined;
+  /** The peer's address; see `Connection.peer`. */
+  readonly peer: string;
   /** Bytes have arrived. They are valid only during the call. */
   received(bytes: Uint8Array, start: number, end: number): void;
   /** The peer has sent FIN. */

@@ -34,17 +34,30 @@ import { discardResponse } from './unsent.js';
 /** The reason for unwinding threads that are still running when the request that spawned them ends. */
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
 
+/** Why a response is dropped that comes too late. */
+const clientLeft = 'the client has left before the response was there';
+
 /** Calls the handler, and stores what it returns or throws. */
 export function callHandler(settings: HttpSettings, active: ActiveRequest): void {
   active.isCalled = true;
   publishStart(active, settings);
   try {
     active.result = settings.fetch(active.request, active.source);
-    if (settings.upgrades !== undefined) active.result = settings.upgrades.responseTo(active.source) ?? active.result;
+    if (settings.upgrades !== undefined) active.result = upgraded(settings, active, active.result);
   } catch (error) {
     active.failed = true;
     active.result = error;
   }
+}
+
+/** @returns the response to a request that its handler has upgraded, in place of what the handler returns; else that */
+function upgraded(settings: HttpSettings, active: ActiveRequest, result: unknown): unknown {
+  const response = settings.upgrades?.responseTo(active.source);
+  if (response === undefined) return result;
+  const report = (error: unknown) => settings.report(error, active.request, active.source);
+  if (result !== undefined)
+    discardResponse(result, 'the request has been upgraded', settings.network.scheduler, report);
+  return response;
 }
 
 /** The same in a thread, which keeps what the handler enters in its async context. */
@@ -91,7 +104,7 @@ export function* continueHandling(exchange: Exchange, result: unknown): Task<Tas
     return undefined;
   }
   if (active === undefined) return undefined; // what has returned had taken the connection over
-  const response = exchange.settings.upgrades?.responseTo(active.source) ?? result;
+  const response = upgraded(exchange.settings, active, result);
   const next = unfinished(exchange, active, response);
   if (next === undefined) return yield* answer(exchange, active, response);
   if (exchange.thread?.unwound) yield* sleep(0); // it is not started if the client has left
@@ -123,7 +136,7 @@ function* promised(exchange: Exchange, active: ActiveRequest, response: PromiseL
     isSettled = true;
     throw error;
   } finally {
-    if (!isSettled) discardResponse(response, exchange.scheduler, reporterOf(exchange, active));
+    if (!isSettled) discardResponse(response, clientLeft, exchange.scheduler, reporterOf(exchange, active));
   }
 }
 
@@ -212,7 +225,7 @@ export function conclude(exchange: Exchange, failure?: { error: unknown }): void
       // The handler has unwound its own thread before it returned or threw.
       const report = (error: unknown) => settings.report(error, active.request, exchange);
       if (active.failed) report(active.result);
-      else discardResponse(active.result, exchange.scheduler, report);
+      else discardResponse(active.result, clientLeft, exchange.scheduler, report);
     }
     publishEnd(active, settings, exchange.progress === Progress.whole);
     if (exchange.busy) exchange.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));

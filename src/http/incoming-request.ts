@@ -48,6 +48,8 @@ export abstract class IncomingRequest implements RequestSource {
   abstract readonly target: string;
   /** All fields as received: lowercased names and values in turn. */
   abstract readonly fields: string[];
+  /** Its connection may be taken over: the version allows it (RFC 9110 §7.8), and there is no body to read first. */
+  abstract readonly mayUpgrade: boolean;
   /** The memory that it was made over is about to be used for something else, and the exchange is over, or nearly. */
   abstract copyBorrowed(): void;
   /** The same, and the exchange goes on, perhaps for long. */

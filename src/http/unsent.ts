@@ -13,15 +13,21 @@ import { unwindBody } from './stream.js';
 /**
  * Cancels the body of a response that a handler has returned, or will, and that will not be sent. Anything else that it returns is
  * ignored.
+ * @param why for the error that the body is cancelled with
  * @param result what it has returned: a response, or a promise
  * @param report told of an error in cancelling, and of what is thrown instead of a response
  */
-export function discardResponse(result: unknown, scheduler: Scheduler, report: (error: unknown) => void): void {
+export function discardResponse(
+  result: unknown,
+  why: string,
+  scheduler: Scheduler,
+  report: (error: unknown) => void,
+): void {
   const discard = (response: unknown) => {
     if (!isLightResponse(response) && !isPlatformResponse(response)) return;
     if (response.bodyUsed) return;
     const content = isLightResponse(response) ? takeContent(response) : streamOf(response);
-    cancelContent(content, new ResponseError('the client has left before the response was there'), scheduler, report);
+    cancelContent(content, new ResponseError(why), scheduler, report);
   };
   Promise.resolve(result).then(discard).catch(report);
 }

@@ -462,19 +462,20 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   *active(): Generator<ActiveConnection, void, void> {
     currentThread(); // a plain handler that asks finds itself
     for (const slot of this.network.slotsOf(this)) {
-      const connection = h1Of(this.network.record(slot));
-      if (connection?.thread !== undefined) {
-        const { thread } = connection;
+      const record = this.network.record(slot);
+      if (record?.thread !== undefined) {
+        const { thread } = record;
+        const connection = h1Of(record);
         const { wait, waitingSince } = thread;
         yield {
           thread,
           wait,
           waitingSince,
           get peer() {
-            return connection.peer;
+            return record.peer;
           },
           get request() {
-            const { source } = connection;
+            const source = connection?.source;
             return source && { method: source.method, url: source.url };
           },
         };

@@ -263,6 +263,11 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
   }
 
   /** @internal */
+  get peer(): string {
+    return this.remoteAddress;
+  }
+
+  /** @internal */
   get thread(): undefined {
     return undefined;
   }

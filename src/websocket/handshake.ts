@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { fieldsFrom, type HeadersInit } from '../http/fetch/headers.js';
 import { type Request, sourceOf } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
+import { IncomingRequest } from '../http/incoming-request.js';
 import { show } from '../util/inspect.js';
 import { acceptDeflate, type DeflateParameters, type DeflateSettings, parseExtensions } from './extensions.js';
 
@@ -91,13 +92,14 @@ export function checkHandshake(
   deflate: DeflateSettings | undefined,
 ): Handshake | Response {
   const source = sourceOf(request);
-  if (source === undefined)
+  if (!(source instanceof IncomingRequest))
     throw new TypeError(`${where}: the request is ${show(request)}; expected the one that the handler has got`);
   const { fields } = source;
   if (!hasToken(fields, 'upgrade', 'websocket'))
     return refused(426, 'this address speaks WebSocket: Upgrade: websocket is missing (RFC 6455 §4.2.1)', {
       upgrade: 'websocket',
     });
+  if (!source.mayUpgrade) return refused(400, 'RFC 6455 §4.1: the request has a body, or is not of HTTP/1.1');
   if (source.method !== 'GET') return refused(400, 'RFC 6455 §4.2.1: the method is not GET');
   if (!hasToken(fields, 'connection', 'upgrade')) return refused(400, 'RFC 6455 §4.2.1: no Connection: Upgrade');
   const versions = valuesOf(fields, 'sec-websocket-version');

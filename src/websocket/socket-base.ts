@@ -75,6 +75,8 @@ export abstract class SocketBase implements SlotRecord {
 
   /** @internal */
   abstract readonly thread: Thread<unknown> | undefined;
+  /** @internal */
+  abstract readonly peer: string;
   /** @internal A message has come. */
   protected abstract message(data: string | Uint8Array<ArrayBuffer>): void;
   /** @internal A control frame has come; a ping has been answered. `payload` is valid during the call. */

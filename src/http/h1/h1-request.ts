@@ -97,6 +97,10 @@ export class H1Request extends IncomingRequest {
     return this.text.slice(this.#targetStart, this.#targetEnd);
   }
 
+  get mayUpgrade(): boolean {
+    return (this.body?.complete ?? true) && this.text.startsWith(' HTTP/1.1\r\n', this.#targetEnd);
+  }
+
   protected get host(): string {
     return this.#hostEnd > this.#hostStart ? this.text.slice(this.#hostStart, this.#hostEnd) : this.#defaultHost;
   }

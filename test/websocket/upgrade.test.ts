@@ -1,0 +1,110 @@
+// Upgrading a request in a handler, and what becomes of what the handler does besides.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { webSocket } from '#sluice/index.js';
+import type { Fetch } from '#sluice/server/serve.js';
+import { sleep } from '#sluice/threads/sleep.js';
+import { get, received, World } from '../support/world.js';
+
+const handshake =
+  'connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==';
+
+/** @returns the status that a handshake gets */
+async function statusOf(world: World, request = get('/', handshake)): Promise<number | undefined> {
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(request);
+    yield* sleep(100);
+    connection.pauseReading();
+    const head = Buffer.from(yield* connection.reader.peek(1)).toString('latin1');
+    connection.reset();
+    return Number(head.split(' ')[1]);
+  });
+  await world.pass();
+  return client;
+}
+
+let cancelled = 0;
+const handlers: [what: string, fetch: Fetch, errors: string[]][] = [
+  ['returns nothing', (request, info) => void info.upgrade(request) as undefined, []],
+  [
+    'rejects afterwards',
+    async (request, info) => {
+      info.upgrade(request);
+      throw new Error('after the upgrade');
+    },
+    ['after the upgrade'],
+  ],
+  [
+    'upgrades later, and returns a response with a stream',
+    async (request, info) => {
+      await null;
+      info.upgrade(request);
+      return new Response(new ReadableStream({ cancel: () => void cancelled++ }));
+    },
+    [],
+  ],
+  [
+    'is a thread',
+    function* (request, info) {
+      yield* sleep(1);
+      info.upgrade(request);
+      return undefined;
+    },
+    [],
+  ],
+];
+for (const [what, fetch, errors] of handlers) {
+  test(`a handler that upgrades its request and ${what}: the client gets 101`, async () => {
+    const before = cancelled;
+    const world = await World.open({ fetch, websocket: { message() {} } });
+    assert.equal(await statusOf(world), 101);
+    assert.deepEqual(
+      world.errors.map((error) => (error as Error).message),
+      errors,
+    );
+    assert.equal(cancelled - before, what.includes('stream') ? 1 : 0);
+    await world.close();
+  });
+}
+
+for (const [what, request] of [
+  ['of HTTP/1.0', get('/', handshake).replace('HTTP/1.1', 'HTTP/1.0')],
+  ['with a body', `${get('/', `${handshake}\r\ncontent-length: 2`)}ab`],
+] as const) {
+  test(`a handshake ${what} is the client's mistake: 400, and nothing is reported`, async () => {
+    const world = await World.open({
+      fetch: (it) => webSocket(it, function* () {}),
+    });
+    const client = world.client(function* (connection) {
+      yield* connection.writer.write(request);
+      return yield* received(connection);
+    });
+    await world.pass();
+    assert.deepEqual(
+      (await client).responses.map(({ status }) => status),
+      [400],
+    );
+    assert.deepEqual(world.errors, []);
+    await world.close();
+  });
+}
+
+test('active() lists the threads of WebSockets', async () => {
+  const world = await World.open({
+    fetch: (request) =>
+      webSocket(request, function* (socket) {
+        yield* socket.receive();
+      }),
+  });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(get('/', handshake));
+    yield* sleep(1000);
+  });
+  await world.pass(500);
+  const [socket, ...others] = world.server.active();
+  assert.deepEqual([socket?.wait, socket?.request, others], ['dry', undefined, []]);
+  await world.pass();
+  await client;
+  await world.close();
+});
