@@ -16,6 +16,7 @@ export { SimulatedLayer, type SimulatedOptions } from './event-layer/simulated/s
 export type { EventClient } from './events/event-client.js';
 export type { ServerSentEvent } from './events/event-format.js';
 export { type EventHandler, type EventsOptions, events } from './events/events.js';
+export type { FollowOptions } from './events/following.js';
 export type { RequestErrorMessage, RequestMessage } from './http/diagnostics.js';
 export { HttpError } from './http/errors.js';
 export { Headers } from './http/fetch/headers.js';
@@ -36,6 +37,16 @@ export {
   serve,
 } from './server/serve.js';
 export * from './threads/index.js';
+export type { Policy, Subscription } from './topics/subscription.js';
+export {
+  type ParkingTopic,
+  type PublishOptions,
+  type SubscribeOptions,
+  type Topic,
+  type TopicCounts,
+  type TopicOptions,
+  topic,
+} from './topics/topic.js';
 export { connectWebSocket, type WebSocketClientOptions } from './websocket/client.js';
 export { WebSocketError } from './websocket/errors.js';
 export type { DeflateOptions } from './websocket/extensions.js';

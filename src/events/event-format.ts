@@ -2,6 +2,7 @@
 // value, ended by an empty line.
 
 import { isInstance, show } from '../util/inspect.js';
+import { checkOneLine } from '../util/one-line.js';
 
 /** An event of an event stream. At least one field is needed. */
 export interface ServerSentEvent {
@@ -21,15 +22,13 @@ export interface ServerSentEvent {
 /** A week, in milliseconds: no client should wait for longer before it reconnects. */
 export const longestRetry = 7 * 86_400_000;
 
-/** What ends a line of the format. NUL ends none, but an `id` that contains it is ignored by the browser. */
 const lineEnds = /\r\n|\r|\n/g;
-const unfitForLine = /[\r\n\0]/;
 
 /** @throws {TypeError | RangeError} for a field that cannot be sent, naming it */
 export function formatEvent(where: string, { data, event, id, retry }: ServerSentEvent): string {
   let text = '';
-  if (id !== undefined) text += `id: ${checkLine(where, 'id', typeof id === 'number' ? String(id) : id)}\n`;
-  if (event !== undefined) text += `event: ${checkLine(where, 'event', event)}\n`;
+  if (id !== undefined) text += `id: ${checkOneLine(`${where}: id`, typeof id === 'number' ? String(id) : id)}\n`;
+  if (event !== undefined) text += `event: ${checkOneLine(`${where}: event`, event)}\n`;
   if (retry !== undefined) text += retryLine(where, retry);
   if (data !== undefined) {
     text += dataLines(typeof data === 'string' ? data : toJson(where, data));
@@ -59,14 +58,6 @@ export function retryLine(where: string, retry: number): string {
   if (retry < 0 || retry > longestRetry)
     throw new RangeError(`${where}: retry is ${retry}; expected whole milliseconds from 0 to ${longestRetry}`);
   return `retry: ${retry}\n`;
-}
-
-/** The value of a field that is one line. @throws {TypeError} */
-export function checkLine(where: string, name: string, value: string): string {
-  if (typeof value !== 'string') throw new TypeError(`${where}: ${name} is ${show(value)}; expected a string`);
-  if (unfitForLine.test(value))
-    throw new TypeError(`${where}: ${name} is ${show(value)}; expected a string without CR, LF and NUL`);
-  return value;
 }
 
 /** @throws {TypeError} for what JSON has no text for; and what `toJSON` throws */

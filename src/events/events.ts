@@ -5,13 +5,12 @@ import { Headers, type HeadersInit } from '../http/fetch/headers.js';
 import type { Response } from '../http/fetch/response.js';
 import { type Endable, ResponseBody } from '../http/response-body.js';
 import { type BodyWriter, stream } from '../http/stream.js';
-import type { Scheduler } from '../threads/scheduler.js';
 import { isTask, type Task, type Wait } from '../threads/task.js';
 import { runningThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
 import { show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
-import { type EventClient, EventOutput } from './event-client.js';
+import { type EventClient, StreamClient } from './event-client.js';
 import { longestRetry } from './event-format.js';
 
 /** Writes an event stream: a generator function, or a function that returns a task, such as `(client) => client.follow(topic)`. */
@@ -51,8 +50,6 @@ const rules: OptionRules = {
 /** They would contradict the body. */
 const fixedFields = ['content-type', 'content-length', 'content-encoding'];
 
-const defaultKeepAlive = 15_000;
-
 /**
  * Makes a response that is an event stream, for `EventSource` and others. The handler runs in a thread: it parks while the client is flooded, and is
  * unwound when the client disconnects. When it returns, the stream ends, and an `EventSource` reconnects.
@@ -81,8 +78,13 @@ export function events(
   checkOptions('events', options, rules);
   const headers = fieldsOf(options.headers);
   const lastEventId = lastEventIdOf(request);
-  const { keepAlive = defaultKeepAlive, endOnClose = true, retryOnClose = -1 } = options;
-  return stream((out) => new EventStream(out, handler, lastEventId, keepAlive, endOnClose, retryOnClose), { headers });
+  const {
+    keepAlive = defaults.keepAlive,
+    endOnClose = defaults.endOnClose,
+    retryOnClose = defaults.retryOnClose,
+  } = options;
+  const settings = shared(keepAlive, endOnClose, retryOnClose);
+  return stream((out) => new EventStream(out, handler, lastEventId, settings), { headers });
 }
 
 function fieldsOf(init: HeadersInit | undefined): Headers {
@@ -102,33 +104,40 @@ function lastEventIdOf(request: { readonly headers: { get(name: string): string 
   return /[^\0-\x7f]/.test(value) ? Buffer.from(value, 'latin1').toString() : value;
 }
 
-/** Runs a handler and sends signs of life. Written by hand, since event streams wait by the ten thousand. */
+/** What event streams have in common that are made with the same options. */
+interface Settings {
+  readonly keepAlive: number;
+  readonly endOnClose: boolean;
+  readonly retryOnClose: number | undefined;
+}
+
+const defaults: Settings = { keepAlive: 15_000, endOnClose: true, retryOnClose: undefined };
+let last = defaults;
+
+/** One object for all streams with the same settings, as long as no others come in between. */
+function shared(keepAlive: number, endOnClose: boolean, retryOnClose: number | undefined): Settings {
+  const isSame = last.keepAlive === keepAlive && last.endOnClose === endOnClose && last.retryOnClose === retryOnClose;
+  if (!isSame) last = { keepAlive, endOnClose, retryOnClose };
+  return last;
+}
+
+/** Runs a handler and sends signs of life. Written by hand, and without a field that it can do without: event streams wait by the ten thousand. */
 class EventStream implements Task<unknown>, Iterator<Wait, unknown, void>, TimerTarget, Endable {
-  readonly #client: EventOutput;
-  readonly #scheduler: Scheduler;
-  readonly endsOnClose: boolean;
-  readonly #keepAlive: number;
-  /** -1 is none. */
-  readonly #retryOnClose: number;
+  readonly #client: StreamClient;
+  readonly #settings: Settings;
   #running: EventHandler | Iterator<Wait, unknown, void>;
   /** 0 is none. */
   #timer = 0;
 
-  constructor(
-    out: BodyWriter,
-    handler: EventHandler,
-    lastEventId: string,
-    keepAlive: number,
-    endsOnClose: boolean,
-    retryOnClose: number,
-  ) {
-    this.#scheduler = runningThread('events').scheduler;
-    this.#client = new EventOutput(out, lastEventId, this.#scheduler);
+  constructor(out: BodyWriter, handler: EventHandler, lastEventId: string, settings: Settings) {
+    this.#client = new StreamClient(out, runningThread('events').scheduler, lastEventId);
+    this.#settings = settings;
     this.#running = handler;
-    this.#keepAlive = keepAlive;
-    this.#retryOnClose = retryOnClose;
-    this.endsOnClose = endsOnClose;
     if (out instanceof ResponseBody) out.endable = this;
+  }
+
+  get endsOnClose(): boolean {
+    return this.#settings.endOnClose;
   }
 
   [Symbol.iterator](): this {
@@ -136,58 +145,59 @@ class EventStream implements Task<unknown>, Iterator<Wait, unknown, void>, Timer
   }
 
   next(): IteratorResult<Wait, unknown> {
-    return this.#step(() => this.#started().next());
+    return this.step(() => this.started().next());
   }
 
   return(): IteratorResult<Wait, unknown> {
     const over: IteratorResult<Wait, unknown> = { done: true, value: undefined };
-    return this.#step(() => (typeof this.#running === 'function' ? over : (this.#running.return?.() ?? over)));
+    return this.step(() => (typeof this.#running === 'function' ? over : (this.#running.return?.() ?? over)));
   }
 
   throw(error: unknown): IteratorResult<Wait, unknown> {
-    return this.#step(() => {
+    return this.step(() => {
       const running = this.#running;
       if (typeof running === 'function' || running.throw === undefined) throw error;
       return running.throw(error);
     });
   }
 
-  #step(move: () => IteratorResult<Wait, unknown>): IteratorResult<Wait, unknown> {
+  private step(move: () => IteratorResult<Wait, unknown>): IteratorResult<Wait, unknown> {
     let isOver = true;
     try {
       const result = move();
       isOver = result.done === true;
       return result;
     } finally {
-      if (isOver) this.#stopTimer();
+      if (isOver) this.stopTimer();
     }
   }
 
-  #started(): Iterator<Wait, unknown, void> {
+  private started(): Iterator<Wait, unknown, void> {
     if (typeof this.#running !== 'function') return this.#running;
     const handler = this.#running;
     const task: unknown = handler(this.#client);
     if (!isTask(task)) throw new TypeError(`events: the handler returned ${show(task)}; expected a generator function`);
     this.#running = task[Symbol.iterator]();
-    this.#startTimer(this.#keepAlive);
+    this.startTimer(this.#settings.keepAlive);
     return this.#running;
   }
 
-  #startTimer(delay: number): void {
-    if (this.#keepAlive > 0) this.#timer = this.#scheduler.armIn(delay, this, 0);
+  private startTimer(delay: number): void {
+    if (delay > 0) this.#timer = this.#client.scheduler.armIn(delay, this, 0);
   }
 
-  #stopTimer(): void {
-    if (this.#timer !== 0) this.#scheduler.cancel(this.#timer);
+  private stopTimer(): void {
+    if (this.#timer !== 0) this.#client.scheduler.cancel(this.#timer);
     this.#timer = 0;
   }
 
   timerFired(): void {
-    this.#startTimer(this.#client.beat(this.#keepAlive));
+    this.startTimer(this.#client.beat(this.#settings.keepAlive));
   }
 
   beforeEnd(): void {
-    const retry = this.#retryOnClose;
-    if (retry >= 0) this.#client.sendRetry(retry + Math.floor(Math.random() * (retry + 1)));
+    const { retryOnClose } = this.#settings;
+    if (retryOnClose !== undefined)
+      this.#client.sendRetry(retryOnClose + Math.floor(Math.random() * (retryOnClose + 1)));
   }
 }

@@ -8,12 +8,13 @@ import { until } from '../threads/until.js';
 import { isInstance, show } from '../util/inspect.js';
 import type { IncomingRequest, RequestOwner } from './incoming-request.js';
 import { ResponseError } from './outgoing.js';
+import type { SharedPiece } from './shared-piece.js';
 import type { BodyWriter } from './stream.js';
 
 /** What a body is sent through: the exchange of its request. */
 export interface ResponseOutlet extends RequestOwner {
-  readonly duplex: Duplex;
   readonly writer: Writer;
+  readonly duplex: Duplex;
 }
 
 /** What may end at any point, such as an event stream: if it is unwound because its server closes, it is ended in good order. */
@@ -60,6 +61,8 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
 
   abstract begin(data: string | Uint8Array): void;
   abstract put(piece: string | Uint8Array): void;
+  /** The same of a piece that other clients get, too. Its chunk must be no larger than `pieceBytes`. */
+  abstract putShared(piece: SharedPiece): void;
   /** Sends what shows that it is complete. @throws {ResponseError} if it is not */
   abstract end(): Task<void>;
   /** The same of a body that may end at any point, without parking: it is little, and the last. */
@@ -77,6 +80,11 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   private outlet(): ResponseOutlet {
     if (this.#outlet === undefined) throw new ResponseError('the body is over: nothing can be written to it any more');
     return this.#outlet;
+  }
+
+  /** Nothing can be written to it any more. */
+  get isOver(): boolean {
+    return this.#outlet === undefined;
   }
 
   /** Nothing is to be written any more. */

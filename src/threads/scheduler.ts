@@ -163,6 +163,11 @@ export class Scheduler {
     this.#failed.push(failed);
   }
 
+  /** @internal The time at this very moment, in milliseconds of the clock: it may be later than `now`. */
+  get moment(): number {
+    return this.#clock.now();
+  }
+
   /** @internal Arms a timer `ms` milliseconds from this very moment, which may be later than `now`. @returns its id, for `cancel` */
   armIn(ms: number, target: TimerTarget, arg: number): number {
     return this.armAt(this.#clock.now() + ms, target, arg);

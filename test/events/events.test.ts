@@ -231,37 +231,90 @@ test('a stream that is read by code instead of being sent has the same events', 
 
 // Several threads.
 
+/** A client that does not read for so long. */
+const slowClient = (world: World, milliseconds: number, ...fields: string[]): Promise<Exchanged> =>
+  world.client(function* (connection) {
+    yield* connection.writer.write(get('/', 'connection: close', ...fields));
+    pauseReading(connection);
+    yield* sleep(milliseconds);
+    resumeReading(connection);
+    return yield* received(connection);
+  });
+
 const floodable = { latency: 0.01, pieces: 'whole', capacity: 4096 } as const;
 
-test('a thread that sends while another is in the middle of an event gets ERR_BUSY, and the event stays whole', async () => {
-  const codes: unknown[] = [];
+test('a thread that sends while another is in the middle of an event waits, and events stay whole', async () => {
   const data = 'x'.repeat(300_000);
   const world: World = await open(
     function* (client) {
-      spawn(function* () {
-        yield* sleep(50);
-        try {
-          yield* client.send({ data: 'between' });
-        } catch (error) {
-          codes.push((error as { code: string }).code);
-        }
-      });
+      for (const name of ['b', 'c', 'd']) {
+        spawn(function* () {
+          yield* sleep(50);
+          yield* client.send({ data: name });
+        });
+      }
       yield* client.send({ data });
-      yield* client.send({ data: 'after' });
+      yield* client.send({ data: 'e' });
+      yield* sleep(1000);
     },
     {},
     floodable,
   );
-  const client = world.client(function* (connection) {
-    yield* connection.writer.write(get('/', 'connection: close'));
-    pauseReading(connection);
-    yield* sleep(100);
-    resumeReading(connection);
-    return yield* received(connection);
-  });
+  const client = slowClient(world, 100);
   await world.pass();
-  assert.deepEqual(codes, ['ERR_BUSY']);
-  assert.ok(bodyOf(await client) === `data: ${data}\n\ndata: after\n\n`);
+  const body = bodyOf(await client);
+  const events = body.split('\n\n').slice(0, -1);
+  assert.ok(events[0] === `data: ${data}`);
+  assert.deepEqual(events.slice(1).sort(), ['data: b', 'data: c', 'data: d', 'data: e']);
+  assert.deepEqual(world.errors, []);
+  await world.close();
+});
+
+test('a thread that is unwound while it waits for another does not send', async () => {
+  const data = 'x'.repeat(300_000);
+  const world: World = await open(
+    function* (client) {
+      spawn(function* () {
+        yield* sleep(20);
+        try {
+          yield* timeout(20, client.send({ data: 'given up' }));
+        } catch {}
+        yield* client.send({ data: 'b' });
+      });
+      yield* client.send({ data });
+      yield* sleep(1000);
+    },
+    {},
+    floodable,
+  );
+  const client = slowClient(world, 100);
+  await world.pass();
+  assert.ok(bodyOf(await client) === `data: ${data}\n\ndata: b\n\n`);
+  await world.close();
+});
+
+test('nothing can be sent behind an event that was cut', async () => {
+  let code: unknown;
+  const world: World = await open(
+    function* (client) {
+      try {
+        yield* timeout(50, client.send({ data: 'x'.repeat(300_000) }));
+      } catch {}
+      try {
+        yield* client.send({ data: 'next' });
+      } catch (error) {
+        code = (error as { code: string }).code;
+        throw error;
+      }
+    },
+    {},
+    floodable,
+  );
+  const client = slowClient(world, 100);
+  await world.pass();
+  assert.equal((await client).ending, 'reset');
+  assert.equal(code, 'ERR_EVENT_CUT');
+  assert.equal(world.errors.length, 1);
   await world.close();
 });
 

@@ -6,6 +6,7 @@ import { put } from '../../connection/writer.js';
 import type { Task } from '../../threads/task.js';
 import { ResponseError } from '../outgoing.js';
 import { ResponseBody, type ResponseOutlet } from '../response-body.js';
+import type { SharedPiece } from '../shared-piece.js';
 
 /** A body in chunks (RFC 9112 §7.1). */
 export class ChunkedBody extends ResponseBody {
@@ -22,6 +23,10 @@ export class ChunkedBody extends ResponseBody {
       duplex.output.set(piece, at + 6);
       putChunkFrame(duplex, at, piece.length);
     }
+  }
+
+  putShared({ chunk }: SharedPiece): void {
+    put(this.duplex, chunk);
   }
 
   /** The last chunk. */
@@ -69,6 +74,11 @@ export class PlainBody extends ResponseBody {
 
   put(piece: string | Uint8Array): void {
     this.#written += put(this.duplex, piece);
+  }
+
+  putShared({ content }: SharedPiece): void {
+    this.begin(content);
+    this.put(content);
   }
 
   *end(): Task<void> {
