@@ -1,4 +1,4 @@
-// Where a server can be reached, for people to read: a server that listens on all addresses of the machine has a URL for each.
+// The URLs of a server, for printing. A server that listens on all addresses of the machine has one for each.
 
 import { networkInterfaces } from 'node:os';
 
@@ -7,7 +7,7 @@ const everywhere: Readonly<Record<string, string>> = {
   '::': 'all IPv4 and IPv6 addresses of this machine',
 };
 
-/** @returns which addresses a hostname stands for, if these are all of the machine */
+/** @returns what a wildcard hostname means; undefined for any other hostname */
 export function wildcardMeaning(hostname: string): string | undefined {
   return Object.hasOwn(everywhere, hostname) ? everywhere[hostname] : undefined;
 }

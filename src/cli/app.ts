@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Fetch, ServeOptions } from '../server/serve.js';
 import { describe, isInstance, propertyOf } from '../util/inspect.js';
 
-/** Something that the user of the command can put right: told in one line. */
+/** An error that the user of the command can correct; printed as one line. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
@@ -76,7 +76,7 @@ function optionsOf(file: string, exported: unknown): ServeOptions {
     throw new CommandError(`${file}: fetch of its default export is ${typeof fetch}; expected a function`);
   }
   const options = { fetch: (...args: unknown[]) => fetch.apply(exported, args) };
-  // An application of a framework (Hono, Elysia, …) has members of its own under these names, which are no options.
+  // An application of a framework (Hono, Elysia, …) has members with these names that are not options.
   const prototype = Object.getPrototypeOf(exported);
   if (prototype === Object.prototype || prototype === null) {
     const known = (name: string) => Object.hasOwn(supportedOptions, name);

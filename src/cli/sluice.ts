@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The `sluice` command: `sluice app.js` serves the default export of a module until it is told to stop.
+// The `sluice` command: `sluice app.js` serves the default export of a module until SIGINT or SIGTERM.
 // Arguments, messages and signals are here; what a module may export is in app.ts.
 
 import { readFileSync } from 'node:fs';

@@ -40,7 +40,7 @@ export interface SecureTransport extends Transport, TransportEvents {
   connected(slot: Slot): void;
   /** The connection is gone, and its session with it. */
   closed(slot: Slot): void;
-  /** A turn has begun, also for the code above: events may be reported. */
+  /** A turn has started, also for the code above: events may be reported. */
   beginTurn(): void;
   /** The turn is about to end: output that is to be sent with it is passed down. */
   endTurn(): void;

@@ -82,7 +82,7 @@ interface Sending {
 export class Following<M> extends WaitingTask<void> implements Follower<SharedPiece> {
   readonly #output: EventOutput;
   readonly #body: ResponseBody;
-  /** Before it has begun, where to begin; then its subscription; then `over`. */
+  /** Before it has started, where to begin; then its subscription; then `over`. */
   #state: FollowStart<M> | FollowerSubscription<M, SharedPiece> | 'over';
   #thread: Thread<unknown> | undefined;
   #sending: Sending | undefined;

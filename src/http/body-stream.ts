@@ -1,5 +1,5 @@
 // A request body as a ReadableStream. Until the response has been sent, each pull reads in a child of the connection's thread. From
-// then on the connection's own thread reads to the end for the handler (see `readOn`), because nothing else can be read from the
+// then on the connection's thread itself reads to the end for the handler (see `readOn`), because nothing else can be read from the
 // connection before that.
 
 import type { BufferedBytes } from '../connection/buffered-bytes.js';
@@ -10,11 +10,11 @@ import type { Task } from '../threads/task.js';
 import { runningThread } from '../threads/thread.js';
 import { until } from '../threads/until.js';
 
-/** The body that the stream reads. */
+/** The request body that the stream reads. */
 export interface StreamSource {
   /** All of it has been read. */
   isComplete(): boolean;
-  /** Content that has come, if some can be taken without waiting. */
+  /** Content that has arrived, if any. Never waits. */
   takeNow(): Uint8Array<ArrayBuffer> | undefined;
   /** See `RequestBody.read`. */
   read(): Task<Uint8Array<ArrayBuffer> | undefined>;
@@ -26,20 +26,20 @@ export class BodyStream {
   readonly stream: ReadableStream<Uint8Array>;
   readonly #source: StreamSource;
   #controller: ReadableByteStreamController | undefined;
-  /** Some of it has been asked for: it holds nothing by itself, so nothing else makes the first pull. */
+  /** It has been pulled, which happens only when it is read, because its high-water mark is 0. */
   #isPulled = false;
-  /** It has been read to its end, or has failed, or has been cancelled. */
+  /** It has been read to the end, has failed, or has been cancelled. */
   #isOver = false;
-  /** The connection's thread reads for it. */
+  /** `readRest` is running, or has run. */
   #isReadingRest = false;
-  /** While the connection's thread reads: the handler waits for what comes next. */
+  /** While `readRest` runs: the stream has been pulled, and has not received anything since. */
   #isWanted = false;
-  /** Wakes the connection's thread, which waits for a pull. */
+  /** Wakes `readRest` while it waits for a pull. */
   #wake: () => void = () => {};
 
   constructor(source: StreamSource) {
     this.#source = source;
-    // Of bytes, as the platform's are, so that BYOB readers work.
+    // A byte stream like the platform's, so that BYOB readers work.
     this.stream = new ReadableStream({
       type: 'bytes',
       start: (controller) => {
@@ -53,12 +53,12 @@ export class BodyStream {
     });
   }
 
-  /** It is locked and has not been read to its end, so there is or was something that means to read it: that may be seen only in the next turn. */
+  /** It is locked and not at its end, so it has a reader, whose first pull may come only in the next turn. */
   get isLocked(): boolean {
     return !this.#isOver && this.stream.locked;
   }
 
-  /** Some of it has been asked for, and it has not been read to its end, nor cancelled. */
+  /** It has been pulled, and has neither been read to the end nor cancelled. */
   get isBeingRead(): boolean {
     return !this.#isOver && this.#isPulled;
   }
@@ -74,12 +74,12 @@ export class BodyStream {
     const part = source.takeNow();
     if (part !== undefined) controller.enqueue(part);
     else if (source.isComplete())
-      this.#close(controller); // the connection may be gone by now
-    // What is read is put into the stream before the thread is over: after that, another thread may read what follows.
+      this.#close(controller); // the connection may have closed by now
+    // Content is added to the stream before the thread ends; after that, another thread may read the next content.
     else await source.inThread(() => this.#deliver(controller));
   }
 
-  /** Reads some more, and puts it into the stream. */
+  /** Reads content, and adds it to the stream. */
   *#deliver(controller: ReadableByteStreamController): Task<void> {
     const part = yield* this.#source.read();
     if (this.#isOver) return; // cancelled meanwhile
@@ -95,10 +95,10 @@ export class BodyStream {
   }
 
   /**
-   * Reads the rest in the thread that calls, for a handler that has answered. Up to `ahead` bytes wait in the stream, so a handler
-   * that stopped reading a short body holds nothing up. With that much waiting, it is given `milliseconds` milliseconds for its next read;
-   * then the stream fails. It also fails with what the body fails with, and when the caller is unwound.
-   * @param buffers counts what waits in the stream; when it is full, nothing is read ahead
+   * Reads the rest in the calling thread, for a handler that has answered. Up to `ahead` bytes are read before the handler asks for them, so that a
+   * handler which stopped reading a short body delays nothing. When that many are unread, the handler has `milliseconds` until its next read;
+   * otherwise the stream fails. It also fails if the body fails, and if the caller is unwound.
+   * @param buffers counts unread bytes of the stream; while it is full, nothing is read ahead
    */
   *readRest(ahead: number, milliseconds: number, buffers: BufferedBytes): Task<void> {
     const controller = this.#controller;
@@ -116,13 +116,13 @@ export class BodyStream {
     } catch (error) {
       failure = error;
     } finally {
-      buffers.add(-counted); // from here on it is the handler's
+      buffers.add(-counted); // from now on it belongs to the handler
       if (!this.#isOver) controller.error(failure ?? runningThread('request body').reason);
       this.#isOver = true;
     }
   }
 
-  /** Bytes that are in the stream and have not been read. */
+  /** Bytes in the stream that have not been read. */
   get #waiting(): number {
     return -(this.#controller?.desiredSize ?? 0);
   }

@@ -1,4 +1,5 @@
-// Whose fault an error is: what a client has caused, by what it sent or did not send, or by leaving, is none of the handler's and is not reported.
+// Distinguishes errors of clients from errors of handlers. Errors that a client causes, by what it sends or by disconnecting, are not reported to
+// `onError`.
 
 import { AbortError } from '../util/abort-error.js';
 import { isInstance, propertyOf } from '../util/inspect.js';
@@ -7,9 +8,9 @@ import type { ActiveRequest, Exchange } from './exchange.js';
 import { isBodyFailure } from './request-body.js';
 
 /**
- * Whether an error is what a client has caused.
- * @param active the request that it belongs to; undefined if it was thrown before there was one, or if nothing is kept of the request
- * @param left why the client of the request in question counts as gone, if it does
+ * Whether a client has caused an error.
+ * @param active the request that it belongs to; undefined if there was none yet, or if it has been released
+ * @param left the reason if the client has disconnected
  */
 export function isClientError(
   error: unknown,
@@ -19,7 +20,7 @@ export function isClientError(
 ): boolean {
   if (refusalOf(error, exchange, active) !== undefined) return true;
   if (exchange.fault !== undefined && error === exchange.fault) return true;
-  // What was given `request.signal` throws its reason, an error of its own with the reason for its cause, or an AbortError.
+  // Functions that take `request.signal` throw its reason, an error with the reason as its cause, or an AbortError.
   if (left === undefined) return false;
   if (error === left) return true;
   return (
@@ -28,8 +29,8 @@ export function isClientError(
 }
 
 /**
- * The refusal that an error is, or that it names as its cause, if it is about the request in question: a head that cannot be parsed, or
- * its own body. Any other has been made by the handler, or belongs to another request, and is an error of the handler's.
+ * The HttpError of an error or of its cause, if this request has caused it: its head cannot be parsed, or its body cannot be read. Any other HttpError was
+ * created by the handler or belongs to another request, and counts as an error of the handler.
  */
 export function refusalOf(
   error: unknown,
@@ -42,12 +43,12 @@ export function refusalOf(
   return isAbout && isInstance(failure, HttpError) ? failure : undefined;
 }
 
-/** The most errors that are looked at, each the cause of the one before. */
+/** The most errors of a chain of causes that are checked. */
 const maxCauses = 10;
 
 /**
- * Whether a promise has been rejected because a client has left, or has sent a body that cannot be read, or because the server's deadline
- * for closing has passed: with that error, or with one that has it for its cause.
+ * Whether a promise was rejected because a client has disconnected or has sent a body that cannot be read, or because the server's deadline for closing has
+ * passed: with such an error, or with one that has it as its cause.
  */
 export function isClientsRejection(reason: unknown): boolean {
   let error = reason;

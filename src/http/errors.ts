@@ -1,6 +1,6 @@
-// Why a request is refused: the status that the client gets and the rule that it broke.
+// Errors with a status, and the reason phrases of statuses.
 
-/** Why a request is refused. Reading a body throws it, and `onRefused` receives its members. The client gets `status`, and the connection is closed. */
+/** The error of a refused request. Reading a body throws it, and `onRefused` receives its members. The client gets `status`, and the connection is closed. */
 export class HttpError extends Error {
   override readonly name = 'HttpError';
   /** Stable: `ERR_HTTP_` and the status. */

@@ -1,5 +1,5 @@
-// The thread that works for requests. Errors that no other thread receives are reported by it, or by a child, and may come when the request
-// that they belong to is over, or the connection gone: what they are about is found by the thread.
+// The thread of an exchange. It, or a thread that a handler has spawned, may report an error after the request has ended or the connection has closed. The
+// request and the peer for `onError` are found through the thread.
 
 import type { Scheduler } from '../threads/scheduler.js';
 import type { Task } from '../threads/task.js';
@@ -7,7 +7,7 @@ import { type Report, Thread } from '../threads/thread.js';
 import { Ending } from '../threads/thread-state.js';
 import type { Request } from './fetch/request.js';
 
-/** What an error is about. */
+/** The request and the client that an error belongs to. */
 export interface Subject {
   readonly request: Request | undefined;
   /** The client's address; see `RequestInfo`. */
@@ -15,7 +15,7 @@ export interface Subject {
 }
 
 export class ExchangeThread extends Thread<void> {
-  /** What works for its requests, until the last one has ended; then what has to be kept of it. */
+  /** The exchange until its last request ends; then a copy, if errors may still be reported. */
   #subject: Subject | undefined;
 
   constructor(task: Task<void> & Subject, scheduler: Scheduler, report: Report) {
@@ -23,7 +23,7 @@ export class ExchangeThread extends Thread<void> {
     this.#subject = task;
   }
 
-  /** The connection's last request is about to end. */
+  /** The last request of the connection is about to end. */
   requestEnds(): void {
     const { subject } = this;
     const isReporting = this.ending === Ending.failed || this.children.size > 0;
@@ -35,7 +35,7 @@ export class ExchangeThread extends Thread<void> {
   }
 }
 
-/** @param thread that of a connection, or one that was spawned by it */
+/** @param thread the thread of an exchange, or one that it has spawned */
 export function subjectOf(thread: Thread<unknown>): Subject | undefined {
   let root = thread;
   while (root.parent !== undefined) root = root.parent;

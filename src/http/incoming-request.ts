@@ -1,26 +1,26 @@
-// A request while it is in progress, whichever version of HTTP carries it: what a light `Request` is made over.
+// A request in progress, for every version of HTTP: the source of a light `Request`.
 
 import { AbortError } from '../util/abort-error.js';
 import type { RequestSource } from './fetch/request.js';
 import type { RequestBody } from './request-body.js';
 
-/** The reason of `request.signal`, and of the unwinding of a thread, when the client has left. Its name is `AbortError`, its code `ERR_CLIENT_LEFT`. */
+/** The reason of `request.signal` and of unwinding when the client has disconnected. Its name is `AbortError`, its code `ERR_CLIENT_LEFT`. */
 export class ClientLeftError extends AbortError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_CLIENT_LEFT', message, options);
   }
 }
 
-/** Targets that a URL parser leaves as they are: no dot segments, nothing to encode. Others go through `URL`. */
+/** Targets that a URL parser does not change: no dot segments, nothing to encode. Others are parsed with `URL`. */
 const plainTarget = /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]|\/(?!\.)|\.)*$/;
-/** Hosts likewise: lower case, no default port, and no number at the end, which would be read as an address. */
+/** Hosts that a URL parser does not change: lower case, no default port, and no number at the end, which would be parsed as an address. */
 const plainHost = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::(?!0|80$)[1-9][0-9]{0,4})?$/;
 
-/** What a request in progress belongs to. */
+/** The exchange of a request in progress, or what remains of it. */
 export interface RequestOwner {
   /** The client's address. */
   readonly peer: string;
-  /** The handler wants to know when the client leaves: the request is told from now on. @returns why it has left, if it has */
+  /** `request.signal` has been read: the owner must call `abort` when the client disconnects. @returns the reason if it has already */
   onSignalRequested(request: IncomingRequest): unknown;
 }
 
@@ -44,15 +44,15 @@ export abstract class IncomingRequest implements RequestSource {
   }
 
   abstract readonly method: string;
-  /** The request target as it was sent. */
+  /** The request target as received. */
   abstract readonly target: string;
-  /** All fields as received: lowercased names and values in turn. */
+  /** All fields as received: lowercased names, each followed by its value. */
   abstract readonly fields: string[];
   /** Its connection may be taken over: the version allows it (RFC 9110 §7.8), and there is no body to read first. */
   abstract readonly mayUpgrade: boolean;
-  /** The memory that it was made over is about to be used for something else, and the exchange is over, or nearly. */
+  /** The borrowed memory with the head is about to be reused, and the exchange is over. */
   abstract copyBorrowed(): void;
-  /** The same, and the exchange goes on, perhaps for long. */
+  /** The same, but the exchange continues, perhaps for a long time. */
   abstract detachBorrowed(): void;
   // What a handler's second argument can do where the server has WebSockets: see `FetchInfo`.
 
@@ -68,16 +68,16 @@ export abstract class IncomingRequest implements RequestSource {
     throw withoutWebSockets('subscriberCount');
   }
 
-  /** Host and port as the client has sent them, or the server's own. */
+  /** Host and port as received, or those of the server. */
   protected abstract readonly host: string;
 
-  /** The client's address, if it is first asked for while the request is in progress. */
+  /** The client's address; empty if first read after the request has ended. */
   get peer(): string {
     if (this.#peer === '') this.#peer = this.#owner?.peer ?? '';
     return this.#peer;
   }
 
-  /** Says what it belongs to from now on; undefined when the request is over. */
+  /** Set when another object takes over the request; undefined when the request is over. */
   set owner(owner: RequestOwner | undefined) {
     this.#owner = owner;
   }
@@ -110,7 +110,7 @@ export abstract class IncomingRequest implements RequestSource {
     this.#controller?.abort(reason);
   }
 
-  /** Its signal is watched, or its body may still be read: it has to be there until the response is whole. */
+  /** Its signal is in use, or its body may still be read: it must be kept until the response is complete. */
   get isNeeded(): boolean {
     const { body } = this;
     const isRead = body === null || (body.used && body.complete && body.reading === undefined);
@@ -118,7 +118,7 @@ export abstract class IncomingRequest implements RequestSource {
   }
 }
 
-/** @param sent the request target as Latin-1 */
+/** @param sent the request target, decoded as Latin-1 */
 function urlOf(sent: string, host: string): string {
   const target = escaped(sent);
   if (!target.startsWith('/') && target !== '*') return new URL(target).href;
@@ -128,8 +128,8 @@ function urlOf(sent: string, host: string): string {
 }
 
 /**
- * A target in which a URL parser finds what was sent. It would take bytes beyond US-ASCII for characters, and a backslash in a path
- * for a slash, which no proxy in front does; in a query it leaves one as it is. The rest it encodes itself, as the URL standard says.
+ * Encodes the characters of a target that a URL parser would misread: bytes above 0x7f, which it would take for characters, and backslashes in the path,
+ * which it would take for slashes, although a proxy in front does not. It encodes the other characters itself.
  */
 function escaped(target: string): string {
   if (!unsafeInTarget.test(target)) return target;

@@ -1,4 +1,4 @@
-// Limits on what one request may be; see `ServeOptions` for the options that set them.
+// Limits on one request; see `ServeOptions` for the options.
 
 /** Limits on a head. */
 export interface HeadLimits {
@@ -14,11 +14,11 @@ export interface HeadLimits {
 export interface BodyLimits {
   /** The most bytes of content; more is refused with 413. */
   readonly bodySize: number;
-  /** How long nothing may come of a body that is being read, in milliseconds; later is refused with 408. */
+  /** How long a body that is being read may pause, in milliseconds; a longer pause is refused with 408. */
   readonly bodyTimeout: number;
-  /** How many bytes of content a second must come of a body that is being read, once `bodyTimeout` has passed; fewer are refused with 408. */
+  /** The least rate of a body that is being read once `bodyTimeout` has passed, in bytes of content per second; a lower one is refused with 408. */
   readonly bodyRate: number;
-  /** How much of a turn one client may have before the others have theirs: see `TurnShares`. Pieces of a body, such as chunks, are its unit. */
+  /** Each client's share of a turn; see `TurnShares`. The unit is a piece of a body, such as a chunk. */
   readonly turnWork: number;
 }
 

@@ -1,4 +1,4 @@
-// What a handler has returned, as something that can be sent: a response of our own class, of the platform's, or of another implementation.
+// Converts what a handler has returned, a light Response, the platform's or one of another implementation, to one form for sending.
 
 import { show } from '../util/inspect.js';
 import type { Content } from './fetch/body.js';
@@ -13,14 +13,14 @@ import {
   takeContent,
 } from './fetch/response.js';
 
-/** A response to be sent, whichever class it came in. */
+/** A response to be sent. */
 export interface OutgoingResponse {
   status: number;
   statusText: string;
-  /** Lowercased names and values in turn. */
+  /** Lowercased names, each followed by its value. */
   fields: readonly string[];
   content: Content;
-  /** Bytes of the content, where that is known before it is read. */
+  /** The length of the content in bytes, if known before it is read. */
   length: number | undefined;
 }
 
@@ -31,7 +31,7 @@ export class ResponseError extends Error {
   readonly code = 'ERR_RESPONSE';
 }
 
-/** Looks at what a handler has returned. @throws {ResponseError | TypeError} if it is no Response, or its body is used already */
+/** Converts what a handler has returned. @throws {ResponseError | TypeError} if it is no Response, or its body is used already */
 export function outgoing(response: unknown): OutgoingResponse {
   if (isLightResponse(response)) return fromLight(response);
   if (isPlatformResponse(response)) return fromPlatform(response);
@@ -56,12 +56,12 @@ function fromPlatform(response: PlatformResponse): OutgoingResponse {
   if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
   if (response.bodyUsed || response.body?.locked)
     throw new TypeError('fetch returned a Response whose body is already used');
-  // What `fetch` has received encoded, it gives decoded, and leaves the fields of the encoded form in place.
+  // `fetch` decodes compressed content, but leaves the fields of the encoded form in the response.
   const isDecoded = response.url !== '' && response.body !== null && response.headers.has('content-encoding');
   const fields: string[] = [];
   for (const [given, value] of response.headers) {
     if (fields.length >= 2 * maxFields) throw new ResponseError(`the response has more than ${maxFields} fields`);
-    // Of another implementation, whose names may have any form: `responseHead` checks them.
+    // Another implementation may return any names; `makeHead` checks them.
     const name = typeof given === 'string' ? given.toLowerCase() : given;
     if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue;
     fields.push(name, value);
@@ -70,20 +70,20 @@ function fromPlatform(response: PlatformResponse): OutgoingResponse {
   return { status: response.status, statusText: response.statusText, fields, content, length: undefined };
 }
 
-/** The platform's type of stream has members that Node's has not; both are pulled by the same three methods. */
+/** The cast is safe: the platform's type of stream differs from Node's only in members that are not used here. */
 export function streamOf(response: PlatformResponse): ReadableStream<Uint8Array> | null {
   return response.body as unknown as ReadableStream<Uint8Array> | null;
 }
 
-/** The most fields that are taken of a response of another implementation: its iterator may have no end. */
+/** The most fields of a response of another implementation, whose iterator may have no end. */
 const maxFields = 10_000;
 
-/** RFC 9110 §6.4.1: responses that have no body whatever their fields say. 205 is framed as empty (§15.3.6). */
+/** Statuses of responses without a body (RFC 9110 §6.4.1). 205 is sent with an empty body (§15.3.6). */
 export function isBodiless(status: number): boolean {
   return status === 204 || status === 304 || status === 205;
 }
 
-/** What the handler says of the length: all values of content-length, since there may be one only. */
+/** The handler's content-length; several values are joined, and are then malformed. */
 export function lengthField({ fields }: OutgoingResponse): string | undefined {
   return getField(fields, 'content-length') ?? undefined;
 }

@@ -1,5 +1,5 @@
-// The body of a request, read as its framing says: so many bytes, or piece by piece.
-// A thread reads it with `read`; promises and streams, for handlers that are ordinary code, come from child threads that do.
+// The body of a request, of a known length or in pieces, such as chunks. A thread reads it with `read`. Promises and streams, for plain and async handlers,
+// are served by child threads.
 
 import { type BufferShare, noMemory } from '../connection/buffered-bytes.js';
 import type { Duplex } from '../connection/duplex.js';
@@ -17,12 +17,12 @@ import { HttpError } from './errors.js';
 import type { IncomingBody } from './fetch/body.js';
 import type { BodyLimits } from './limits.js';
 
-/** The most bytes that are put together for one read of a body's stream. */
+/** The most bytes that one read combines from several pieces. */
 const maxReadSize = 64 * 1024;
-/** Fewer bytes than this are sooner copied in a loop than by a call. */
+/** Below this number of bytes, a loop copies faster than `set`. */
 const shortCopy = 32;
 
-/** Errors that a body could not be read for: of what a client has sent or has not, or because the request ended meanwhile. */
+/** Errors with which reading a body has failed: because of the client, or because the request has ended. */
 const bodyFailures = new WeakSet<object>();
 
 export function isBodyFailure(error: unknown): boolean {
@@ -38,8 +38,8 @@ function notReadable(cause: unknown): ConnectionError {
 }
 
 /**
- * The error of a read whose thread was unwound. If the client has left, that is the reason. Else the handler failed, or its thread ended, while
- * it read: it may not be there to handle this error, so the error is one of those that do not end the process.
+ * The error of a read whose thread was unwound. If the client has disconnected, it is that reason. Otherwise the handler has failed or ended while a read was
+ * in progress. Then no code may handle the rejection, so the error is registered as one that does not end the process.
  */
 function unwoundRead(error: UnwoundError): unknown {
   const { cause } = error;
@@ -49,35 +49,34 @@ function unwoundRead(error: UnwoundError): unknown {
   return failure;
 }
 
-/** How the content of a body stands among the bytes that its reader has, if not as so many bytes. */
+/** The framing of a body without a known length: finds the content between other bytes. */
 export interface BodyFraming {
   /**
-   * Goes on to the next piece of content, if it is certain at a glance where that stands. Never waits.
+   * Fast path: advances to the next piece of content if all bytes before it have arrived and are in the usual form. Never waits.
    * @param received bytes of content so far
-   * @returns the size of the piece, of which at least one byte has come; 0 if it is not certain: nothing has been read then, and `next` finds out
+   * @returns the size of the piece, of which at least one byte has arrived; 0 if `next` must be called: nothing has been consumed then
    */
   step(received: number): number;
   /**
-   * The same, waiting for what has not come.
-   * @param more waits until more has come
+   * Advances to the next piece of content.
+   * @param more waits until more input has arrived
    * @returns the size of the piece; 0 at the end of the body
    * @throws {HttpError} if the framing is broken or a limit is exceeded
    */
   next(received: number, more: () => Task<void>): Task<number>;
 }
 
-/** What a body belongs to: the exchange of its request. */
+/** The exchange of the request, as far as its body uses it. */
 export interface BodyHost {
-  /** What it is read from. */
   readonly duplex: Duplex;
   readonly reader: Reader;
-  /** The thread that works for the request. */
+  /** The thread of the exchange. */
   readonly thread: Thread<unknown> | undefined;
-  /** Work has been done for the client in this turn; see `TurnShares`. */
+  /** Counts work for the client; see `TurnShares`. */
   spend(work: number): void;
-  /** The client has had its share of the turn. */
+  /** The client has used its share of the turn. */
   readonly isSpent: boolean;
-  /** Tells the client to send the body (RFC 9110 §15.2.1: 100). */
+  /** Sends `100 Continue` (RFC 9110 §15.2.1). */
   sendContinue(): void;
 }
 
@@ -85,34 +84,34 @@ export class RequestBody implements IncomingBody {
   readonly #host: BodyHost;
   readonly #limits: BodyLimits;
   readonly #framing: BodyFraming | undefined;
-  /** Bytes left of the body, or of the piece of it that is being read. */
+  /** Bytes left of the current piece, or of a body of known length. */
   #remaining: number;
   #state: 'unread' | 'reading' | 'complete' | 'broken' = 'unread';
   /** Bytes of the body read so far. */
   #received = 0;
-  /** Set until the client has been told to go on, or it has sent some of the body unasked. */
+  /** The client expects `100 Continue`, which has not been sent. False once the body is being read. */
   #continueExpected: boolean;
-  /** How long its reader has waited for the client, in milliseconds. */
+  /** How long reads have waited for the client in total, in milliseconds. */
   #waited = 0;
-  /** Pieces that were started and are not counted in the client's share of the turn yet. */
+  /** Pieces not yet counted in the client's share of the turn. */
   #pieces = 0;
-  /** Of the memory that all requests share, if the whole of it is read at once. */
+  /** The share of `maxBufferedBytes`, if the body is read as a whole. */
   #share: BufferShare | undefined;
-  /** The thread that reads for a promise or a stream. */
+  /** The child thread that reads for a promise or a stream. */
   #reading: Thread<unknown> | undefined;
   #used = false;
   #stream: BodyStream | undefined;
-  /** All of it is being read for a promise. */
+  /** The whole body is read for a promise. */
   #readWhole = false;
-  /** What is left of it has been dropped, or is being dropped. */
+  /** The rest has been discarded, or is being discarded. */
   #dropped = false;
   #failure: unknown;
-  /** Why its request was aborted, if it was. */
+  /** The reason if its request was aborted. */
   #aborted: unknown;
 
   /**
-   * @param length bytes of content; of no account if there is a framing
-   * @param expectsContinue the client waits for `100 Continue` before it sends the body
+   * @param length bytes of content; ignored if there is a framing
+   * @param expectsContinue the client may wait for `100 Continue` before it sends the body
    */
   constructor(
     host: BodyHost,
@@ -139,7 +138,7 @@ export class RequestBody implements IncomingBody {
     throw this.#fail(noMemoryLeft());
   }
 
-  /** It cannot be read any further. @returns the error, to be thrown */
+  /** Marks the body as broken. @returns the error, for `throw` */
   #fail(error: unknown): unknown {
     this.#state = 'broken';
     this.#failure = error;
@@ -147,7 +146,7 @@ export class RequestBody implements IncomingBody {
     return error;
   }
 
-  /** Why it could not be read, if that has happened. */
+  /** The error if reading has failed. */
   get failure(): unknown {
     return this.#failure;
   }
@@ -156,45 +155,45 @@ export class RequestBody implements IncomingBody {
     return this.#used || this.#isStreamed;
   }
 
-  /** A handler reads it as a stream. */
+  /** A handler is reading it as a stream. */
   get #isStreamed(): boolean {
     return this.#stream?.isBeingRead ?? false;
   }
 
-  /** All of it has been read. */
+  /** It has been read to the end. */
   get complete(): boolean {
     return this.#state === 'complete';
   }
 
-  /** The client waits for `100 Continue`, which has not been sent, and has not begun to send the body. */
+  /** The client is waiting for `100 Continue`: it has not sent any of the body. */
   get isContinueAwaited(): boolean {
     return this.#continueExpected && this.#state === 'unread' && this.#host.reader.buffered === 0;
   }
 
-  /** Tells the client to go on, if it waits for that. To be called before the head of the response goes out, or not at all. */
+  /** Sends `100 Continue` if the client waits for it. Must not be called after the head of the response has been sent. */
   acceptBody(): void {
     if (this.isContinueAwaited) this.#begin();
   }
 
-  /** Whether it is certain that it will not be read to its end: the handler does not read it, and there is too much left for `discard`. */
+  /** Whether the body will certainly not be read to the end: the handler does not read it, and more than `most` bytes are left. */
   isTooLongToDiscard(most: number): boolean {
     if (this.#state === 'broken') return true;
     return !this.#readWhole && !this.#isStreamed && this.#framing === undefined && this.#remaining > most;
   }
 
-  /** Its request is aborted: who reads on is told why, and it is known for the client's doing where the handler lets it pass. */
+  /** Its request was aborted: later reads fail with this reason. */
   abort(reason: unknown): void {
     this.#aborted = reason;
   }
 
-  /** A handler may have started to read it as a stream: `for await` makes its first read a moment later, so that is known in the next turn. */
+  /** A handler may have started to read it as a stream: the first read of `for await` comes a little later, so this is certain only in the next turn. */
   get mayBeRead(): boolean {
     return (this.#stream?.isLocked ?? false) && !this.#isStreamed;
   }
 
   /**
-   * To be called when the response has been sent: a handler that has started to read the body may read to its end, in whichever way it
-   * reads. Parks until it has, or has stopped. @param ahead how many bytes are read for it before it asks for them
+   * Called after the response: a handler that has started to read the body may read it to the end. Parks until it has, or has stopped.
+   * @param ahead how many bytes are read before the handler asks for them
    */
   *finishReading(ahead: number): Task<void> {
     for (let reading = this.#reading; reading !== undefined; reading = this.#reading) yield* settled(reading.join());
@@ -202,23 +201,23 @@ export class RequestBody implements IncomingBody {
     if (this.#stream !== undefined) yield* this.#stream.readRest(ahead, this.#limits.bodyTimeout, buffers);
   }
 
-  /** A child thread that still reads it, if there is one. */
+  /** The child thread that is reading it, if any. */
   get reading(): Thread<unknown> | undefined {
     return this.#reading;
   }
 
   /**
-   * The content that has come, of as many pieces as that is; waits while there is none.
-   * @returns bytes that are the caller's to keep, at most `mostAtOnce` if they had to be put together; `undefined` at the end of the body
+   * Reads the content that has arrived, of one or more pieces; waits while there is none.
+   * @returns bytes that the caller owns, at most `maxReadSize` if they come from several pieces; `undefined` at the end of the body
    * @throws {HttpError} if the framing is broken or the limit is exceeded
-   * @throws {ConnectionError} if the client is gone
+   * @throws {ConnectionError} if the client has disconnected
    */
   *read(): Task<Uint8Array<ArrayBuffer> | undefined> {
     yield* this.#yieldTurn();
     return (yield* this.#awaitContent()) ? this.#takeOwned() : undefined;
   }
 
-  /** Content that has come, and of which there is some. @returns as `read` */
+  /** Takes content that has arrived: at least one byte. @returns as `read` */
   #takeOwned(): Uint8Array<ArrayBuffer> {
     const { reader } = this.#host;
     if (this.#remaining >= reader.buffered) {
@@ -233,7 +232,7 @@ export class RequestBody implements IncomingBody {
     return 2 * filled >= bytes.length ? bytes.subarray(0, filled) : bytes.slice(0, filled);
   }
 
-  /** Copies content that has come, of the piece at hand. @returns how many bytes */
+  /** Copies content of the current piece that has arrived. @returns the number of bytes */
   #take(to: Uint8Array, at: number): number {
     const { reader } = this.#host;
     const { bytes, start } = reader;
@@ -244,13 +243,13 @@ export class RequestBody implements IncomingBody {
     return count;
   }
 
-  /** Whether there is more content to take now, without waiting. Goes on to the next piece, up to `turnWork` times. */
+  /** Whether more content has arrived. Advances to the next piece, up to `turnWork` times. */
   #hasMore(): boolean {
     if (this.#remaining > 0) return this.#host.reader.buffered > 0;
     return this.#pieces < this.#limits.turnWork && this.#step();
   }
 
-  /** Lets others have their turn when the connection has had its share of this one. */
+  /** Parks until the next turn if the client has used its share of this one. */
   *#yieldTurn(): Task<void> {
     if (this.#pieces === 0) return;
     const host = this.#host;
@@ -259,7 +258,7 @@ export class RequestBody implements IncomingBody {
     if (host.isSpent) yield* sleep(0);
   }
 
-  /** Waits until some of the content is there. @returns false at its end. @throws as `read` */
+  /** Waits until content has arrived. @returns false at the end of the body @throws as `read` */
   *#awaitContent(): Task<boolean> {
     this.#used = true;
     if (this.#state === 'complete') return false;
@@ -280,20 +279,20 @@ export class RequestBody implements IncomingBody {
     return true;
   }
 
-  /** Takes so many bytes of the content, of those that have come. */
+  /** Consumes content that has arrived. */
   #consume(bytes: number): void {
     this.#host.reader.consume(bytes);
     this.#count(bytes);
   }
 
-  /** So many bytes of the content have been taken. */
+  /** Counts content that has been taken. */
   #count(bytes: number): void {
     this.#remaining -= bytes;
     this.#received += bytes;
     if (this.#framing === undefined && this.#remaining === 0) this.#state = 'complete';
   }
 
-  /** The whole of the rest. @returns a copy. @throws as `read` */
+  /** Reads the rest of the body. @returns a copy @throws as `read` */
   *readAll(): Task<Uint8Array<ArrayBuffer>> {
     const { reader, duplex } = this.#host;
     const { buffers } = duplex;
@@ -315,7 +314,7 @@ export class RequestBody implements IncomingBody {
     return all.toBytes();
   }
 
-  /** Takes memory for the whole of the body, for which it may have to wait. @throws {HttpError} if there is none */
+  /** Takes memory for a body that is read as a whole; waits while the limit does not allow it. @throws {HttpError} if it is refused */
   *#takeMemory(share: BufferShare, bytes: number): Task<void> {
     const { reader, duplex } = this.#host;
     const { buffers } = duplex;
@@ -328,12 +327,12 @@ export class RequestBody implements IncomingBody {
     }
   }
 
-  /** The memory that the whole of it takes is not counted for its connection any more. */
+  /** The memory of the body is no longer counted. */
   release(): void {
     this.#share?.release();
   }
 
-  /** Reads and drops the rest, if it is not more than `most` bytes. @returns whether the body has been read to its end */
+  /** Discards the rest if it is at most `most` bytes. @returns whether the end of the body has been reached */
   *discard(most: number): Task<boolean> {
     this.#dropped = true;
     if (this.#framing === undefined && this.#remaining > most) return false;
@@ -363,13 +362,13 @@ export class RequestBody implements IncomingBody {
     return this.#stream.stream;
   }
 
-  /** What a read need not wait for, once the body is being read: so that a stream does not take a turn for each piece. */
+  /** Takes content without a child thread if some has arrived, so that a stream does not need a turn for each piece. */
   #takeNow(): Uint8Array<ArrayBuffer> | undefined {
     const isReadable = this.#state === 'reading' && this.#reading === undefined && !this.#dropped;
     return isReadable && !this.#host.duplex.closed && this.#hasMore() ? this.#takeOwned() : undefined;
   }
 
-  /** Runs a task in a child of the connection's thread, and is fulfilled with what it returns. */
+  /** Runs a task in a child of the exchange's thread. @returns a promise of its result */
   #inThread<T>(task: () => Task<T>): Promise<T> {
     this.#used = true;
     return new Promise((resolve, reject) => {
@@ -403,7 +402,7 @@ export class RequestBody implements IncomingBody {
     this.#continueExpected = false;
   }
 
-  /** Goes on to the next piece of content without waiting. */
+  /** Advances to the next piece of content without waiting. */
   #step(): boolean {
     const framing = this.#framing;
     if (framing === undefined) return false;
@@ -425,8 +424,8 @@ export class RequestBody implements IncomingBody {
   }
 
   /**
-   * Waits until more has come. A body that is waited for has `bodyTimeout`, and a second more for every `bodyRate` bytes that have come;
-   * the time in which nobody asks for it is the handler's, and does not count.
+   * Waits until more input has arrived. All waits together may take `bodyTimeout`, and a second more for every `bodyRate` bytes received. Time in which
+   * the handler does not read does not count.
    * @throws {HttpError} at the end of the input
    */
   *#awaitInput(): Task<void> {
@@ -444,16 +443,16 @@ export class RequestBody implements IncomingBody {
   }
 }
 
-/** Waits for a task whose failure the handler is told of: its promise is rejected with it. */
+/** Waits for a task and ignores its error: the handler's promise is rejected with the same error. */
 function* settled(task: Task<unknown>): Task<void> {
   try {
     yield* task;
   } catch {
-    // see above
+    // Reported through the promise.
   }
 }
 
-/** What an error in reading from the connection means for the request. */
+/** The error for the request when reading from the connection has failed. */
 function asRefusal(error: unknown): unknown {
   if (!(error instanceof ConnectionError)) return error;
   if (error.code === noMemory) return noMemoryLeft();

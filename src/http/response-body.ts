@@ -1,5 +1,4 @@
-// The body of a response that is not sent at once: written by a thread or pulled from a stream, at the client's pace. How it is framed is for the
-// version of HTTP to say.
+// A response body that is written piece by piece, by a thread or from a stream, as fast as the client reads. Each version of HTTP frames it in a subclass.
 
 import { type Duplex, pieceBytes } from '../connection/duplex.js';
 import { checkData, Flushing, type Sink, type Writer, Writing } from '../connection/writer.js';
@@ -11,7 +10,7 @@ import { ResponseError } from './outgoing.js';
 import type { SharedPiece } from './shared-piece.js';
 import type { BodyWriter } from './stream.js';
 
-/** What a body is sent through: the exchange of its request. */
+/** The exchange of the request, as far as its body uses it. */
 export interface ResponseOutlet extends RequestOwner {
   readonly writer: Writer;
   readonly duplex: Duplex;
@@ -26,11 +25,11 @@ export interface Endable {
 }
 
 /**
- * A body that is being sent. Where it is all that is left of an exchange, it is also what a request that was kept is answered from: it knows
- * whether the client was there to the end, and nothing of what the connection does afterwards.
+ * A body that is being sent. When the exchange has released its request, the body is the owner of the request: code that has kept the request can still
+ * learn whether the client disconnected before the end.
  */
 export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
-  /** Undefined when nothing is to be written any more: the connection may be at its next response. */
+  /** Undefined after the body has ended: the connection may be used for the next response. */
   #outlet: ResponseOutlet | undefined;
   #left: unknown;
   /** Set by what writes a body that may end at any point. */
@@ -63,7 +62,7 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   abstract put(piece: string | Uint8Array): void;
   /** The same of a piece that other clients get, too. Its chunk must be no larger than `pieceBytes`. */
   abstract putShared(piece: SharedPiece): void;
-  /** Sends what shows that it is complete. @throws {ResponseError} if it is not */
+  /** Marks the body as complete. @throws {ResponseError} if it is not */
   abstract end(): Task<void>;
   /** The same of a body that may end at any point, without parking: it is little, and the last. */
   abstract endNow(): void;
@@ -76,9 +75,9 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
     return this.outlet().writer;
   }
 
-  /** @throws {ResponseError} if the body is over: it may be another thread that has come to write */
+  /** @throws {ResponseError} if the body has ended: another thread may still try to write */
   private outlet(): ResponseOutlet {
-    if (this.#outlet === undefined) throw new ResponseError('the body is over: nothing can be written to it any more');
+    if (this.#outlet === undefined) throw new ResponseError('the body has ended: nothing more can be written to it');
     return this.#outlet;
   }
 
@@ -87,7 +86,7 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
     return this.#outlet === undefined;
   }
 
-  /** Nothing is to be written any more. */
+  /** The body has ended. */
   finish(): void {
     this.#outlet = undefined;
   }
@@ -96,12 +95,12 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
     return this.#outlet?.peer ?? '';
   }
 
-  /** Why the client counts as gone, if it has left before the response was whole. */
+  /** The reason, if the client has disconnected before the response was complete. */
   get leftReason(): unknown {
     return this.#left;
   }
 
-  /** The client has left. */
+  /** The client has disconnected. */
   abort(reason: unknown): void {
     this.#left ??= reason;
   }
@@ -111,7 +110,7 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   }
 }
 
-/** Sends a stream of the platform's: pulled when the client has room, cancelled when it has left. */
+/** Sends a stream: pulls when the client can take more, cancels if the client has disconnected. */
 export function* pump(
   stream: ReadableStream<Uint8Array>,
   body: BodyWriter,
@@ -125,7 +124,7 @@ export function* pump(
       try {
         result = yield* until(reader.read());
       } catch (error) {
-        over = true; // what has failed need not be cancelled
+        over = true; // a failed stream needs no cancelling
         throw error;
       }
       if (result.done) break;
@@ -140,7 +139,7 @@ export function* pump(
   }
 }
 
-/** Cancels a stream, or what reads it. Never throws: a class derived from the platform's may do so, or return anything. @param report told of what goes wrong */
+/** Cancels a stream or a reader. Never throws: errors of subclasses go to `report`. */
 export function cancel(
   stream: { cancel(reason: unknown): unknown },
   reason: unknown,

@@ -1,4 +1,4 @@
-// Sending a response that is not sent at once, parking while the client is flooded. A body that is a thread is sent by handle.ts.
+// Sends a response that cannot be sent at once, parking while the client is flooded. handle.ts sends bodies that are threads.
 
 import { Buffer } from 'node:buffer';
 import { endOfPiece } from '../connection/writer.js';
@@ -10,13 +10,13 @@ import { type OutgoingResponse, ResponseError } from './outgoing.js';
 import { pump, type ResponseBody } from './response-body.js';
 import { cancelled } from './unsent.js';
 
-/** The most bytes of a text that are measured in one turn: some tenths of a millisecond. */
+/** How much of a string is measured in one turn: that takes some tenths of a millisecond. */
 const measuredAtOnce = 3 * 1024 * 1024;
 
 /**
- * Sends the head of a response, and readies its body. A body that will not be sent is cancelled.
- * @param report told of an error in cancelling
- * @returns what the body is to be written to; undefined if there is none to be written
+ * Sends the head of a response. A body that will not be sent is cancelled.
+ * @param report receives errors of cancelling
+ * @returns what to write the body to; undefined if the response is complete without one
  */
 export function* beginBody(
   exchange: Exchange,
@@ -39,8 +39,8 @@ export function* beginBody(
 }
 
 /**
- * Sends a response whose content is no thread.
- * @param report told of an error in cancelling a stream
+ * Sends a response whose body is not a thread.
+ * @param report receives errors of cancelling a stream
  * @throws what the body throws; the head may have been sent by then
  */
 export function* sendResponse(exchange: Exchange, out: OutgoingResponse, report: (error: unknown) => void): Task<void> {
@@ -61,7 +61,7 @@ export function* sendResponse(exchange: Exchange, out: OutgoingResponse, report:
   }
 }
 
-/** How many bytes a text is in UTF-8. A long one is measured part by part, and others have their turn in between: 64 MB take some 10 ms. */
+/** The length of a string in UTF-8. Between parts of a long string other threads run: 64 MB take about 10 ms. */
 function* measured(text: string): Task<number> {
   let bytes = 0;
   for (let from = 0; from < text.length; ) {

@@ -15,8 +15,8 @@ import { makeResponse, type Response, type ResponseInit } from './fetch/response
 /** What the body of a streamed response is written to. */
 export interface BodyWriter {
   /**
-   * Sends a piece of the body: bytes, which are the caller's again when it returns, or a string as UTF-8. Parks while the client
-   * is flooded; what there was no room for is copied when it goes on. An empty piece sends nothing.
+   * Sends a piece of the body: bytes, or a string as UTF-8. Parks while the client is flooded; do not change the bytes before it returns.
+   * An empty piece sends nothing.
    */
   write(data: string | Uint8Array): Task<void>;
   /**
@@ -29,17 +29,17 @@ export interface BodyWriter {
   flush(): Task<void>;
 }
 
-/** A body that writes itself: a generator function, which runs in the connection's thread. */
+/** A generator function that writes a body; it runs in the connection's thread. */
 export type BodyTask = (out: BodyWriter) => Task<unknown>;
 
 /**
  * Makes a response whose body is a thread. It starts when the head has been sent, parks while the client is flooded, and is
- * unwound when the client leaves: `finally` blocks run, and no work continues after that.
+ * unwound when the client disconnects: `finally` blocks run, and no work continues after that.
  *
- * A body that is not sent is started all the same, and unwound at its first `write` or where it first parks: its `finally` blocks
- * give back what the handler took before it returned. That is so for HEAD, for a status without a body (204, 205, 304), when the
- * head cannot be sent, and when the client has left before. To spare the work ahead of the first `write` of a response to HEAD,
- * look at `request.method`.
+ * A body that is not sent is started, too, and unwound at its first `write` or where it first parks, so that its `finally` blocks can
+ * release what the handler has acquired. This happens for HEAD, for a status without a body (204, 205, 304), when the head cannot be
+ * sent, and when the client has disconnected before. To avoid work before the first `write` of a response to HEAD, check
+ * `request.method`.
  *
  * ```ts
  * fetch: () =>
@@ -53,7 +53,7 @@ export type BodyTask = (out: BodyWriter) => Task<unknown>;
  *
  * @param body a generator function; if it throws, `onError` is called and the connection is reset, so that the client sees that the body is incomplete
  * @param init status and headers, as for `new Response`. With a `content-length`, exactly that many bytes must be written
- * @throws {TypeError} if `body` is no function, and for an `init` that `Response` refuses
+ * @throws {TypeError} if `body` is not a function, and for an `init` that `Response` rejects
  */
 export function stream(body: BodyTask, init?: ResponseInit): Response {
   if (typeof body !== 'function')
@@ -62,23 +62,23 @@ export function stream(body: BodyTask, init?: ResponseInit): Response {
   return makeResponse(new ThreadBody<BodyTask>(body, context, () => toReadable(body, context)), init);
 }
 
-/** Starts a body. @param body what `stream` has put into the response @throws {TypeError} if it is no generator function */
+/** Starts a body. @param body the function that was passed to `stream` @throws {TypeError} if it is not a generator function */
 export function startBody(body: unknown, out: BodyWriter): Task<unknown> {
-  const task: unknown = (body as BodyTask)(out); // `stream` makes sure that it is a function, and nobody else makes a ThreadBody
+  const task: unknown = (body as BodyTask)(out); // only `stream` creates a ThreadBody, and it checks that this is a function
   if (!isTask(task)) throw new TypeError(`stream: the body returned ${show(task)}; expected a generator function`);
   return task;
 }
 
 /**
- * What becomes of a body that is not sent: it runs up to its first `write` or park, and is unwound there, so that its `finally`
- * blocks run. To be run in a thread of its own. @param reason what the thread is unwound with
+ * Runs a body that is not sent up to its first `write` or park, and unwinds it there, so that its `finally` blocks run. Must run in a separate
+ * thread. @param reason the reason for unwinding
  */
 export function* unwindBody(body: unknown, reason: unknown): Task<void> {
   runningThread('stream').unwind(reason);
   yield* startBody(body, discarding);
 }
 
-/** Sends nothing. Each call parks for a moment, because that is where a running thread is unwound; in a `finally` block it goes on. */
+/** Sends nothing. Each call parks, because a running thread is unwound where it parks; in a `finally` block it continues. */
 const discarding: BodyWriter = {
   write(data) {
     checkData(data);
@@ -91,7 +91,7 @@ const discarding: BodyWriter = {
   flush: () => sleep(0),
 };
 
-/** The same body as a stream of the platform's, for code that reads a response instead of sending it (middleware, tests). */
+/** The same body as a ReadableStream, for code that reads a response instead of sending it (middleware, tests). */
 function toReadable(body: BodyTask, context: AsyncContext): ReadableStream<Uint8Array> {
   const left = new AbortController();
   const pieces = new Channel<Uint8Array>(1);

@@ -1,4 +1,4 @@
-// A response with which the connection changes hands (RFC 9110 §7.8): what follows the head on it is not HTTP.
+// Responses that hand the connection over to another protocol (RFC 9110 §7.8).
 
 import type { Connection } from '../connection/connection.js';
 import { captureContext } from '../threads/context.js';
@@ -7,20 +7,20 @@ import { show } from '../util/inspect.js';
 import { Takeover } from './fetch/body.js';
 import { makeTakeover, type Response } from './fetch/response.js';
 
-/** What runs on a connection that has been taken over, in its thread. The connection is closed behind it. */
+/** Runs on a connection that has been taken over, in its thread. The connection is closed when it returns. */
 export type TakeoverTask = (connection: Connection) => Task<unknown>;
 
 /**
- * Makes the response that hands a connection over: 101, with these fields.
- * @param fields lowercased names and values in turn; `upgrade` among them. `connection: upgrade` is added
+ * Creates a 101 response that hands the connection over.
+ * @param fields lowercased names, each followed by its value, including `upgrade`. `connection: upgrade` is added
  */
 export function takeOver(task: TakeoverTask, fields: string[]): Response {
   return makeTakeover(new Takeover<TakeoverTask>(task, captureContext()), fields);
 }
 
-/** Starts what `takeOver` has put into a response. @throws {TypeError} if it is no generator function */
+/** Starts the function that was passed to `takeOver`. @throws {TypeError} if it is not a generator function */
 export function startTakeover(start: unknown, connection: Connection): Task<unknown> {
-  const task: unknown = (start as TakeoverTask)(connection); // nothing but `takeOver` makes one
+  const task: unknown = (start as TakeoverTask)(connection); // only `takeOver` creates a Takeover
   if (!isTask(task)) throw new TypeError(`the connection was handed to ${show(task)}; expected a generator function`);
   return task;
 }

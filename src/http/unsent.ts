@@ -1,4 +1,4 @@
-// Responses that are not sent, or not with a body: what their content holds is given back.
+// Cancels the content of responses that are not sent, or are sent without their body.
 
 import type { Scheduler } from '../threads/scheduler.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
@@ -32,7 +32,7 @@ export function discardResponse(
   Promise.resolve(result).then(discard).catch(report);
 }
 
-/** Cancels content, and parks until the `finally` blocks of a body that is a thread have run, also when the caller is unwound meanwhile. */
+/** Cancels content. For a body that is a thread, parks until its `finally` blocks have run, even if the caller is unwound meanwhile. */
 export function* cancelled(
   content: Content,
   reason: unknown,
@@ -47,9 +47,9 @@ export function* cancelled(
 }
 
 /**
- * Cancels unread content: a stream by its own means; a body that is a thread as `unwindBody` says, in a thread that has no
- * parent, since children of a thread that is being unwound are not started.
- * @returns the thread, if it takes one
+ * Cancels unread content: calls `cancel` of a stream, and runs `unwindBody` for a body that is a thread. That runs in a thread without a parent, because a
+ * thread that is being unwound cannot start children.
+ * @returns that thread, if there is one
  */
 function cancelContent(
   content: Content,

@@ -1,16 +1,16 @@
-// How many connections each client address has. A row is five numbers in arrays, however many addresses there are: a server with
-// 100,000 clients at 100,000 addresses should not pay for a string and a map's entry for each of them.
+// The number of connections of each client address: a hash table in typed arrays, with a row of five numbers for each address. A server with 100,000
+// clients at 100,000 addresses should not need a string and an entry of a Map for each.
 
 import { randomInt } from 'node:crypto';
 import { growTypedArray } from '../util/typed-array.js';
 
 const smallest = 16;
 
-/** No row: also what `leave` takes for a connection that was not counted. */
+/** No row. `leave` accepts it for a connection that was not counted. */
 const none = 0;
 
 export class AddressCounts {
-  // A row is an address; row 0 is none. Rows that are free are linked through #next, from #free on.
+  // Each row is an address; row 0 is unused. Free rows are linked through `#next`, starting at `#free`.
   #high = new Uint32Array(smallest);
   #low = new Uint32Array(smallest);
   #counts = new Uint32Array(smallest);
@@ -20,10 +20,10 @@ export class AddressCounts {
   #buckets = new Uint32Array(smallest);
   #free: number = none;
   #used = 1;
-  /** So that nobody can choose addresses that all fall into one bucket. */
+  /** Random, so that clients cannot choose addresses that share a bucket. */
   readonly #seed = randomInt(2 ** 32);
 
-  /** Counts a connection. @param peer as `EventLayer.peer` gives it @returns the address's row, for `count` and `leave`; 0 if it has none */
+  /** Counts a connection. @param peer from `EventLayer.peer` @returns the row of its address, for `count` and `leave`; 0 if it has no address */
   enter(peer: string): number {
     const key = keyOf(peer);
     if (key === undefined) return none;
@@ -35,12 +35,12 @@ export class AddressCounts {
     return row;
   }
 
-  /** How many connections the row's address has. */
+  /** The number of connections of the row's address. */
   count(row: number): number {
     return this.#counts[row];
   }
 
-  /** A connection that was counted in that row is gone. */
+  /** A connection that was counted in the row has closed. */
   leave(row: number): void {
     if (row === none || --this.#counts[row] > 0) return;
     const bucket = this.#bucketOf(this.#high[row], this.#low[row]);
@@ -78,7 +78,7 @@ export class AddressCounts {
     return (hash ^ (hash >>> 16) ^ this.#seed) & (this.#buckets.length - 1);
   }
 
-  /** Called when every row is taken. */
+  /** Called when every row is in use. */
   #grow(): void {
     const rows = 2 * this.#next.length;
     this.#high = growTypedArray(this.#high, new Uint32Array(rows));
@@ -91,9 +91,9 @@ export class AddressCounts {
 }
 
 /**
- * What stands for a client address: of IPv4 all of it, of IPv6 the first 64 bits, since a client there has a network of its own and
- * as many addresses as it likes (RFC 6177, RFC 7421).
- * @param peer `127.0.0.1:5678` or `[::1]:5678` @returns 64 bits, or undefined if it is no such address
+ * The key of a client address: an IPv4 address, or the first 64 bits of an IPv6 address, because an IPv6 client usually has a whole /64 network
+ * (RFC 6177, RFC 7421).
+ * @param peer `127.0.0.1:5678` or `[::1]:5678` @returns 64 bits, or undefined if it is not an address
  */
 export function keyOf(peer: string): [high: number, low: number] | undefined {
   if (peer.charCodeAt(0) === 91) return keyOfIPv6(peer);
@@ -118,7 +118,7 @@ function keyOfIPv6(peer: string): [high: number, low: number] | undefined {
   const [front, back] = peer.slice(1, end).split('::');
   const groups = front === '' ? [] : front.split(':');
   if (back !== undefined) {
-    // Of what stands behind `::` only a long one reaches into the first half. IPv4 at the end has the place of two groups.
+    // Groups after `::` are in the first half only if there are many. An IPv4 address at the end counts as two groups.
     const behind = back === '' ? [] : back.split(':');
     const length = behind.length + (back.includes('.') ? 1 : 0);
     while (groups.length + length < 8) groups.push('0');

@@ -1,9 +1,8 @@
-// Whether a connection that has been accepted may stay: how many there may be in all, and of one client address.
+// The limits on connections: in all, and for each client address.
 //
-// Nobody's address is looked at while that is not needed: as long as there are fewer connections in all than one address may have,
-// no address has too many. From half as many on, each connection that comes is counted by its address, and with it one of those
-// that are there already; so all are counted by the time that it matters. To ask for an address is a call to the
-// kernel or several; for thousands at once it would be a pause that is felt.
+// Looking an address up costs one or more system calls, so it is avoided while possible: as long as there are fewer connections in all than one address may
+// have, no address can exceed its limit. From half of that number on, each new connection is counted by its address, and with it one of the
+// connections that are already open. So all are counted in time, without a pause for thousands of lookups at once.
 
 import type { Slot } from '../event-layer/event-layer.js';
 import { growTypedArray } from '../util/typed-array.js';
@@ -12,36 +11,36 @@ import { AddressCounts } from './address-counts.js';
 /** The most rejected connections that get a response at the same time. Others are reset, so that rejected clients cannot take many connections. */
 const maxRejectionResponses = 64;
 
-/** While more than this part of them is left, a server that was full counts as full: one that is full comes and goes by one all the time. */
+/** A full server counts as full until this share of the limit is left, because the number of connections of a full server varies all the time. */
 const fullHysteresis = 0.9;
 
-/** The connections that there are, and who is to know when they are too many. */
+/** The server whose connections are counted. */
 export interface ConnectionSource {
-  /** How many slots there are: all are below it. */
+  /** All slots are below this number. */
   readonly slots: number;
   /** Whether the slot is a connection of this server. */
   has(slot: Slot): boolean;
   /** See `EventLayer.peer`. */
   peer(slot: Slot): string;
-  /** There are as many as there may be in all, and one more has come. Told again only after some of them have left. */
+  /** The limit on all connections is reached, and one more was accepted. Called again only after enough of them have closed. */
   onFull(): void;
 }
 
-/** What becomes of a connection: it stays, is answered with a status and closed, or is reset. */
+/** A connection is accepted, answered with a status and closed, or reset. */
 export type Verdict = 'accepted' | 429 | 503 | 'reset';
 
 export class Admission {
   readonly #source: ConnectionSource;
   readonly #maxConnections: number;
   readonly #maxPerAddress: number;
-  /** Connections that stay. */
+  /** Connections that were accepted and are open. */
   #count = 0;
-  /** `full` has been told, and not enough have left since. */
+  /** `onFull` has been called, and not enough connections have closed since. */
   #isFull = false;
-  /** Connections that may not, until they are gone. */
+  /** Connections that were rejected, until they close. */
   readonly #rejected = new Set<Slot>();
   #addresses: AddressCounts | undefined;
-  /** By slot, the row of its address; 0 is none. */
+  /** The row of each slot's address; 0 for none. */
   #rows = new Uint32Array(0);
   /** Slots below this one have been counted. */
   #counted = 0;
@@ -53,7 +52,7 @@ export class Admission {
     this.#maxPerAddress = mostPerAddress;
   }
 
-  /** How many stay. */
+  /** How many accepted connections are open. */
   get connections(): number {
     return this.#count;
   }
@@ -82,7 +81,7 @@ export class Admission {
     return 'accepted';
   }
 
-  /** A connection is gone. */
+  /** A connection has closed. */
   leave(slot: Slot): void {
     if (this.#rejected.delete(slot)) return;
     this.#count--;
@@ -108,7 +107,7 @@ export class Admission {
     return row;
   }
 
-  /** Counts one of those that were there before addresses were looked at. */
+  /** Counts one of the connections that were accepted before addresses were counted. */
   #countEarlierConnection(addresses: AddressCounts): void {
     const population = this.#source;
     while (this.#counted < population.slots) {

@@ -1,23 +1,22 @@
-// Promises of handlers that are rejected because their client has left, and that nothing waits for: a `request.json()` without `await`,
-// an async function that a handler started and went on. Node ends the process for such a promise. That any client could do, so while a
-// server is open these rejections are not taken for unhandled. (The promise of an async function belongs to the application, so it cannot
-// be marked as handled from here; there is no other way than the event.)
+// Handlers may create promises that they do not await, such as a `request.json()` without `await`. If the client disconnects, such a promise is rejected, and
+// Node would end the process. Any client could cause that, so while a server is open these rejections are ignored. The only way is the event
+// `unhandledRejection`, because the promises belong to the application and cannot be marked as handled here.
 
 import process from 'node:process';
 import { isClientsRejection } from '../http/client-errors.js';
 
 const event = 'unhandledRejection';
 
-/** How many servers are open. */
+/** Number of open servers. */
 let holders = 0;
 
-/** While it is held, the rejections above do not end the process. Each call is to be followed by one of `releaseRejections`. */
+/** From now on, the rejections above do not end the process. Each call must be followed by one of `releaseRejections`. */
 export function holdRejections(): void {
-  // Where the command line says what is to happen, that happens.
+  // An explicit `--unhandled-rejections` is respected.
   if (holders++ === 0 && !isModeGiven()) process.on(event, onUnhandled);
 }
 
-/** What was rejected before this call still counts. */
+/** Rejections before this call are still ignored. */
 export function releaseRejections(): void {
   setImmediate(() => {
     if (--holders === 0) process.off(event, onUnhandled);
@@ -27,7 +26,7 @@ export function releaseRejections(): void {
 function onUnhandled(reason: unknown): void {
   if (isClientsRejection(reason)) return;
   if (process.listenerCount(event) > 1) return; // the application's own listeners decide
-  // Node is to treat it as if nothing were listening here: it rejects once more, now without a listener.
+  // Let Node handle it as if there were no listener: remove the listener and reject again.
   process.off(event, onUnhandled);
   Promise.reject(reason);
   setImmediate(() => {

@@ -1,5 +1,4 @@
-// `serve`: an HTTP server for a `fetch` function. Options, limits, life and death; what happens on one connection is in
-// http/h1/.
+// `serve`: an HTTP server for a `fetch` function. Options, limits, admission of connections, and closing. http/h1/ handles the connections.
 
 import { type BufferedCounts, bufferedRule, noMemory } from '../connection/buffered-bytes.js';
 import { Connection } from '../connection/connection.js';
@@ -32,13 +31,13 @@ import { Admission, type ConnectionSource } from './admission.js';
 import { holdRejections, releaseRejections } from './client-rejections.js';
 import { type FetchInfo, FetchServer } from './fetch-server.js';
 
-/** A response of ours or of the platform's. */
+/** A light response, or one of the platform. */
 export type AnyResponse = Response | globalThis.Response;
 
 /**
  * Answers a request. Plain, async, or a generator function, which may park anywhere.
  * `info.peer` is the client's address; `info.upgrade` makes a WebSocket of the request.
- * The request is a light one that passes for the platform's `Request`, and may be annotated as either.
+ * The request is a light one, which can be used as the platform's `Request`; it may be annotated as either.
  */
 export type Fetch = (
   request: Request & globalThis.Request,
@@ -59,34 +58,34 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   hostname?: string | undefined;
   /** How many connections the kernel may hold before they are accepted. Default 511. */
   backlog?: number | undefined;
-  /** Whether other sockets, most often of other processes, may listen on the same port, connections being shared out between them (SO_REUSEPORT). Default false. */
+  /** Whether other sockets may listen on the same port, usually of other processes: the system distributes connections between them (SO_REUSEPORT). Default false. */
   reusePort?: boolean | undefined;
   /**
-   * Called with what a handler throws, with a response that cannot be sent, with threads that do not end, when accepting fails, and when
-   * `maxConnections` is reached; once for each. The client has got a 500 or a closed connection. Default: prints to standard error.
-   * @param request the request in which it happened, if any. For the body of a `stream()` it may be another object than the handler had,
-   *   made from the same head and without a body, because the original is released while a response is streamed
+   * Called once for each error that a handler throws, for each response that cannot be sent and each thread that does not end, when accepting fails, and
+   * when `maxConnections` is reached. The client gets a 500 or a closed connection. Default: prints to standard error.
+   * @param request the request in which the error happened, if any. For the body of a `stream()` it may be a different object than the handler had, made
+   *   from the same head and without a body, because the original is released while a response is streamed
    * @param info the client's address, if the error belongs to a connection
    */
   onError?: ((error: unknown, request: Request | undefined, info: RequestInfo | undefined) => void) | undefined;
   /**
    * Called for requests that are refused because of what the client sent or did not send (400, 408, 413, 414, 417, 431, 501, 505), and for
-   * requests and connections that get 429 or 503 because of a limit; once for each. Any client can cause calls, so it should be cheap:
-   * count, or write a line. It is not called for connections over a limit that are reset without a response. What it throws
-   * goes to `onError`. Default: nothing is done.
+   * requests and connections that get 429 or 503 because of a limit; once for each. Any client can cause calls, so it should be cheap, such as
+   * counting or logging a line. It is not called for connections over a limit that are reset without a response. Errors that it throws
+   * go to `onError`. Default: does nothing.
    */
   onRefused?: ((refusal: RefusedRequest) => void) | undefined;
   /**
-   * Whether the light `Request`, `Response` and `Headers` take the platform's global names, from when the server listens until the last server
-   * that wants it has closed. Default true.
+   * Whether the light `Request`, `Response` and `Headers` replace the global ones, from when the server listens until the last server with this option has
+   * closed. Default true.
    */
   globals?: boolean | undefined;
-  /** Whether a client's FIN means only that it will send nothing more, instead of that it has left. Default false. */
+  /** Whether a client that sends FIN still waits for its response. By default, FIN counts as disconnecting. Default false. */
   allowHalfOpen?: boolean | undefined;
 
   /** The most bytes of a request head; more is answered with 431. Default 16,384. */
   maxHeadSize?: number | undefined;
-  /** The most bytes of a request target; more is answered with 414. Method and version have limits of their own, so that a request line has at most 44 bytes more than this. Default 8,192. */
+  /** The most bytes of a request target; more is answered with 414. Method and version have separate limits, so a request line has at most 44 bytes more than this. Default 8,192. */
   maxTargetSize?: number | undefined;
   /** The most fields of a request; more is answered with 431. Default 100. */
   maxFields?: number | undefined;
@@ -97,48 +96,48 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   /** The most bytes of the trailers of a request body; more is answered with 431. Default 8,192. */
   maxTrailerSize?: number | undefined;
 
-  /** From so many bytes on that wait for a client, writing parks: no more than this and 64 KiB are ever queued for it. Default 65,536. */
+  /** Writing parks when at least this many bytes are queued for a client. At most this and 64 KiB are queued for each. Default 65,536. */
   maxQueuedBytes?: number | undefined;
   /**
-   * The most bytes of memory that clients may take, all together: input that waits to be read, heads that came in part, bodies that are read as a
-   * whole until their requests are answered, and output that waits. When it is reached, connections are not read, requests with a body are answered
-   * with 503 and closed, and other requests are served on. At least 1 MiB. Default: an eighth of the memory that there is (of the machine,
-   * or of the process's control groups), and at least 32 MiB, for all servers of the process together that do not say otherwise.
+   * The most bytes of memory that all clients may take together: unread input, incomplete heads, bodies that are read as a whole (until their requests are
+   * answered), and queued output. When it is reached, connections are not read, requests with a body are answered with 503 and closed, and other
+   * requests are still served. At least 1 MiB. Default: an eighth of the available memory (of the machine, or of the process's control
+   * groups), and at least 32 MiB, shared by all servers of the process that do not set this option.
    */
   maxBufferedBytes?: number | undefined;
   /**
-   * The most requests of one client that are answered before the others have their turn; the rest waits for the next turn. A chunk of a
-   * request body counts as 1/128 of a request. Handlers that take long end the client's turn sooner, after 2 ms. Default 32.
+   * The most requests of one client that are answered in one turn; the rest waits for the next turn. A chunk of a request body counts as 1/128 of a
+   * request. After 2 ms in handlers, the client also has to wait. Default 32.
    */
   maxPipelined?: number | undefined;
   /** The most connections in all; more are answered with 503 and closed. Default 100,000. */
   maxConnections?: number | undefined;
   /**
-   * The most connections of one client address, of IPv6 of one network of 64 bits; more are answered with 429 and closed. A proxy
-   * in front is one address; of a Unix-domain socket, clients have none. Default 20,000.
+   * The most connections of one client address, for IPv6 of one /64 network; more are answered with 429 and closed. A proxy in front counts as one
+   * address. Clients of a Unix-domain socket have no address. Default 20,000.
    */
   maxConnectionsPerAddress?: number | undefined;
-  /** The most requests of one connection: the response to the last says `Connection: close`. Default 1,000,000. */
+  /** The most requests of one connection: the response to the last has `Connection: close`. Default 1,000,000. */
   maxRequests?: number | undefined;
 
-  /** How long a connection may have nothing to do, new or between two requests, before it is closed. Milliseconds; default 120,000. */
+  /** How long a connection may be idle, new or between two requests, before it is closed. Milliseconds; default 120,000. */
   idleTimeout?: number | undefined;
-  /** How long a request head may take from its first byte to its last; more is answered with 408. Milliseconds; default 60,000. */
+  /** How long a request head may take from its first byte to its last; a slower one is answered with 408. Milliseconds; default 60,000. */
   headTimeout?: number | undefined;
   /**
-   * How long nothing may come of a request body that is being read; more is answered with 408. Also how long a handler that has
-   * answered may stop reading a body before the rest is dropped. Milliseconds; default 60,000.
+   * How long a request body that is being read may pause; a longer pause is answered with 408. Also how long a handler that has answered may
+   * pause reading a body before the rest is discarded. Milliseconds; default 60,000.
    */
   bodyTimeout?: number | undefined;
   /** The fewest bytes a second of a request body that is being read, on average, once `bodyTimeout` has passed; fewer are answered with 408. Default 240. */
   minBodyRate?: number | undefined;
-  /** How long a client may take nothing of a response before its connection is reset. Milliseconds; default 300,000. */
+  /** How long a client may pause reading a response before its connection is reset. Milliseconds; default 300,000. */
   writeTimeout?: number | undefined;
-  /** The fewest bytes a second that a client must take, on average, while a response waits for it, once `writeTimeout` has passed; else its connection is reset. Default 240. */
+  /** The fewest bytes a second that a client must take on average while output is queued, once `writeTimeout` has passed; else its connection is reset. Default 240. */
   minWriteRate?: number | undefined;
-  /** How long an async handler is waited for after its client has sent FIN. Milliseconds; default 30,000. */
+  /** How long an async handler may continue after its client has sent FIN. Milliseconds; default 30,000. */
   leaveTimeout?: number | undefined;
-  /** How long a connection that the server has closed may take to end before it is closed without waiting, or reset if its client is not reading. Milliseconds; default 10,000. */
+  /** How long to wait for the client of a connection that the server has closed. Then it is closed without waiting, or reset if the client is not reading. Milliseconds; default 10,000. */
   lingerTimeout?: number | undefined;
 
   /** The network to serve on. Default: that of the running thread, else that of the process. */
@@ -147,64 +146,64 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   secure?: SecureTransportFactory | undefined;
 }
 
-/** A connection at work: what it is doing, and its thread. */
+/** A connection with a request: what it is doing, and its thread. */
 export interface ActiveConnection {
-  /** Undefined while only the beginning of a request head has come: nothing runs for it yet. */
+  /** Undefined while the request head is incomplete: no thread exists yet. */
   thread: Thread<unknown> | undefined;
-  /** What it is parked on, `dry` if the rest of a head is waited for; undefined while its thread runs. */
+  /** What it is parked on; `dry` for an incomplete head; undefined while its thread runs. */
   wait: WaitKind | undefined;
-  /** Since when, in whole milliseconds of the scheduler; meaningful while `wait` is set. For the beginning of a head, when its first bytes came. */
+  /** Since when it is parked, in whole milliseconds of the scheduler's clock; valid while `wait` is set. For an incomplete head, when its first bytes arrived. */
   waitingSince: number;
-  /** The client's address, looked up when it is asked for. Empty if the connection has closed by then. */
+  /** The client's address, looked up on access. Empty if the connection has closed by then. */
   readonly peer: string;
-  /** Method and target of the request that is being handled, if one is; found when it is asked for. */
+  /** Method and URL of the current request, if any; computed on access. */
   readonly request: { method: string; url: string } | undefined;
 }
 
 /** An HTTP server: what `serve` returns. */
 export interface Server extends AsyncDisposable {
-  /** Where it can be reached: `http://127.0.0.1:8080/`, or `http+unix:` and the percent-encoded path of a Unix-domain socket. */
+  /** Its URL: `http://127.0.0.1:8080/`, or `http+unix:` and the percent-encoded path of a Unix-domain socket. */
   readonly url: string;
   /** The TCP port, or `undefined` for a Unix-domain socket. */
   readonly port: number | undefined;
   /** The event layer's name: `uring`, `epoll`, `portable` or `simulated`. */
   readonly eventLayer: string;
-  /** How many connections there are, by what they are doing. */
+  /** The number of connections, by what they are doing. */
   readonly connections: ConnectionCounts;
-  /** How much memory its clients take, of how much, and how many requests have been refused for lack of it. */
+  /** The memory that its clients take, the limit, and how many requests were refused because of the limit. */
   readonly buffered: BufferedCounts;
-  /** The connections that are at a request. Idle ones are not listed, and cost nothing but a row in an array. */
+  /** The connections with a request. Idle ones are not listed. */
   active(): Iterable<ActiveConnection>;
   /** See {@link FetchInfo}. */
   publish(topic: string, data: string | Uint8Array | ArrayBuffer): number;
   subscriberCount(topic: string): number;
-  /** Stops accepting, lets requests in flight finish, unwinds the rest at the deadline; resolves when everything is gone. */
+  /** Stops accepting, lets requests in flight finish, and unwinds the rest at the deadline. Resolves when no connection, thread, timer or descriptor is left. */
   close(options?: CloseOptions): Promise<void>;
 }
 
-/** Why a connection is refused, by status. */
+/** The messages of refused connections, by status. */
 const rejectionMessages = {
   429: 'RFC 6585 §4: more connections of one address than maxConnectionsPerAddress allows',
   503: 'RFC 9110 §15.6.4: more connections than maxConnections allows',
 } as const;
 
-/** A connection that was turned away has this many milliseconds to go: others wait for its place. */
+/** How long to wait for the client of a refused connection, in milliseconds: short, because others need its place. */
 const rejectedLinger = 1000;
 
 const milliseconds = { number: [1, longestDelay] } as const;
-/** While the server closes, a request head that has come in part has this many milliseconds for the rest: one client must not hold up a restart. */
+/** How long an incomplete head may take while the server closes, in milliseconds: one client must not delay a restart. */
 const partialHeadGrace = 1000;
 /**
- * A connection on which no request has come yet when its server closes stays open until it is so many milliseconds old: a client that has
- * just connected is about to send a request, and may not be able to send it again elsewhere.
+ * When the server closes, a connection that has had no request stays open until it is this old, in milliseconds: a client that has just connected is about
+ * to send a request, and may not be able to repeat it elsewhere.
  */
 const firstRequestGrace = 200;
 /**
- * Nor is a connection in steady use closed at once, such as one of a proxy's: a request that crosses the FIN would be lost, and a proxy does
- * not send a POST again. It stays open for so many milliseconds more, in which its next request is answered with `Connection: close`.
+ * When the server closes, a connection in steady use, such as one of a proxy, stays open for this many milliseconds. Its next request is answered with
+ * `Connection: close`. If the connection were closed at once, a request in flight would be lost, and proxies do not repeat a POST.
  */
 const steadyUseGrace = 100;
-/** It is in steady use if it has had so many requests, the last one less than so many milliseconds ago. */
+/** A connection is in steady use after at least this many requests, the last one at most `recent` milliseconds ago. */
 const steadyUse = { requests: 8, recent: 500 };
 
 const bytesPerSecond = { number: [0.001, 2 ** 30] } as const;
@@ -328,10 +327,10 @@ function webSocketsOf(method: string, { upgrades }: HttpListener): WebSocketServ
   return upgrades;
 }
 
-/** That there is no memory is told no more often than this, in milliseconds: under a load of uploads it comes and goes all the time. */
+/** How often `onError` hears that `maxBufferedBytes` is reached, at most, in milliseconds: with many uploads that changes all the time. */
 const fullReportInterval = 60_000;
 
-/** The listener of an HTTP server, and the settings that its connections are served by. */
+/** The listener of an HTTP server, and the settings of its connections. */
 class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   /** Of its URL. */
@@ -343,7 +342,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly bodySize: number;
   readonly extensionSize: number;
   readonly trailerSize: number;
-  /** What the option says; 1 while clients take as much memory as they may. */
+  /** `maxQueuedBytes`; 1 while `maxBufferedBytes` is reached. */
   queuedBytes: number;
   readonly turnWork: number;
   readonly idleTimeout: number;
@@ -356,13 +355,13 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly leaveTimeout: number;
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
-  /** From when it listens until it has closed, the light classes stand under the global names. */
+  /** See the option `globals`. */
   readonly holdsGlobals: boolean;
   readonly #onError: NonNullable<ServeOptions['onError']>;
   readonly #onRefused: ((refusal: RefusedRequest) => unknown) | undefined;
   #defaultHost: string | undefined;
   #date = '';
-  /** Until when `#date` holds, in milliseconds of the scheduler. */
+  /** Until when `#date` is valid, in milliseconds of the scheduler's clock. */
   #dateUntil = -1;
   readonly phases: Record<Phase, number> = { reading: 0, handling: 0, writing: 0 };
   readonly #fastPath: H1FastPath;
@@ -370,13 +369,13 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly #maxRequests: number;
   readonly #maxQueuedBytes: number;
   #fullReportedAt = -Infinity;
-  /** How many requests each connection has had, by slot. */
+  /** The number of requests of each connection, by slot. */
   #requests = new Uint32Array(64);
 
   constructor(options: ServeOptions) {
     super(options.network ?? Network.current(), options.maxBufferedBytes, options.secure);
     this.scheme = options.secure === undefined ? 'http' : 'https';
-    // As a method of the options. The request is made by requestFrom, whose class passes for the platform's; that is what the type of Fetch says.
+    // Called as a method of the options. The request is from `requestFrom`, whose class can be used as the platform's, as the type of Fetch says.
     const { websocket } = options;
     const webSockets = websocket && new WebSocketServer(this, websocket);
     this.upgrades = webSockets;
@@ -414,7 +413,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
   }
 
-  /** Host and port under which the server can be reached from this machine. */
+  /** Host and port of the server as seen from this machine. */
   get defaultHost(): string {
     this.#defaultHost ??= this.#makeDefaultHost();
     return this.#defaultHost;
@@ -440,7 +439,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
 
   report(error: unknown, request: unknown, from?: RequestInfo): void {
     if (request !== undefined && requestError.hasSubscribers) requestError.publish({ error, request });
-    // What the serving loop passes as a request is what it got from requestFrom.
+    // The cast: callers pass only requests that `requestFrom` has created.
     callOnError(() => this.#onError(error, request as Request | undefined, from && { peer: from.peer }));
   }
 
@@ -460,7 +459,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   }
 
   *active(): Generator<ActiveConnection, void, void> {
-    currentThread(); // a plain handler that asks finds itself
+    currentThread(); // so that a plain handler that calls this is listed, too
     for (const slot of this.network.slotsOf(this)) {
       const record = this.network.record(slot);
       if (record?.thread !== undefined) {
@@ -524,7 +523,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   }
 
   protected fullnessChanged(isFull: boolean): void {
-    this.queuedBytes = isFull ? 1 : this.#maxQueuedBytes; // one number, which costs requests nothing to look at
+    this.queuedBytes = isFull ? 1 : this.#maxQueuedBytes; // requests compare with it anyway, so this costs them nothing
     if (!isFull) return;
     const { now } = this.network.scheduler;
     if (now < this.#fullReportedAt + fullReportInterval) return;
@@ -534,10 +533,10 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
       noMemory,
       `serve: clients take ${held} bytes of memory, of ${limit} that maxBufferedBytes allows: requests with a body are answered with 503 until it is less`,
     );
-    setImmediate(() => this.failed(error)); // the handler of errors may call anything, which may not be done here
+    setImmediate(() => this.failed(error)); // `onError` may call anything, but an observer may not
   }
 
-  /** Whether a connection without a thread is in the middle of a request head. */
+  /** Whether the slot has an incomplete head. */
   isReading(slot: Slot): boolean {
     return this.#fastPath.isReading(slot);
   }
@@ -559,7 +558,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.failed(
       new ConnectionError(
         'ERR_MAX_CONNECTIONS',
-        `serve: there are ${connections} connections, as many as maxConnections allows: more are answered with 503 until some have left`,
+        `serve: there are ${connections} connections, as many as maxConnections allows: more are answered with 503 until some have closed`,
       ),
     );
   }
@@ -599,7 +598,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
 
   expired(slot: Slot): void {
     if (this.#fastPath.expired(slot)) return;
-    // A slow client that is still at its last response is not idle.
+    // A slow client that is still reading its last response is not idle.
     const more = this.network.extraTime(slot, this.idleTimeout);
     if (more > 0) this.network.setDeadline(slot, this.network.scheduler.now + more);
     else if (this.closing) this.endIdle(slot);
@@ -663,12 +662,12 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   }
 }
 
-/** The HTTP/1.1 connection that has a slot, if one has. */
+/** The HTTP/1.1 connection of a slot's record, if it is one. */
 function h1Of(record: SlotRecord | undefined): H1Connection | undefined {
   return record instanceof Connection && record.protocol instanceof H1Connection ? record.protocol : undefined;
 }
 
-/** The default of `onError`: which request it was, and the error with its stack. */
+/** The default `onError`: prints the request and the error with its stack. */
 function printErrorOf(error: unknown, request: Request | undefined): void {
   printError(error, request === undefined ? '' : `${request.method} ${request.url}`);
 }

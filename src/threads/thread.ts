@@ -70,7 +70,7 @@ const none: ReadonlySet<Thread<unknown>> = new Set();
 const over: IteratorResult<Wait, unknown> = { done: true, value: undefined };
 
 let current: Thread<unknown> | undefined;
-/** What makes the running thread as soon as somebody asks for it. */
+/** Creates the running thread when it is first asked for. */
 let lazyThread: ThreadlessCall<unknown> | undefined;
 let lastId = 0;
 
@@ -549,7 +549,7 @@ export class Thread<out T> extends ThreadStateBits implements ScheduledThread, T
     return this.#links?.hasChildren ?? false;
   }
 
-  /** Unwinds the children, for whom this thread now waits. @returns whether there are any */
+  /** Unwinds the children; this thread waits for them. @returns whether there are any */
   private unwindChildren(reason: unknown): boolean {
     if (!this.hasChildren) return false;
     this.park(Wait.join, State.closing);

@@ -175,7 +175,7 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
     };
   }
 
-  /** The id of the last message; empty if there is none. Whoever takes a snapshot of the state can subscribe `after` it, if there is a history. */
+  /** The id of the last message; empty if there is none. A caller that takes a snapshot of the state can subscribe `after` it, if there is a history. */
   lastId = '';
 
   /** The messages of the history, the oldest first. */

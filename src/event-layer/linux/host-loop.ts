@@ -179,7 +179,7 @@ export class HostLoop {
     for (let isOver = false; !isOver && this.#members.length === 1 && this.#members[0] === guest; ) {
       const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
       const wake = guest.wakeTime();
-      const due = free < 0 ? Infinity : this.#updated + free; // or later, if somebody else has set libuv's clock
+      const due = free < 0 ? Infinity : this.#updated + free; // or later, if other code has updated libuv's clock
       // The usual case does without looking at a clock: the alarm is set for what comes first, or sooner.
       const isSet = free !== 0 && Math.min(wake, due) >= this.#alarm.time;
       const patience = isSet ? -1 : this.#timeout(free, wake);

@@ -1,5 +1,5 @@
-// The body of a message in whatever form it was given, and the ways to read it. A light Request or Response owns one Body;
-// the sender takes the raw content out of it. A stream is made only when somebody asks for one.
+// The body of a message in any form, and the ways to read it. Each light Request or Response has one Body, from which the server takes the raw content.
+// A stream is created only if user code asks for one.
 // https://fetch.spec.whatwg.org/#body-mixin
 
 import type { AsyncContext } from '../../threads/context.js';
@@ -7,12 +7,12 @@ import { isTask, taskNotRun } from '../../threads/task.js';
 import { freeBytes } from '../../util/free-bytes.js';
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
 
-/** What the sender gets: text still to be encoded, bytes that it now owns, a stream that nobody has read, or a thread. */
+/** The raw content: text to encode, bytes that now belong to the caller, an unread stream, or a thread. */
 export type Content = null | string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | ThreadBody | Takeover;
 
-/** A body that a green thread writes. This folder only carries it; http/ starts it, and `stream()` makes it. */
+/** A body that a thread writes. `stream()` creates it, http/ starts it, and this folder only passes it on. */
 export class ThreadBody<Start = unknown> {
-  /** What the sender runs, as the creator gave it. */
+  /** The function that the sender runs. */
   readonly start: Start;
   /** The async context that it was created in, and that it runs in. */
   readonly context: AsyncContext;
@@ -27,10 +27,10 @@ export class ThreadBody<Start = unknown> {
 }
 
 /**
- * In place of a body: the connection changes hands (RFC 9110 §7.8). This folder only carries it; `takeOver()` makes it.
+ * In place of a body: hands the connection over to another protocol (RFC 9110 §7.8). `takeOver()` creates it; this folder only passes it on.
  */
 export class Takeover<Start = unknown> {
-  /** What runs on the connection, as the creator gave it. */
+  /** The function that runs on the connection. */
   readonly start: Start;
   /** The async context that it was created in, and that it runs in. */
   readonly context: AsyncContext;
@@ -41,13 +41,13 @@ export class Takeover<Start = unknown> {
   }
 }
 
-/** A body that comes from elsewhere: the connection, or an object of the platform's. */
+/** A body that is read from a connection or from an object of the platform. */
 export interface IncomingBody {
-  /** True once any of it was read or asked for. */
+  /** True once any of it was read or requested. */
   readonly used: boolean;
-  /** The whole body, which the caller then owns; rejects if the client leaves or a limit is exceeded. */
+  /** The whole body, which the caller then owns; rejects if the client disconnects or a limit is exceeded. */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
-  /** The body as it comes, pulled. Called at most once, and never together with `bytes`. */
+  /** The body as a stream. Called at most once, and not if `bytes` was called. */
   stream(): ReadableStream<Uint8Array>;
 }
 
@@ -78,7 +78,7 @@ export const TEXT_TYPE = 'text/plain;charset=UTF-8';
 
 type PlatformBodyInit = ConstructorParameters<typeof PlatformResponse>[0];
 
-/** Takes a body from user code, not null; bytes are copied here, since their owner may change them afterwards. */
+/** Creates a body from a value of user code. Bytes are copied, because user code may change them afterwards. */
 export function extract(init: NonNullable<unknown>): BodyWithType {
   if (typeof init !== 'object' && typeof init !== 'function') return new BodyWithType(new Body(`${init}`), TEXT_TYPE);
   if (init instanceof ReadableStream) {
@@ -95,12 +95,12 @@ export function extract(init: NonNullable<unknown>): BodyWithType {
   }
   if (init instanceof Blob) return new BodyWithType(new Body(init), init.type === '' ? null : init.type);
   if (isTask(init)) throw new TypeError(`the body is ${taskNotRun}`);
-  // Form data, async iterables where the platform takes them, buffers of another realm: rare, and the platform knows how.
-  const carrier = new PlatformResponse(init as PlatformBodyInit); // Its types leave out some that it takes.
+  // Rare kinds: form data, async iterables if the platform supports them, buffers of another realm. The platform converts them.
+  const carrier = new PlatformResponse(init as PlatformBodyInit); // the types omit some that the platform accepts
   return new BodyWithType(new Body(new PlatformBody(carrier)), carrier.headers.get('content-type'));
 }
 
-/** The body of a platform object, behind the interface of one from the network. */
+/** The body of a platform object. */
 export class PlatformBody implements IncomingBody {
   readonly #message: PlatformRequest | PlatformResponse;
 
@@ -125,10 +125,10 @@ export class PlatformBody implements IncomingBody {
 
 type Source = Exclude<Content, null> | Blob | IncomingBody;
 
-/** The body concept and its mixin. User code never sees one of these, so its members need no WebIDL manners. */
+/** "Body" of the fetch standard. User code never gets one, so its members need not follow WebIDL. */
 export class Body {
   #source: Source | null;
-  /** What the stream reads from that stands in its place. */
+  /** The source of the stream, if it has been created from one. */
   #incoming: IncomingBody | undefined;
   #taken = false;
 
@@ -158,7 +158,7 @@ export class Body {
     return this.used || (this.#source instanceof ReadableStream && this.#source.locked);
   }
 
-  /** The length in bytes if it is known before any is read; text is measured by whoever encodes it. */
+  /** The length in bytes if known before reading; undefined for text, which is measured when it is encoded. */
   get length(): number | undefined {
     const source = this.#source;
     if (source === null || typeof source === 'string') return undefined;
@@ -166,7 +166,7 @@ export class Body {
     return source instanceof Blob ? source.size : undefined;
   }
 
-  /** Makes the stream at the first call; from then on it is the body. */
+  /** Creates the stream at the first call; from then on the stream is the body. */
   get stream(): ReadableStream<Uint8Array> | null {
     const source = this.#source;
     if (source === null || source instanceof ReadableStream) return source;
@@ -177,7 +177,7 @@ export class Body {
     return stream;
   }
 
-  /** For printing: the stream if there is one, else what stands in its place, without making it. */
+  /** For printing: the stream if there is one, or a placeholder; does not create the stream. */
   get preview(): unknown {
     if (this.#source === null || this.#source instanceof ReadableStream) return this.#source;
     return unopened;
@@ -186,7 +186,7 @@ export class Body {
   /** Hands the raw content to the sender and marks the body as used. TypeError if it was used before, or is locked. */
   take(): Content {
     if (typeof this.#source === 'string' && !this.#taken) {
-      this.#taken = true; // what most responses have: as below, without looking for what text is not
+      this.#taken = true; // the common case: the same as below without the other checks
       return this.#source;
     }
     const source = this.spend();
@@ -209,7 +209,7 @@ export class Body {
     if (typeof source === 'string') return decoded(source);
     const bytes = await allBytes(source);
     const text = UTF8.decode(bytes);
-    freeBytes(bytes); // they were given to this body alone
+    freeBytes(bytes); // no other code has them
     return text;
   }
 
@@ -217,7 +217,7 @@ export class Body {
     return JSON.parse(await this.text());
   }
 
-  /** `type` is the message's Content-Type; the platform parses it and what it stands for. */
+  /** @param type the message's Content-Type; the platform parses it */
   async blob(type: string | null): Promise<Blob> {
     return (await this.onPlatform(type)).blob();
   }
@@ -252,7 +252,7 @@ export class Body {
     return this.#source;
   }
 
-  /** As `spend`, where all of it is wanted at once. A stream that was asked for and not read does not stand in the way of what it reads from. */
+  /** As `spend`, for reading all at once: a stream that was created but not read is bypassed, and its source is read directly. */
   private spendWhole(): Source | null {
     const source = this.spend();
     if (this.#incoming === undefined || !(source instanceof ReadableStream)) return source;
@@ -277,7 +277,7 @@ function isIncoming(source: Source | null): source is IncomingBody {
 const UTF8 = new TextDecoder();
 const encoder = new TextEncoder();
 
-/** What decoding the encoded text would give: lone surrogates replaced, one byte order mark removed. */
+/** The text after encoding and decoding: lone surrogates replaced, one byte order mark removed. */
 function decoded(text: string): string {
   const whole = text.replace(/\p{Surrogate}/gu, '\ufffd');
   return whole.charCodeAt(0) === 0xfeff ? whole.slice(1) : whole;
@@ -300,7 +300,7 @@ async function readToEnd(stream: ReadableStream<Uint8Array>): Promise<Uint8Array
     if (done) break;
     if (!(value instanceof Uint8Array)) {
       const error = new TypeError(`expected a Uint8Array from the body's stream, found ${typeof value}`);
-      reader.cancel(error).catch(() => {}); // The reader's caller learns the cause; what cancelling throws adds nothing.
+      reader.cancel(error).catch(() => {}); // the caller gets `error`; an error of cancelling adds nothing
       throw error;
     }
     chunks.push(value);
@@ -323,7 +323,7 @@ function open(source: Source): ReadableStream<Uint8Array> {
   return source instanceof ThreadBody ? source.toStream() : source.stream();
 }
 
-/** A byte stream, as the platform's, so that BYOB readers work. It hands over the buffer, it does not copy. */
+/** A byte stream like the platform's, so that BYOB readers work. It transfers the buffer without copying. */
 function byteStream(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new ReadableStream({
     type: 'bytes',
@@ -339,18 +339,18 @@ function brokenStream(message: string): ReadableStream<Uint8Array> {
   return new ReadableStream({ start: (controller) => controller.error(new TypeError(message)) });
 }
 
-/** What `body` shows once the content has been read without a stream: one that is locked and has nothing to give. */
+/** The stream that `body` returns after the content has been read without a stream: locked and empty. */
 function lockedStream(): ReadableStream<Uint8Array> {
   const stream = new ReadableStream<Uint8Array>();
   stream.getReader();
   return stream;
 }
 
-/** Stands for a stream in printed output, where making it would be a side effect. */
+/** Printed in place of a stream, because creating the stream would be a side effect. */
 const unopened = { [inspect]: (): string => 'ReadableStream { not opened yet }' };
 
-// Whether a stream was read from is in no public interface. Node and Bun say it under this symbol; Deno does not, and
-// there the platform's message that the stream is of, or one made around it (cheap there), is asked for its `bodyUsed`.
+// No public interface tells whether a stream was read from. Node and Bun have this symbol for it. Deno has not; there, `bodyUsed` of a platform message
+// with the stream tells.
 const DISTURBED = Symbol.for('nodejs.stream.disturbed');
 const disturbedProbe = new WeakMap<ReadableStream, { readonly bodyUsed: boolean }>();
 
@@ -359,7 +359,7 @@ function isDisturbed(stream: ReadableStream): boolean {
   return typeof mark === 'boolean' ? mark : (disturbedProbe.get(stream)?.bodyUsed ?? false);
 }
 
-/** Call with a stream before anybody can read it, or its use goes unnoticed. TypeError if that is too late. */
+/** Must be called before any code can read the stream, or a read goes unnoticed. TypeError if it has been read. */
 function trackDisturbed(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   if (!(DISTURBED in stream) && !disturbedProbe.has(stream) && !stream.locked)
     disturbedProbe.set(stream, new PlatformResponse(stream));

@@ -1,5 +1,5 @@
-// Puts the light classes under the platform's global names, so that handlers and frameworks that say `new Response` make
-// light ones, and takes them away again. Called by serve(), unless its options say no, and by tests.
+// Replaces the global `Request`, `Response` and `Headers` by the light classes, so that handlers and frameworks that call `new Response` create light ones,
+// and restores them. `serve` calls it unless `globals` is false.
 
 import { Headers } from './headers.js';
 import { PlatformHeaders, PlatformRequest, PlatformResponse } from './platform.js';
@@ -8,7 +8,7 @@ import { Response } from './response.js';
 
 const platformFetch = globalThis.fetch;
 
-/** `fetch` of the platform looks for private fields in a Request, so a light one is exchanged for a heavy one first. */
+/** The platform's `fetch` reads private fields of a Request, so a light one is converted to the platform's first. */
 async function fetch(
   ...args: [input: string | URL | Request | globalThis.Request, init?: RequestInit]
 ): Promise<globalThis.Response> {
@@ -26,10 +26,10 @@ const platform: Readonly<Record<string, unknown>> = {
   fetch: platformFetch,
 };
 
-/** What stood under each name before, to be put back exactly; empty while nothing is installed. */
+/** The previous property of each name, to be restored exactly; empty while nothing is installed. */
 const before = new Map<string, PropertyDescriptor>();
 
-/** Safe to call more than once. A name under which somebody else has put a class since we were loaded is left to them. */
+/** Safe to call more than once. Skips a name that other code has replaced since this module was loaded. */
 export function installGlobals(): void {
   for (const [name, value] of Object.entries(light)) {
     const descriptor = Object.getOwnPropertyDescriptor(globalThis, name);
@@ -40,21 +40,21 @@ export function installGlobals(): void {
   }
 }
 
-/** How many hold the light classes under the global names; see `holdGlobals`. */
+/** Number of calls of `holdGlobals` without a matching `releaseGlobals`. */
 let holders = 0;
 
-/** Installs them until each call has been matched by one of `releaseGlobals`: for servers, of which there may be several. */
+/** Installs the light classes until every call has been matched by one of `releaseGlobals`: there may be several servers. */
 export function holdGlobals(): void {
   holders++;
   installGlobals();
 }
 
-/** Uninstalls them when it has been called as often as `holdGlobals`. */
+/** Uninstalls the light classes when it has been called as often as `holdGlobals`. */
 export function releaseGlobals(): void {
   if (--holders === 0) uninstallGlobals();
 }
 
-/** Puts back what `installGlobals` replaced, except where somebody else has replaced it in turn. */
+/** Restores what `installGlobals` replaced, except for names that other code has replaced since. */
 export function uninstallGlobals(): void {
   for (const [name, descriptor] of before) {
     if (Reflect.get(globalThis, name) === light[name]) Object.defineProperty(globalThis, name, descriptor);

@@ -99,7 +99,7 @@ export function fieldsFrom(init: unknown): Fields {
 
 function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields {
   const names = Object.keys(record);
-  const fields: Fields = new Array(2 * names.length); // nearly every response has one of these, and `push` makes room for many more
+  const fields: Fields = new Array(2 * names.length); // exact size, because `push` reserves more, and nearly every response has such an array
   for (let i = 0; i < names.length; i++) {
     const name = names[i];
     fields[2 * i] = fieldName(name);
@@ -166,22 +166,22 @@ function demand(given: readonly unknown[], count: number, operation: string): vo
   }
 }
 
-/** The array under a light Headers, not a copy: it shows every later change. */
+/** The array of a light Headers itself, which shows every later change. */
 let fieldsOf: (headers: Headers) => Fields;
-/** The same, once it is sure that the headers may be changed; TypeError if not. */
+/** The same, for changes. TypeError if the headers are immutable. */
 let fieldsToChange: (headers: Headers) => Fields;
 let pairsOf: (headers: Headers) => readonly (readonly [string, string])[];
 
-/** A Headers over an array that the caller goes on holding: changes made through either show in the other. */
+/** A Headers over the caller's array: a change of one changes the other. */
 export let headersOver: (fields: Fields, immutable: boolean) => Headers;
 export let isLightHeaders: (value: unknown) => value is Headers;
 
 // Arguments are rest parameters where an omitted one must throw.
-/** The platform's `Headers`, at the price of one array. @see https://fetch.spec.whatwg.org/#headers-class */
+/** A light `Headers`, which is one array. @see https://fetch.spec.whatwg.org/#headers-class */
 export class Headers {
   #fields: Fields;
   #immutable = false;
-  /** What iteration shows, until the next change. */
+  /** The sorted pairs for iteration; null after a change. */
   #pairs: [string, string][] | null = null;
 
   static {
@@ -254,7 +254,7 @@ export class Headers {
     if (typeof callback !== 'function') {
       throw new TypeError(`Headers.forEach: expected a function, found ${typeof callback}`);
     }
-    // By index and asked anew each time: what the callback adds behind the current place is visited too (WebIDL).
+    // By index, with the pairs read again each time: pairs that the callback adds after the current one are visited, too (WebIDL).
     for (let i = 0; ; i++) {
       const pair = pairsOf(this)[i];
       if (pair === undefined) return;

@@ -1,5 +1,5 @@
-// The platform's own fetch classes as they were when this module was first loaded, and the one helper that makes a light
-// class pass for the platform's. Called by the other files of this folder; nothing else needs the heavy classes by name.
+// The platform's fetch classes as they were when this module was loaded, and the function that lets a light class be used in place of the platform's. Only
+// this folder uses them.
 
 export const PlatformHeaders: typeof globalThis.Headers = globalThis.Headers;
 export const PlatformRequest: typeof globalThis.Request = globalThis.Request;
@@ -17,11 +17,11 @@ interface AnyClass {
 }
 
 /**
- * Puts `light` under `platform`: instances of the first are instances of the second, and no getter or method of the
- * second is ever reached with an instance of the first, since those look for private fields and throw.
+ * Makes `light` a subclass of `platform` without running its constructor: instances of `light` are instances of `platform`. Every inherited member is
+ * overridden, because the platform's members read private fields and throw for a light object.
  *
- * A member that only this version of the platform has (Bun's `Headers.count`, what the next Node will bring) is answered
- * by `twin`, the platform's object for a light one; `consume` says that the body goes over to the twin.
+ * Members that the light class does not have (Bun's `Headers.count`, or members of a future Node) are read from the platform's object that `twin`
+ * returns for a light one. With `consume`, the body moves to that object.
  */
 export function masqueradeAs(
   light: AnyClass,
@@ -39,7 +39,7 @@ export function masqueradeAs(
     const shape = { configurable: true, enumerable };
     if (get === undefined && typeof value !== 'function') continue;
     if (typeof key === 'symbol') {
-      // A runtime's internal slot: absent here, as in any object that is not the platform's.
+      // An internal slot of a runtime: undefined here, as in any object that is not the platform's.
       Object.defineProperty(own, key, { ...shape, value: undefined });
     } else if (get !== undefined) {
       Object.defineProperty(own, key, {
@@ -60,8 +60,8 @@ export function masqueradeAs(
   }
   Object.setPrototypeOf(own, platform.prototype);
   Object.setPrototypeOf(light, platform);
-  // The light class takes in the platform's objects too, since user code compares with whichever of the two stands under
-  // the global name; a subclass, which inherits this, asks for its own instances alone.
+  // `instanceof` the light class is true for the platform's objects, too, because user code may compare with either class. For a subclass it is true only
+  // for its instances.
   Object.defineProperty(light, Symbol.hasInstance, {
     configurable: true,
     value(this: unknown, value: unknown): boolean {

@@ -1,5 +1,5 @@
-// The light `Request`. The server makes one for every message over a RequestSource, and asks the source for each member
-// only when user code asks; a Request that user code makes holds the platform's own inside.
+// The light `Request`. The server creates one for each request, over a RequestSource, and reads a member of the source only when user code does. A Request
+// that user code creates contains the platform's.
 // https://fetch.spec.whatwg.org/#request-class
 
 import { Body, type BodyInit, type IncomingBody, PlatformBody } from './body.js';
@@ -9,17 +9,17 @@ import { type Inspect, inspect, masqueradeAs, PlatformRequest } from './platform
 export type { IncomingBody } from './body.js';
 
 /**
- * What the server knows of a request. Every member may be a getter that computes on demand. `method`, `url` and `signal`
- * are asked for as often as user code asks, and `signal` must be the same object each time; the others at most once.
+ * The server's side of a request. Every member may be a getter that computes on demand. `method`, `url` and `signal` may be read any number of
+ * times, and `signal` must be the same object each time; the others are read at most once.
  */
 export interface RequestSource {
   /** As received: 'GET'. */
   readonly method: string;
   /** Absolute and serialised. */
   readonly url: string;
-  /** All fields as received: lowercased names and values in turn; copied, not kept. */
+  /** All fields as received: lowercased names, each followed by its value. The array is copied. */
   readonly fields: readonly string[];
-  /** Null when the message has none. Not asked for with GET and HEAD, whose Request has no body by the standard. */
+  /** Null if the message has none. Not read for GET and HEAD, whose Request has no body by the standard. */
   readonly body: IncomingBody | null;
   readonly signal: AbortSignal;
 }
@@ -41,41 +41,41 @@ export interface RequestInit {
   window?: null | undefined;
 }
 
-/** Init members that an object of a class (a Request given as init) has on its prototype, where a spread misses them. */
+/** Members of an init object. A Request as init has them on its prototype, where a spread misses them. */
 const INIT_MEMBERS = [
   ...(['method', 'headers', 'body', 'cache', 'credentials', 'duplex', 'integrity', 'keepalive', 'mode'] as const),
   ...(['redirect', 'referrer', 'referrerPolicy', 'signal', 'window'] as const),
 ];
 
-/** Tells the constructor that its arguments are ours, already checked. */
+/** Marks calls of the constructor by this module, whose arguments need no checks. */
 const internal = Symbol('made by sluice');
 
-/** The Request of one received message. */
+/** Creates the Request for a received message. */
 export function requestFrom(source: RequestSource): Request {
   return new Request(source, internal, null);
 }
 
 /** True for a request made by this class, also in a subclass; never for the platform's. */
 export let isLightRequest: (value: unknown) => value is Request;
-/** What the server knows of the message that a request was made for; undefined for a request of other code's. */
+/** The source of a request that the server has created; undefined for other requests. */
 export let sourceOf: (request: Request) => RequestSource | undefined;
-/** The platform's object for a light request with `init` laid over it; the body goes over to it. */
+/** The platform's request for a light one, with the members of `init`. The body moves to it. */
 export let toPlatformRequest: (request: Request, init?: RequestInit | null) => PlatformRequest;
 
 let bodyOf: (request: Request) => Body;
 
-/** The platform's `Request`, at the price of a few fields. @see https://fetch.spec.whatwg.org/#request-class */
+/** A light `Request`, which has only a few fields. @see https://fetch.spec.whatwg.org/#request-class */
 export class Request {
-  /** Says method, URL and signal: the server's source, or the platform's request. */
+  /** Where method, URL and signal come from: the server's source, or the platform's request. */
   readonly #origin: RequestSource | PlatformRequest;
-  /** The origin if it is the platform's: it says the members that a server's request has at their defaults. */
+  /** The origin if it is the platform's: it has the members that are at their defaults in a request of the server. */
   readonly #platform: PlatformRequest | null;
   #headers: Headers | null = null;
   #body: Body | null = null;
 
   static {
     isLightRequest = (value): value is Request => typeof value === 'object' && value !== null && #origin in value;
-    // The origin is one or the other, and the platform's stands in both fields.
+    // The platform's request is in both fields, so null here means that the origin is a source.
     sourceOf = (request) => (request.#platform === null ? (request.#origin as RequestSource) : undefined);
     bodyOf = (request) => {
       request.#body ??= bodyFrom(request.#origin, request.#platform);
@@ -98,7 +98,7 @@ export class Request {
       const inherits = !body.isNull && (given.body === undefined || given.body === null);
       if (inherits) {
         if (body.unusable) throw new TypeError('cannot make a request from one whose body has been read, or is locked');
-        // A body that is still the platform's goes over inside the platform, which then still knows its length.
+        // The platform's body moves inside the platform, so that its length stays known.
         if (platform === null || platform.body !== body.stream) {
           given.body = body.stream;
           given.duplex = 'half';
@@ -119,12 +119,12 @@ export class Request {
     platform: PlatformRequest | null = null,
   ) {
     if (init === internal) {
-      this.#origin = input as RequestSource | PlatformRequest; // What the second overload says.
+      this.#origin = input as RequestSource | PlatformRequest; // see the second overload
       this.#platform = platform;
     } else {
       this.#platform = isLightRequest(input)
         ? toPlatformRequest(input, init as RequestInit | null)
-        : new PlatformRequest(input as string, init === null ? undefined : (init as PlatformInit)); // It checks both itself.
+        : new PlatformRequest(input as string, init === null ? undefined : (init as PlatformInit)); // the platform checks both
       this.#origin = this.#platform;
     }
   }
@@ -217,7 +217,7 @@ export class Request {
     return bodyOf(this).bytes();
   }
 
-  /** The copy shares the signal; the platform makes one that follows it, which shows only in a comparison of the two. */
+  /** The copy has the same signal object; the platform's clone has one that follows it. */
   clone(): Request {
     const body = bodyOf(this).clone();
     const copy = new Request(this.#origin, internal, this.#platform);
@@ -265,14 +265,14 @@ function bodyFrom(origin: RequestSource | PlatformRequest, platform: PlatformReq
 }
 
 /**
- * A copy without the fields that are about the connection and the framing (RFC 9110 §7.6.1 and RFC 9113 §8.2.2), and without Expect: the
- * server has acted on them. A handler that passes a request on passes its fields on, and the platform's `fetch` refuses these.
+ * A copy without Expect and the fields for the connection and the framing (RFC 9110 §7.6.1 and RFC 9113 §8.2.2), which the server has handled. Handlers
+ * that forward a request pass its fields to the platform's `fetch`, which rejects these.
  */
 function endToEnd(fields: readonly string[]): string[] {
   const kept: string[] = [];
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i];
-    // A switch and not a Set: it compares lengths first, and hashes nothing.
+    // A switch is faster than a Set here: it compares lengths first and computes no hash.
     switch (name) {
       case 'connection':
       case 'expect':
@@ -287,7 +287,7 @@ function endToEnd(fields: readonly string[]): string[] {
   return kept;
 }
 
-/** A copy to add to. */
+/** A copy that may be changed. */
 function membersOf(init: RequestInit | null | undefined): Record<string, unknown> {
   const members: Record<string, unknown> = { ...init };
   for (const member of INIT_MEMBERS) {
@@ -297,9 +297,9 @@ function membersOf(init: RequestInit | null | undefined): Record<string, unknown
   return members;
 }
 
-// A getter of a newer platform is asked of an object without the body, so that looking at one does not use it up.
+// A getter of a newer platform is read from an object without the body, so that reading it does not use the body.
 masqueradeAs(Request, PlatformRequest, (self, consume) => {
-  const request = self as Request; // masqueradeAs calls with instances of the class alone.
+  const request = self as Request; // masqueradeAs passes only instances of the class
   if (consume) return toPlatformRequest(request);
   const { method, headers } = request;
   return new PlatformRequest(request.url, { method, headers: [...headers] });

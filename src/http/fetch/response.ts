@@ -1,6 +1,5 @@
-// The light `Response`: what handlers make for every request, so its constructor does the checks of the standard and
-// nothing else. http/ takes status, fields and content out of it through the functions above the class, and no Headers
-// and no stream exists unless user code asked for one. https://fetch.spec.whatwg.org/#response-class
+// The light `Response`. Handlers create one for each request, so its constructor does only the checks of the standard. http/ reads status, fields and content
+// through the functions above the class. Headers and streams are created only if user code asks for them. https://fetch.spec.whatwg.org/#response-class
 
 import { isTask, taskNotRun } from '../../threads/task.js';
 import { Body, type BodyInit, BodyWithType, type Content, extract, type Takeover, TEXT_TYPE } from './body.js';
@@ -13,29 +12,29 @@ export interface ResponseInit {
   readonly headers?: HeadersInit | undefined;
 }
 
-/** The raw content, for the sender, which owns it from then on. TypeError if the body was used before, or is locked. */
+/** Takes the raw content, which then belongs to the caller. TypeError if the body was used before, or is locked. */
 export let takeContent: (response: Response) => Content;
-/** The fields as they are now, lowercased names and values in turn; the array itself, so do not keep or change it. */
+/** The current fields: lowercased names, each followed by its value. This is the array itself; do not keep or change it. */
 export let responseFields: (response: Response) => readonly string[];
-/** The content's length in bytes where it is known before it is read (bytes, blobs). Ask before `takeContent`. */
+/** The content's length in bytes if known before reading (bytes, blobs). Must be called before `takeContent`. */
 export let knownLength: (response: Response) => number | undefined;
 /** True for a response made by this class, also in a subclass; never for the platform's. */
 export let isLightResponse: (value: unknown) => value is Response;
 
 /**
- * A response with content that user code cannot make: `stream()` passes a ThreadBody. Checked as by the constructor, but that the
- * status may be one without a body: the sender cancels the body then.
+ * A response with content that user code cannot create, such as the ThreadBody of `stream()`. The checks are those of the constructor, except that the status
+ * may be one without a body: then the sender cancels the body.
  */
 export function makeResponse(content: Content, init?: ResponseInit | null): Response {
   return new Response(new BodyWithType(new Body(content), null), init);
 }
 
-/** A response of status 101, which user code cannot make: it hands the connection over. @param fields lowercased names and values in turn, checked where they are written */
+/** A response with status 101, which hands the connection over. User code cannot create one. @param fields lowercased names, each followed by its value; checked when they are written */
 export let makeTakeover: (takeover: Takeover, fields: Fields) => Response;
 
 /**
- * True for the platform's own Response, and for one of another implementation of the standard whose body is the platform's stream (npm's
- * undici has one): the sender reads both through their public interface.
+ * True for the platform's Response, and for other implementations of the standard with the platform's streams, such as npm's undici. The sender uses
+ * only their public interface.
  */
 export function isPlatformResponse(value: unknown): value is PlatformResponse {
   if (isLightResponse(value)) return false;
@@ -45,7 +44,7 @@ export function isPlatformResponse(value: unknown): value is PlatformResponse {
   return body === null || body instanceof ReadableStream;
 }
 
-/** The platform's object for a light response, whose body goes with it. */
+/** The platform's response for a light one. The body moves to it. */
 export function toPlatformResponse(response: Response): PlatformResponse {
   return platformTwin(response, response.body);
 }
@@ -53,7 +52,7 @@ export function toPlatformResponse(response: Response): PlatformResponse {
 function platformTwin(response: Response, body: ReadableStream | null): PlatformResponse {
   if (response.type === 'error') return PlatformResponse.error();
   const { status, statusText } = response;
-  // The cast: the platform takes streams, its types (undici's) do not list them.
+  // The cast: the platform accepts streams, but its types (of undici) omit them.
   return new PlatformResponse(body as unknown as string, { status, statusText, headers: [...response.headers] });
 }
 
@@ -65,11 +64,11 @@ interface Statics {
 
 type ResponseKind = 'default' | 'error' | 'redirect';
 
-/** The platform's `Response`, at the price of a few fields. @see https://fetch.spec.whatwg.org/#response-class */
+/** A light `Response`, which has only a few fields. @see https://fetch.spec.whatwg.org/#response-class */
 export class Response {
   #body: Body;
   #fields: Fields;
-  /** Over `#fields`, so that what user code changes is in the array; made at the first use of `headers`. */
+  /** Over `#fields`, so that changes by user code reach the array; created at the first use of `headers`. */
   #headers: Headers | null = null;
   #status = 200;
   #statusText = '';
@@ -123,8 +122,8 @@ export class Response {
     }
   }
 
-  // These are no methods, since to make static methods enumerable afterwards, as WebIDL has them, would make the class itself an object
-  // whose properties the engine looks up by name, each time that one is constructed. Their types are those of methods, for subclasses.
+  // These are properties, not static methods: WebIDL makes them enumerable, and redefining static methods would turn the class into a dictionary-mode
+  // object in V8, which makes every construction slower. They have the types of methods, for subclasses.
 
   static error: Statics['error'] = () => {
     const response = new Response();
@@ -251,15 +250,15 @@ function checkedStatus(value: unknown): number {
   return status;
 }
 
-/** reason-phrase of RFC 9112 §4; what is no byte string is refused by the same pattern. */
+/** reason-phrase of RFC 9112 §4. The pattern also rejects what is not a byte string. */
 function checkedReason(value: unknown): string {
   const text = `${value}`;
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) throw new TypeError(`${JSON.stringify(text)} is no reason phrase`);
   return text;
 }
 
-// A getter of a newer platform is asked of an object without the body, so that looking at one does not use it up.
+// A getter of a newer platform is read from an object without the body, so that reading it does not use the body.
 masqueradeAs(Response, PlatformResponse, (self, consume) => {
-  const response = self as Response; // masqueradeAs calls with instances of the class alone.
+  const response = self as Response; // masqueradeAs passes only instances of the class
   return consume ? toPlatformResponse(response) : platformTwin(response, null);
 });

@@ -12,7 +12,7 @@ export const TARGET = 2;
 export const VALUE = 4;
 /**
  * What may stand in a Host field: reg-name, IPv4, the brackets and colons of IPv6, and the colon before a port (RFC 3986 §3.2.2). No
- * comma, though a reg-name may have it: two Host fields that somebody has combined must not pass for one (RFC 9112 §3.2).
+ * comma, although a reg-name may have one: two Host fields that a proxy has combined must not count as one (RFC 9112 §3.2).
  */
 export const HOST = 8;
 /** Decimal digits. */

@@ -137,7 +137,7 @@ export class ChunkedFraming implements BodyFraming {
   }
 }
 
-/** Chunk extensions are ignored, but must be well-formed: what is not might be read otherwise by somebody else (RFC 9112 §7.1.1). */
+/** Chunk extensions are ignored, but must be well-formed: a proxy might read malformed ones differently (RFC 9112 §7.1.1). */
 function checkExtensions(line: string, from: number): void {
   let at = from;
   const skipSpace = () => {

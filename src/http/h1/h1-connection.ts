@@ -433,7 +433,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.thread?.unwind(reason);
   }
 
-  /** A response whose body may end at any point ends. Others are finished: the response at hand, or the next one, says `Connection: close`. */
+  /** Ends a response whose body may end at any point. Other responses continue: the current or the next one has `Connection: close`. */
   closing(): void {
     endForClose(this);
   }

@@ -1,6 +1,5 @@
-// A request of HTTP/1.1, made over its head. Everything that a handler may ask for is computed when it asks, from the head as one string; that is made
-// when it is first needed, of the bytes where they stand. They are lent, so before their memory holds something else they are kept in one form or the
-// other: thus the handler, or whatever it has given the request to, may keep it for as long as it likes.
+// An HTTP/1.1 request over the bytes of its head. Method, URL and fields are computed on access, from the head as one string, which is decoded on first use.
+// The bytes are borrowed: before their memory is reused, they are copied or decoded. So a handler may keep the request for any time.
 
 import { Buffer } from 'node:buffer';
 import { copyBytes } from '../../util/fast-bytes.js';
@@ -10,10 +9,10 @@ import type { RequestBody } from '../request-body.js';
 import { trim } from './characters.js';
 import { Head } from './head.js';
 
-/** What stands in a request line behind the target. */
+/** The length of the request line after the target. */
 const versionLength = ' HTTP/1.1\r\n'.length;
 
-/** Heads of up to this many bytes are kept as bytes, in memory that many share: that costs less than a string, if it is not asked for. */
+/** Heads of up to this many bytes are copied into shared memory, which costs less than a string that may never be used. */
 const smallHead = 128;
 const poolBytes = 8 * 1024;
 let pool: Uint8Array = Buffer.allocUnsafeSlow(poolBytes);
@@ -22,12 +21,12 @@ let pooled = 0;
 const none = new Uint8Array(0);
 
 export class H1Request extends IncomingRequest {
-  /** The head as Latin-1, from the request line on, once it was needed; until then it stands in `#bytes[#start … #end-1]`. */
+  /** The head as Latin-1, from the request line on; undefined until first used. Until then it is `#bytes[#start … #end-1]`. */
   #text: string | undefined;
   #bytes: Uint8Array;
   #start: number;
   #end: number;
-  // Where things stand in the text that the head knows already. The rest is soon found.
+  // Offsets in the text, from the parser.
   readonly #targetStart: number;
   readonly #targetEnd: number;
   readonly #hostStart: number;
@@ -35,7 +34,7 @@ export class H1Request extends IncomingRequest {
   readonly #defaultHost: string;
 
   /**
-   * @param head has been parsed from `bytes`, from `start` on, which are lent until `copyBorrowed` or `detachBorrowed` is called
+   * @param head has been parsed from `bytes`, from `start` on; the bytes are borrowed until `copyBorrowed` or `detachBorrowed` is called
    * @param defaultHost host and port for the URL of a request that names none
    */
   constructor(
