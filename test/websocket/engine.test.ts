@@ -2,28 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openCompression } from '#sluice/websocket/compression.js';
-import { acceptDeflate, type DeflateOptions, deflateSettings, parseExtensions } from '#sluice/websocket/extensions.js';
-import { MessageParser } from '#sluice/websocket/messages.js';
 import { corpus } from './corpus/all.js';
-import { type Case, endpoints, isBulky, offer } from './corpus/case.js';
-import { type Cuts, each, feed, type Heard } from './feed.js';
-
-/** Reads a case as its endpoint would. */
-function read(c: Case, cuts: Cuts, reading: 'whole' | 'parts' = 'whole'): { heard: Heard[]; left: Case['left'] } {
-  const endpoint: { maxPayloadLength: number; perMessageDeflate?: DeflateOptions } = endpoints[c.endpoint];
-  const role = c.peer === 'client' ? 'server' : 'client';
-  const parser = new MessageParser(role, endpoint.maxPayloadLength);
-  const settings = endpoint.perMessageDeflate && deflateSettings(endpoint.perMessageDeflate);
-  const accepted = settings && acceptDeflate(parseExtensions(offer) ?? [], settings);
-  const compression = accepted && openCompression(role, accepted.parameters, settings);
-  const { heard, partial } = feed(parser, c.sent, cuts, { inflater: compression?.inflater, reading });
-  compression?.close();
-  return {
-    heard,
-    left: partial === undefined ? 'nothing' : partial.isInFrame || partial.opcode === 0 ? 'frame' : 'message',
-  };
-}
+import { isBulky } from './corpus/case.js';
+import { each, type Heard } from './feed.js';
+import { read } from './read.js';
 
 /** Cutting a case of so many bytes at each of them takes too long. */
 const mostCuts = 400;

@@ -44,7 +44,8 @@ export async function overSockets(layer: EventLayer, face: Face, cases: readonly
   assert.deepEqual(errors, [], 'what clients do is no error of the server');
 }
 
-async function converse(port: number, c: Case, cut: Cut): Promise<Conversation> {
+/** Runs a case against any server that echoes. The result is to be checked. */
+export async function converse(port: number, c: Case, cut: Cut): Promise<Conversation> {
   const conversation = new Conversation(c);
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
   const guard = setTimeout(() => socket.destroy(), patience);

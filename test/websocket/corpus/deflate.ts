@@ -224,7 +224,6 @@ for (const [name, payload] of [
   ['a reserved kind of block', '07'],
   ['a reserved kind of block behind a right one', `${'f248 0500 0000 ffff'} 06`],
   ['a stored block whose lengths do not fit', '0005 0000 0048 656c 6c6f'],
-  ['a distance that is farther than there are bytes', '4b04 0223'],
   ['a code that there is not', 'ffff ffff'],
   ['bytes at random', '9c7d a2e1 03ff 1188'],
 ] as const) {
