@@ -4,7 +4,7 @@ import { ReflectionKind } from 'typedoc';
 
 /** Words of which one must stand in the docstring of a number. */
 const units =
-  /millisecond|bytes?\b|\bport\b|status|\bmost\b|how many|number of|chances?\b|fewest|least|seed|requests a second|in order/i;
+  /millisecond|bytes?\b|\bport\b|status|\bmost\b|how many|number of|chances?\b|fewest|least|seed|requests a second|in order|power of two|seconds/i;
 
 /** Classes of the fetch standard: their members are documented there, and the class's docstring links to it. */
 const isStandard = (reflection) =>

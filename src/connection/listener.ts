@@ -20,17 +20,17 @@ import { type Network, type Owner, type SlotRecord, SlotState } from './network.
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
-  /** Open without a request: new, or between two requests. */
+  /** How many are open without a request: new, or between two requests. */
   idle: number;
-  /** A request is being read. */
+  /** Number of connections on which a request is being read. */
   reading: number;
-  /** A handler is running. */
+  /** Number of connections whose handler is running. */
   handling: number;
-  /** A response is being written. */
+  /** Number of connections on which a response is being written. */
   writing: number;
-  /** This side has sent FIN, or will once the queued output has left; the peer has not ended yet. */
+  /** Number of connections on which this side has sent FIN, or will once the queued output has left; the peer has not ended yet. */
   closing: number;
-  /** All of the above. */
+  /** Number of all connections. */
   total: number;
 }
 

@@ -13,7 +13,7 @@ export interface ServerSentEvent {
   data?: unknown;
   /** The type of the event, for `addEventListener`. Default: `message`. It needs `data`. */
   event?: string | undefined;
-  /** What the browser sends as `Last-Event-ID` when it reconnects. */
+  /** What the browser sends as `Last-Event-ID` when it reconnects: often the number of the event, in order. */
   id?: string | number | undefined;
   /** How long the browser waits before it reconnects, in whole milliseconds. */
   retry?: number | undefined;

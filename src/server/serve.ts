@@ -176,6 +176,7 @@ export interface Server extends AsyncDisposable {
   active(): Iterable<ActiveConnection>;
   /** See {@link FetchInfo}. */
   publish(topic: string, data: string | Uint8Array | ArrayBuffer): number;
+  /** How many WebSockets have subscribed to a topic. */
   subscriberCount(topic: string): number;
   /** Stops accepting, lets requests in flight finish, and unwinds the rest at the deadline. Resolves when no connection, thread, timer or descriptor is left. */
   close(options?: CloseOptions): Promise<void>;

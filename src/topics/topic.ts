@@ -69,15 +69,15 @@ export interface SubscribeOptions {
 
 /** What a topic has done, and for how many. */
 export interface TopicCounts {
-  /** Subscriptions now. */
+  /** Number of subscriptions. */
   subscribers: number;
-  /** Messages published. */
+  /** Number of messages that have been published. */
   published: number;
-  /** Messages in the history. */
+  /** Number of messages in the history. */
   kept: number;
-  /** Messages dropped for subscribers that were too slow: one for each message and subscriber. */
+  /** Number of messages dropped for subscribers that were too slow: one for each message and subscriber. */
   dropped: number;
-  /** Subscriptions that have ended because they were too slow. */
+  /** Number of subscriptions that have ended because they were too slow. */
   disconnected: number;
 }
 

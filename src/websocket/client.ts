@@ -12,6 +12,7 @@ import { acceptOf, listOf, newKey } from './handshake.js';
 import { deflateOf, endpointOf, type SocketOptions, socketRules } from './options.js';
 import { WebSocketConnection } from './web-socket.js';
 
+/** Options of `connectWebSocket`. */
 export interface WebSocketClientOptions extends SocketOptions {
   /** Sub-protocols to offer, the preferred first. Default: none. */
   protocols?: readonly string[] | undefined;
@@ -19,9 +20,11 @@ export interface WebSocketClientOptions extends SocketOptions {
   headers?: HeadersInit | undefined;
   /** How long the server may take to answer the opening handshake, in milliseconds. Default 30,000. */
   handshakeTimeout?: number | undefined;
-  /** As for `connect`. */
+  /** IP address of this machine that the connection comes from. Default: the system chooses. */
   localAddress?: ConnectOptions['localAddress'];
+  /** How long connecting may take, in milliseconds. Default 30,000. */
   connectTimeout?: ConnectOptions['connectTimeout'];
+  /** The network to connect on. Default: that of the running thread. */
   network?: ConnectOptions['network'];
 }
 

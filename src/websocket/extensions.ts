@@ -10,13 +10,13 @@ export interface DeflateOptions {
   clientContextTakeover?: boolean | undefined;
   /** The most that the server uses of its messages to compress them, as a power of two: 8 to 15. Default 15. */
   serverMaxWindowBits?: number | undefined;
-  /** The same for the client. Clients that cannot be told (RFC 7692 §7.1.2.2) are served without compression if it is less than 15. Default 15. */
+  /** The same for the client, as a power of two. Clients that cannot be told (RFC 7692 §7.1.2.2) are served without compression if it is less than 15. Default 15. */
   clientMaxWindowBits?: number | undefined;
   /** Messages of fewer bytes are not compressed. Default 1024. */
   threshold?: number | undefined;
-  /** 1, fast, to 9, small. Default 6. */
+  /** How hard zlib tries, in order from 1, fast, to 9, small. Default 6. */
   level?: number | undefined;
-  /** 1 to 9: how much memory compressing takes. Default 8. */
+  /** How much memory compressing takes: 1 to 9, for 2^(level + 9) bytes. Default 8. */
   memoryLevel?: number | undefined;
 }
 

@@ -35,6 +35,7 @@ export interface WebSocketHandlers<Data = unknown> {
   close?(ws: ServerWebSocket<Data>, code: number, reason: string): Handled;
   /** A ping has come, and has been answered. */
   ping?(ws: ServerWebSocket<Data>, data: Uint8Array<ArrayBuffer>): Handled;
+  /** A pong has come, to a ping of `ws.ping` or of the server's own. */
   pong?(ws: ServerWebSocket<Data>, data: Uint8Array<ArrayBuffer>): Handled;
 
   /** The most bytes of a message; more is refused with 1009 before it is held. Default 16 MiB. */
@@ -43,7 +44,7 @@ export interface WebSocketHandlers<Data = unknown> {
   backpressureLimit?: number | undefined;
   /** Whether a client for which a message has been dropped is disconnected. Default false. */
   closeOnBackpressureLimit?: boolean | undefined;
-  /** How long nothing may come before the connection is given up, in **seconds**, as in Bun; 0 for ever. Default 120. */
+  /** How long nothing may come before the connection is given up, in seconds (as in Bun, and unlike all other timeouts here); 0 for ever. Default 120. */
   idleTimeout?: number | undefined;
   /** Whether a client of which nothing comes is sent a ping in time before `idleTimeout`, to be answered. Default true. */
   sendPings?: boolean | undefined;
@@ -53,6 +54,7 @@ export interface WebSocketHandlers<Data = unknown> {
   perMessageDeflate?: boolean | DeflateOptions | undefined;
   /** See {@link HandshakeOptions}. */
   protocols?: HandshakeOptions['protocols'];
+  /** See {@link HandshakeOptions}. */
   origin?: HandshakeOptions['origin'];
 }
 
@@ -300,11 +302,13 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     return this.queued >= highWaterMark ? -1 : bytes;
   }
 
+  /** Sends a text message. @returns as `send` @throws {TypeError} if it is no string */
   sendText(text: string): number {
     if (typeof text !== 'string') throw new TypeError(`sendText: the data is ${typeof text}; expected a string`);
     return this.send(text);
   }
 
+  /** Sends a binary message. @returns as `send` */
   sendBinary(data: Uint8Array | ArrayBuffer | ArrayBufferView): number {
     return this.send(data);
   }
@@ -359,6 +363,7 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     return payload.length + 2;
   }
 
+  /** From now on it gets what is published to a topic of its server. */
   subscribe(topic: string): void {
     if (!this.isOpen) return;
     this.#topics ??= new Set();
@@ -366,11 +371,13 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     this.endpoint.subscribe(topic, this);
   }
 
+  /** From now on it gets nothing of a topic. */
   unsubscribe(topic: string): void {
     this.#topics?.delete(topic);
     this.endpoint.unsubscribe(topic, this);
   }
 
+  /** Whether it has subscribed to a topic. */
   isSubscribed(topic: string): boolean {
     return this.#topics?.has(topic) ?? false;
   }

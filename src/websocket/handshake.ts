@@ -18,6 +18,7 @@ const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Which origins may connect: a list of them as `https://example.com`, `*` for any, or a function. */
 export type OriginRule = '*' | readonly string[] | ((origin: string, request: Request) => boolean);
 
+/** What a server agrees to in the opening handshake. */
 export interface HandshakeOptions {
   /**
    * Sub-protocols that the server speaks, the preferred first (RFC 6455 §1.9); or a function that chooses one of those that the client offers.

@@ -14,6 +14,7 @@ import { checkHandshake, type HandshakeOptions } from './handshake.js';
 import { deflateOf, endpointOf, type SocketOptions, socketRules } from './options.js';
 import { WebSocketConnection } from './web-socket.js';
 
+/** Options of `webSocket`. */
 export interface WebSocketOptions extends HandshakeOptions, SocketOptions {}
 
 const rules: OptionRules = {
