@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 const layers = [
   ['cli'],
   ['server'],
-  ['node', 'observe', 'files', 'events', 'topics', 'websocket'],
+  ['observe', 'events', 'topics', 'websocket'],
   ['http'],
   ['connection'],
   ['threads', 'event-layer', 'tls'],

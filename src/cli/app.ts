@@ -60,7 +60,10 @@ export async function loadApp(file: string): Promise<ServeOptions> {
       const hint = /\.[cm]?ts$/.test(file) ? 'compile it to JavaScript first' : 'expected a JavaScript module';
       throw new CommandError(`Node.js ${process.versions.node} cannot load ${file}; ${hint}`);
     }
-    throw new CommandError(`${file} cannot be loaded: ${oneLine(error)}${placeOf(error)}`);
+    const hint = isModuleInCommonJs(error)
+      ? '; Node.js takes this file for CommonJS: give it the extension .mjs, or write "type": "module" into its package.json'
+      : '';
+    throw new CommandError(`${file} cannot be loaded: ${oneLine(error)}${placeOf(error)}${hint}`);
   }
   return optionsOf(file, module.default);
 }
@@ -88,6 +91,12 @@ function optionsOf(file: string, exported: unknown): ServeOptions {
   return options;
 }
 
+/** Whether Node.js has found `import` or `export` in a file that is CommonJS by its name and its package.json. */
+function isModuleInCommonJs(error: unknown): boolean {
+  if (!(error instanceof SyntaxError)) return false;
+  return /^(?:Unexpected token 'export'|Cannot use import statement outside a module)$/.test(error.message);
+}
+
 /** What was thrown, in one line. */
 export function oneLine(thrown: unknown): string {
   const message = describe(thrown).split('\n', 1)[0];
@@ -101,7 +110,9 @@ function placeOf(thrown: unknown): string {
   for (const [, file, position] of stack.matchAll(/(file:\/\/[^\s()]+?)(:\d+(?::\d+)?)(?=\)|\s|$)/g)) {
     if (!file.startsWith(ownFolder)) return ` (${fileURLToPath(file)}${position})`;
   }
-  return '';
+  // A syntax error in CommonJS: the first line of the stack is path and line.
+  const [first] = stack.split('\n', 1);
+  return isInstance(thrown, SyntaxError) && /^\/.*:\d+$/.test(first) ? ` (${first})` : '';
 }
 
 const ownFolder = new URL('.', import.meta.url).href;

@@ -25,7 +25,7 @@ export interface ConnectOptions extends AddressOptions, ConnectionSocketOptions 
   secure?: SecureTransportFactory | undefined;
 }
 
-const rules: OptionRules = {
+const rules: OptionRules<ConnectOptions> = {
   ...addressRules,
   localAddress: { type: 'string' },
   ...socketRules,

@@ -63,13 +63,13 @@ export interface TcpServer extends AsyncDisposable {
   close(options?: CloseOptions): Promise<void>;
 }
 
-export const addressRules: OptionRules = {
+export const addressRules: OptionRules<AddressOptions> = {
   port: { whole: [0, 65_535] },
   hostname: { type: 'string' },
   path: { type: 'string' },
 };
 
-const rules: OptionRules = {
+const rules: OptionRules<ListenOptions> = {
   ...addressRules,
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },

@@ -20,7 +20,7 @@ export interface ConnectionSocketOptions {
 
 const defaultKeepAlive = 60_000;
 
-export const socketRules: OptionRules = {
+export const socketRules: OptionRules<ConnectionSocketOptions> = {
   keepAlive: { switch: [1000, 32_767_000] },
   sendBufferSize: { whole: [4096, 2 ** 30] },
 };

@@ -40,7 +40,7 @@ export interface EventsOptions {
   retryOnClose?: number | undefined;
 }
 
-const rules: OptionRules = {
+const rules: OptionRules<EventsOptions> = {
   headers: { type: 'object' },
   keepAlive: { whole: [0, longestDelay] },
   endOnClose: { type: 'boolean' },

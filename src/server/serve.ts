@@ -209,7 +209,7 @@ const steadyUse = { requests: 8, recent: 500 };
 
 const bytesPerSecond = { number: [0.001, 2 ** 30] } as const;
 
-const rules: OptionRules = {
+const rules: OptionRules<ServeOptions> = {
   fetch: { type: 'function' },
   websocket: { type: 'object' },
   ...addressRules,

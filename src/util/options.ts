@@ -22,7 +22,8 @@ export type OptionRule =
 /** A day, in milliseconds: no timeout of a server may be longer, and none is without end. */
 export const longestDelay = 86_400_000;
 
-export type OptionRules = Readonly<Record<string, OptionRule>>;
+/** A rule for each option of a type: an option without one does not compile. */
+export type OptionRules<Options = Record<string, unknown>> = Readonly<Record<keyof Options & string, OptionRule>>;
 
 /**
  * Checks the enumerable properties that the object itself has, and whatever it has, also by inheritance, under the names of the rules.

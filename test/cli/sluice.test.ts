@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, connect as netConnect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -174,10 +174,13 @@ describe('the sluice command serves', () => {
   });
 
   test('a module with members that it does not know, and says so', async () => {
-    const name = app('unknown.mjs', 'export default { fetch: () => new Response(), websocket: {}, maxBodySzie: 1 };');
+    const name = app(
+      'unknown.mjs',
+      'export default { fetch: () => new Response(), development: true, maxBodySzie: 1 };',
+    );
     const run = new Run([...local, name]);
     await run.url();
-    assert.equal(run.stderr, 'sluice: unknown.mjs: no options of sluice, ignored: websocket, maxBodySzie\n');
+    assert.equal(run.stderr, 'sluice: unknown.mjs: no options of sluice, ignored: development, maxBodySzie\n');
     await run.stop('SIGTERM');
   });
 });
@@ -242,6 +245,23 @@ describe('the sluice command says in one line, with exit code 1', () => {
     assert.match(await failure([app('syntax.mjs', 'export default {')]), /cannot be loaded: SyntaxError: /);
     assert.match(await failure([app('string.mjs', "throw 'text'")]), /cannot be loaded: text$/);
     assert.match(await failure([app('import.mjs', "import './nowhere.js'")]), /cannot be loaded: .*nowhere\.js/);
+  });
+
+  test('that a module is taken for CommonJS, and what to do', {
+    skip: 'Bun' in globalThis || 'Deno' in globalThis,
+  }, async () => {
+    mkdirSync(join(directory, 'commonjs'));
+    const quiet = { NODE_NO_WARNINGS: '1' };
+    app('commonjs/package.json', '{ "type": "commonjs" }');
+    const said = await failure([app('commonjs/app.js', 'export default { fetch() {} };')], quiet);
+    assert.match(
+      said,
+      /SyntaxError: Unexpected token 'export' \(.*app\.js:1\); .*CommonJS: give it the extension \.mjs, or/,
+    );
+    assert.match(
+      await failure([app('commonjs/import.js', "import 'node:fs';")], quiet),
+      /CommonJS: give it the extension \.mjs/,
+    );
   });
 
   test('that there is no fetch', async () => {

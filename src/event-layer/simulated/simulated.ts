@@ -100,7 +100,7 @@ interface End {
 
 const chance = { number: [0, 1] } as const;
 
-const rules: OptionRules = {
+const rules: OptionRules<SimulatedOptions> = {
   seed: { whole: [0, Number.MAX_SAFE_INTEGER] },
   pieces: { words: ['random', 'whole'], whole: [1, pieceSize] },
   latency: { number: [0, longestDelay] },
@@ -108,7 +108,7 @@ const rules: OptionRules = {
   faults: { type: 'object' },
 };
 
-const faultRules: OptionRules = {
+const faultRules: OptionRules<NonNullable<SimulatedOptions['faults']>> = {
   refuse: chance,
   reset: chance,
   vanish: chance,
