@@ -50,6 +50,7 @@ export {
 export { connectWebSocket, type WebSocketClientOptions } from './websocket/client.js';
 export { WebSocketError } from './websocket/errors.js';
 export type { DeflateOptions } from './websocket/extensions.js';
+export type { Following } from './websocket/following.js';
 export type { ServerWebSocket, UpgradeOptions, WebSocketHandlers } from './websocket/handlers.js';
 export type { HandshakeOptions, OriginRule } from './websocket/handshake.js';
 export { type WebSocketOptions, type WebSocketTask, webSocket } from './websocket/server.js';

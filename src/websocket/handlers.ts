@@ -427,13 +427,10 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
   }
 
   /** @internal */
-  drained(): void {
+  protected writableAgain(): void {
     const { handlers } = this.endpoint;
     if (handlers.drain !== undefined && this.isOpen) this.endpoint.call(this, () => handlers.drain?.(this));
   }
-
-  /** @internal */
-  flushed(): void {}
 
   /** @internal */
   override expired(): void {

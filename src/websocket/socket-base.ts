@@ -3,12 +3,16 @@
 
 import type { Owner, SlotRecord } from '../connection/network.js';
 import { type ConnectionError, pieceSize, type Slot } from '../event-layer/event-layer.js';
+import type { ThreadError } from '../threads/errors.js';
+import type { Scheduler } from '../threads/scheduler.js';
 import type { Thread } from '../threads/thread.js';
+import type { BaseTopic, SubscribeOptions } from '../topics/topic.js';
 import { viewOf } from '../util/fast-bytes.js';
 import { isInstance } from '../util/inspect.js';
 import { type CloseStatus, closeCodes, closePayload } from './close-codes.js';
 import type { Compression } from './compression.js';
 import { WebSocketError } from './errors.js';
+import { type FollowedSocket, Following } from './following.js';
 import {
   FIN,
   headerBytes,
@@ -51,12 +55,14 @@ const Flag = {
   told: 16,
   /** This side has sent its Close frame before the peer. */
   closedFirst: 32,
+  /** The transport has been asked to say when all output has left, and has not said it yet. */
+  flushAwaited: 64,
 } as const;
 
 /** Pongs and pings are not queued behind more output than this: a peer that sends pings and reads nothing gets none. */
 const mostQueuedForPong = 64 * 1024;
 
-export abstract class SocketBase implements SlotRecord {
+export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /** @internal */
   readonly slot: Slot;
   /** @internal */
@@ -66,6 +72,8 @@ export abstract class SocketBase implements SlotRecord {
   #flags = 0;
   /** The message that has come in part. */
   #partial: PartialMessage | undefined;
+  /** Topics that are piped to it. */
+  #followings: Set<Following> | undefined;
 
   constructor(endpoint: SocketEndpoint, slot: Slot, compression: Compression | undefined) {
     this.endpoint = endpoint;
@@ -95,10 +103,58 @@ export abstract class SocketBase implements SlotRecord {
     error: WebSocketError | undefined,
     isAnswer: boolean,
   ): void;
-  /** @internal */
-  abstract drained(): void;
-  /** @internal */
-  abstract flushed(): void;
+  /** @internal There is room for output. */
+  protected abstract writableAgain(): void;
+
+  /**
+   * Sends each message of a topic from now on, or from where `options` say: text as it is, bytes as binary, anything else as JSON, unless the topic
+   * encodes it otherwise. No thread runs for that. It ends with the WebSocket, or the topic.
+   * @returns what ends it
+   * @throws {TypeError} for what is no topic, and for a client's WebSocket, whose frames cannot be the same for many (RFC 6455 §5.3)
+   * @throws {ThreadError} `ERR_TOPIC_CLOSED`
+   */
+  follow<M>(topic: BaseTopic<M>, options: SubscribeOptions = {}): Following<M> {
+    if (this.endpoint.isClient)
+      throw new TypeError('follow: this is the WebSocket of a client; expected one of a server');
+    const following = new Following<M>(this, topic, options);
+    this.#followings ??= new Set();
+    this.#followings.add(following);
+    if (!this.isOpen) following.stop();
+    return following;
+  }
+
+  /** @internal See `FollowedSocket`. */
+  get scheduler(): Scheduler {
+    return this.endpoint.owner.network.scheduler;
+  }
+
+  /** @internal See `FollowedSocket`. */
+  get hasRoom(): boolean {
+    return this.queued < this.endpoint.owner.queuedBytes;
+  }
+
+  /** @internal See `FollowedSocket`. */
+  notifyRoom(): void {
+    if (this.isOver || this.#has(Flag.flushAwaited)) return;
+    this.#flags |= Flag.flushAwaited;
+    this.endpoint.owner.transport.notifyFlushed(this.slot);
+  }
+
+  /** @internal See `FollowedSocket`. */
+  disconnect(reason: ThreadError): void {
+    this.thread?.unwind(reason);
+    this.abort();
+  }
+
+  /** @internal See `FollowedSocket`. */
+  dropFollowing(following: Following): void {
+    this.#followings?.delete(following);
+  }
+
+  #stopFollowing(): void {
+    for (const following of this.#followings ?? []) following.stop();
+    this.#followings = undefined;
+  }
 
   #has(flag: number): boolean {
     return (this.#flags & flag) !== 0;
@@ -151,7 +207,7 @@ export abstract class SocketBase implements SlotRecord {
   }
 
   /** @internal Sends a whole frame that has been made before. */
-  protected putFrame(frame: Uint8Array): void {
+  putFrame(frame: Uint8Array): void {
     const { transport } = this.endpoint.owner;
     for (let from = 0; from < frame.length; from += pieceSize) {
       const piece = from === 0 && frame.length <= pieceSize ? frame : frame.subarray(from, from + pieceSize);
@@ -263,6 +319,7 @@ export abstract class SocketBase implements SlotRecord {
   #tell(code: number, reason: string, error: WebSocketError | undefined): void {
     if (this.#has(Flag.told)) return;
     this.#flags |= Flag.told;
+    this.#stopFollowing();
     this.concluded(code, reason, error, this.#has(Flag.closedFirst));
   }
 
@@ -383,6 +440,18 @@ export abstract class SocketBase implements SlotRecord {
   /** @internal */
   lost(_reason: ConnectionError | undefined): void {
     this.#tell(closeCodes.abnormal, '', undefined);
+  }
+
+  /** @internal */
+  drained(): void {
+    for (const following of this.#followings ?? []) following.flush();
+    this.writableAgain();
+  }
+
+  /** @internal */
+  flushed(): void {
+    this.#flags &= ~Flag.flushAwaited;
+    this.drained();
   }
 
   /** @internal */

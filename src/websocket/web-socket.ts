@@ -8,7 +8,6 @@ import { type Duplex, pieceBytes, smallPieceBytes } from '../connection/duplex.j
 import { checkData, Flooded, Writer } from '../connection/writer.js';
 import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
 import { ClientLeftError } from '../http/incoming-request.js';
-import type { Scheduler } from '../threads/scheduler.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import type { OutputMemory } from '../util/output-memory.js';
@@ -46,7 +45,6 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   #inputUntil = Infinity;
   /** A message is being sent in several frames. */
   #isSending = false;
-  #isFlushAwaited = false;
 
   /** @internal @param connection its record is replaced by this; what has come on it is read first */
   constructor(
@@ -255,14 +253,13 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   }
 
   /** @internal */
-  drained(): void {
+  protected writableAgain(): void {
     this.writer.wake();
   }
 
-  /** @internal */
-  flushed(): void {
-    this.#isFlushAwaited = false;
-    this.writer.wake();
+  /** @internal No other frame may come between those of a message. */
+  override get hasRoom(): boolean {
+    return !this.#isSending && super.hasRoom;
   }
 
   /** @internal */
@@ -288,11 +285,6 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   }
 
   // What the writer works on: see `Duplex`.
-
-  /** @internal */
-  get scheduler(): Scheduler {
-    return this.endpoint.owner.network.scheduler;
-  }
 
   /** @internal */
   get buffers(): BufferedBytes {
@@ -345,9 +337,7 @@ export class WebSocketConnection extends SocketBase implements Duplex {
 
   /** @internal */
   notifyFlushed(): void {
-    if (this.#isFlushAwaited || this.isOver) return;
-    this.#isFlushAwaited = true;
-    this.endpoint.owner.transport.notifyFlushed(this.slot);
+    this.notifyRoom();
   }
 
   /** @internal */

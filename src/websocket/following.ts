@@ -1,0 +1,107 @@
+// Piping a topic to a WebSocket. A message is framed once for all sockets, and copied into the output of each that has room; no thread runs. What a
+// client has no room for waits in its subscription, as the topic's policy says, until the client has taken output.
+
+import type { ThreadError } from '../threads/errors.js';
+import type { Scheduler } from '../threads/scheduler.js';
+import { WireFormat } from '../topics/published.js';
+import type { Follower, FollowerSubscription } from '../topics/subscription.js';
+import { BaseTopic, type SubscribeOptions } from '../topics/topic.js';
+import { isInstance, show } from '../util/inspect.js';
+import { serverFrame } from './frames.js';
+
+/** Messages of a topic as frames of a server, which are the same for all its clients. */
+const format = new WireFormat(({ content }) => serverFrame(content));
+
+/** The socket, as what follows a topic needs it. */
+export interface FollowedSocket {
+  readonly scheduler: Scheduler;
+  readonly isOpen: boolean;
+  /** Whether a frame may be sent now: the client has room, and no other message is sent in part. */
+  readonly hasRoom: boolean;
+  putFrame(frame: Uint8Array): void;
+  /** Asks for `Following.flush` to be called when there is room. */
+  notifyRoom(): void;
+  /** The client is too slow. */
+  disconnect(reason: ThreadError): void;
+  dropFollowing(following: Following): void;
+}
+
+/** A topic that is piped to a WebSocket: see `follow`. */
+export class Following<M = unknown> implements Follower<Uint8Array> {
+  readonly #socket: FollowedSocket;
+  #subscription: FollowerSubscription<M, Uint8Array> | undefined;
+  readonly #missed: boolean;
+
+  /**
+   * @internal
+   * @throws {TypeError} for what is no topic @throws {ThreadError} `ERR_TOPIC_CLOSED`
+   */
+  constructor(socket: FollowedSocket, topic: BaseTopic<M>, options: SubscribeOptions) {
+    if (!isInstance(topic, BaseTopic)) throw new TypeError(`follow: the topic is ${show(topic)}; expected a topic`);
+    const { after = '' } = options;
+    this.#socket = socket;
+    this.#missed = after !== '' && !topic.canResume(after);
+    this.#subscription = topic.attach(this, options);
+    if (this.#subscription.waiting > 0) this.flush();
+  }
+
+  /** `after` was given, and the topic has not kept all that has been published since. */
+  get missed(): boolean {
+    return this.#missed;
+  }
+
+  /** Sends nothing more of the topic. Calling it again changes nothing. */
+  stop(): void {
+    const subscription = this.#subscription;
+    this.#subscription = undefined;
+    if (subscription === undefined) return;
+    subscription.close();
+    this.#socket.dropFollowing(this);
+  }
+
+  /** @internal There is room: what waits is sent. */
+  flush(): void {
+    const subscription = this.#subscription;
+    if (subscription === undefined) return;
+    if (!subscription.flush()) this.#socket.notifyRoom();
+    else if (subscription.isOver) this.stop();
+  }
+
+  // What the topic calls: see `Follower`.
+
+  /** @internal */
+  get format(): WireFormat<Uint8Array> {
+    return format;
+  }
+
+  /** @internal */
+  get scheduler(): Scheduler {
+    return this.#socket.scheduler;
+  }
+
+  /** @internal */
+  put(frame: Uint8Array): boolean {
+    const socket = this.#socket;
+    if (!socket.isOpen) return true;
+    if (!socket.hasRoom) return false;
+    socket.putFrame(frame);
+    return true;
+  }
+
+  /** @internal */
+  wait(): void {
+    this.#socket.notifyRoom();
+  }
+
+  /** @internal */
+  disconnect(reason: ThreadError): void {
+    this.#subscription = undefined;
+    this.#socket.dropFollowing(this);
+    this.#socket.disconnect(reason);
+  }
+
+  /** @internal */
+  topicClosed(): void {
+    this.flush();
+  }
+}
