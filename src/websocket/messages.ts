@@ -281,6 +281,7 @@ export class MessageParser {
   /**
    * Reads a part of a message, so that it is never in memory as a whole: what has come of it, or about 64 KiB. Parts of a text end with a whole code
    * point. Of a message that `next` has started, the first part is all that has come. Control frames come in between, as they do from `next`.
+   * It is to be called until it returns `none`, even when no bytes are left: few bytes may have much content.
    * @param partial, inflater see `next`
    * @param most the most bytes that the message may have
    * @throws {WebSocketError} as `next`
