@@ -15,7 +15,8 @@ export class ThreadLinks<T> {
   limit = 0;
   /** Most have one or none: only more are worth a set. */
   #joiners: Joiner<T> | Set<Joiner<T>> | undefined;
-  #whenOver: (() => void)[] | undefined;
+  /** The same: an array of one would take 150 bytes more. */
+  #whenOver: (() => void) | (() => void)[] | undefined;
 
   adopt(child: T): void {
     this.children ??= new Set();
@@ -42,13 +43,15 @@ export class ThreadLinks<T> {
   }
 
   whenOver(action: () => void): void {
-    this.#whenOver ??= [];
-    this.#whenOver.push(action);
+    if (this.#whenOver === undefined) this.#whenOver = action;
+    else if (Array.isArray(this.#whenOver)) this.#whenOver.push(action);
+    else this.#whenOver = [this.#whenOver, action];
   }
 
   /** Calls the callbacks and joiners of a thread that is over. The thread has released its links by then, so they cannot change this list. */
   notifyOver(thread: T): void {
-    if (this.#whenOver !== undefined) for (const action of this.#whenOver) action();
+    if (Array.isArray(this.#whenOver)) for (const action of this.#whenOver) action();
+    else this.#whenOver?.();
     if (this.#joiners instanceof Set) for (const joiner of this.#joiners) joiner.threadOver(thread);
     else this.#joiners?.threadOver(thread);
   }

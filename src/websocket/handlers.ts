@@ -208,17 +208,39 @@ export class WebSocketServer implements SocketEndpoint {
     if (subscribers?.delete(socket) && subscribers.size === 0) this.#topics.delete(topic);
   }
 
+  /** Calls the handler of messages, as `call` does, without a function for each message. */
+  deliver(socket: ServerWebSocket, message: string | Uint8Array<ArrayBuffer>): void {
+    this.owner.context.run(deliver, this, socket, message);
+  }
+
+  /** Reports what a handler throws, or rejects with. */
+  report(socket: ServerWebSocket, error: unknown): void {
+    this.owner.report(error, undefined, { peer: socket.remoteAddress });
+  }
+
+  /** Looks at what a handler has returned. */
+  handled(socket: ServerWebSocket, result: unknown): void {
+    if (typeof result !== 'object' || result === null) return;
+    Promise.resolve(result).catch((error) => this.report(socket, error));
+  }
+
   /** Calls a handler in the server's async context. Never throws. */
   call(socket: ServerWebSocket, handle: () => unknown): void {
-    const report = (error: unknown) => this.owner.report(error, undefined, { peer: socket.remoteAddress });
     this.owner.context.run(() => {
       try {
-        const result = handle();
-        if (typeof result === 'object' && result !== null) Promise.resolve(result).catch(report);
+        this.handled(socket, handle());
       } catch (error) {
-        report(error);
+        this.report(socket, error);
       }
     }, undefined);
+  }
+}
+
+function deliver(this: WebSocketServer, socket: ServerWebSocket, message: string | Uint8Array<ArrayBuffer>): void {
+  try {
+    this.handled(socket, this.handlers.message(socket, message));
+  } catch (error) {
+    this.report(socket, error);
   }
 }
 
@@ -396,13 +418,11 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** @internal */
   protected message(data: string | Uint8Array<ArrayBuffer>): void {
-    const { endpoint } = this;
-    const { handlers } = endpoint;
     const message =
       typeof data === 'string'
         ? data
         : (Buffer.from(data.buffer, data.byteOffset, data.length) as Uint8Array<ArrayBuffer>);
-    endpoint.call(this, () => handlers.message(this, message));
+    this.endpoint.deliver(this, message);
   }
 
   /** @internal */

@@ -68,7 +68,8 @@ export function webSocket(
   const handshake = checkHandshake('webSocket', request as Request, options, settings); // which throws for any other
   if (handshake instanceof Response) return handshake;
   const { protocol, fields, deflate } = handshake;
-  return takeOver(function* (connection: Connection): Task<void> {
+  // Not a generator function: its generator would stay in memory beneath the user's for as long as the WebSocket is open.
+  return takeOver((connection: Connection): Task<unknown> => {
     const owner = connection.owner as ServerOwner; // only a server's connections are taken over
     const endpoint = endpointOf(owner, options, false, (slot) => owner.endConnection(slot));
     const socket = new WebSocketConnection(
@@ -77,9 +78,9 @@ export function webSocket(
       protocol,
       deflate && settings && openCompression('server', deflate, settings),
     );
-    const running: unknown = task(socket);
+    const running = task(socket);
     if (!isTask(running))
       throw new TypeError(`webSocket: the task returned ${show(running)}; expected a generator function`);
-    yield* running;
+    return running;
   }, fields);
 }

@@ -87,6 +87,8 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   abstract readonly peer: string;
   /** @internal A message has come. */
   protected abstract message(data: string | Uint8Array<ArrayBuffer>): void;
+  /** @internal Something else than a message follows, or nothing more has come. */
+  protected handedOn(): void {}
   /** @internal A control frame has come; a ping has been answered. `payload` is valid during the call. */
   protected abstract pinged(payload: Uint8Array): void;
   /** @internal */
@@ -332,8 +334,10 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     try {
       for (let at = start; at < end && (this.#flags & (Flag.closeReceived | Flag.over)) === 0; )
         at = this.#next(bytes, at, end);
+      this.handedOn();
     } catch (error) {
       if (!isInstance(error, WebSocketError)) throw error;
+      this.handedOn();
       this.#fail(error);
     }
   }
@@ -352,7 +356,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
       this.#partial = undefined;
       throw error;
     }
-    const { position, partial } = parser;
+    const { position, partial, data, close } = parser; // of all sockets: what is called below may use it
     this.#partial = partial;
     parser.partial = undefined;
     const growth = (partial?.held ?? 0) - heldBefore;
@@ -366,16 +370,19 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
       case 'text':
       case 'binary':
       case 'part':
-        this.message(parser.data);
+        this.message(data);
         break;
       case 'ping':
-        this.#answer(parser.data);
+        this.handedOn();
+        this.#answer(data);
         break;
       case 'pong':
-        this.ponged(bytesOf(parser.data));
+        this.handedOn();
+        this.ponged(bytesOf(data));
         break;
       case 'close':
-        this.#closed(parser.close);
+        this.handedOn();
+        this.#closed(close);
         break;
     }
     return position;

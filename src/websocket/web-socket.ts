@@ -29,11 +29,13 @@ const messageOverhead = 64;
 export class WebSocketConnection extends SocketBase implements Duplex {
   /** The sub-protocol that was agreed on; empty if there is none. */
   readonly protocol: string;
-  /** @internal */
-  readonly writer: Writer;
   readonly #connection: Connection;
-  #queue: WebSocketMessage[] = [];
-  /** Bytes of the queue, each message with its overhead. */
+  /** Made when a thread is about to park in it: most sockets never have one. */
+  #writer: Writer | undefined;
+  /** The first message that waits, and the ones behind it. Most often there is none, or one. */
+  #first: WebSocketMessage | undefined;
+  #others: WebSocketMessage[] | undefined;
+  /** Bytes of the messages that wait, each with its overhead. */
   #waiting = 0;
   #isPaused = false;
   /** The thread that is parked in `receive`. */
@@ -56,8 +58,6 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     super(endpoint, connection.slot, compression);
     this.#connection = connection;
     this.protocol = protocol;
-    this.writer = new Writer(this);
-    this.writer.timeout = endpoint.owner.writeTimeout;
     const { reader } = connection;
     const { bytes, start, limit } = reader;
     endpoint.owner.network.replace(this);
@@ -65,6 +65,7 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     if (limit > start) this.received(bytes, start, limit);
     reader.consume(limit - start);
     if (reader.finished && !this.hasEnded) this.ended();
+    connection.releaseIdleHalves();
     connection.detached(undefined);
     this.thread?.whenOver(() => this.#threadOver());
   }
@@ -72,6 +73,15 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   /** @internal */
   get thread(): Thread<unknown> | undefined {
     return this.#connection.thread;
+  }
+
+  /** @internal */
+  get writer(): Writer {
+    if (this.#writer === undefined) {
+      this.#writer = new Writer(this);
+      this.#writer.timeout = this.endpoint.owner.writeTimeout;
+    }
+    return this.#writer;
   }
 
   /** The peer's address: see `Connection.peer`. */
@@ -149,8 +159,10 @@ export class WebSocketConnection extends SocketBase implements Duplex {
 
   /** @internal Takes the first message that waits. */
   take(): WebSocketMessage | undefined {
-    const message = this.#queue.shift();
+    const message = this.#first;
     if (message === undefined) return undefined;
+    this.#first = this.#others?.shift();
+    if (this.#first === undefined) this.#others = undefined;
     const size = message.length + messageOverhead;
     this.#waiting -= size;
     this.buffers.add(-size);
@@ -203,15 +215,22 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   /** @internal */
   protected message(data: WebSocketMessage): void {
     const size = data.length + messageOverhead;
-    this.#queue.push(data);
+    if (this.#first === undefined) this.#first = data;
+    else if (this.#others === undefined) this.#others = [data];
+    else this.#others.push(data);
     this.#waiting += size;
     this.buffers.add(size);
     const most = this.buffers.isFull ? 1 : mostWaiting;
-    if (this.#receiver !== undefined) this.scheduler.resume(this.#receiver);
+    if (this.#waiting >= fewWaiting) this.handedOn();
     if (this.#waiting >= most && !this.#isPaused && !this.isOver) {
       this.#isPaused = true;
       this.pauseReading();
     }
+  }
+
+  /** @internal A receiver is resumed once for the messages that have come together: it costs as much as reading them. */
+  protected override handedOn(): void {
+    if (this.#receiver !== undefined && this.#first !== undefined) this.scheduler.resume(this.#receiver);
   }
 
   /** @internal */
@@ -227,14 +246,16 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     this.#error = error;
     const { thread } = this;
     if (this.#receiver !== undefined) this.scheduler.resume(this.#receiver);
-    else if (!isAnswer && this.#queue.length === 0)
+    else if (!isAnswer && this.#first === undefined)
       thread?.unwind(new ClientLeftError(`the peer has closed the WebSocket (${code})`));
-    this.writer.wake();
+    this.#writer?.wake();
   }
 
   #threadOver(): void {
-    for (const message of this.#queue) this.buffers.add(-message.length - messageOverhead);
-    this.#queue = [];
+    this.buffers.add(-this.#waiting);
+    this.#waiting = 0;
+    this.#first = undefined;
+    this.#others = undefined;
     if (this.isOver) return;
     const isWell = this.thread?.outcome === 'returned';
     if (this.hasEnded) {
@@ -254,7 +275,7 @@ export class WebSocketConnection extends SocketBase implements Duplex {
 
   /** @internal */
   protected writableAgain(): void {
-    this.writer.wake();
+    this.#writer?.wake();
   }
 
   /** @internal No other frame may come between those of a message. */
@@ -264,13 +285,13 @@ export class WebSocketConnection extends SocketBase implements Duplex {
 
   /** @internal */
   override wake(): void {
-    this.writer.wake();
+    this.#writer?.wake();
     if (this.#receiver !== undefined) this.scheduler.resume(this.#receiver);
   }
 
   /** @internal */
   override expired(): void {
-    this.writer.expire();
+    this.#writer?.expire();
     if (this.#inputUntil <= this.scheduler.due) {
       this.#inputUntil = Infinity;
       super.expired();
@@ -357,8 +378,9 @@ export class WebSocketConnection extends SocketBase implements Duplex {
 
   /** @internal */
   updateDeadline(): void {
-    if (!this.isOver)
-      this.endpoint.owner.network.setDeadline(this.slot, Math.min(this.#inputUntil, this.writer.parkedUntil));
+    if (this.isOver) return;
+    const writeUntil = this.#writer === undefined ? Infinity : this.#writer.parkedUntil;
+    this.endpoint.owner.network.setDeadline(this.slot, Math.min(this.#inputUntil, writeUntil));
   }
 
   /** @internal */
@@ -428,7 +450,7 @@ class Sending extends Flooded {
     socket.checkOpen();
     const data = this.#data;
     if (this.#bytes === undefined) {
-      if (socket.writer.flooded) return socket.writer;
+      if (socket.writable === 0) return socket.writer;
       socket.checkIdle();
       if (data.length <= fragmentBytes / 3) {
         socket.putMessage(data);
@@ -439,7 +461,7 @@ class Sending extends Flooded {
     }
     const bytes = this.#bytes;
     const { length } = bytes;
-    while (!socket.writer.flooded) {
+    while (socket.writable > 0) {
       const end = Math.min(length, this.#sent + fragmentBytes);
       const opcode = this.#sent > 0 ? 0 : typeof data === 'string' ? 1 : 2;
       socket.putPart(opcode, bytes.subarray(this.#sent, end), end === length);

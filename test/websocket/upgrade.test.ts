@@ -6,6 +6,7 @@ import { webSocket } from '#sluice/index.js';
 import type { Fetch } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { get, received, World } from '../support/world.js';
+import { close, join, ping, text } from './corpus/build.js';
 
 const handshake =
   'connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==';
@@ -106,5 +107,28 @@ test('active() lists the threads of WebSockets', async () => {
   assert.deepEqual([socket?.wait, socket?.request, others], ['dry', undefined, []]);
   await world.pass();
   await client;
+  await world.close();
+});
+
+test('messages that come together with control frames are answered in their order, and all before the closing', async () => {
+  const world = await World.open({
+    fetch: (request) =>
+      webSocket(request, function* (socket) {
+        for (let message: unknown; (message = yield* socket.receive()) !== undefined; )
+          yield* socket.send(`${message}`);
+      }),
+  });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(get('/', handshake));
+    yield* connection.reader.readUntil('\r\n\r\n', 1000);
+    yield* connection.writer.write(join(text('a'), text('b'), ping('1'), text('c'), close(1000)));
+    const heard: string[] = [];
+    for (let piece: Uint8Array | undefined; (piece = yield* connection.reader.read()) !== undefined; )
+      heard.push(Buffer.from(piece).toString('latin1'));
+    return heard.join('');
+  });
+  await world.pass();
+  assert.equal(await client, '\x81\x01a\x81\x01b\x8a\x011\x81\x01c\x88\x02\x03\xe8');
+  assert.deepEqual(world.errors, []);
   await world.close();
 });
