@@ -1,40 +1,15 @@
-// Server-sent events, broadcast: whatever is posted goes to everybody who listens.
+// Server-sent events, broadcast: whatever is posted goes to everybody who listens. Who reconnects gets what was missed.
 //
 //   curl -N localhost:8080/events
 //   curl -d 'some news' localhost:8080/
 
-import { Channel, currentThread, serve, stream, type Thread } from 'sluice';
+import { events, serve, topic } from 'sluice';
 
-/** How many events may wait for a subscriber that is slower than the news. */
-const backlog = 100;
-const subscribers = new Map<Channel<string>, Thread<unknown> | undefined>();
-
-function subscribe(): Response {
-  return stream(
-    function* (out) {
-      const inbox = new Channel<string>(backlog);
-      subscribers.set(inbox, currentThread());
-      try {
-        yield* out.write(`: ${subscribers.size} listening\n\n`);
-        for (;;) {
-          const news = (yield* inbox.receive()) ?? ''; // it is never closed
-          yield* out.write(`data: ${news.replaceAll(/\r\n|\r|\n/g, '\ndata: ')}\n\n`);
-        }
-      } finally {
-        subscribers.delete(inbox);
-      }
-    },
-    { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } },
-  );
-}
+const news = topic<string>('news', { history: 100 });
 
 async function publish(request: Request): Promise<Response> {
-  const news = await request.text();
-  const listening = subscribers.size;
-  for (const [inbox, thread] of subscribers) {
-    if (!inbox.trySend(news)) thread?.unwind('too slow'); // too far behind: its stream ends, and an EventSource comes back
-  }
-  return new Response(`sent to ${listening}\n`);
+  news.publish(await request.text());
+  return new Response(`sent to ${news.counts.subscribers}\n`);
 }
 
 const server = await serve({
@@ -42,7 +17,7 @@ const server = await serve({
   hostname: process.env.HOST ?? '127.0.0.1',
   fetch(request) {
     if (request.method === 'POST') return publish(request);
-    if (new URL(request.url).pathname === '/events') return subscribe();
+    if (new URL(request.url).pathname === '/events') return events(request, (client) => client.follow(news));
     return new Response('try /events\n', { status: 404 });
   },
 });

@@ -5,6 +5,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import type { EventSourceMessage } from 'eventsource-parser';
+import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { Example, occupiedPort, withExample } from './example.js';
 
 /** A client of a protocol of lines. */
@@ -35,6 +37,13 @@ async function* pieces(response: Response): AsyncGenerator<string> {
   for await (const piece of response.body) yield decoder.decode(piece, { stream: true });
 }
 
+/** Reads an event stream, event by event. */
+function eventsOf(response: Response): ReadableStreamDefaultReader<EventSourceMessage> {
+  assert.equal(response.headers.get('content-type'), 'text/event-stream');
+  assert.ok(response.body);
+  return response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream()).getReader();
+}
+
 test('hello: plain, async, thread and stream', async () => {
   await withExample('hello.js', async (example) => {
     const url = `http://${await example.address()}/`;
@@ -50,22 +59,20 @@ test('events: what is posted goes to everybody who listens', async () => {
   await withExample('events.js', async (example) => {
     const url = `http://${await example.address()}/`;
     const leave = new AbortController();
-    const first = await fetch(`${url}events`, { signal: leave.signal });
-    assert.equal(first.headers.get('content-type'), 'text/event-stream');
-    const second = await fetch(`${url}events`);
-    const [one, two] = [pieces(first), pieces(second)];
-    assert.equal((await one.next()).value, ': 1 listening\n\n');
-    assert.equal((await two.next()).value, ': 2 listening\n\n');
-    const posted = await fetch(url, { method: 'POST', body: 'a\nb' });
-    assert.equal(await posted.text(), 'sent to 2\n');
-    assert.equal((await one.next()).value, 'data: a\ndata: b\n\n');
-    assert.equal((await two.next()).value, 'data: a\ndata: b\n\n');
+    const one = eventsOf(await fetch(`${url}events`, { signal: leave.signal }));
+    const two = eventsOf(await fetch(`${url}events`));
+    const post = async (body: string) => (await fetch(url, { method: 'POST', body })).text();
+    assert.equal(await post('a\nb'), 'sent to 2\n');
+    const { value } = await one.read();
+    assert.equal(value?.data, 'a\nb');
+    assert.deepEqual((await two.read()).value, value);
 
     leave.abort();
-    await assert.rejects(one.next());
-    for (let answer = ''; answer !== 'sent to 1\n'; )
-      answer = await (await fetch(url, { method: 'POST', body: 'c' })).text();
-    await two.return(undefined);
+    await assert.rejects(one.read());
+    while ((await post('c')) !== 'sent to 1\n');
+    const back = eventsOf(await fetch(`${url}events`, { headers: { 'last-event-id': value.id ?? '' } }));
+    assert.equal((await back.read()).value?.data, 'c');
+    await Promise.all([two.cancel(), back.cancel()]);
   });
 });
 
@@ -120,6 +127,81 @@ test('hono: an application for another server runs unchanged, and streams', asyn
     await assert.rejects(ticks.next());
     await example.printed(/ticks: unwound/);
   });
+});
+
+test('tokens: an answer is relayed as it comes, goes on behind the last token, and ends at its source when the client leaves', async () => {
+  await withExample('tokens/main.js', async (example) => {
+    const url = `http://${await example.address()}/`;
+    assert.match(await (await fetch(url)).text(), /<title>sluice: tokens/);
+    const counts = async () => (await fetch(`${url}counts`)).json();
+    assert.deepEqual(await counts(), { running: 0, completed: 0, cancelled: 0 });
+    const ask = (signal: AbortSignal, lastId = '') =>
+      fetch(`${url}answer?prompt=why`, { signal, headers: lastId === '' ? {} : { 'last-event-id': lastId } });
+
+    const leave = new AbortController();
+    const first = eventsOf(await ask(leave.signal));
+    const tokens: unknown[] = [];
+    for (let id = 1; id <= 5; id++) {
+      const { value } = await first.read();
+      assert.equal(value?.id, `${id}`);
+      assert.equal(value.event, 'token');
+      tokens.push(JSON.parse(value.data));
+    }
+    assert.match(tokens.join(''), /^You asked: “why/);
+    assert.deepEqual(await counts(), { running: 1, completed: 0, cancelled: 0 });
+    leave.abort();
+    await assert.rejects(async () => {
+      while (!(await first.read()).done);
+    });
+    while (Object(await counts()).cancelled === 0);
+    assert.deepEqual(await counts(), { running: 0, completed: 0, cancelled: 1 });
+
+    const again = new AbortController();
+    const second = eventsOf(await ask(again.signal, '3'));
+    for (let id = 4; id <= 5; id++) {
+      const { value } = await second.read();
+      assert.equal(value?.id, `${id}`);
+      assert.equal(JSON.parse(value.data), tokens[id - 1]);
+    }
+    again.abort();
+    await second.cancel().catch(() => {});
+  });
+});
+
+test('dashboard: a viewer gets the state of things, and then each message; who comes back gets what was missed', async () => {
+  const example = new Example('dashboard/main.js', { VIEWERS: '50' });
+  try {
+    const url = `http://${await example.address()}/`;
+    assert.match(await (await fetch(url)).text(), /<title>sluice: dashboard/);
+    const view = async (lastId = '') =>
+      eventsOf(await fetch(`${url}events`, { headers: lastId === '' ? {} : { 'last-event-id': lastId } }));
+    const viewer = await view();
+    const state = await viewer.read();
+    assert.equal(state.value?.event, 'state');
+    const ids: string[] = [];
+    let viewers = 0;
+    while (viewers < 51 || ids.length < 5) {
+      const { value } = await viewer.read();
+      assert.ok(value?.id !== undefined);
+      ids.push(value.id);
+      if (value.event === 'health') viewers = JSON.parse(value.data).viewers;
+      else assert.equal(JSON.parse(value.data).kind, 'reading');
+    }
+    await viewer.cancel();
+    const back = await view(ids[0]);
+    for (const id of ids.slice(1)) assert.equal((await back.read()).value?.id, id);
+    await back.cancel();
+
+    const open = (body: string, type = 'application/json') =>
+      fetch(`${url}viewers`, { method: 'POST', body, headers: { 'content-type': type } });
+    assert.equal((await open('{"count":1}', 'text/plain')).status, 415);
+    assert.equal((await open('{"count":"x"}')).status, 400);
+    assert.equal((await open('')).status, 400);
+    assert.deepEqual(await (await open('{"count":20,"isStalled":true}')).json(), { opened: 20 });
+    await example.stop('SIGINT');
+  } finally {
+    example.kill();
+  }
 });
 
 test('demo: a port that is in use is one line on standard error, and exit code 1', async () => {
