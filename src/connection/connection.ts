@@ -37,7 +37,7 @@ export interface Protocol {
   peerEnded(): void;
   /** The connection has closed. @param reason the error, unless both sides had ended */
   lost(reason: ConnectionError | undefined): void;
-  /** The server is closing. For protocols that have a message for that, such as a close frame. */
+  /** The server is closing. For protocols that say so to their peers, or end responses early. */
   closing(): void;
 }
 
@@ -101,7 +101,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
 
   /** @internal Looks the peer's address up now, because it may be asked for after the connection has closed. */
   rememberPeer(): void {
-    if (!this.closed && !this.#rareFields?.peer) this.rareFields().peer = this.owner.transport.peer(this.slot);
+    if (!this.closed && !this.#rareFields?.peer) this.ensureRareFields().peer = this.owner.transport.peer(this.slot);
   }
 
   /** True when the connection has closed: nothing can be received or sent. */
@@ -218,7 +218,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   /** @internal */
   fail(code: string, message: string, cause?: ConnectionError): ConnectionError {
     const fault = new ConnectionError(code, message, cause && { cause });
-    this.rareFields().fault = fault;
+    this.ensureRareFields().fault = fault;
     return fault;
   }
 
@@ -274,7 +274,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   /** @internal */
   detached(reason: ConnectionError | undefined): void {
     this.#flags |= ConnectionFlag.closed;
-    if (reason !== undefined) this.rareFields().reason = reason;
+    if (reason !== undefined) this.ensureRareFields().reason = reason;
     this.#reader?.closed();
   }
 
@@ -294,7 +294,8 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     this.#writer?.wake();
   }
 
-  private rareFields(): RareFields {
+  // Not with `#`: methods that are private so take 8 bytes of each object.
+  private ensureRareFields(): RareFields {
     this.#rareFields ??= { peer: '', reason: undefined, fault: undefined };
     return this.#rareFields;
   }

@@ -12,7 +12,7 @@ interface Linger {
   quietTime: number;
   /** When the connection ends, whatever the peer sends. */
   deadline: number;
-  /** The peer has sent something since the last call of `extraTime`. */
+  /** The peer has sent something since the last call of `extraTimeForInput`. */
   hasSent: boolean;
 }
 
@@ -59,7 +59,7 @@ export class Lingering {
   }
 
   /** The deadline of a peer that has taken all output has passed. @returns for how many milliseconds more to wait; 0 or less: not at all */
-  extraTime(slot: Slot, now: number): number {
+  extraTimeForInput(slot: Slot, now: number): number {
     const linger = this.#lingers.get(slot);
     if (linger === undefined || !linger.hasSent) return 0;
     linger.hasSent = false;

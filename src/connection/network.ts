@@ -146,7 +146,7 @@ export class Network implements EventSink, TimerTarget {
   /** The slot's timer in the wheel; 0 for none. It never fires after the deadline, but may fire before, if the deadline was moved to a later time. */
   #timers = new Int32Array(64);
   /** Output queued when the slot became idle or started to close, or when its deadline last passed. */
-  #queued = new Uint32Array(64);
+  #queuedBefore = new Uint32Array(64);
   readonly #lingering = new Lingering();
   readonly #diagnostics = new ConnectionDiagnostics(() => this.layer.now());
   readonly #listeners = new Map<ListenerId, ListenerEntry>();
@@ -267,7 +267,7 @@ export class Network implements EventSink, TimerTarget {
   release(slot: Slot): void {
     this.#detach(slot);
     this.#setState(slot, SlotState.idle);
-    this.#queued[slot] = this.transport(slot).queued(slot);
+    this.#queuedBefore[slot] = this.transport(slot).queued(slot);
   }
 
   /** @internal The transport of the slot's connection. */
@@ -282,10 +282,10 @@ export class Network implements EventSink, TimerTarget {
    * @param whole the most time to give, in milliseconds; also the time if the owner has no `writeRate`
    * @returns how much longer to wait, in milliseconds, in proportion to the bytes taken; 0: not at all
    */
-  extraTime(slot: Slot, whole: number): number {
+  extraTimeForOutput(slot: Slot, whole: number): number {
     const queued = this.transport(slot).queued(slot);
-    const taken = this.#queued[slot] - queued;
-    this.#queued[slot] = queued;
+    const taken = this.#queuedBefore[slot] - queued;
+    this.#queuedBefore[slot] = queued;
     if (queued === 0 || taken <= 0) return 0;
     const rate = this.owner(slot)?.writeRate ?? 0;
     return rate === 0 ? whole : Math.min(whole, (taken * 1000) / rate);
@@ -350,7 +350,7 @@ export class Network implements EventSink, TimerTarget {
     }
     this.#detach(slot);
     this.#setState(slot, SlotState.closing);
-    this.#queued[slot] = transport.queued(slot);
+    this.#queuedBefore[slot] = transport.queued(slot);
     this.#lingering.begin(slot, timeout, quietTime, now);
     transport.finish(slot);
     transport.resumeReading(slot);
@@ -400,21 +400,21 @@ export class Network implements EventSink, TimerTarget {
     const { owner, number } = entry;
     this.#adopt(slot, number, SlotState.idle);
     if (this.#secure(slot, owner)) this.#secureTransport(slot)?.accepted(slot);
-    this.#opened(slot, owner, 'server');
+    this.#deliverOpened(slot, owner, 'server');
   }
 
   /** @internal */
   connected(slot: Slot): void {
-    if (this.#states[slot] < secured) this.#connected(slot);
+    if (this.#states[slot] < secured) this.#deliverConnected(slot);
     else this.#secureTransport(slot)?.connected(slot);
   }
 
-  #connected(slot: Slot): void {
+  #deliverConnected(slot: Slot): void {
     const owner = this.owner(slot);
-    if (owner !== undefined) this.#opened(slot, owner, 'client');
+    if (owner !== undefined) this.#deliverOpened(slot, owner, 'client');
   }
 
-  #opened(slot: Slot, owner: Owner, side: 'server' | 'client'): void {
+  #deliverOpened(slot: Slot, owner: Owner, side: 'server' | 'client'): void {
     if (this.#diagnostics.isSubscribed) this.#diagnostics.opened(slot, side, owner.transport.peer(slot));
     owner.opened(slot);
   }
@@ -429,12 +429,12 @@ export class Network implements EventSink, TimerTarget {
   /** @internal */
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     const state = this.#states[slot];
-    if (state < SlotState.closing) this.#received(slot, buffer, start, end);
+    if (state < SlotState.closing) this.#deliverReceived(slot, buffer, start, end);
     else if (state < secured) this.#lingering.received(slot);
     else this.#secureTransport(slot)?.received(slot, buffer, start, end);
   }
 
-  #received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
+  #deliverReceived(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     const record = this.record(slot);
     if (record !== undefined) record.received(buffer, start, end);
     else this.owner(slot)?.received(slot, buffer, start, end);
@@ -442,11 +442,11 @@ export class Network implements EventSink, TimerTarget {
 
   /** @internal */
   ended(slot: Slot): void {
-    if (this.#states[slot] < secured) this.#ended(slot);
+    if (this.#states[slot] < secured) this.#deliverEnded(slot);
     else this.#secureTransport(slot)?.ended(slot);
   }
 
-  #ended(slot: Slot): void {
+  #deliverEnded(slot: Slot): void {
     if (this.state(slot) === SlotState.closing) return; // the layer closes it
     const record = this.record(slot);
     if (record !== undefined) record.ended();
@@ -461,11 +461,11 @@ export class Network implements EventSink, TimerTarget {
 
   /** @internal */
   flushed(slot: Slot): void {
-    if (this.#states[slot] < secured) this.#flushed(slot);
+    if (this.#states[slot] < secured) this.#deliverFlushed(slot);
     else this.#secureTransport(slot)?.flushed(slot);
   }
 
-  #flushed(slot: Slot): void {
+  #deliverFlushed(slot: Slot): void {
     if (this.state(slot) !== SlotState.closing) {
       this.record(slot)?.flushed();
       return;
@@ -490,6 +490,8 @@ export class Network implements EventSink, TimerTarget {
     const number = this.#ownerOf[slot];
     if (!this.#shared.has(number)) this.#owners.drop(number);
     this.#ownerOf[slot] = 0;
+    // In this order: first nothing can be written any more, then the owner unwinds the thread, and its counts are right when subscribers and,
+    // last, the thread itself run.
     record?.detached(reason);
     owner?.closed(slot, record, reason, wasClosing);
     this.#diagnostics.closed(slot, reason);
@@ -510,17 +512,17 @@ export class Network implements EventSink, TimerTarget {
   readonly #secureEvents: SecureTransportEvents = {
     received: (slot, buffer, start, end) => {
       if (this.state(slot) === SlotState.closing) this.#lingering.received(slot);
-      else this.#received(slot, buffer, start, end);
+      else this.#deliverReceived(slot, buffer, start, end);
     },
-    ended: (slot) => this.#ended(slot),
+    ended: (slot) => this.#deliverEnded(slot),
     drained: (slot) => this.record(slot)?.drained(),
-    flushed: (slot) => this.#flushed(slot),
-    connected: (slot) => this.#connected(slot),
-    sessionFailed: (slot, reason) => this.#sessionFailed(slot, reason),
+    flushed: (slot) => this.#deliverFlushed(slot),
+    connected: (slot) => this.#deliverConnected(slot),
+    sessionFailed: (slot, reason) => this.#deliverSessionFailed(slot, reason),
     outputHeld: (slot, bytes) => this.outputHeld(slot, bytes),
   };
 
-  #sessionFailed(slot: Slot, reason: ConnectionError): void {
+  #deliverSessionFailed(slot: Slot, reason: ConnectionError): void {
     if (this.state(slot) === SlotState.closing) return; // it ends anyway
     const record = this.record(slot);
     if (record !== undefined) this.#dropRecord(slot);
@@ -558,8 +560,8 @@ export class Network implements EventSink, TimerTarget {
   /** How much longer to wait for the peer of a closing slot whose deadline has passed, in milliseconds. */
   #extraLingerTime(slot: Slot): number {
     const lingering = this.#lingering;
-    if (this.transport(slot).queued(slot) > 0) return this.extraTime(slot, lingering.timeout(slot));
-    return lingering.extraTime(slot, this.scheduler.now);
+    if (this.transport(slot).queued(slot) > 0) return this.extraTimeForOutput(slot, lingering.timeout(slot));
+    return lingering.extraTimeForInput(slot, this.scheduler.now);
   }
 
   /** Removes the slot's record, and closes it: code that still refers to the record must not reach the slot's next connection. */
@@ -582,6 +584,6 @@ export class Network implements EventSink, TimerTarget {
     this.#states = growTypedArray(this.#states, new Uint8Array(length));
     this.#deadlines = growTypedArray(this.#deadlines, new Float64Array(length).fill(Infinity));
     this.#timers = growTypedArray(this.#timers, new Int32Array(length));
-    this.#queued = growTypedArray(this.#queued, new Uint32Array(length));
+    this.#queuedBefore = growTypedArray(this.#queuedBefore, new Uint32Array(length));
   }
 }

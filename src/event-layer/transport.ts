@@ -1,5 +1,5 @@
-// What connections are read from and written to, by slot. Every event layer is a transport. TLS is one over another: data that is written to it
-// is sent as records, and its events are about the contents of records.
+// What connections are read from and written to, by slot. Every event layer is a transport. A TLS transport is layered on an event layer: the code
+// above it reads and writes plain bytes, the layer below it transports records.
 
 import type { OutputMemory } from '../util/output-memory.js';
 

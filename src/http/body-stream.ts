@@ -1,5 +1,5 @@
 // A request body as a ReadableStream. Until the response has been sent, each pull reads in a child of the connection's thread. From
-// then on the connection's thread itself reads to the end for the handler (see `readOn`), because nothing else can be read from the
+// then on the connection's thread itself reads to the end for the handler (see `readRest`), because nothing else can be read from the
 // connection before that.
 
 import type { BufferedBytes } from '../connection/buffered-bytes.js';

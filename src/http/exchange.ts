@@ -16,23 +16,23 @@ import type { HttpSettings } from './settings.js';
 export interface ActiveRequest extends Traced {
   /** The handler has been called, or does not need to be. */
   isCalled: boolean;
-  /** What the handler has returned or thrown. Undefined once it has been used. */
+  /** What the handler has returned. Undefined once it has been used. */
   result: unknown;
-  /** The handler has thrown `result`. */
-  failed: boolean;
+  /** What the handler has thrown, or why its response cannot be sent. Undefined once it has been thrown to the code that handles it. */
+  failure: { readonly error: unknown } | undefined;
   /** Made from the result when it is a response. */
   out: OutgoingResponse | undefined;
 }
 
 export function activeRequest(source: IncomingRequest, request: Request): ActiveRequest {
-  return { source, request, isCalled: false, result: undefined, failed: false, out: undefined, trace: undefined };
+  return { source, request, isCalled: false, result: undefined, failure: undefined, out: undefined, trace: undefined };
 }
 
 /** How much of a response has been sent. An error before the head gets a status; an error before the end resets the connection. */
 export const Progress = { none: 0, head: 1, whole: 2 } as const;
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
-/** Sends small responses without a thread. */
+/** Sends small responses without parking. */
 export interface Responder {
   /**
    * Sends a response that is small and complete, without parking. The common case.
@@ -52,7 +52,7 @@ export interface Exchange extends Responder, ResponseOutlet {
   readonly busy: boolean;
   /** The request, unless it has been released; see `releaseRequest`. */
   readonly active: ActiveRequest | undefined;
-  /** The request for the handler or for `onError`. If it has been released, it is made again from the text of its head. */
+  /** The request for the handler or for `onError`. If it has been released, it is made again from the text of its head, and kept from then on. */
   readonly request: Request | undefined;
   readonly method: string | undefined;
   /** The reason why the client counts as disconnected; undefined if it does not. */
@@ -82,7 +82,7 @@ export interface Exchange extends Responder, ResponseOutlet {
   /** All of the response has been written. */
   end(): void;
   /**
-   * Sends a status with its reason phrase as the body, and ends the connection. It never parks.
+   * Sends a status with its reason phrase as the body and `Connection: close`: the caller must close the connection afterwards. It never parks.
    * @param wanted if it is not a status of an error, 500 is sent
    * @returns the status that was sent; undefined if the connection does not take it
    */

@@ -1,15 +1,15 @@
-// Handles requests, for every version of HTTP: calls the handler, waits for its task or promise, sends the response, and handles errors. Only this file calls
-// handlers. `Exchange` is the interface to the version.
+// Handles requests, for every version of HTTP: calls the handler, waits for its task or promise, sends the response, and handles errors. Only
+// this file calls the handlers of requests. `Exchange` is the interface to the version.
 //
 //   callHandler ─► answerAtOnce ───────────────────────────────────────────► done      most requests: ordinary calls, with no thread
 //                    │ not a small, complete response
 //                    ▼
-//                  handle ─► the handler's task, or its promise ─► continueHandling
-//                    │          (runs instead of the caller)             │
-//                    ▼                                                   ▼
+//               handleResult ─► the handler's task, or its promise ─► continueHandling
+//                    │              (runs instead of the caller)             │
+//                    ▼                                                       ▼
 //                  the head ─► the body: sent here, or by a task of the user, which runs instead of the caller
 //
-// `handle` and `continueHandling` may return a task that the thread then runs in their place: see `StagedTask`.
+// `handleResult` and `continueHandling` may return a task that the thread then runs in their place: see `StagedTask`.
 
 import { ServerClosedError } from '../connection/listener.js';
 import { captureContext } from '../threads/context.js';
@@ -45,8 +45,7 @@ export function callHandler(settings: HttpSettings, active: ActiveRequest): void
     active.result = settings.fetch(active.request, active.source);
     if (settings.upgrades !== undefined) active.result = upgraded(settings, active, active.result);
   } catch (error) {
-    active.failed = true;
-    active.result = error;
+    active.failure = { error };
   }
 }
 
@@ -70,15 +69,15 @@ function callInContext(exchange: Exchange, active: ActiveRequest): void {
   if (exchange.thread !== undefined) exchange.thread.context = captureContext();
 }
 
-/** Sends the handler's response if it is small and complete. @returns false if it is not, or cannot be sent: then `handle` continues */
+/** Sends the handler's response if it is small and complete. @returns false if it is not, or cannot be sent: then `handleResult` continues */
 export function answerAtOnce(settings: HttpSettings, responder: Responder, active: ActiveRequest): boolean {
-  if (active.failed || !isLightResponse(active.result)) return false;
+  if (active.failure !== undefined || !isLightResponse(active.result)) return false;
   try {
     active.out = outgoing(active.result);
     if (!responder.respondAtOnce(active.out)) return false;
   } catch (error) {
-    active.failed = true;
-    active.result = error;
+    active.result = undefined;
+    active.failure = { error };
     return false;
   }
   publishResponse(active, active.out.status);
@@ -86,12 +85,18 @@ export function answerAtOnce(settings: HttpSettings, responder: Responder, activ
   return true;
 }
 
-/** Handles the result of the handler, up to the end of the response. @returns a task that must run first, in place of the caller @throws what the handler has thrown */
-export function* handle(exchange: Exchange, active: ActiveRequest): Task<Task<unknown> | undefined> {
-  const { result } = active;
-  active.result = undefined; // a result that is still here at the end has not been used: see `conclude`
-  if (active.failed) throw result;
-  return unfinished(exchange, active, result) ?? (yield* answer(exchange, active, result));
+/**
+ * Handles the result of the handler, up to the end of the response.
+ * @returns a task that must run first, in place of the caller
+ * @throws what the handler has thrown
+ */
+export function* handleResult(exchange: Exchange, active: ActiveRequest): Task<Task<unknown> | undefined> {
+  const { result, failure } = active;
+  // What is still here at the end has not been used: see `endExchange`.
+  active.result = undefined;
+  active.failure = undefined;
+  if (failure !== undefined) throw failure.error;
+  return pendingTask(exchange, active, result) ?? (yield* sendAnswer(exchange, active, result));
 }
 
 /** Continues after the task that ran in its place. @param result what the task has returned */
@@ -103,11 +108,11 @@ export function* continueHandling(exchange: Exchange, result: unknown): Task<Tas
     exchange.end();
     return undefined;
   }
-  if (active === undefined) return undefined; // what has returned had taken the connection over
+  if (active === undefined) return undefined; // the task that has returned was the one that the connection was handed to
   const response = upgraded(exchange.settings, active, result);
-  const next = unfinished(exchange, active, response);
-  if (next === undefined) return yield* answer(exchange, active, response);
-  if (exchange.thread?.unwound) yield* sleep(0); // it is not started if the client has left
+  const next = pendingTask(exchange, active, response);
+  if (next === undefined) return yield* sendAnswer(exchange, active, response);
+  if (exchange.thread?.unwound) yield* sleep(0); // parks once: this thread is unwound here, so that `next` never starts
   return next;
 }
 
@@ -116,17 +121,17 @@ export function* continueHandling(exchange: Exchange, result: unknown): Task<Tas
  * wraps a thread handler.
  * @returns a task that must run first; undefined for any other result
  */
-function unfinished(exchange: Exchange, active: ActiveRequest, result: unknown): Task<unknown> | undefined {
+function pendingTask(exchange: Exchange, active: ActiveRequest, result: unknown): Task<unknown> | undefined {
   if (isLightResponse(result)) return undefined; // the common case, without looking for the methods of the other two
   if (isTask(result)) {
     exchange.unwindWhenLeft();
     return result;
   }
-  return isThenable(result) ? promised(exchange, active, result) : undefined;
+  return isThenable(result) ? awaitHandler(exchange, active, result) : undefined;
 }
 
 /** Parks until the promise of an async handler is settled. If the thread is unwound before, a response that comes later is discarded. */
-function* promised(exchange: Exchange, active: ActiveRequest, response: PromiseLike<unknown>): Task<unknown> {
+function* awaitHandler(exchange: Exchange, active: ActiveRequest, response: PromiseLike<unknown>): Task<unknown> {
   let isSettled = false;
   try {
     const settled = yield* until(response);
@@ -149,23 +154,24 @@ function reporterOf(exchange: Exchange, active: ActiveRequest): (error: unknown)
 }
 
 /** Sends a response. @returns the task that must write its body, if there is one; the head has been sent by then */
-function* answer(exchange: Exchange, active: ActiveRequest, response: unknown): Task<Task<unknown> | undefined> {
+function* sendAnswer(exchange: Exchange, active: ActiveRequest, response: unknown): Task<Task<unknown> | undefined> {
   const { body } = active.source;
   if (body?.mayBeRead) {
-    active.result = response; // see `conclude`
+    // A reader such as `for await` makes its first read a moment later: see `RequestBody.mayBeRead`.
+    active.result = response; // see `endExchange`
     yield* sleep(0);
     active.result = undefined;
   }
   active.out ??= outgoing(response);
   const { out } = active;
   const { content } = out;
+  if (content instanceof Takeover) return yield* takeOver(exchange, active, out, content);
   const isStreamed = typeof content === 'object' && content !== null && !(content instanceof Uint8Array);
   exchange.prepare(isStreamed);
   if (exchange.respondAtOnce(out)) {
     publishResponse(active, out.status);
     return undefined;
   }
-  if (content instanceof Takeover) return yield* takeOver(exchange, active, out, content);
   if (isStreamed) exchange.unwindWhenLeft();
   const report = reporterOf(exchange, active);
   if (!(content instanceof ThreadBody)) {
@@ -199,7 +205,10 @@ function* takeOver(
   return startTakeover(start, connection);
 }
 
-/** After the response: waits for a handler that is still reading the request body, and unwinds threads that the request has spawned. @param ahead see `RequestBody.finishReading` */
+/**
+ * After the response: waits for a handler that is still reading the request body, and unwinds threads that the request has spawned.
+ * @param ahead see `RequestBody.finishReading`
+ */
 export function* finishHandling(exchange: Exchange, ahead: number): Task<void> {
   const { thread, active } = exchange;
   publishEnd(active, exchange.settings, true);
@@ -213,7 +222,7 @@ export function* finishHandling(exchange: Exchange, ahead: number): Task<void> {
  * The exchange's thread ends: sends the status for an error or for unwinding, if it still can, and makes sure that the exchange has ended.
  * @param failure what was thrown, if anything
  */
-export function conclude(exchange: Exchange, failure?: { error: unknown }): void {
+export function endExchange(exchange: Exchange, failure?: { error: unknown }): void {
   const { settings, thread } = exchange;
   try {
     if (failure === undefined && thread?.unwound) endInGoodOrder(exchange, thread.reason);
@@ -221,11 +230,11 @@ export function conclude(exchange: Exchange, failure?: { error: unknown }): void
     if (failure !== undefined) answerFailure(exchange, failure.error);
     else if (thread?.unwound && exchange.busy) answerUnwound(exchange);
     const { active } = exchange;
-    if (active !== undefined && active.result !== undefined) {
-      // The handler has unwound its own thread before it returned or threw.
+    if (active !== undefined) {
+      // There is still a result if the handler has unwound its own thread before it returned or threw.
       const report = (error: unknown) => settings.report(error, active.request, exchange);
-      if (active.failed) report(active.result);
-      else discardResponse(active.result, clientLeft, exchange.scheduler, report);
+      if (active.failure !== undefined) report(active.failure.error);
+      else if (active.result !== undefined) discardResponse(active.result, clientLeft, exchange.scheduler, report);
     }
     publishEnd(active, settings, exchange.progress === Progress.whole);
     if (exchange.busy) exchange.abort(thread?.reason ?? new ClientLeftError('the connection has ended'));
@@ -256,7 +265,7 @@ function answerFailure(exchange: Exchange, error: unknown): void {
   const { settings, fault, active } = exchange;
   const refusal = refusalOf(error, exchange, active);
   const isClients = refusal !== undefined || isClientError(error, exchange, active, exchange.leftReason);
-  if (refusal !== undefined) settings.refused(refusal, exchange);
+  if (refusal !== undefined) settings.reportRefusal(refusal, exchange);
   else if (!isClients) settings.report(error, exchange.request, exchange);
   if (exchange.closed || exchange.progress === Progress.whole) return;
   const isSlow = fault !== undefined && error === fault && fault.code === 'ERR_WRITE_TIMEOUT';

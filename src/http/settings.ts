@@ -61,7 +61,7 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits {
    */
   report(error: unknown, request: unknown, from?: { readonly peer: string }): void;
   /** Calls `onRefused` for a refused request or connection. Never throws. @param from the client; its address is looked up only if needed */
-  refused(refusal: { status: number; code: string; message: string }, from: { readonly peer: string }): void;
+  reportRefusal(refusal: { status: number; code: string; message: string }, from: { readonly peer: string }): void;
   /** Calls `onError` for an error that no other thread receives. */
   readonly reportThread: Report;
 }

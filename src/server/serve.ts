@@ -1,7 +1,7 @@
 // `serve`: an HTTP server for a `fetch` function. Options, limits, admission of connections, and closing. http/h1/ handles the connections.
 
 import { type BufferedCounts, bufferedRule, noMemory } from '../connection/buffered-bytes.js';
-import { Connection } from '../connection/connection.js';
+import { Connection, defaultLinger } from '../connection/connection.js';
 import { type AddressOptions, addressOf, addressRules } from '../connection/listen.js';
 import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { Network, type SlotRecord, SlotState } from '../connection/network.js';
@@ -404,7 +404,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.writeTimeout = options.writeTimeout ?? 300_000;
     this.writeRate = options.minWriteRate ?? 240;
     this.leaveTimeout = options.leaveTimeout ?? 30_000;
-    this.lingerTimeout = options.lingerTimeout ?? 10_000;
+    this.lingerTimeout = options.lingerTimeout ?? defaultLinger;
     this.allowHalfOpen = options.allowHalfOpen ?? false;
     this.holdsGlobals = options.globals ?? true;
     this.#onError = options.onError ?? printErrorOf;
@@ -444,7 +444,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     callOnError(() => this.#onError(error, request as Request | undefined, from && { peer: from.peer }));
   }
 
-  refused({ status, code, message }: HttpError, from: { readonly peer: string }): void {
+  reportRefusal({ status, code, message }: HttpError, from: { readonly peer: string }): void {
     const onRefused = this.#onRefused;
     if (onRefused === undefined && !requestRefused.hasSubscribers) return;
     const refusal = { status, code, message, peer: from.peer };
@@ -513,7 +513,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     }
     reader.consume(limit - start);
     this.network.release(slot);
-    this.#fastPath.resume(slot, bytes, start, limit, head);
+    this.#fastPath.takeBack(slot, bytes, start, limit, head);
   }
 
   protected countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'> {
@@ -576,7 +576,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     if (verdict !== 'accepted') {
       if (verdict === 'reset') this.transport.reset(slot);
       else {
-        this.#fastPath.reject(slot, verdict, rejectionMessages[verdict]);
+        this.#fastPath.sendRejection(slot, verdict, rejectionMessages[verdict]);
         this.linger(slot, Math.min(this.lingerTimeout, rejectedLinger));
       }
       return;
@@ -600,7 +600,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   expired(slot: Slot): void {
     if (this.#fastPath.expired(slot)) return;
     // A slow client that is still reading its last response is not idle.
-    const more = this.network.extraTime(slot, this.idleTimeout);
+    const more = this.network.extraTimeForOutput(slot, this.idleTimeout);
     if (more > 0) this.network.setDeadline(slot, this.network.scheduler.now + more);
     else if (this.closing) this.endIdle(slot);
     else this.endConnection(slot);

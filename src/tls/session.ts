@@ -39,7 +39,8 @@ export interface TlsSession {
   /** For a client: starts the handshake. @param send takes records that are to be sent */
   start(send: (records: Uint8Array) => void): void;
   /**
-   * Takes one whole record, header included, or a header alone that no record has, which it refuses: `bytes[start … end-1]`, which are borrowed for the duration of the call.
+   * Takes one whole record, header included, or a header alone that no record has, which it refuses: `bytes[start … end-1]`, which are borrowed
+   * for the duration of the call.
    * @param plain takes the content, from `at` on: at least `maxContent` bytes
    * @param send takes records that are to be sent at once
    */

@@ -1,6 +1,6 @@
 // Turns: each callback of node:net is one. node:net sometimes calls back from within a call to it. An event that arrives during a turn or a
-// command is deferred to the start of the next turn. So turns do not nest, and no event is reported from within a command. In turns of node:net's callbacks the event loop is still on its way through the connections; it has looked at
-// all of them when an immediate runs.
+// command is deferred to the start of the next turn. So turns do not nest, and no event is reported from within a command. In turns of
+// node:net's callbacks the event loop is still on its way through the connections; it has looked at all of them when an immediate runs.
 
 import { WakeTimer } from '../../util/wake-timer.js';
 import { Departures } from '../departures.js';

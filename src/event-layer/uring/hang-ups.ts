@@ -17,7 +17,7 @@ import {
 export class HangUps {
   readonly #operations: Operations;
   readonly #slots: Slots;
-  /** Slots that have `toWatch`. */
+  /** Slots that have `needsHangupPoll`. */
   #resting: Slot[] = [];
 
   constructor(operations: Operations, slots: Slots) {

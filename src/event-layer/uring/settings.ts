@@ -1,8 +1,8 @@
 import { departuresPerTurn } from '../departures.js';
 
 /**
- * How the layer is set up. Tests make the sizes small, all of them powers of two but for `directDescriptors`, `acceptsPerTurn` and `closeTimeout`; the bench does without one of
- * the others at a time, to see what each is worth.
+ * How the layer is set up. Tests make the sizes small; they are powers of two, except `directDescriptors`, `acceptsPerTurn` and `closeTimeout`. The
+ * bench switches off one of the others at a time, to see what each is worth.
  */
 export interface UringSettings {
   submissionEntries: number;

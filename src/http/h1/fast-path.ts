@@ -67,25 +67,25 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   received(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
     const partial = this.#partials.take(slot);
     if (partial === undefined) {
-      this.#take(slot, bytes, start, end, undefined);
+      this.#handleAll(slot, bytes, start, end, undefined);
     } else if (this.#partials.add(partial, bytes, start, end)) {
-      this.#take(slot, partial.bytes, partial.start, partial.end, partial);
+      this.#handleAll(slot, partial.bytes, partial.start, partial.end, partial);
     } else {
       this.#partials.free(partial);
-      this.#refuse(slot, this.#noMemory(partial.head));
+      this.#refuseAndClose(slot, this.#countRefusal(partial.head));
     }
   }
 
   /** The thread of a connection has ended, and part of the next request has arrived. @param head the parser's state after these bytes */
-  resume(slot: Slot, bytes: Uint8Array, start: number, end: number, head: Head | undefined): void {
+  takeBack(slot: Slot, bytes: Uint8Array, start: number, end: number, head: Head | undefined): void {
     if (head === undefined) this.received(slot, bytes, start, end);
     else this.#startPartial(slot, head, bytes, start, end);
   }
 
   /** Sends the status for a connection that exceeds a limit. The caller closes it. */
-  reject(slot: Slot, status: number, message: string): void {
+  sendRejection(slot: Slot, status: number, message: string): void {
     this.#slot = slot;
-    this.#settings.refused(new HttpError(status, message), this);
+    this.#settings.reportRefusal(new HttpError(status, message), this);
     sendStatus(this, status, false, this.#settings.date());
   }
 
@@ -93,7 +93,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   ended(slot: Slot): void {
     const head = this.#partials.drop(slot);
     if (head?.hasStarted === true)
-      this.#refuse(slot, new HttpError(400, 'RFC 9112 §8: the input ends within a request head', head.isHead));
+      this.#refuseAndClose(slot, new HttpError(400, 'RFC 9112 §8: the input ends within a request head', head.isHead));
     else this.#settings.endConnection(slot);
   }
 
@@ -103,7 +103,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     if (head === undefined) return false;
     const { hasStarted, isHead } = head;
     if (hasStarted)
-      this.#refuse(slot, new HttpError(408, 'RFC 9110 §15.5.9: the head has not arrived in time', isHead));
+      this.#refuseAndClose(slot, new HttpError(408, 'RFC 9110 §15.5.9: the head has not arrived in time', isHead));
     else this.#settings.endConnection(slot);
     return true;
   }
@@ -121,7 +121,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   }
 
   /** Handles the requests in `bytes[start … end-1]`, one after the other. @param partial the incomplete head that owns the bytes; undefined if they are borrowed */
-  #take(slot: Slot, bytes: Uint8Array, start: number, end: number, partial: PartialHead | undefined): void {
+  #handleAll(slot: Slot, bytes: Uint8Array, start: number, end: number, partial: PartialHead | undefined): void {
     const settings = this.#settings;
     const { shares } = settings.network;
     let head = partial?.head ?? this.#head;
@@ -138,7 +138,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
       try {
         isWhole = head.parse(bytes, at, end, settings);
       } catch (error) {
-        this.#refuse(slot, error);
+        this.#refuseAndClose(slot, error);
         break;
       }
       if (!isWhole) {
@@ -150,7 +150,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
         this.#startPartial(slot, head, bytes, at, end);
         break;
       }
-      if (!this.#answer(slot, head, bytes, at, end)) break;
+      if (!this.#handleOne(slot, head, bytes, at, end)) break;
       if (at + head.length >= end) settings.markIdle(slot);
     }
     if (partial !== undefined) this.#partials.free(partial);
@@ -160,7 +160,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   #startPartial(slot: Slot, head: Head, bytes: Uint8Array, start: number, end: number): void {
     const partial = this.#partials.start(head, bytes, start, end);
     if (partial === undefined) {
-      this.#refuse(slot, this.#noMemory(head));
+      this.#refuseAndClose(slot, this.#countRefusal(head));
       return;
     }
     const { network, headTimeout } = this.#settings;
@@ -169,7 +169,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     network.setDeadline(slot, network.scheduler.now + headTimeout);
   }
 
-  #noMemory(head: Head): HttpError {
+  #countRefusal(head: Head): HttpError {
     this.#settings.buffers.refused++;
     return new HttpError(
       503,
@@ -179,7 +179,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   }
 
   /** Answers a request at once, or lets a thread continue with it. @returns false if the caller must not continue with the connection */
-  #answer(slot: Slot, head: Head, bytes: Uint8Array, at: number, end: number): boolean {
+  #handleOne(slot: Slot, head: Head, bytes: Uint8Array, at: number, end: number): boolean {
     const settings = this.#settings;
     const { shares } = settings.network;
     shares.spend(slot, requestWork);
@@ -195,11 +195,11 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     this.#framing = responseFraming(head, isLast);
     const active = activeRequest(source, requestFrom(source));
     this.#active = active;
-    return settings.context.run(this.#answerInContext, this, active, bytes, at + head.length, end);
+    return settings.context.run(this.#callAndRespond, this, active, bytes, at + head.length, end);
   }
 
   /** @param at the end of the request */
-  #answerInContext(active: ActiveRequest, bytes: Uint8Array, at: number, end: number): boolean {
+  #callAndRespond(active: ActiveRequest, bytes: Uint8Array, at: number, end: number): boolean {
     const settings = this.#settings;
     const slot = this.#slot;
     const { source } = active;
@@ -214,11 +214,11 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
       settings.endConnection(slot);
       return false;
     }
-    const made = this.#connection;
-    const connection = made ?? this.#begin();
+    const threadConnection = this.#connection;
+    const connection = threadConnection ?? this.#begin();
     this.#active = undefined;
     this.#connection = undefined;
-    if (made?.thread !== undefined) made.thread.context = captureContext(); // including what the handler has entered
+    if (threadConnection?.thread !== undefined) threadConnection.thread.context = captureContext(); // including what the handler has entered
     this.#handOver(connection, bytes, at, end);
     return false;
   }
@@ -242,7 +242,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     if (active !== undefined) {
       active.source.detachBorrowed();
       active.source.owner = connection;
-      connection.resumeRequest(active, this.#framing);
+      connection.continueRequest(active, this.#framing);
     }
     return connection;
   }
@@ -264,18 +264,18 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     reader?.copyBorrowed();
   }
 
-  #refuse(slot: Slot, error: unknown): void {
+  #refuseAndClose(slot: Slot, error: unknown): void {
     const settings = this.#settings;
     const refusal = isInstance(error, HttpError) ? error : undefined;
     this.#slot = slot;
     if (refusal === undefined) settings.report(error, undefined, this);
-    else settings.refused(refusal, this);
+    else settings.reportRefusal(refusal, this);
     const { status, isHead } = refusal ?? { status: 500, isHead: false };
     sendStatus(this, status, isHead, settings.date());
     settings.endConnection(slot);
   }
 
-  // The members of `RequestOwner`, `Responder` and `Output`, for the current exchange.
+  // The members of `RequestOwner`, `Responder` and `Output` (of `ThreadlessCall` see `run`), for the current exchange.
 
   get peer(): string {
     return this.#transport.peer(this.#slot);

@@ -19,7 +19,14 @@ import { type ActiveRequest, activeRequest, type Exchange, Progress } from '../e
 import { ExchangeThread } from '../exchange-thread.js';
 import { type Request, requestFrom } from '../fetch/request.js';
 import { Response } from '../fetch/response.js';
-import { callHandlerInThread, conclude, continueHandling, endForClose, finishHandling, handle } from '../handle.js';
+import {
+  callHandlerInThread,
+  continueHandling,
+  endExchange,
+  endForClose,
+  finishHandling,
+  handleResult,
+} from '../handle.js';
 import { ClientLeftError, type IncomingRequest } from '../incoming-request.js';
 import { declaredLength, isBodiless, type OutgoingResponse, ResponseError } from '../outgoing.js';
 import { type BodyHost, RequestBody } from '../request-body.js';
@@ -30,7 +37,15 @@ import { H1Request, requestFromText } from './h1-request.js';
 import { Head } from './head.js';
 import { respondAtOnce, Sent, sendHead, sendStatus } from './respond.js';
 import { ChunkedBody, PlainBody } from './response-body.js';
-import { delimiterOf, Framing, makeHead, makeUpgradeHead, responseFraming, wholeText } from './response-head.js';
+import {
+  delimiterOf,
+  Framing,
+  framingMask,
+  makeHead,
+  makeUpgradeHead,
+  responseFraming,
+  wholeText,
+} from './response-head.js';
 import type { H1Settings } from './settings.js';
 
 /** If the handler has not read the request body, up to this many bytes of it are discarded; if there are more, the connection is closed. */
@@ -48,11 +63,10 @@ const Flag = {
   /** The body of the response ends with the connection. */
   untilClose: 1 << 6,
   /** The connection stays open and becomes idle when the thread ends. */
-  keepOpen: 1 << 7,
+  returnsToIdle: 1 << 7,
   /** The client's FIN unwinds the thread: a thread handler is running, or a streamed body is being sent. */
   unwindOnLeave: 1 << 8,
 } as const;
-const framingMask = 15;
 
 /** What the connection is doing, by number; 0 is nothing. It stands in the bits above the flags. */
 const phases: readonly (Phase | undefined)[] = [undefined, 'reading', 'handling', 'writing'];
@@ -134,7 +148,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
 
   get request(): Request | undefined {
     const held = this.#current;
-    if (typeof held === 'string') this.onSignalRequested(requestFromText(this, held, this.settings));
+    if (typeof held === 'string') this.#keepRequest(requestFromText(this, held, this.settings));
     return this.active?.request;
   }
 
@@ -157,7 +171,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     const source = new H1Request(this, head, bytes, start, body, settings.defaultHost);
     source.detachBorrowed();
     const active = activeRequest(source, requestFrom(source));
-    this.resumeRequest(active, responseFraming(head, isLast));
+    this.continueRequest(active, responseFraming(head, isLast));
     // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7). No URL can express that, so the handler is not called.
     if (head.asterisk) {
       active.result = new Response(null, { status: 204 });
@@ -167,7 +181,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   }
 
   /** Continues a request that was started without a thread. @param framing bits of `Framing` */
-  resumeRequest(active: ActiveRequest, framing: number): void {
+  continueRequest(active: ActiveRequest, framing: number): void {
     this.#current = active;
     this.#flags = (this.#flags & phaseMask) | framing; // clears the flags of the previous response
     this.#enter('handling');
@@ -215,7 +229,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
         callHandlerInThread(this, active);
         yield Wait.context;
       }
-      const stage = yield* handle(this, active);
+      const stage = yield* handleResult(this, active);
       if (stage !== undefined) return stage;
       if (!(yield* this.#finish())) return undefined;
     }
@@ -239,7 +253,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
       if (reader.finished && head.hasStarted)
         throw new HttpError(400, 'RFC 9112 §8: the input ends within a request head', head.isHead);
       this.#current = head;
-      this.#set(Flag.keepOpen, !reader.finished); // otherwise the client has sent FIN between two requests
+      this.#set(Flag.returnsToIdle, !reader.finished); // otherwise the client has sent FIN between two requests
       return undefined;
     }
     const { bytes, start } = reader;
@@ -263,18 +277,18 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     if (body !== null && !body.complete && (body.isContinueAwaited || !(yield* body.discard(discardedBytes))))
       return false;
     if (reader.buffered > 0 || reader.finished) return true;
-    this.#set(Flag.keepOpen, !settings.closing);
+    this.#set(Flag.returnsToIdle, !settings.closing);
     return false;
   }
 
   protected conclude(failure: { error: unknown } | undefined): void {
     const { connection, settings, thread } = this;
     const partial = this.#current instanceof Head ? this.#current : undefined;
-    conclude(this, failure);
+    endExchange(this, failure);
     if (thread instanceof ExchangeThread) thread.requestEnds();
     this.#endRequest();
     this.#enter(undefined);
-    if (this.#has(Flag.keepOpen)) settings.returnToIdle(connection, partial);
+    if (this.#has(Flag.returnsToIdle)) settings.returnToIdle(connection, partial);
     else if (!connection.closed) settings.endConnection(connection.slot);
   }
 
@@ -352,7 +366,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     if ((this.#flags & Framing.chunked) === 0) throw new ResponseError('an HTTP/1.0 connection cannot be taken over');
     const head = makeUpgradeHead(out);
     if (connection.writable === 0) yield* this.writer.drain();
-    this.end();
+    this.end(); // from here on an error must not send a status
     this.#set(Framing.keepAlive, false);
     yield* sendHead(this, head);
     this.#endRequest();
@@ -394,8 +408,13 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   /** `request.signal` has been read: the request must be kept, so that it can be aborted. @returns the reason if the client has left already */
   onSignalRequested(request: IncomingRequest): unknown {
     const { leftReason } = this;
-    if (typeof this.#current === 'string') this.#current = activeRequest(request, requestFrom(request));
+    if (typeof this.#current === 'string') this.#keepRequest(request);
     return leftReason;
+  }
+
+  /** Keeps a request that was made again from the text of its head. */
+  #keepRequest(request: IncomingRequest): void {
+    this.#current = activeRequest(request, requestFrom(request));
   }
 
   unwindWhenLeft(): void {

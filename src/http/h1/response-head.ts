@@ -23,6 +23,8 @@ export const Framing = {
   /** The client has asked for `Connection: keep-alive` in HTTP/1.0, and must be told that it gets it. */
   sendKeepAlive: 8,
 } as const;
+/** All bits of `Framing`. */
+export const framingMask = Framing.isHead | Framing.chunked | Framing.keepAlive | Framing.sendKeepAlive;
 
 /** What the head of a request says about its response (RFC 9112 §9.3 for the connection, RFC 9110 §9.3.2 for HEAD). @param closing the server is */
 export function responseFraming(head: Head, closing: boolean): number {
