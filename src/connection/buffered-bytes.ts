@@ -85,6 +85,11 @@ export class BufferedBytes {
     return this.#isFull;
   }
 
+  /** Whether so many more bytes can be held. */
+  hasRoom(bytes: number): boolean {
+    return this.#held + bytes <= this.limit;
+  }
+
   get counts(): BufferedCounts {
     return { held: this.#held, limit: this.limit, refused: this.refused };
   }

@@ -22,6 +22,10 @@ const ConnectionFlag = {
   finished: 1 << 1,
   /** `notifyFlushed` of the transport has been called, and `flushed` has not. */
   flushAwaited: 1 << 2,
+  /** Its slot has another record, which reads and writes in its place. */
+  handedOver: 1 << 3,
+  /** The task that its protocol has run has thrown. */
+  failed: 1 << 4,
 } as const;
 
 /** Fields that most connections do not need. */
@@ -101,12 +105,13 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
 
   /** @internal Looks the peer's address up now, because it may be asked for after the connection has closed. */
   rememberPeer(): void {
-    if (!this.closed && !this.#rareFields?.peer) this.ensureRareFields().peer = this.owner.transport.peer(this.slot);
+    if ((this.#flags & ConnectionFlag.closed) === 0 && !this.#rareFields?.peer)
+      this.ensureRareFields().peer = this.owner.transport.peer(this.slot);
   }
 
   /** True when the connection has closed: nothing can be received or sent. */
   get closed(): boolean {
-    return (this.#flags & ConnectionFlag.closed) !== 0;
+    return (this.#flags & (ConnectionFlag.closed | ConnectionFlag.handedOver)) !== 0;
   }
 
   /** @internal This side has ended. */
@@ -269,6 +274,22 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     this.#reader?.expire();
     this.#writer?.expire();
     this.updateDeadline();
+  }
+
+  /** @internal The task that its protocol has run has thrown; the protocol has reported the error, so the thread itself has not failed. */
+  get hasFailed(): boolean {
+    return (this.#flags & ConnectionFlag.failed) !== 0;
+  }
+
+  /** @internal */
+  taskFailed(): void {
+    this.#flags |= ConnectionFlag.failed;
+  }
+
+  /** @internal Its slot has another record from now on. Nothing can be received or sent here, as if it had closed; the peer's address is still known. */
+  handedOver(): void {
+    this.#flags |= ConnectionFlag.handedOver;
+    this.releaseIdleHalves();
   }
 
   /** @internal */

@@ -13,6 +13,7 @@ import {
 import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
 import { ServerContext } from '../threads/context.js';
 import { ThreadError } from '../threads/errors.js';
+import type { Thread } from '../threads/thread.js';
 import { AbortError } from '../util/abort-error.js';
 import { checkOptions, longestDelay } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
@@ -81,8 +82,8 @@ export abstract class Listener implements Owner {
   #open = 0;
   /** Those of the open connections that this side has closed. */
   #closing = 0;
-  /** Number of threads whose connection has closed and whose `finally` blocks are still running. */
-  #unwinding = 0;
+  /** Threads that are still running and whose connection has closed, or is closing without them. */
+  readonly #detachedThreads = new Set<Thread<unknown>>();
   #closed: Promise<void> | undefined;
   /** Connections close as soon as they are idle: `close` has been called, and what had arrived before has been handled. */
   #isClosingIdle = false;
@@ -194,17 +195,21 @@ export abstract class Listener implements Owner {
   /** The record of a connection that has gone, or can be used no more. */
   #lose(record: SlotRecord, reason: ConnectionError | undefined): void {
     this.lost(record, reason);
-    const { thread } = record;
-    if (thread === undefined || thread.state === 'over') return;
-    this.#unwinding++;
+    if (record.thread !== undefined) this.awaitThread(record.thread);
+  }
+
+  /** Makes `close` wait for a thread whose connection ends before it. */
+  awaitThread(thread: Thread<unknown>): void {
+    if (thread.state === 'over') return;
+    this.#detachedThreads.add(thread);
     thread.whenOver(() => {
-      this.#unwinding--;
+      this.#detachedThreads.delete(thread);
       this.#notifyIfAllClosed();
     });
   }
 
   #notifyIfAllClosed(): void {
-    if (this.#open === 0 && this.#unwinding === 0) this.#onAllClosed?.();
+    if (this.#open === 0 && this.#detachedThreads.size === 0) this.#onAllClosed?.();
   }
 
   /**
@@ -242,7 +247,7 @@ export abstract class Listener implements Owner {
       if (network.state(slot) === SlotState.closing) this.endConnection(slot);
       else this.closeIfIdle(slot);
     }
-    if (this.#open > 0 || this.#unwinding > 0) {
+    if (this.#open > 0 || this.#detachedThreads.size > 0) {
       await new Promise<void>((resolve) => {
         this.#onAllClosed = resolve;
       });
@@ -289,6 +294,7 @@ export abstract class Listener implements Owner {
       if (thread === undefined || thread.state === 'over') this.forceClose(slot);
       else thread.unwind(reason);
     }
+    for (const thread of this.#detachedThreads) thread.unwind(reason);
     this.#armDeadline(this.#unwindingTime, () => this.#dropAll());
   }
 
@@ -301,7 +307,7 @@ export abstract class Listener implements Owner {
 
   /** Stops waiting for threads whose connections have been dropped: each has exceeded its unwinding limit and was reported then. */
   #stopWaitingForThreads(): void {
-    const count = this.#unwinding;
+    const count = this.#detachedThreads.size;
     if (count === 0) return;
     const threads = count === 1 ? 'thread is' : 'threads are';
     this.failed(

@@ -24,16 +24,16 @@ function lengthOf(data: Uint8Array): unknown {
   return lengthGetter?.call(data);
 }
 
-/** Checks data from callers without types. @throws {TypeError} */
-export function checkData(data: unknown): void {
+/** Checks data from callers without types. @param where the function that was called, for the message @throws {TypeError} */
+export function checkData(data: unknown, where = 'write'): void {
   if (typeof data === 'string') return;
   if (isInstance(data, Uint8Array)) {
     // A redefined `length` that is too large would send memory of other connections.
     const { length } = data;
     if (length === lengthOf(data)) return;
-    throw new TypeError(`write: the data has a length of ${show(length)}, and ${lengthOf(data)} bytes`);
+    throw new TypeError(`${where}: the data has a length of ${show(length)}, and ${lengthOf(data)} bytes`);
   }
-  throw new TypeError(`write: the data is ${show(data)}; expected a string or a Uint8Array`);
+  throw new TypeError(`${where}: the data is ${show(data)}; expected a string or a Uint8Array`);
 }
 
 /** Writes to the peer. Parks only while the connection is flooded. One thread at a time may write: a second one that would park gets `ERR_BUSY`. */

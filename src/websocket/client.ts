@@ -1,14 +1,21 @@
 // `connectWebSocket`: the client's side of a WebSocket, for a thread.
 
 import { type ConnectOptions, connect } from '../connection/connect.js';
-import { ConnectionError } from '../event-layer/event-layer.js';
-import { fieldsFrom, type HeadersInit } from '../http/fetch/headers.js';
+import { type Connection, defaultLinger } from '../connection/connection.js';
+import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
+import { fieldsFrom, type HeadersInit, hasField } from '../http/fetch/headers.js';
 import type { Task } from '../threads/task.js';
-import { show } from '../util/inspect.js';
+import { isInstance, show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { openCompression } from './compression.js';
-import { type DeflateParameters, offerDeflate, parseExtensions, readAcceptedDeflate } from './extensions.js';
-import { acceptOf, listOf, newKey } from './handshake.js';
+import {
+  type DeflateParameters,
+  type DeflateSettings,
+  offerDeflate,
+  parseExtensions,
+  readAcceptedDeflate,
+} from './extensions.js';
+import { acceptOf, checkProtocols, handshakeFields, listOf, newKey } from './handshake.js';
 import { deflateOf, endpointOf, type SocketOptions, socketRules } from './options.js';
 import { WebSocketConnection } from './web-socket.js';
 
@@ -34,20 +41,21 @@ const rules: OptionRules = {
     accepts: (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
     expected: 'an array of strings',
   },
-  headers: { accepts: (value) => typeof value === 'object', expected: 'headers' },
+  headers: { accepts: (value) => typeof value === 'object' && value !== null, expected: 'headers' },
   handshakeTimeout: { number: [1, longestDelay] },
   localAddress: { type: 'string' },
   connectTimeout: { number: [0, Infinity] },
   network: { accepts: () => true, expected: 'a Network' }, // `connect` looks at it
 };
 
-/** The most bytes of a line of the server's answer, and of all of them. */
-const mostLine = 8192;
-const mostHead = 64 * 1024;
+/** The most bytes of a line of the server's response, and of all of them. */
+const maxLine = 8192;
+const maxHead = 64 * 1024;
 
 /**
- * Connects to a WebSocket server, parking the thread until the opening handshake is complete. The WebSocket belongs to the thread: it is closed when
- * the thread is over.
+ * Connects to a WebSocket server, parking the thread until the opening handshake is complete (RFC 6455 §4.1). The WebSocket belongs to the thread: it
+ * is closed when the thread is over. Unlike that of a server, the thread is not unwound when the peer closes it or is gone: `receive` returns
+ * `undefined`, and `send` throws.
  *
  * ```ts
  * const socket = yield* connectWebSocket('ws://127.0.0.1:8080/chat');
@@ -55,73 +63,135 @@ const mostHead = 64 * 1024;
  * console.log(yield* socket.receive());
  * ```
  *
- * @param url `ws://…`
+ * @param url `ws://host:port/path?query`
  * @throws {TypeError | RangeError} for a URL or options that are wrong
- * @throws {ConnectionError} as `connect`; `ERR_HANDSHAKE` if the server does not answer as a WebSocket server does, with the status in the message
+ * @throws {ConnectionError} as `connect`; `ERR_HANDSHAKE` if the server does not answer as RFC 6455 asks for, or not in time. Its message has what was
+ *   found, such as the status
  */
 export function* connectWebSocket(url: string | URL, options: WebSocketClientOptions = {}): Task<WebSocketConnection> {
-  checkOptions('connectWebSocket', options, rules);
-  const target = URL.canParse(`${url}`) ? new URL(url) : undefined;
-  if (target?.protocol !== 'ws:')
-    throw new TypeError(`connectWebSocket: url is ${show(`${url}`)}; expected ws://host…`);
+  const where = 'connectWebSocket';
+  checkOptions(where, options, rules);
+  const target = targetOf(url);
   const { localAddress, connectTimeout, network, protocols = [], handshakeTimeout = 30_000 } = options;
+  checkProtocols(where, protocols);
+  const settings = deflateOf(where, options.perMessageDeflate);
+  const key = newKey();
+  const head = requestHead(target, key, options, settings);
   const hostname = target.hostname.replace(/^\[(.*)\]$/, '$1');
   const port = target.port === '' ? 80 : Number(target.port);
   const connection = yield* connect({ hostname, port, localAddress, connectTimeout, network });
-  const { reader, writer } = connection;
-  const key = newKey();
-  let head = `GET ${target.pathname}${target.search} HTTP/1.1\r\nhost: ${target.host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n`;
-  const settings = deflateOf('connectWebSocket', options.perMessageDeflate);
-  if (settings !== undefined) head += `sec-websocket-extensions: ${offerDeflate(settings)}\r\n`;
-  if (protocols.length > 0) head += `sec-websocket-protocol: ${protocols.join(', ')}\r\n`;
-  const own = options.headers === undefined ? [] : fieldsFrom(options.headers);
-  for (let i = 0; i < own.length; i += 2) head += `${own[i]}: ${own[i + 1]}\r\n`;
-  yield* writer.write(`${head}\r\n`);
+  let isComplete = false;
+  try {
+    yield* connection.writer.write(head);
+    connection.reader.deadline = connection.scheduler.now + handshakeTimeout;
+    const { protocol, deflate } = yield* readAnswer(connection, key, protocols, settings, handshakeTimeout);
+    isComplete = true;
+    const { owner } = connection;
+    const end = (slot: Slot): void => void owner.network.linger(slot, defaultLinger);
+    const compression = deflate && settings && openCompression('client', deflate, settings);
+    return new WebSocketConnection(connection, endpointOf(owner, options, true, end), protocol, compression);
+  } finally {
+    if (!isComplete) connection.reset(); // the thread may try again
+  }
+}
 
-  reader.deadline = connection.scheduler.now + handshakeTimeout;
-  const status = yield* reader.readLine(mostLine);
+/** @throws {TypeError} */
+function targetOf(url: string | URL): URL {
+  const target = URL.canParse(`${url}`) ? new URL(url) : undefined;
+  const refuse = (expected: string): TypeError =>
+    new TypeError(`connectWebSocket: url is ${show(`${url}`)}; expected ${expected}`);
+  if (target?.protocol !== 'ws:') throw refuse('ws://host…');
+  if (target.hash !== '' || `${url}`.includes('#')) throw refuse('no fragment (RFC 6455 §3)');
+  if (target.username !== '' || target.password !== '')
+    throw refuse('no user and password in it, but an authorization field in the option headers');
+  return target;
+}
+
+/** @throws {TypeError} for fields that are wrong */
+function requestHead(
+  target: URL,
+  key: string,
+  options: WebSocketClientOptions,
+  settings: DeflateSettings | undefined,
+): string {
+  const { protocols = [], headers } = options;
+  const own = headers === undefined ? [] : fieldsFrom(headers);
+  const lines = [`GET ${target.pathname}${target.search} HTTP/1.1`];
+  if (!hasField(own, 'host')) lines.push(`host: ${target.host}`);
+  lines.push('connection: Upgrade', 'upgrade: websocket', 'sec-websocket-version: 13', `sec-websocket-key: ${key}`);
+  if (settings !== undefined) lines.push(`sec-websocket-extensions: ${offerDeflate(settings)}`);
+  if (protocols.length > 0) lines.push(`sec-websocket-protocol: ${protocols.join(', ')}`);
+  for (let i = 0; i < own.length; i += 2) {
+    const name = own[i] ?? '';
+    const isProtocols = name === 'sec-websocket-protocol';
+    if (handshakeFields.has(name) || isProtocols)
+      throw new TypeError(
+        `connectWebSocket: headers has ${name}, which ${isProtocols ? 'the option protocols' : 'the handshake'} sets`,
+      );
+    lines.push(`${name}: ${own[i + 1]}`);
+  }
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+interface Answer {
+  /** The sub-protocol; empty if there is none. */
+  readonly protocol: string;
+  readonly deflate: DeflateParameters | undefined;
+}
+
+/** Reads the server's response, and makes the checks of RFC 6455 §4.1. @throws {ConnectionError} */
+function* readAnswer(
+  { reader }: Connection,
+  key: string,
+  protocols: readonly string[],
+  settings: DeflateSettings | undefined,
+  timeout: number,
+): Task<Answer> {
   const fields = new Map<string, string>();
-  let size = 0;
-  for (let line = ''; (line = (yield* reader.readLine(mostLine)) ?? '') !== ''; ) {
-    size += line.length;
-    const colon = line.indexOf(':');
-    if (colon < 1 || size > mostHead) throw notAgreed(`a malformed head: ${show(line)}`);
-    const name = line.slice(0, colon).toLowerCase();
-    const value = line.slice(colon + 1).trim();
-    const before = fields.get(name);
-    fields.set(name, before === undefined ? value : `${before}, ${value}`);
+  let status: string | undefined;
+  try {
+    status = yield* reader.readLine(maxLine);
+    if (status === undefined) throw notAgreed('nothing, and has closed the connection');
+    for (let size = 0, line: string | undefined; (line = yield* reader.readLine(maxLine)) !== ''; ) {
+      if (line === undefined) throw notAgreed('a head that is cut short');
+      size += line.length;
+      const colon = line.indexOf(':');
+      if (size > maxHead) throw notAgreed(`a head of more than ${maxHead} bytes`);
+      if (colon < 1) throw notAgreed(`a malformed field, ${show(line)}`);
+      const name = line.slice(0, colon).toLowerCase();
+      const value = line.slice(colon + 1).trim();
+      const before = fields.get(name);
+      fields.set(name, before === undefined ? value : `${before}, ${value}`);
+    }
+  } catch (error) {
+    if (!isInstance(error, ConnectionError)) throw error;
+    if (error.code === 'ERR_READ_TIMEOUT') throw notAgreed(`no whole head within ${timeout} ms`, error);
+    if (error.code === 'ERR_LIMIT') throw notAgreed(`a line of more than ${maxLine} bytes`, error);
+    throw error;
   }
   reader.deadline = Infinity;
-  // RFC 6455 §4.1, what the client must check.
-  if (!/^HTTP\/1\.1 101(?: |$)/.test(status ?? '')) throw notAgreed(show(status ?? 'the end of the connection'));
+  if (!/^HTTP\/1\.1 101(?: |$)/.test(status)) throw notAgreed(show(status));
   if (fields.get('upgrade')?.toLowerCase() !== 'websocket') throw notAgreed('no Upgrade: websocket');
   if (!listOf(fields.get('connection') ?? '').some((option) => option.toLowerCase() === 'upgrade'))
     throw notAgreed('no Connection: Upgrade');
   if (fields.get('sec-websocket-accept') !== acceptOf(key)) throw notAgreed('a wrong Sec-WebSocket-Accept');
   const protocol = fields.get('sec-websocket-protocol') ?? '';
-  if (protocol !== '' && !protocols.includes(protocol)) throw notAgreed(`the sub-protocol ${show(protocol)}`);
+  if (fields.has('sec-websocket-protocol') && !protocols.includes(protocol))
+    throw notAgreed(`the sub-protocol ${show(protocol)}, which was not offered`);
   const accepted = fields.get('sec-websocket-extensions');
   const extensions = accepted === undefined ? [] : parseExtensions(accepted);
   if (extensions === undefined) throw notAgreed('a malformed Sec-WebSocket-Extensions');
-  let deflate: DeflateParameters | undefined;
   try {
-    deflate = readAcceptedDeflate(extensions, settings);
+    return { protocol, deflate: readAcceptedDeflate(extensions, settings) };
   } catch (error) {
-    throw notAgreed(error instanceof Error ? error.message : 'a wrong Sec-WebSocket-Extensions');
+    throw notAgreed(isInstance(error, Error) ? error.message : 'a wrong Sec-WebSocket-Extensions', error);
   }
-  const { owner } = connection;
-  const end = (slot: number): void => void owner.network.linger(slot, 10_000);
-  return new WebSocketConnection(
-    connection,
-    endpointOf(owner, options, true, end),
-    protocol,
-    deflate && settings && openCompression('client', deflate, settings),
-  );
 }
 
-function notAgreed(found: string): ConnectionError {
+function notAgreed(found: string, cause?: unknown): ConnectionError {
   return new ConnectionError(
     'ERR_HANDSHAKE',
     `connectWebSocket: the server answered with ${found}; expected the opening handshake of RFC 6455 §4.2.2`,
+    cause === undefined ? undefined : { cause },
   );
 }

@@ -4,18 +4,26 @@
 import { Buffer } from 'node:buffer';
 import type { Connection } from '../connection/connection.js';
 import { checkData } from '../connection/writer.js';
-import { highWaterMark } from '../event-layer/event-layer.js';
+import { highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { HeadersInit } from '../http/fetch/headers.js';
-import { type Request, sourceOf } from '../http/fetch/request.js';
+import type { Request } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
 import type { HttpSettings } from '../http/settings.js';
 import { takeOver } from '../http/take-over.js';
+import { isInstance, show } from '../util/inspect.js';
 import { checkOptions, type OptionRules } from '../util/options.js';
 import { checkClose, closeCodes } from './close-codes.js';
 import { type Compression, openCompression } from './compression.js';
 import type { DeflateOptions, DeflateSettings } from './extensions.js';
-import { serverFrame } from './frames.js';
-import { checkHandshake, type HandshakeOptions } from './handshake.js';
+import { FIN, headerBytes, maxControlPayload, opcodes, RSV1, serverFrame, writeFrame } from './frames.js';
+import {
+  asksForWebSocket,
+  checkHandshake,
+  checkHandshakeOptions,
+  type HandshakeOptions,
+  handshakeRules,
+  requestSource,
+} from './handshake.js';
 import { MessageParser } from './messages.js';
 import { deflateOf, socketRules } from './options.js';
 import { SocketBase, type SocketEndpoint } from './socket-base.js';
@@ -23,28 +31,31 @@ import { SocketBase, type SocketEndpoint } from './socket-base.js';
 /** What a handler may return: nothing, or a promise of it. */
 type Handled = void | PromiseLike<void>;
 
-/** The handlers of a server's WebSockets, and their limits. What a handler throws, or rejects with, goes to `onError`; the socket stays open. */
+/**
+ * The handlers of a server's WebSockets, and their limits. What a handler throws, or rejects with, goes to `onError`; the WebSocket stays open. After
+ * `ws.close()` only `close` is called. Messages are not held back while the promise of an async handler is pending.
+ */
 export interface WebSocketHandlers<Data = unknown> {
   /** The WebSocket is open. */
   open?(ws: ServerWebSocket<Data>): Handled;
-  /** A message has come: text, or a `Buffer` that owns its whole `ArrayBuffer`. */
+  /** A message has come: text, or a `Buffer` that has its whole `ArrayBuffer` to itself. */
   message(ws: ServerWebSocket<Data>, message: string | Uint8Array<ArrayBuffer>): Handled;
   /** There is room for output again, after `send` has returned -1 or 0. */
   drain?(ws: ServerWebSocket<Data>): Handled;
-  /** The WebSocket is closed. @param code 1005 if the client gave none, 1006 if the connection was lost */
+  /** The WebSocket is closed. Called once. @param code 1005 if the client gave none, 1006 if the connection was lost @param reason the client's */
   close?(ws: ServerWebSocket<Data>, code: number, reason: string): Handled;
   /** A ping has come, and has been answered. */
   ping?(ws: ServerWebSocket<Data>, data: Uint8Array<ArrayBuffer>): Handled;
-  /** A pong has come, to a ping of `ws.ping` or of the server's own. */
+  /** A pong has come. */
   pong?(ws: ServerWebSocket<Data>, data: Uint8Array<ArrayBuffer>): Handled;
 
   /** The most bytes of a message; more is refused with 1009 before it is held. Default 16 MiB. */
   maxPayloadLength?: number | undefined;
-  /** The most bytes of output that wait for a client. A message beyond it is dropped: `send` returns 0. Default 1 MiB. */
+  /** How many bytes of output may wait for a client. A message that would exceed it is dropped: `send` returns 0. Where nothing waits any message is taken. Default 1 MiB. */
   backpressureLimit?: number | undefined;
   /** Whether a client for which a message has been dropped is disconnected. Default false. */
   closeOnBackpressureLimit?: boolean | undefined;
-  /** How long nothing may come before the connection is given up, in seconds (as in Bun, and unlike all other timeouts here); 0 for ever. Default 120. */
+  /** How long nothing may come before the connection is reset, in **seconds**, as in Bun; 0 for ever. A client that takes output is not idle. Default 120. */
   idleTimeout?: number | undefined;
   /** Whether a client of which nothing comes is sent a ping in time before `idleTimeout`, to be answered. Default true. */
   sendPings?: boolean | undefined;
@@ -54,7 +65,6 @@ export interface WebSocketHandlers<Data = unknown> {
   perMessageDeflate?: boolean | DeflateOptions | undefined;
   /** See {@link HandshakeOptions}. */
   protocols?: HandshakeOptions['protocols'];
-  /** See {@link HandshakeOptions}. */
   origin?: HandshakeOptions['origin'];
 }
 
@@ -68,7 +78,7 @@ export interface UpgradeOptions<Data = unknown> {
 
 const handler = { type: 'function' } as const;
 
-export const handlerRules: OptionRules = {
+const rules: OptionRules = {
   open: handler,
   message: handler,
   drain: handler,
@@ -82,21 +92,22 @@ export const handlerRules: OptionRules = {
   sendPings: { type: 'boolean' },
   publishToSelf: { type: 'boolean' },
   perMessageDeflate: socketRules.perMessageDeflate,
-  protocols: {
-    accepts: (value) => typeof value === 'function' || Array.isArray(value),
-    expected: 'an array of strings, or a function',
-  },
-  origin: {
-    accepts: (value) => value === '*' || typeof value === 'function' || Array.isArray(value),
-    expected: "'*', an array of origins, or a function",
-  },
+  ...handshakeRules,
+};
+
+const upgradeRules: OptionRules = {
+  data: { accepts: () => true, expected: 'anything' },
+  headers: { accepts: (value) => typeof value === 'object' && value !== null, expected: 'headers' },
 };
 
 /** The time in which a ping is to be answered, in milliseconds, if `idleTimeout` leaves as much. */
 const pongTime = 8000;
 
 /** The server, as its sockets need it. */
-type ServerSettings = HttpSettings & { endConnection(slot: number): void };
+type ServerSettings = HttpSettings & { endConnection(slot: Slot): void };
+
+/** What can be sent: a string as text, anything else as binary. */
+type Sendable = string | ArrayBufferView | ArrayBuffer;
 
 /** The WebSockets of one server. */
 export class WebSocketServer implements SocketEndpoint {
@@ -116,9 +127,10 @@ export class WebSocketServer implements SocketEndpoint {
 
   /** @throws {TypeError | RangeError} for handlers or limits that are wrong */
   constructor(owner: ServerSettings, handlers: WebSocketHandlers) {
-    checkOptions('serve: websocket', handlers, handlerRules);
-    if (handlers.message === undefined)
-      throw new TypeError('serve: websocket: message is undefined; expected a function');
+    const where = 'serve: websocket';
+    checkOptions(where, handlers, rules);
+    if (handlers.message === undefined) throw new TypeError(`${where}: message is undefined; expected a function`);
+    checkHandshakeOptions(where, handlers);
     this.owner = owner;
     this.handlers = handlers;
     const {
@@ -128,52 +140,48 @@ export class WebSocketServer implements SocketEndpoint {
       backpressureLimit = 2 ** 20,
     } = handlers;
     this.parser = new MessageParser('server', maxPayloadLength);
-    this.#deflate = deflateOf('serve: websocket', handlers.perMessageDeflate);
+    this.#deflate = deflateOf(where, handlers.perMessageDeflate);
     this.sendsPings = sendPings;
     this.backpressureLimit = backpressureLimit;
     const whole = idleTimeout === 0 ? Infinity : idleTimeout * 1000;
-    this.pongTimeout = whole === Infinity ? pongTime : Math.min(pongTime, whole / 2);
-    this.pingAfter = whole - (sendPings ? this.pongTimeout : 0);
+    this.pongTimeout = Math.min(pongTime, whole / 2);
+    this.pingAfter = whole === Infinity ? whole : whole - this.pongTimeout;
   }
 
-  end(slot: number): void {
+  end(slot: Slot): void {
     this.owner.endConnection(slot);
   }
 
   /**
-   * Upgrades a request: whatever its handler returns, it is answered with 101, or with what refuses it.
-   * @returns false if the request does not ask for a WebSocket: then the handler answers it
+   * Upgrades a request: it is answered with 101, or with what refuses it, whatever its handler returns.
+   * @returns false if the request does not ask for a WebSocket, or has been upgraded before: then the handler answers it
    */
   upgrade(request: Request | globalThis.Request, options: UpgradeOptions = {}): boolean {
-    checkOptions('upgrade', options, {
-      data: { accepts: () => true, expected: '' },
-      headers: { accepts: (value) => typeof value === 'object', expected: 'headers' },
-    });
+    const where = 'upgrade';
+    checkOptions(where, options, upgradeRules);
+    const source = requestSource(where, request);
+    if (!asksForWebSocket(source) || this.#upgraded.has(source)) return false;
+    const { data, headers } = options;
     const { protocols, origin } = this.handlers;
-    const asked = request as Request; // checkHandshake throws for any other
-    const handshake = checkHandshake('upgrade', asked, { protocols, origin, headers: options.headers }, this.#deflate);
-    const source = sourceOf(asked);
-    if (source === undefined) return false;
+    const settings = this.#deflate;
+    const wanted = { protocols, origin, headers };
+    const handshake = checkHandshake(where, source, request as Request, wanted, settings); // as requestSource has seen
     if (handshake instanceof Response) {
-      if (handshake.headers.get('upgrade') !== null && !asks(source.fields)) return false;
       this.#upgraded.set(source, handshake);
       return true;
     }
-    const { data } = options;
-    const { deflate } = handshake;
-    const settings = this.#deflate;
+    const { deflate, fields } = handshake;
+    const open = (connection: Connection): void => {
+      const { bytes, start, limit, finished } = connection.reader;
+      const early = bytes.slice(start, limit);
+      connection.reader.consume(limit - start);
+      const compression = deflate && settings && openCompression('server', deflate, settings);
+      new ServerWebSocket(this, connection, data, compression).opened(early, finished);
+    };
     // A thread for a moment: what opens the socket ends at once.
-    const response = takeOver(
-      function* (this: WebSocketServer, connection: Connection) {
-        const { reader } = connection;
-        const { bytes, start, limit, finished } = reader;
-        const early = start < limit ? bytes.slice(start, limit) : undefined;
-        reader.consume(limit - start);
-        const compression = deflate && settings && openCompression('server', deflate, settings);
-        new ServerWebSocket(this, connection, data, compression).opened(early, finished);
-      }.bind(this),
-      handshake.fields,
-    );
+    const response = takeOver(function* (connection) {
+      open(connection);
+    }, fields);
     this.#upgraded.set(source, response);
     return true;
   }
@@ -183,17 +191,34 @@ export class WebSocketServer implements SocketEndpoint {
     return this.#upgraded.get(source);
   }
 
-  /** @returns how many bytes the message has; 0 if no socket has subscribed */
-  publish(topic: string, data: string | Uint8Array | ArrayBuffer, except?: ServerWebSocket): number {
+  /** @returns bytes of the frame; 0 if there is no subscriber, or it has been dropped for all of them */
+  publish(topic: string, data: Sendable, except?: ServerWebSocket): number {
+    checkTopic('publish', topic);
+    const message = messageOf('publish', data);
     const subscribers = this.#topics.get(topic);
     if (subscribers === undefined) return 0;
-    const message = messageOf(data);
-    const frame = serverFrame(message);
-    for (const socket of subscribers) if (socket !== except) socket.sendFrame(frame);
-    return frame.length;
+    // One frame for all of them; and one more for each compression that sockets share. With the parameters of most clients that is the same for all.
+    const plain = serverFrame(message);
+    const compressed = new Map<Compression, Uint8Array>();
+    let isSent = false;
+    for (const socket of subscribers) {
+      if (socket === except) continue;
+      const { sharedCompression } = socket;
+      let frame: Uint8Array | undefined = plain;
+      if (sharedCompression !== undefined) {
+        frame = compressed.get(sharedCompression);
+        if (frame === undefined) {
+          frame = compressedFrame(message, sharedCompression) ?? plain;
+          compressed.set(sharedCompression, frame);
+        }
+      }
+      if (socket.sendFrame(frame)) isSent = true;
+    }
+    return isSent ? plain.length : 0;
   }
 
   subscriberCount(topic: string): number {
+    checkTopic('subscriberCount', topic);
     return this.#topics.get(topic)?.size ?? 0;
   }
 
@@ -208,53 +233,47 @@ export class WebSocketServer implements SocketEndpoint {
     if (subscribers?.delete(socket) && subscribers.size === 0) this.#topics.delete(topic);
   }
 
-  /** Calls the handler of messages, as `call` does, without a function for each message. */
-  deliver(socket: ServerWebSocket, message: string | Uint8Array<ArrayBuffer>): void {
-    this.owner.context.run(deliver, this, socket, message);
+  /** Calls a handler in the server's async context, with the handlers as `this`. Never throws. */
+  call<A extends unknown[]>(
+    socket: ServerWebSocket,
+    handle: (socket: ServerWebSocket, ...values: A) => unknown,
+    ...values: A
+  ): void {
+    try {
+      const result = this.owner.context.run(handle, this.handlers, socket, ...values);
+      if (typeof result === 'object' && result !== null)
+        Promise.resolve(result).catch((error: unknown) => this.#report(error, socket));
+    } catch (error) {
+      this.#report(error, socket);
+    }
   }
 
-  /** Reports what a handler throws, or rejects with. */
-  report(socket: ServerWebSocket, error: unknown): void {
+  #report(error: unknown, socket: ServerWebSocket): void {
     this.owner.report(error, undefined, { peer: socket.remoteAddress });
   }
-
-  /** Looks at what a handler has returned. */
-  handled(socket: ServerWebSocket, result: unknown): void {
-    if (typeof result !== 'object' || result === null) return;
-    Promise.resolve(result).catch((error) => this.report(socket, error));
-  }
-
-  /** Calls a handler in the server's async context. Never throws. */
-  call(socket: ServerWebSocket, handle: () => unknown): void {
-    this.owner.context.run(() => {
-      try {
-        this.handled(socket, handle());
-      } catch (error) {
-        this.report(socket, error);
-      }
-    }, undefined);
-  }
 }
 
-function deliver(this: WebSocketServer, socket: ServerWebSocket, message: string | Uint8Array<ArrayBuffer>): void {
-  try {
-    this.handled(socket, this.handlers.message(socket, message));
-  } catch (error) {
-    this.report(socket, error);
-  }
+/** A message as one compressed frame, to be sent as it is to many clients. @returns undefined if it is not worth compressing */
+function compressedFrame(message: string | Uint8Array, compression: Compression): Uint8Array | undefined {
+  if (!compression.compress(message)) return undefined;
+  const { bytes, length } = compression.deflater;
+  const frame = new Uint8Array(headerBytes(length, false) + length);
+  const opcode = typeof message === 'string' ? opcodes.text : opcodes.binary;
+  writeFrame(frame, 0, FIN | RSV1 | opcode, bytes, undefined, length);
+  return frame;
 }
 
-function asks(fields: readonly string[]): boolean {
-  for (let i = 0; i < fields.length; i += 2)
-    if (fields[i] === 'upgrade' && /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i.test(fields[i + 1] ?? '')) return true;
-  return false;
+/** @throws {TypeError} */
+function checkTopic(where: string, topic: unknown): void {
+  if (typeof topic !== 'string') throw new TypeError(`${where}: the topic is ${show(topic)}; expected a string`);
 }
 
-function messageOf(data: unknown): string | Uint8Array {
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  if (ArrayBuffer.isView(data) && !(data instanceof Uint8Array))
+/** @throws {TypeError} if it cannot be sent */
+function messageOf(where: string, data: unknown): string | Uint8Array {
+  if (isInstance(data, ArrayBuffer)) return new Uint8Array(data);
+  if (ArrayBuffer.isView(data) && !isInstance(data, Uint8Array))
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  checkData(data);
+  checkData(data, where);
   return data as string | Uint8Array; // as just checked
 }
 
@@ -266,22 +285,24 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
   data: Data;
   #topics: Set<string> | undefined;
   #peer: string | undefined;
+  /** `drain` is to be called when there is room. */
+  #isDrainAwaited = false;
 
   /** @internal */
   constructor(server: WebSocketServer, connection: Connection, data: Data, compression: Compression | undefined) {
     super(server, connection.slot, compression);
     this.data = data;
     server.owner.network.replace(this);
-    connection.detached(undefined);
+    connection.handedOver();
     this.awaitInput();
   }
 
   /** @internal It is open. @param early what the client has sent with its request @param hasFinished it has sent FIN as well */
-  opened(early: Uint8Array | undefined, hasFinished: boolean): void {
+  opened(early: Uint8Array, hasFinished: boolean): void {
     const { endpoint } = this;
     const { open } = endpoint.handlers;
-    if (open !== undefined) endpoint.call(this, () => open.call(endpoint.handlers, this));
-    if (early !== undefined && !this.isOver) this.received(early, 0, early.length);
+    if (open !== undefined) endpoint.call(this, open);
+    if (early.length > 0 && !this.isOver) this.received(early, 0, early.length);
     if (hasFinished && !this.isOver) this.ended();
     if (endpoint.owner.closing) this.closing();
   }
@@ -307,48 +328,63 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     return this.#peer ?? '';
   }
 
-  /** Bytes of output that have not left. */
+  /** Bytes of output, frames included, that have not left. */
   get bufferedAmount(): number {
     return this.queued;
   }
 
   /**
    * Sends a message: a string as text, anything else as binary.
-   * @returns bytes; -1 if it is queued and the client is slow: wait for `drain`; 0 if it has been dropped, because the WebSocket is closed or
-   *   `backpressureLimit` is reached
+   * @returns bytes of its frame; -1 if the client is slow: the message is queued, and `drain` will be called; 0 if it has been dropped, because the
+   *   WebSocket is closed, or `backpressureLimit` is reached, in which case `drain` will be called, too
+   * @throws {TypeError} for what cannot be sent
    */
-  send(data: string | Uint8Array | ArrayBuffer | ArrayBufferView): number {
-    const message = messageOf(data);
+  send(data: Sendable): number {
+    const message = messageOf('send', data);
     if (!this.#hasRoom(message.length)) return 0;
-    const bytes = this.put(message);
-    return this.queued >= highWaterMark ? -1 : bytes;
+    return this.#sent(this.put(message));
   }
 
-  /** Sends a text message. @returns as `send` @throws {TypeError} if it is no string */
+  /** @returns -1 if the client is slow */
+  #sent(bytes: number): number {
+    if (this.queued < highWaterMark) return bytes;
+    this.#isDrainAwaited = true;
+    return -1;
+  }
+
+  /** `send`, for text alone. @throws {TypeError} for anything else */
   sendText(text: string): number {
-    if (typeof text !== 'string') throw new TypeError(`sendText: the data is ${typeof text}; expected a string`);
+    if (typeof text !== 'string') throw new TypeError(`sendText: the data is ${show(text)}; expected a string`);
     return this.send(text);
   }
 
-  /** Sends a binary message. @returns as `send` */
-  sendBinary(data: Uint8Array | ArrayBuffer | ArrayBufferView): number {
+  /** `send`, for bytes alone. @throws {TypeError} for anything else */
+  sendBinary(data: ArrayBufferView | ArrayBuffer): number {
+    if (typeof data === 'string') throw new TypeError(`sendBinary: the data is ${show(data)}; expected bytes`);
     return this.send(data);
   }
 
-  /** @internal Sends a frame that has been made for many. */
-  sendFrame(frame: Uint8Array): void {
-    if (this.#hasRoom(frame.length)) this.putFrame(frame);
+  /** @internal Sends a frame that has been made for many. @returns whether it is sent */
+  sendFrame(frame: Uint8Array): boolean {
+    if (!this.#hasRoom(frame.length)) return false;
+    this.putFrame(frame);
+    this.#sent(frame.length);
+    return true;
   }
 
   #hasRoom(bytes: number): boolean {
     if (!this.isOpen) return false;
-    const { endpoint } = this;
-    if (this.queued + bytes <= endpoint.backpressureLimit) return true;
+    const { endpoint, queued } = this;
+    if (queued === 0 || queued + bytes <= endpoint.backpressureLimit) return true;
     if (endpoint.handlers.closeOnBackpressureLimit === true) this.terminate();
+    else {
+      this.#isDrainAwaited = true;
+      if (queued < highWaterMark) this.notifyRoom(); // by itself the transport reports only a queue that has been above that
+    }
     return false;
   }
 
-  /** Calls a function. All that is sent in a turn leaves at once anyway; for code that was written for Bun. */
+  /** Calls a function. Everything that is sent in a turn leaves together without it; for code that was written for Bun. */
   cork<T>(callback: (ws: this) => T): T {
     return callback(this);
   }
@@ -359,34 +395,36 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     this.sendClose(code, reason);
   }
 
-  /** Ends the connection at once, without the closing handshake. */
+  /** Ends the connection at once by RST, without the closing handshake. */
   terminate(): void {
     this.abort();
   }
 
-  /** @param data at most 125 bytes @returns as `send` */
-  ping(data: string | Uint8Array | ArrayBuffer = ''): number {
+  /** @param data at most 125 bytes @returns as `send` @throws {RangeError} for more */
+  ping(data: Sendable = ''): number {
     return this.#sendControl('ping', data);
   }
 
-  /** @param data at most 125 bytes @returns as `send` */
-  pong(data: string | Uint8Array | ArrayBuffer = ''): number {
+  /** @param data at most 125 bytes @returns as `send` @throws {RangeError} for more */
+  pong(data: Sendable = ''): number {
     return this.#sendControl('pong', data);
   }
 
-  #sendControl(what: 'ping' | 'pong', data: string | Uint8Array | ArrayBuffer): number {
-    const message = messageOf(data);
+  #sendControl(what: 'ping' | 'pong', data: Sendable): number {
+    const message = messageOf(what, data);
     const payload = typeof message === 'string' ? Buffer.from(message) : message;
-    if (payload.length > 125)
-      throw new RangeError(`${what}: the data has ${payload.length} bytes; expected at most 125`);
-    if (!this.#hasRoom(payload.length)) return 0;
+    const { length } = payload;
+    if (length > maxControlPayload)
+      throw new RangeError(`${what}: the data has ${length} bytes; expected at most ${maxControlPayload}`);
+    if (!this.#hasRoom(length)) return 0;
     if (what === 'ping') this.putPing(payload);
     else this.putPong(payload);
-    return payload.length + 2;
+    return this.#sent(length + 2);
   }
 
-  /** From now on it gets what is published to a topic of its server. */
+  /** From now on it is sent what is published to a topic, until it is closed. */
   subscribe(topic: string): void {
+    checkTopic('subscribe', topic);
     if (!this.isOpen) return;
     this.#topics ??= new Set();
     this.#topics.add(topic);
@@ -395,6 +433,7 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** From now on it gets nothing of a topic. */
   unsubscribe(topic: string): void {
+    checkTopic('unsubscribe', topic);
     this.#topics?.delete(topic);
     this.endpoint.unsubscribe(topic, this);
   }
@@ -409,8 +448,8 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     return [...(this.#topics ?? [])];
   }
 
-  /** Sends a message to all that have subscribed to a topic, but itself unless `publishToSelf` is set. @returns bytes; 0 if there are none */
-  publish(topic: string, data: string | Uint8Array | ArrayBuffer): number {
+  /** Sends a message to all that have subscribed to a topic, but to itself only with `publishToSelf`. @returns bytes; 0 if it is sent to none */
+  publish(topic: string, data: Sendable): number {
     return this.endpoint.publish(topic, data, this.endpoint.handlers.publishToSelf === true ? undefined : this);
   }
 
@@ -418,23 +457,21 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** @internal */
   protected message(data: string | Uint8Array<ArrayBuffer>): void {
-    const message =
-      typeof data === 'string'
-        ? data
-        : (Buffer.from(data.buffer, data.byteOffset, data.length) as Uint8Array<ArrayBuffer>);
-    this.endpoint.deliver(this, message);
+    if (!this.isOpen) return;
+    const { endpoint } = this;
+    endpoint.call(this, endpoint.handlers.message, typeof data === 'string' ? data : bufferOf(data));
   }
 
   /** @internal */
   protected pinged(payload: Uint8Array<ArrayBuffer>): void {
-    const { handlers } = this.endpoint;
-    if (handlers.ping !== undefined) this.endpoint.call(this, () => handlers.ping?.(this, payload));
+    const { ping } = this.endpoint.handlers;
+    if (ping !== undefined && this.isOpen) this.endpoint.call(this, ping, bufferOf(payload));
   }
 
   /** @internal */
   protected ponged(payload: Uint8Array<ArrayBuffer>): void {
-    const { handlers } = this.endpoint;
-    if (handlers.pong !== undefined) this.endpoint.call(this, () => handlers.pong?.(this, payload));
+    const { pong } = this.endpoint.handlers;
+    if (pong !== undefined && this.isOpen) this.endpoint.call(this, pong, bufferOf(payload));
   }
 
   /** @internal */
@@ -442,19 +479,20 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     const { endpoint } = this;
     for (const topic of this.#topics ?? []) endpoint.unsubscribe(topic, this);
     this.#topics = undefined;
-    const { handlers } = endpoint;
-    if (handlers.close !== undefined) endpoint.call(this, () => handlers.close?.(this, code, reason));
+    const { close } = endpoint.handlers;
+    if (close !== undefined) endpoint.call(this, close, code, reason);
   }
 
   /** @internal */
   protected writableAgain(): void {
-    const { handlers } = this.endpoint;
-    if (handlers.drain !== undefined && this.isOpen) this.endpoint.call(this, () => handlers.drain?.(this));
+    if (!this.#isDrainAwaited) return;
+    this.#isDrainAwaited = false;
+    const { drain } = this.endpoint.handlers;
+    if (drain !== undefined && this.isOpen) this.endpoint.call(this, drain);
   }
+}
 
-  /** @internal */
-  override expired(): void {
-    if (this.endpoint.sendsPings || !this.isOpen) super.expired();
-    else this.terminate();
-  }
+/** A Buffer over all of its memory. */
+function bufferOf(bytes: Uint8Array<ArrayBuffer>): Buffer<ArrayBuffer> {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

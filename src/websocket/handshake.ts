@@ -2,23 +2,25 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { fieldsFrom, type HeadersInit } from '../http/fetch/headers.js';
-import { type Request, sourceOf } from '../http/fetch/request.js';
+import { isLightRequest, type Request, sourceOf } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
 import { IncomingRequest } from '../http/incoming-request.js';
-import { show } from '../util/inspect.js';
+import { isInstance, show } from '../util/inspect.js';
+import type { OptionRules } from '../util/options.js';
 import { acceptDeflate, type DeflateParameters, type DeflateSettings, parseExtensions } from './extensions.js';
 
 /** RFC 6455 §1.3: what proves that the other side speaks the protocol. */
 const acceptGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const version = '13';
-/** 16 bytes in base64. */
-const keyPattern = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
+/** 16 bytes in base64. The last four bits have no meaning. */
+const keyPattern = /^[A-Za-z0-9+/]{22}==$/;
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** A serialised origin (RFC 6454 §6.2): a scheme, a host, and a port that is not the scheme's own. */
+const originPattern = /^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#@]+)$/;
 
 /** Which origins may connect: a list of them as `https://example.com`, `*` for any, or a function. */
 export type OriginRule = '*' | readonly string[] | ((origin: string, request: Request) => boolean);
 
-/** What a server agrees to in the opening handshake. */
 export interface HandshakeOptions {
   /**
    * Sub-protocols that the server speaks, the preferred first (RFC 6455 §1.9); or a function that chooses one of those that the client offers.
@@ -30,8 +32,52 @@ export interface HandshakeOptions {
    * in. Default: the origin whose host is that of the request.
    */
   origin?: OriginRule | undefined;
-  /** More fields for the response. */
+  /** More fields for the response. `sec-websocket-protocol` among them chooses the sub-protocol. */
   headers?: HeadersInit | undefined;
+}
+
+const isStrings = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((element) => typeof element === 'string');
+
+/** Of `protocols` and `origin`. */
+export const handshakeRules: OptionRules = {
+  protocols: {
+    accepts: (value) => typeof value === 'function' || isStrings(value),
+    expected: 'an array of strings, or a function',
+  },
+  origin: {
+    accepts: (value) => value === '*' || typeof value === 'function' || isStrings(value),
+    expected: "'*', an array of origins, or a function",
+  },
+};
+
+/** Checks what the rules do not. @throws {TypeError} for what could never match, or may not be sent */
+export function checkHandshakeOptions(where: string, { protocols, origin }: HandshakeOptions): void {
+  if (Array.isArray(origin))
+    origin.forEach((one: string, i) => {
+      if (!originPattern.test(one) || one !== one.toLowerCase())
+        throw new TypeError(
+          `${where}: origin[${i}] is ${show(one)}; expected an origin such as "https://example.com", without a path`,
+        );
+    });
+  if (Array.isArray(protocols)) checkProtocols(where, protocols);
+}
+
+/** @throws {TypeError} if one is no token, or is there twice */
+export function checkProtocols(where: string, protocols: readonly string[]): void {
+  protocols.forEach((name, i) => {
+    if (!tokenPattern.test(name))
+      throw new TypeError(`${where}: protocols[${i}] is ${show(name)}; expected a token (RFC 9110 §5.6.2)`);
+    if (protocols.indexOf(name) !== i) throw new TypeError(`${where}: protocols has ${show(name)} twice`);
+  });
+}
+
+/** What the server knows of a request. @throws {TypeError} if it is not one that a server has received */
+export function requestSource(where: string, request: Request | globalThis.Request): IncomingRequest {
+  const source = isLightRequest(request) ? sourceOf(request) : undefined;
+  if (!isInstance(source, IncomingRequest))
+    throw new TypeError(`${where}: the request is ${show(request)}; expected the one that the handler has got`);
+  return source;
 }
 
 /** What has been agreed on. */
@@ -76,40 +122,37 @@ function hasToken(fields: readonly string[], name: string, token: string): boole
 }
 
 /** Whether a request asks for a WebSocket at all. */
-export function asksForWebSocket(request: Request): boolean {
-  const source = sourceOf(request);
-  return source !== undefined && hasToken(source.fields, 'upgrade', 'websocket');
+export function asksForWebSocket({ fields }: IncomingRequest): boolean {
+  return hasToken(fields, 'upgrade', 'websocket');
 }
 
 /**
  * Checks a client's opening handshake (RFC 6455 §4.2.1).
+ * @param source of the request
  * @returns what is agreed on, or the response that refuses it: 400, 403 or 426
- * @throws {TypeError} if the request is not one that the server has received, or the options choose what was not offered
+ * @throws {TypeError} if the options choose what was not offered
  */
 export function checkHandshake(
   where: string,
+  source: IncomingRequest,
   request: Request,
   options: HandshakeOptions,
   deflate: DeflateSettings | undefined,
 ): Handshake | Response {
-  const source = sourceOf(request);
-  if (!(source instanceof IncomingRequest))
-    throw new TypeError(`${where}: the request is ${show(request)}; expected the one that the handler has got`);
   const { fields } = source;
-  if (!hasToken(fields, 'upgrade', 'websocket'))
-    return refused(426, 'this address speaks WebSocket: Upgrade: websocket is missing (RFC 6455 §4.2.1)', {
-      upgrade: 'websocket',
-    });
-  if (!source.mayUpgrade) return refused(400, 'RFC 6455 §4.1: the request has a body, or is not of HTTP/1.1');
+  const upgradeRequired = { upgrade: 'websocket', 'sec-websocket-version': version };
+  if (!asksForWebSocket(source))
+    return refused(
+      426,
+      'RFC 6455 §4.2.1: no Upgrade: websocket, and a WebSocket is all there is here',
+      upgradeRequired,
+    );
   if (source.method !== 'GET') return refused(400, 'RFC 6455 §4.2.1: the method is not GET');
+  if (!source.mayUpgrade) return refused(400, 'RFC 6455 §4.2.1: the request has a body, or is not of HTTP/1.1');
   if (!hasToken(fields, 'connection', 'upgrade')) return refused(400, 'RFC 6455 §4.2.1: no Connection: Upgrade');
   const versions = valuesOf(fields, 'sec-websocket-version');
   if (versions.length > 1) return refused(400, 'RFC 6455 §11.3.5: more than one Sec-WebSocket-Version');
-  if (versions[0] !== version)
-    return refused(426, 'RFC 6455 §4.2.2: Sec-WebSocket-Version is not 13', {
-      upgrade: 'websocket',
-      'sec-websocket-version': version,
-    });
+  if (versions[0] !== version) return refused(426, 'RFC 6455 §4.2.2: Sec-WebSocket-Version is not 13', upgradeRequired);
   const keys = valuesOf(fields, 'sec-websocket-key');
   const [key] = keys;
   if (keys.length !== 1 || key === undefined || !keyPattern.test(key))
@@ -123,18 +166,39 @@ export function checkHandshake(
   if (extensions === undefined)
     return refused(400, 'RFC 6455 §9.1: Sec-WebSocket-Extensions is not a list of extensions with parameters');
   const accepted = deflate && acceptDeflate(extensions, deflate);
-  const protocol = chosenProtocol(where, offered, request, options.protocols);
+  const own = options.headers === undefined ? [] : fieldsFrom(options.headers);
+  const protocol = ownProtocol(where, offered, own) ?? chosenProtocol(where, offered, request, options.protocols);
   const answer = ['upgrade', 'websocket', 'sec-websocket-accept', acceptOf(key)];
   if (protocol !== '') answer.push('sec-websocket-protocol', protocol);
   if (accepted !== undefined) answer.push('sec-websocket-extensions', accepted.response);
-  const own = options.headers === undefined ? [] : fieldsFrom(options.headers);
   for (let i = 0; i < own.length; i += 2) {
     const name = own[i] ?? '';
-    if (answer.includes(name) && name.startsWith('sec-websocket-'))
-      throw new TypeError(`${where}: headers has ${name}, which is for the handshake to say`);
-    answer.push(name, own[i + 1] ?? '');
+    if (handshakeFields.has(name)) throw new TypeError(`${where}: headers has ${name}, which the handshake sets`);
+    if (name !== 'sec-websocket-protocol') answer.push(name, own[i + 1] ?? '');
   }
   return { fields: answer, protocol, deflate: accepted?.parameters };
+}
+
+/** Fields that only the handshake may set. */
+export const handshakeFields: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'sec-websocket-accept',
+  'sec-websocket-extensions',
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** The sub-protocol that the handler names among its fields, as handlers for Bun do. @throws {TypeError} if it was not offered */
+function ownProtocol(where: string, offered: readonly string[], own: readonly string[]): string | undefined {
+  const [named] = valuesOf(own, 'sec-websocket-protocol');
+  if (named === undefined || offered.includes(named)) return named;
+  const expected = offered.length === 0 ? 'none' : `one of ${offered.join(', ')}`;
+  throw new TypeError(
+    `${where}: headers has sec-websocket-protocol ${show(named)}; expected ${expected}, which the client has offered`,
+  );
 }
 
 function chosenProtocol(

@@ -1,7 +1,6 @@
 // The options of a WebSocket, and what is made of them for all sockets that have the same.
 
 import type { Owner } from '../connection/network.js';
-import type { Slot } from '../event-layer/event-layer.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { type DeflateOptions, type DeflateSettings, deflateRules, deflateSettings } from './extensions.js';
 import { MessageParser } from './messages.js';
@@ -20,9 +19,12 @@ export interface SocketOptions {
    * for a minute.
    */
   pingInterval?: number | undefined;
-  /** How long after a ping the connection is given up if still nothing has come, in milliseconds. Default 30,000. */
+  /** How long after a ping the connection is reset if still nothing has come, and no output has been taken, in milliseconds. Default 30,000. */
   pongTimeout?: number | undefined;
-  /** How long the peer may take for its part of the closing handshake, in milliseconds. Default 10,000. */
+  /**
+   * How long the peer may take for its part of the closing handshake, in milliseconds; and how long the task may go on when the WebSocket is closed,
+   * before it is unwound. Default 10,000.
+   */
   closeTimeout?: number | undefined;
 }
 
@@ -34,7 +36,7 @@ export const socketRules: OptionRules = {
   },
   pingInterval: { number: [0, longestDelay] },
   pongTimeout: { number: [1, longestDelay] },
-  closeTimeout: { number: [0, longestDelay] },
+  closeTimeout: { number: [1, longestDelay] },
 };
 
 /** @returns undefined if messages are not to be compressed @throws {TypeError | RangeError} for options that are wrong */
@@ -47,12 +49,12 @@ export function deflateOf(where: string, option: boolean | DeflateOptions | unde
 
 const endpoints = new WeakMap<Owner, Map<string, SocketEndpoint>>();
 
-/** What sockets of one owner with the same options share. @param end ends a connection by FIN, behind what is queued for it */
+/** What sockets of one owner with the same options share. @param end see `SocketEndpoint` */
 export function endpointOf(
   owner: Owner,
   options: SocketOptions,
   isClient: boolean,
-  end: (slot: Slot) => void,
+  end: SocketEndpoint['end'],
 ): SocketEndpoint {
   const {
     maxPayloadLength = 16 * 1024 * 1024,
@@ -75,6 +77,7 @@ export function endpointOf(
       closeTimeout,
       pingAfter: pingInterval === 0 ? Infinity : pingInterval,
       pongTimeout,
+      sendsPings: true,
       end,
     };
     known.set(key, endpoint);

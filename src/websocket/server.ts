@@ -6,11 +6,18 @@ import type { Slot } from '../event-layer/event-layer.js';
 import type { Request } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
 import { takeOver } from '../http/take-over.js';
-import { isTask, type Task } from '../threads/task.js';
+import type { Task } from '../threads/task.js';
+import type { Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';
 import { checkOptions, type OptionRules } from '../util/options.js';
 import { openCompression } from './compression.js';
-import { checkHandshake, type HandshakeOptions } from './handshake.js';
+import {
+  checkHandshake,
+  checkHandshakeOptions,
+  type HandshakeOptions,
+  handshakeRules,
+  requestSource,
+} from './handshake.js';
 import { deflateOf, endpointOf, type SocketOptions, socketRules } from './options.js';
 import { WebSocketConnection } from './web-socket.js';
 
@@ -19,30 +26,23 @@ export interface WebSocketOptions extends HandshakeOptions, SocketOptions {}
 
 const rules: OptionRules = {
   ...socketRules,
-  protocols: {
-    accepts: (value) => typeof value === 'function' || isStrings(value),
-    expected: 'an array of strings, or a function',
-  },
-  origin: {
-    accepts: (value) => value === '*' || typeof value === 'function' || isStrings(value),
-    expected: "'*', an array of origins, or a function",
-  },
-  headers: { accepts: (value) => typeof value === 'object', expected: 'headers' },
+  ...handshakeRules,
+  headers: { accepts: (value) => typeof value === 'object' && value !== null, expected: 'headers' },
 };
-
-function isStrings(value: unknown): boolean {
-  return Array.isArray(value) && value.every((element) => typeof element === 'string');
-}
 
 /** What runs on a WebSocket, in the thread of its connection. */
 export type WebSocketTask = (socket: WebSocketConnection) => Task<unknown>;
 
 /** An HTTP server, as owner of the connection. */
-type ServerOwner = Owner & { endConnection(slot: Slot): void };
+type ServerOwner = Owner & { endConnection(slot: Slot): void; awaitThread(thread: Thread<unknown>): void };
 
 /**
- * Answers a request for a WebSocket (RFC 6455), and runs a task on it as a thread: straight lines, as on any connection. The thread is unwound when
- * the client goes away, and the WebSocket is closed when the task returns (1000) or throws (1011; `onError` is called).
+ * Answers a request for a WebSocket (RFC 6455), and runs a task on it in the thread of the connection.
+ *
+ * - When the client closes the WebSocket or its connection, a thread that is parked in `receive` gets `undefined`, behind the messages that came before.
+ *   A thread that is parked elsewhere is unwound, unless messages wait for it. It has `closeTimeout` to end in any case.
+ * - When the connection is lost, the thread is unwound where it is. `request.signal` is aborted in all these cases.
+ * - When the task returns, the WebSocket is closed with 1000; when it throws, with 1011, and `onError` is called; when it was unwound by others, with 1001.
  *
  * ```ts
  * fetch: (request) =>
@@ -51,7 +51,8 @@ type ServerOwner = Owner & { endConnection(slot: Slot): void };
  *   }),
  * ```
  *
- * A request that does not ask for a WebSocket, or does so wrongly, is answered with 400, 403 (its origin is not allowed) or 426.
+ * A handshake that is wrong is answered with 400, 403 (its origin is not allowed) or 426 (it does not ask for a
+ * WebSocket, or for another version).
  *
  * @param request the one that the handler has got
  * @throws {TypeError | RangeError} for options that are wrong, and a request that is not one of this server's
@@ -64,23 +65,22 @@ export function webSocket(
   checkOptions('webSocket', options, rules);
   if (typeof task !== 'function')
     throw new TypeError(`webSocket: the task is ${show(task)}; expected a generator function`);
+  checkHandshakeOptions('webSocket', options);
   const settings = deflateOf('webSocket', options.perMessageDeflate);
-  const handshake = checkHandshake('webSocket', request as Request, options, settings); // which throws for any other
+  const source = requestSource('webSocket', request);
+  const handshake = checkHandshake('webSocket', source, request as Request, options, settings);
   if (handshake instanceof Response) return handshake;
   const { protocol, fields, deflate } = handshake;
   // Not a generator function: its generator would stay in memory beneath the user's for as long as the WebSocket is open.
   return takeOver((connection: Connection): Task<unknown> => {
     const owner = connection.owner as ServerOwner; // only a server's connections are taken over
-    const endpoint = endpointOf(owner, options, false, (slot) => owner.endConnection(slot));
-    const socket = new WebSocketConnection(
-      connection,
-      endpoint,
-      protocol,
-      deflate && settings && openCompression('server', deflate, settings),
-    );
-    const running = task(socket);
-    if (!isTask(running))
-      throw new TypeError(`webSocket: the task returned ${show(running)}; expected a generator function`);
-    return running;
+    const endpoint = endpointOf(owner, options, false, (slot, thread) => {
+      if (thread !== undefined) owner.awaitThread(thread);
+      owner.endConnection(slot);
+    });
+    const compression = deflate && settings && openCompression('server', deflate, settings);
+    const socket = new WebSocketConnection(connection, endpoint, protocol, compression);
+    socket.ownRequest(source);
+    return task(socket);
   }, fields);
 }

@@ -24,7 +24,7 @@ import {
   writeTextFrame,
 } from './frames.js';
 import { applyMask, newMask, turnMask } from './mask.js';
-import type { MessageParser, PartialMessage, Received } from './messages.js';
+import type { MessageParser, PartialMessage } from './messages.js';
 
 /** What is the same for all sockets of a server, or for one of a client. */
 export interface SocketEndpoint {
@@ -34,12 +34,14 @@ export interface SocketEndpoint {
   readonly isClient: boolean;
   /** How long the peer may take for its part of the closing handshake, in milliseconds. */
   readonly closeTimeout: number;
-  /** How long nothing may come before a ping is sent, in milliseconds; `Infinity` for none. */
+  /** How long nothing may come before a ping is sent, in milliseconds; `Infinity` for ever. */
   readonly pingAfter: number;
-  /** How long after that the connection is given up if still nothing has come. */
+  /** How long after that the connection is reset if still nothing has come. */
   readonly pongTimeout: number;
-  /** Ends the connection by FIN, behind what is queued for it. */
-  end(slot: Slot): void;
+  /** Whether there is a ping in between. */
+  readonly sendsPings: boolean;
+  /** Ends the connection by FIN, behind what is queued for it. @param thread works for it, and may go on for a while */
+  end(slot: Slot, thread: Thread<unknown> | undefined): void;
 }
 
 const Flag = {
@@ -49,17 +51,19 @@ const Flag = {
   closeReceived: 2,
   /** The connection is gone, or this side has ended it. */
   over: 4,
-  /** A ping has been sent, and nothing has come since. */
-  pinged: 8,
-  /** The end has been told. */
-  told: 16,
+  /** Nothing has come for `pingAfter`. */
+  quiet: 8,
+  /** `concluded` has been called. */
+  concluded: 16,
   /** This side has sent its Close frame before the peer. */
   closedFirst: 32,
-  /** The transport has been asked to say when all output has left, and has not said it yet. */
-  flushAwaited: 64,
+  /** Messages are given out in parts. */
+  inParts: 64,
+  /** `notifyFlushed` of the transport has been called, and `flushed` has not. */
+  flushAwaited: 128,
 } as const;
 
-/** Pongs and pings are not queued behind more output than this: a peer that sends pings and reads nothing gets none. */
+/** Pongs are not queued behind more output than this: a peer that sends pings and reads nothing gets none. */
 const mostQueuedForPong = 64 * 1024;
 
 export abstract class SocketBase implements SlotRecord, FollowedSocket {
@@ -85,17 +89,17 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   abstract readonly thread: Thread<unknown> | undefined;
   /** @internal */
   abstract readonly peer: string;
-  /** @internal A message has come. */
-  protected abstract message(data: string | Uint8Array<ArrayBuffer>): void;
-  /** @internal Something else than a message follows, or nothing more has come. */
-  protected handedOn(): void {}
-  /** @internal A control frame has come; a ping has been answered. `payload` is valid during the call. */
-  protected abstract pinged(payload: Uint8Array): void;
+  /** @internal A message has come, or a part of one. @param isLast nothing more comes of this message */
+  protected abstract message(data: string | Uint8Array<ArrayBuffer>, isLast: boolean): void;
+  /** @internal The messages that have come together have been reported: something else follows, or nothing. */
+  protected messagesReported(): void {}
+  /** @internal A ping has come, and has been answered. */
+  protected abstract pinged(payload: Uint8Array<ArrayBuffer>): void;
   /** @internal */
-  protected abstract ponged(payload: Uint8Array): void;
+  protected abstract ponged(payload: Uint8Array<ArrayBuffer>): void;
   /**
    * @internal
-   * No more can come. Told once.
+   * Nothing more can come. Called once.
    * @param error why the connection was failed from here, if it was: what the peer did wrong
    * @param isAnswer this side had sent its Close frame first
    */
@@ -184,7 +188,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     return this.isOver ? 0 : this.endpoint.owner.transport.queued(this.slot);
   }
 
-  /** @internal Sends a message as one frame. The caller has seen that the socket is open. @returns bytes of the payload */
+  /** @internal Sends a message as one frame. The caller has seen that the socket is open. @returns bytes of the frame */
   protected put(data: string | Uint8Array): number {
     const compression = this.#compression;
     if (compression?.compress(data)) {
@@ -203,9 +207,22 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     return end - at;
   }
 
-  /** @internal Sends a frame of a message that has several. @param opcode that of the message for the first, and 0 for the others */
-  protected putFragment(opcode: number, payload: Uint8Array, isLast: boolean): void {
-    this.#putBytes(isLast ? FIN | opcode : opcode, payload);
+  /** @internal Compresses a message that is to be sent in several frames. @returns a copy; undefined if it is to be sent as it is */
+  protected compressed(data: string | Uint8Array): Uint8Array | undefined {
+    const compression = this.#compression;
+    if (!compression?.compress(data)) return undefined;
+    const { bytes, length } = compression.deflater;
+    return bytes.slice(0, length);
+  }
+
+  /** @internal Sends a frame of a message that has several. @param first the opcode of the message, with RSV1 if it is compressed; 0 for all but the first */
+  protected putFragment(first: number, payload: Uint8Array, isLast: boolean): void {
+    this.#putBytes(isLast ? FIN | first : first, payload);
+  }
+
+  /** @internal The compression, if all sockets with the same parameters can be sent the same compressed bytes. */
+  get sharedCompression(): Compression | undefined {
+    return this.#compression?.isShared ? this.#compression : undefined;
   }
 
   /** @internal Sends a whole frame that has been made before. */
@@ -274,165 +291,227 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     this.#flags |= Flag.closeSent;
   }
 
-  /** @internal Sets until when something is to come. */
+  /** @internal Sets until when something is to come. @param time milliseconds of the scheduler's clock */
   protected setDeadline(time: number): void {
     this.endpoint.owner.network.setDeadline(this.slot, time);
   }
 
-  /** @internal The closing handshake is complete on the peer's side, and on this one. */
-  protected finishNow(): void {
-    this.#end();
-  }
-
-  /** @internal Ends the connection at once: what has been sent is not complete. */
-  breakOff(): void {
-    this.abort();
-  }
-
-  /** @internal Ends the connection at once. */
+  /** @internal Ends the connection at once, by RST. Nothing of what has come behind this is looked at. */
   protected abort(): void {
     if (this.isOver) return;
+    this.#flags |= Flag.over | Flag.closeReceived;
     this.endpoint.owner.transport.reset(this.slot);
   }
 
-  /** Both sides have said that they close, or the connection is failed: it ends by FIN. */
-  #end(): void {
+  /** @internal Ends the connection by FIN: both sides have sent a Close frame, or the peer has failed. */
+  protected end(): void {
     if (this.isOver) return;
     this.#flags |= Flag.over;
-    this.endpoint.end(this.slot);
+    this.endpoint.end(this.slot, this.thread);
   }
 
-  /** The peer broke a rule: it is told which, and nothing of what it has sent behind that is looked at. */
+  /** The peer broke a rule: its Close frame says which, and nothing of what it has sent behind that is looked at. */
   #fail(error: WebSocketError): void {
     this.#flags |= Flag.closeReceived;
-    this.#drop();
     if (this.isOpen) this.#closeFrame(error.closeCode, '');
-    this.#tell(error.closeCode, '', error);
-    this.#end();
+    this.#conclude(error.closeCode, '', error);
+    this.end();
   }
 
-  #drop(): void {
-    const { buffers } = this.endpoint.owner;
-    if (this.#partial !== undefined) buffers.add(-this.#partial.held);
+  /** Gives back what a message has that has come in part. @param counted as how many bytes it was counted last */
+  #dropPartial(counted = this.#partial?.held ?? 0): void {
     this.#partial?.release();
     this.#partial = undefined;
+    if (counted > 0) this.endpoint.owner.buffers.add(-counted);
   }
 
-  #tell(code: number, reason: string, error: WebSocketError | undefined): void {
-    if (this.#has(Flag.told)) return;
-    this.#flags |= Flag.told;
+  #conclude(code: number, reason: string, error: WebSocketError | undefined): void {
+    if (this.#has(Flag.concluded)) return;
+    this.#flags |= Flag.concluded;
     this.#stopFollowing();
     this.concluded(code, reason, error, this.#has(Flag.closedFirst));
   }
 
-  // What the network tells; see `SlotRecord`.
-
-  /** @internal */
-  received(bytes: Uint8Array, start: number, end: number): void {
-    this.#flags &= ~Flag.pinged;
-    this.awaitInput();
-    try {
-      for (let at = start; at < end && (this.#flags & (Flag.closeReceived | Flag.over)) === 0; )
-        at = this.#next(bytes, at, end);
-      this.handedOn();
-    } catch (error) {
-      if (!isInstance(error, WebSocketError)) throw error;
-      this.handedOn();
-      this.#fail(error);
-    }
+  /** @internal `concluded` has been called. */
+  protected get isConcluded(): boolean {
+    return this.#has(Flag.concluded);
   }
 
-  /** Reads the next message or control frame. @returns where what follows begins */
-  #next(bytes: Uint8Array, start: number, end: number): number {
-    const { parser, owner } = this.endpoint;
-    const before = this.#partial;
-    const heldBefore = before?.held ?? 0;
-    let received: Received;
-    try {
-      received = parser.next(bytes, start, end, before, this.#compression?.inflater);
-    } catch (error) {
-      owner.buffers.add(-heldBefore); // what it has taken since is not counted
-      before?.release();
-      this.#partial = undefined;
-      throw error;
+  // Receiving.
+
+  /** @internal What has come is not to be read on for now: as many messages wait as may. */
+  protected get isFull(): boolean {
+    return false;
+  }
+
+  /** @internal From now on messages are given out in parts. */
+  protected startParts(): void {
+    this.#flags |= Flag.inParts;
+  }
+
+  /** @internal Messages are given out in parts. */
+  protected get isInParts(): boolean {
+    return this.#has(Flag.inParts);
+  }
+
+  /**
+   * @internal Reads frames: as many as there are, up to the peer's end, or until it is full.
+   * @returns how far it has read; nothing behind the peer's end is looked at, and counts as read
+   */
+  protected read(bytes: Uint8Array, start: number, end: number): number {
+    let at = start;
+    // Where messages come in parts, there may be more of one that has come as a whole, and is still being decompressed.
+    while (at < end || this.#has(Flag.inParts)) {
+      if ((this.#flags & (Flag.closeReceived | Flag.over)) !== 0) break;
+      if (this.isFull) {
+        this.messagesReported();
+        return at;
+      }
+      const counted = this.#partial?.held ?? 0;
+      try {
+        at = this.#next(bytes, at, end, counted);
+        if (at === -1) break;
+      } catch (error) {
+        if (!isInstance(error, WebSocketError)) throw error;
+        const { parser } = this.endpoint;
+        parser.partial?.release();
+        parser.partial = undefined;
+        this.#dropPartial(counted);
+        this.messagesReported();
+        this.#fail(error);
+        return end;
+      }
     }
-    const { position, partial, data, close } = parser; // of all sockets: what is called below may use it
+    this.messagesReported();
+    return end;
+  }
+
+  /** Reads up to the next message or control frame. @returns where it ends; -1 if there was none @throws {WebSocketError} */
+  #next(bytes: Uint8Array, start: number, end: number, counted: number): number {
+    const { parser, owner } = this.endpoint;
+    const { buffers } = owner;
+    const inflater = this.#compression?.inflater;
+    if (this.#partial !== undefined && !buffers.hasRoom(this.#partial.growth(end - start))) throw this.#noMemory();
+    const received = this.#has(Flag.inParts)
+      ? parser.nextPart(bytes, start, end, this.#partial, inflater)
+      : parser.next(bytes, start, end, this.#partial, inflater);
+    const { position, partial, data, isLast, close } = parser; // all sockets share it, and what is called below may use it
     this.#partial = partial;
     parser.partial = undefined;
-    const growth = (partial?.held ?? 0) - heldBefore;
-    if (growth !== 0) {
-      owner.buffers.add(growth);
-      if (growth > 0 && owner.buffers.isExceeded) throw new WebSocketError(closeCodes.tooBig, noMemory);
-    }
+    const held = partial?.held ?? 0;
+    if (held > counted && !buffers.hasRoom(held - counted)) throw this.#noMemory(); // the caller gives back what was counted
+    if (held !== counted) buffers.add(held - counted);
     switch (received) {
       case 'none':
-        return end;
+        return -1;
       case 'text':
       case 'binary':
+        this.message(data, true);
+        break;
       case 'part':
-        this.message(data);
+        this.message(data, isLast);
         break;
       case 'ping':
-        this.handedOn();
-        this.#answer(data);
+        this.messagesReported();
+        this.#answer(bytesOf(data));
         break;
       case 'pong':
-        this.handedOn();
+        this.messagesReported();
         this.ponged(bytesOf(data));
         break;
       case 'close':
-        this.handedOn();
-        this.#closed(close);
+        this.messagesReported();
+        this.#peerClosed(close);
         break;
     }
     return position;
   }
 
-  #answer(data: string | Uint8Array<ArrayBuffer>): void {
-    const payload = bytesOf(data);
+  #noMemory(): WebSocketError {
+    this.endpoint.owner.buffers.refused++;
+    return new WebSocketError(closeCodes.tooBig, 'maxBufferedBytes is reached: there is no memory for the message');
+  }
+
+  #answer(payload: Uint8Array<ArrayBuffer>): void {
     if (this.isOpen && this.queued <= mostQueuedForPong) this.putPong(payload);
     this.pinged(payload);
   }
 
-  #closed({ code, reason }: CloseStatus): void {
+  #peerClosed({ code, reason }: CloseStatus): void {
     this.#flags |= Flag.closeReceived;
-    this.#drop();
-    // RFC 6455 §5.5.1: the answer has the same code. The server ends the connection first (§7.1.1), a client waits for that.
-    if (this.isOpen) this.#closeFrame(code === closeCodes.noStatus ? undefined : code, '');
-    this.#tell(code, reason, undefined);
-    this.#end();
+    this.#dropPartial();
+    this.peerEnded(code, reason);
   }
 
-  /** @internal The peer has sent FIN, and no Close frame before it. */
+  /** @internal The peer has sent a Close frame; or FIN without one, then the code is 1006. */
+  protected peerEnded(code: number, reason: string): void {
+    this.finishClosing(code, reason);
+  }
+
+  /** @internal Does this side's part in closing, after the peer has ended. */
+  protected finishClosing(code: number, reason: string): void {
+    const isLost = code === closeCodes.abnormal;
+    // RFC 6455 §5.5.1: the answer has the same code.
+    if (this.isOpen && !isLost) this.#closeFrame(code === closeCodes.noStatus ? undefined : code, '');
+    this.#conclude(code, reason, undefined);
+    // RFC 6455 §7.1.1: the server ends the connection first; a client waits for that, so that TIME_WAIT is the server's.
+    const { isClient, owner, closeTimeout } = this.endpoint;
+    if (isLost || !isClient) this.end();
+    else this.setDeadline(owner.network.scheduler.now + closeTimeout);
+  }
+
+  // What the network reports; see `SlotRecord`.
+
+  /** @internal */
+  received(bytes: Uint8Array, start: number, end: number): void {
+    this.inputSeen();
+    this.read(bytes, start, end);
+  }
+
+  /** @internal Something has come: the peer is there. */
+  protected inputSeen(): void {
+    this.#flags &= ~Flag.quiet;
+    this.awaitInput();
+  }
+
+  /** @internal */
   ended(): void {
+    if (this.#has(Flag.closeReceived)) {
+      if (this.isConcluded) this.end(); // a client's: the server has ended the connection
+      return;
+    }
     this.#flags |= Flag.closeReceived;
-    this.#drop();
-    this.#tell(closeCodes.abnormal, '', undefined);
-    this.#end();
+    this.#dropPartial();
+    this.peerEnded(closeCodes.abnormal, '');
   }
 
   /** @internal */
   expired(): void {
+    if (this.isOver) return;
     if (!this.isOpen) {
-      // The peer does not take its part in the closing handshake.
-      this.#tell(closeCodes.abnormal, '', undefined);
-      this.#end();
+      // The peer does not do its part in closing.
+      this.#flags |= Flag.closeReceived;
+      this.#dropPartial();
+      this.#conclude(closeCodes.abnormal, '', undefined);
+      this.end();
       return;
     }
-    const { owner, pongTimeout } = this.endpoint;
-    if (this.#has(Flag.pinged)) {
-      this.#tell(closeCodes.abnormal, '', undefined);
+    const { owner, pongTimeout, sendsPings } = this.endpoint;
+    const { network } = owner;
+    const isTaking = network.extraTimeForOutput(this.slot, pongTimeout) > 0; // a peer that takes output is there
+    if (!this.#has(Flag.quiet)) {
+      this.#flags |= Flag.quiet;
+      if (sendsPings) this.putPing(nothing);
+    } else if (!isTaking) {
       this.abort();
       return;
     }
-    this.#flags |= Flag.pinged;
-    if (this.queued <= mostQueuedForPong) this.putPing(nothing);
-    this.setDeadline(owner.network.scheduler.now + pongTimeout);
+    this.setDeadline(network.scheduler.now + pongTimeout);
   }
 
-  /** @internal Something has come, or may from now on: it is waited for so long before a ping is sent. */
+  /** @internal From now on something is waited for, before a ping is sent. */
   protected awaitInput(): void {
-    if (!this.isOpen) return;
+    if (!this.isOpen || this.#has(Flag.closeReceived)) return;
     const { owner, pingAfter } = this.endpoint;
     this.setDeadline(owner.network.scheduler.now + pingAfter);
   }
@@ -440,14 +519,12 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /** @internal */
   detached(_reason: ConnectionError | undefined): void {
     this.#flags |= Flag.over | Flag.closeReceived;
-    this.#drop();
+    this.#dropPartial();
     this.#compression?.close();
   }
 
   /** @internal */
-  lost(_reason: ConnectionError | undefined): void {
-    this.#tell(closeCodes.abnormal, '', undefined);
-  }
+  lost(_reason: ConnectionError | undefined): void {}
 
   /** @internal */
   drained(): void {
@@ -467,13 +544,14 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   }
 
   /** @internal */
-  wake(): void {}
+  wake(): void {
+    this.#conclude(closeCodes.abnormal, '', undefined);
+  }
 }
 
 const nothing = new Uint8Array(0);
-const noMemory = 'maxBufferedBytes is reached: there is no memory for the message';
 
 /** Of control frames, whose payload is bytes. */
-function bytesOf(data: string | Uint8Array): Uint8Array {
+function bytesOf(data: string | Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return typeof data === 'string' ? nothing : data;
 }

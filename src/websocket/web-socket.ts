@@ -1,54 +1,88 @@
-// A WebSocket in a thread: `receive` parks until a message has come, `send` while the peer is flooded, and the thread is unwound when the peer goes
-// away. Frames are read as they come, whatever the thread is doing, so pings are answered and the closing handshake is taken part in at any time.
-// Messages that the thread has not asked for wait in a queue; when that is long, the connection is not read.
+// The WebSocket of a thread. Frames are read as they arrive, whatever the thread is doing: messages wait here until it receives them, pings are answered,
+// and the closing handshake takes its course.
 
+import { Buffer } from 'node:buffer';
 import type { BufferedBytes } from '../connection/buffered-bytes.js';
 import type { Connection } from '../connection/connection.js';
 import { type Duplex, pieceBytes, smallPieceBytes } from '../connection/duplex.js';
-import { checkData, Flooded, Writer } from '../connection/writer.js';
+import { checkData, endOfPiece, Flooded, Writer } from '../connection/writer.js';
 import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
-import { ClientLeftError } from '../http/incoming-request.js';
+import { ClientLeftError, type IncomingRequest, type RequestOwner } from '../http/incoming-request.js';
+import { captureContext, enterableContext } from '../threads/context.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
+import type { TimerTarget } from '../threads/timers.js';
 import type { OutputMemory } from '../util/output-memory.js';
 import { checkClose, closeCodes } from './close-codes.js';
 import type { Compression } from './compression.js';
 import type { WebSocketError } from './errors.js';
+import { maxControlPayload, opcodes, RSV1 } from './frames.js';
 import { SocketBase, type SocketEndpoint } from './socket-base.js';
 
 /** A message: text, or bytes that are the receiver's to keep. */
 export type WebSocketMessage = string | Uint8Array<ArrayBuffer>;
 
-/** Of messages that wait for the thread: from so many bytes on the connection is not read, and from so few on it is again. */
+/** From so many bytes of messages that wait for the thread on, the connection is not read; and from so few on it is again. */
 const mostWaiting = 64 * 1024;
 const fewWaiting = 16 * 1024;
-/** What a waiting message takes besides its content, so that empty ones are bounded, too. */
+/** How many bytes a waiting message counts besides its content, so that empty ones are bounded, too. */
 const messageOverhead = 64;
 
+/** A part of a message. */
+class Part {
+  readonly data: WebSocketMessage;
+  readonly isLast: boolean;
+
+  constructor(data: WebSocketMessage, isLast: boolean) {
+    this.data = data;
+    this.isLast = isLast;
+  }
+}
+
+/** How the WebSocket ends. */
+interface End {
+  readonly code: number;
+  readonly reason: string;
+  readonly error: WebSocketError | undefined;
+}
+
+/** In one number: a field for each would take 8 bytes in every WebSocket. */
+const Flag = {
+  /** Messages wait, as many as may: the connection is not read. */
+  paused: 1,
+  /** A message is being sent in several frames. */
+  sending: 2,
+  /** The running thread is in `receive`: it learns of the end from what that returns. */
+  receiving: 4,
+  /** The thread is over. */
+  threadOver: 8,
+} as const;
+
 /** A WebSocket of a thread: see {@link webSocket} and {@link connectWebSocket}. */
-export class WebSocketConnection extends SocketBase implements Duplex {
+export class WebSocketConnection extends SocketBase implements Duplex, RequestOwner, TimerTarget {
   /** The sub-protocol that was agreed on; empty if there is none. */
   readonly protocol: string;
   readonly #connection: Connection;
-  /** Made when a thread is about to park in it: most sockets never have one. */
   #writer: Writer | undefined;
-  /** The first message that waits, and the ones behind it. Most often there is none, or one. */
-  #first: WebSocketMessage | undefined;
-  #others: WebSocketMessage[] | undefined;
-  /** Bytes of the messages that wait, each with its overhead. */
+  #flags = 0;
+  /** The first message that waits for the thread, and the ones behind it. Most often there is none, or one. */
+  #first: WebSocketMessage | Part | undefined;
+  #others: (WebSocketMessage | Part)[] | undefined;
+  /** Bytes of what waits, each message with its overhead. */
   #waiting = 0;
-  #isPaused = false;
+  /** Bytes that came when too much was waiting. */
+  #unread: Uint8Array | undefined;
   /** The thread that is parked in `receive`. */
   #receiver: Thread<unknown> | undefined;
-  #code = 0;
-  #reason = '';
-  #error: WebSocketError | undefined;
-  /** When something is to come at the latest. */
-  #inputUntil = Infinity;
-  /** A message is being sent in several frames. */
-  #isSending = false;
+  #end: End | undefined;
+  /** When something is to have come, in milliseconds of the scheduler; 0 for never. Whole, since a fraction would take 16 bytes more. */
+  #inputUntil = 0;
+  /** What ends the thread some time after the WebSocket; 0 is none. */
+  #timer = 0;
+  /** The request, if its signal is in use. */
+  #request: IncomingRequest | undefined;
 
-  /** @internal @param connection its record is replaced by this; what has come on it is read first */
+  /** @internal @param connection is replaced by this as the record of its slot; what has come on it is read first */
   constructor(
     connection: Connection,
     endpoint: SocketEndpoint,
@@ -59,29 +93,19 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     this.#connection = connection;
     this.protocol = protocol;
     const { reader } = connection;
-    const { bytes, start, limit } = reader;
+    const { bytes, start, limit, finished } = reader;
     endpoint.owner.network.replace(this);
     this.awaitInput();
     if (limit > start) this.received(bytes, start, limit);
     reader.consume(limit - start);
-    if (reader.finished && !this.hasEnded) this.ended();
-    connection.releaseIdleHalves();
-    connection.detached(undefined);
+    connection.handedOver();
+    if (finished) this.ended();
     this.thread?.whenOver(() => this.#threadOver());
   }
 
   /** @internal */
   get thread(): Thread<unknown> | undefined {
     return this.#connection.thread;
-  }
-
-  /** @internal */
-  get writer(): Writer {
-    if (this.#writer === undefined) {
-      this.#writer = new Writer(this);
-      this.#writer.timeout = this.endpoint.owner.writeTimeout;
-    }
-    return this.#writer;
   }
 
   /** The peer's address: see `Connection.peer`. */
@@ -94,32 +118,58 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     return this.queued;
   }
 
-  /** The code of the end: 1005 if the peer gave none, 1006 if the connection was lost; 0 while it is open. */
+  /** The code of the end: 1005 if the peer gave none, 1006 if the connection was lost; 0 until then. */
   get code(): number {
-    return this.#code;
+    return this.isConcluded ? (this.#end?.code ?? 0) : 0;
   }
 
-  /** The reason that the peer gave. */
+  /** The reason that the peer gave; empty if it gave none. */
   get reason(): string {
-    return this.#reason;
+    return this.isConcluded ? (this.#end?.reason ?? '') : '';
   }
 
-  /** What the peer did wrong, if that is why the WebSocket was closed from here. */
+  /** The rule that the peer broke, if that is why the WebSocket was closed from here. */
   get error(): Error | undefined {
-    return this.#error;
+    return this.#end?.error;
   }
 
   /**
-   * The next message; parks while there is none.
+   * The next message; parks while there is none. When `receiveParts` has been called, the message is put together from its parts.
    * @returns text, or bytes that are the caller's; `undefined` when no more will come: `code` and `reason` say why
+   * @throws {ConnectionError} `ERR_BUSY` if another thread receives
    */
   receive(): Task<WebSocketMessage | undefined> {
-    return new Receiving(this);
+    return this.isInParts ? joined(this) : (nextItem(this) as Task<WebSocketMessage | undefined>); // no parts are queued
   }
 
   /**
-   * Sends a message: a string as text, bytes as binary. Parks while the peer is flooded. Long ones go out in several frames.
-   * @throws {ConnectionError} `ERR_CLOSED` if the WebSocket is closed or closing; `ERR_WRITE_TIMEOUT`; `ERR_BUSY` if another thread is sending a long message
+   * The next message, as parts that can be read while it is still arriving, so that it is never in memory as a whole. From the first call on messages
+   * are no longer gathered: one that started before has what had come of it as its first part. What is left unread of the message before is
+   * skipped. `maxPayloadLength` bounds the whole message.
+   *
+   * ```ts
+   * for (let message; (message = yield* socket.receiveParts()) !== undefined; )
+   *   for (let part; (part = yield* message.read()) !== undefined; ) yield* save(part);
+   * ```
+   * @returns `undefined` when no more will come @throws as `receive`
+   */
+  *receiveParts(): Task<MessageParts | undefined> {
+    this.startParts();
+    const { open } = this;
+    if (open !== undefined) while ((yield* open.read()) !== undefined);
+    const first = yield* nextItem(this);
+    if (first === undefined) return undefined;
+    this.open = new MessageParts(this, asPart(first));
+    return this.open;
+  }
+
+  /** @internal The message whose parts are being received. */
+  open: MessageParts | undefined;
+
+  /**
+   * Sends a message: a string as text, bytes as binary. Parks while the peer is flooded. Long ones go out in several frames, between which
+   * pings are answered. When the thread is unwound in the middle of a message, the connection is reset.
+   * @throws {ConnectionError} `ERR_CLOSED` if the WebSocket is closed or closing; `ERR_WRITE_TIMEOUT`; `ERR_BUSY` if another thread is parked in `send`
    * @throws {TypeError} if it is neither a string nor a Uint8Array
    */
   send(data: string | Uint8Array): Task<void> {
@@ -127,14 +177,15 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   }
 
   /**
-   * Sends a ping (RFC 6455 §5.5.2). Pings are sent by themselves, too: see `pingInterval`.
+   * Sends a ping (RFC 6455 §5.5.2). Pings are sent without it, too: see `pingInterval`.
    * @param data at most 125 bytes
-   * @throws {ConnectionError} `ERR_CLOSED` @throws {RangeError} for more bytes
+   * @throws {ConnectionError} `ERR_CLOSED` @throws {RangeError} for more bytes @throws {TypeError} if it is neither a string nor a Uint8Array
    */
   ping(data: string | Uint8Array = ''): void {
-    const payload = typeof data === 'string' ? new TextEncoder().encode(data) : data;
-    checkData(payload);
-    if (payload.length > 125) throw new RangeError(`ping: the data has ${payload.length} bytes; expected at most 125`);
+    checkData(data, 'ping');
+    const payload = typeof data === 'string' ? Buffer.from(data) : data;
+    if (payload.length > maxControlPayload)
+      throw new RangeError(`ping: the data has ${payload.length} bytes; expected at most ${maxControlPayload}`);
     this.checkOpen();
     this.putPing(payload);
   }
@@ -155,22 +206,44 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     if (!this.isOpen) throw this.closedError();
   }
 
+  #has(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  #set(flag: number, isSo: boolean): void {
+    if (isSo) this.#flags |= flag;
+    else this.#flags &= ~flag;
+  }
+
   // For `Receiving` and `Sending`.
 
-  /** @internal Takes the first message that waits. */
-  take(): WebSocketMessage | undefined {
-    const message = this.#first;
-    if (message === undefined) return undefined;
-    this.#first = this.#others?.shift();
-    if (this.#first === undefined) this.#others = undefined;
-    const size = message.length + messageOverhead;
-    this.#waiting -= size;
-    this.buffers.add(-size);
-    if (this.#isPaused && this.#waiting <= fewWaiting) {
-      this.#isPaused = false;
-      this.resumeReading();
-    }
-    return message;
+  /** @internal Takes what has waited longest. Where nothing waits and the peer has ended, the WebSocket ends. */
+  take(): WebSocketMessage | Part | undefined {
+    this.#set(Flag.receiving, true);
+    if (this.#has(Flag.paused) && this.#waiting <= fewWaiting) this.#continueReading();
+    const next = this.#first;
+    if (next !== undefined) {
+      this.#first = this.#others?.shift(); // no more than about a thousand wait
+      if (this.#first === undefined) this.#others = undefined;
+      const size = sizeOf(next);
+      this.#waiting -= size;
+      this.buffers.add(-size);
+      if (this.#waiting === 0 && this.#has(Flag.paused)) this.#continueReading();
+    } else if (this.#end !== undefined && !this.isConcluded) this.finishClosing(this.#end.code, this.#end.reason);
+    this.#set(Flag.receiving, false);
+    return next;
+  }
+
+  #continueReading(): void {
+    this.#set(Flag.paused, false);
+    const unread = this.#unread;
+    this.#unread = undefined;
+    this.awaitInput();
+    if (unread !== undefined) {
+      this.buffers.add(-unread.length);
+      this.received(unread, 0, unread.length);
+    } else if (this.isInParts) this.received(nothing, 0, 0); // more of what has come may have to be decompressed
+    if (!this.#has(Flag.paused)) this.resumeReading();
   }
 
   /** @internal The running thread is about to park in `receive`. @throws {ConnectionError} `ERR_BUSY` */
@@ -189,47 +262,64 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     this.#receiver = undefined;
   }
 
-  /** @internal Sends a message as a whole, or its first fragment. */
+  /** @internal Sends a message as a whole. */
   putMessage(data: string | Uint8Array): void {
     this.put(data);
   }
 
-  /** @internal @throws {ConnectionError} `ERR_BUSY` if another thread is within a message */
-  checkIdle(): void {
-    if (this.#isSending)
-      throw new ConnectionError('ERR_BUSY', 'another thread is sending a long message on this WebSocket');
-  }
-
-  /** @internal A message of several frames begins, or is complete, or given up. */
-  set isSending(isSo: boolean) {
-    this.#isSending = isSo;
+  /** @internal A message of several frames starts: its data, and the first byte of its first frame but FIN. */
+  startMessage(data: string | Uint8Array): { data: string | Uint8Array; first: number } {
+    this.#set(Flag.sending, true);
+    const compressed = this.compressed(data);
+    const opcode = typeof data === 'string' ? opcodes.text : opcodes.binary;
+    return compressed === undefined ? { data, first: opcode } : { data: compressed, first: RSV1 | opcode };
   }
 
   /** @internal */
-  putPart(opcode: number, data: Uint8Array, isLast: boolean): void {
-    this.putFragment(opcode, data, isLast);
+  putPart(first: number, data: Uint8Array, isLast: boolean): void {
+    this.putFragment(first, data, isLast);
+    if (isLast) this.#set(Flag.sending, false);
+  }
+
+  /** @internal A message that is not complete is given up: nothing but its rest could follow. */
+  breakMessage(): void {
+    this.#set(Flag.sending, false);
+    this.abort();
+  }
+
+  /** @internal @throws {ConnectionError} `ERR_BUSY` if another thread is within a message */
+  checkIdle(): void {
+    if (this.#has(Flag.sending))
+      throw new ConnectionError('ERR_BUSY', 'another thread is sending a long message on this WebSocket');
   }
 
   // What the base reports.
 
   /** @internal */
-  protected message(data: WebSocketMessage): void {
-    const size = data.length + messageOverhead;
-    if (this.#first === undefined) this.#first = data;
-    else if (this.#others === undefined) this.#others = [data];
-    else this.#others.push(data);
-    this.#waiting += size;
-    this.buffers.add(size);
-    const most = this.buffers.isFull ? 1 : mostWaiting;
-    if (this.#waiting >= fewWaiting) this.handedOn();
-    if (this.#waiting >= most && !this.#isPaused && !this.isOver) {
-      this.#isPaused = true;
-      this.pauseReading();
-    }
+  protected override get isFull(): boolean {
+    return this.#has(Flag.paused);
   }
 
-  /** @internal A receiver is resumed once for the messages that have come together: it costs as much as reading them. */
-  protected override handedOn(): void {
+  /** @internal */
+  protected message(data: WebSocketMessage, isLast: boolean): void {
+    if (this.#has(Flag.threadOver)) return;
+    const item = this.isInParts ? new Part(data, isLast) : data;
+    const size = sizeOf(item);
+    if (this.#first === undefined) this.#first = item;
+    else if (this.#others === undefined) this.#others = [item];
+    else this.#others.push(item);
+    this.#waiting += size;
+    this.buffers.add(size);
+    if (this.#waiting >= (this.buffers.isFull ? 1 : mostWaiting)) {
+      this.#set(Flag.paused, true);
+      this.pauseReading();
+      if (this.isOpen) this.setDeadline(Infinity); // the peer cannot show that it is there
+    }
+    if (this.#waiting >= fewWaiting) this.messagesReported();
+  }
+
+  /** @internal A receiver is resumed once for the messages that have come together: that costs as much as reading them. It may run at once. */
+  protected override messagesReported(): void {
     if (this.#receiver !== undefined && this.#first !== undefined) this.scheduler.resume(this.#receiver);
   }
 
@@ -239,38 +329,127 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   /** @internal */
   protected ponged(): void {}
 
+  /** @internal Messages that came before the peer's end can be received and answered before this side ends, too. */
+  protected override peerEnded(code: number, reason: string): void {
+    const isAwaited = this.#waiting > 0 || this.#has(Flag.receiving) || this.thread?.state === 'running';
+    if (!isAwaited || this.#has(Flag.threadOver)) {
+      this.finishClosing(code, reason);
+      return;
+    }
+    this.#end = { code, reason, error: undefined };
+    this.setDeadline(this.scheduler.now + this.endpoint.closeTimeout);
+  }
+
   /** @internal */
   protected concluded(code: number, reason: string, error: WebSocketError | undefined, isAnswer: boolean): void {
-    this.#code = code;
-    this.#reason = reason;
-    this.#error = error;
+    this.#end = { code, reason, error };
     const { thread } = this;
-    if (this.#receiver !== undefined) this.scheduler.resume(this.#receiver);
-    else if (!isAnswer && this.#first === undefined)
-      thread?.unwind(new ClientLeftError(`the peer has closed the WebSocket (${code})`));
+    const left = new ClientLeftError(
+      error === undefined ? `the peer has closed the WebSocket (${code})` : `the WebSocket was closed with ${code}`,
+      { cause: error },
+    );
+    if (!isAnswer) this.#abortRequest(left);
+    // The thread of a client has other things to do.
+    if (!this.endpoint.isClient && thread !== undefined && !this.#has(Flag.threadOver)) {
+      if (this.#receiver === undefined && !this.#has(Flag.receiving) && !isAnswer) thread.unwind(left);
+      else this.#timer = this.scheduler.armIn(this.endpoint.closeTimeout, this, 0);
+    }
     this.#writer?.wake();
+    if (this.#receiver !== undefined) this.scheduler.resume(this.#receiver);
+  }
+
+  /** @internal The thread has had its time after the end. */
+  timerFired(): void {
+    this.#timer = 0;
+    this.thread?.unwind(new ClientLeftError(`the WebSocket was closed with ${this.code} some time ago`));
+  }
+
+  /** @internal */
+  protected override end(): void {
+    if (!this.isOver && !this.#has(Flag.threadOver)) this.#connection.rememberPeer(); // for what the thread may yet throw
+    super.end();
   }
 
   #threadOver(): void {
+    this.#set(Flag.threadOver, true);
+    if (this.#timer !== 0) this.scheduler.timers.cancel(this.#timer);
+    this.#timer = 0;
     this.buffers.add(-this.#waiting);
     this.#waiting = 0;
     this.#first = undefined;
     this.#others = undefined;
-    if (this.isOver) return;
-    const isWell = this.thread?.outcome === 'returned';
-    if (this.hasEnded) {
-      this.finishNow();
+    if (this.isOver || this.isConcluded) return;
+    const { thread } = this;
+    const hasFailed = thread?.outcome === 'failed' || this.#connection.hasFailed;
+    const pending = this.#end;
+    if (pending !== undefined) {
+      this.finishClosing(pending.code, pending.reason);
       return;
     }
-    if (this.isOpen) this.sendClose(isWell ? closeCodes.normal : closeCodes.internalError, '');
-    if (this.#isPaused) this.resumeReading(); // for the peer's Close frame
+    if (this.#has(Flag.paused)) this.#continueReading(); // for the peer's Close frame, which may have come
+    if (this.isOver || this.isConcluded) return;
+    if (hasFailed) this.sendClose(closeCodes.internalError, '');
+    else this.sendClose(thread?.outcome === 'unwound' ? closeCodes.goingAway : closeCodes.normal, '');
+  }
+
+  // The owner of the request.
+
+  /** @internal */
+  ownRequest(request: IncomingRequest): void {
+    request.owner = this;
+    if (request.isNeeded) this.#request = request;
+  }
+
+  /** @internal */
+  onSignalRequested(request: IncomingRequest): unknown {
+    this.#request = request;
+    return this.isConcluded ? new ClientLeftError(`the WebSocket was closed with ${this.code}`) : undefined;
+  }
+
+  #abortRequest(reason: ClientLeftError): void {
+    const request = this.#request;
+    if (request === undefined) return;
+    const context = this.thread?.context ?? captureContext();
+    enterableContext(context).runInAsyncScope(request.abort, request, reason);
+  }
+
+  // What the network reports.
+
+  /** @internal */
+  override received(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#has(Flag.paused)) {
+      this.#keep(bytes, start, end);
+      return;
+    }
+    this.inputSeen();
+    const at = this.read(bytes, start, end);
+    if (at < end) this.#keep(bytes, at, end);
+  }
+
+  #keep(bytes: Uint8Array, start: number, end: number): void {
+    const unread = this.#unread;
+    const before = unread?.length ?? 0;
+    const kept = new Uint8Array(before + end - start);
+    if (unread !== undefined) kept.set(unread);
+    kept.set(bytes.subarray(start, end), before);
+    this.#unread = kept;
+    this.buffers.add(kept.length - before);
+  }
+
+  /** @internal */
+  override detached(reason: ConnectionError | undefined): void {
+    super.detached(reason);
+    this.#connection.detached(reason);
+    if (this.#unread !== undefined) this.buffers.add(-this.#unread.length);
+    this.#unread = undefined;
   }
 
   /** @internal */
   override lost(reason: ConnectionError | undefined): void {
-    super.lost(reason);
-    this.#connection.detached(reason);
-    this.thread?.unwind(new ClientLeftError('the connection to the client is gone', { cause: reason }));
+    if (this.isConcluded) return;
+    const left = new ClientLeftError('the connection to the client is gone', { cause: reason });
+    this.#abortRequest(left);
+    this.thread?.unwind(left);
   }
 
   /** @internal */
@@ -280,11 +459,12 @@ export class WebSocketConnection extends SocketBase implements Duplex {
 
   /** @internal No other frame may come between those of a message. */
   override get hasRoom(): boolean {
-    return !this.#isSending && super.hasRoom;
+    return !this.#has(Flag.sending) && super.hasRoom;
   }
 
   /** @internal */
   override wake(): void {
+    super.wake();
     this.#writer?.wake();
     if (this.#receiver !== undefined) this.scheduler.resume(this.#receiver);
   }
@@ -292,20 +472,32 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   /** @internal */
   override expired(): void {
     this.#writer?.expire();
-    if (this.#inputUntil <= this.scheduler.due) {
-      this.#inputUntil = Infinity;
-      super.expired();
+    if (this.#inputUntil !== 0 && this.#inputUntil <= this.scheduler.due) {
+      this.#inputUntil = 0;
+      const end = this.#end;
+      if (end !== undefined && !this.isConcluded)
+        this.finishClosing(end.code, end.reason); // the thread has not received in time
+      else super.expired();
     }
     this.updateDeadline();
   }
 
   /** @internal */
   protected override setDeadline(time: number): void {
-    this.#inputUntil = time;
+    this.#inputUntil = time === Infinity ? 0 : Math.ceil(time);
     this.updateDeadline();
   }
 
-  // What the writer works on: see `Duplex`.
+  // The members of `Duplex`, for its writer.
+
+  /** @internal */
+  get writer(): Writer {
+    if (this.#writer === undefined) {
+      this.#writer = new Writer(this);
+      this.#writer.timeout = this.endpoint.owner.writeTimeout;
+    }
+    return this.#writer;
+  }
 
   /** @internal */
   get buffers(): BufferedBytes {
@@ -351,7 +543,7 @@ export class WebSocketConnection extends SocketBase implements Duplex {
     this.endpoint.owner.transport.commit(this.slot, end);
   }
 
-  /** @internal By itself the transport tells only of a queue that has been above its high-water mark. */
+  /** @internal By itself the transport reports only a queue that has been above its high-water mark. */
   notifyWritable(): void {
     if (this.endpoint.owner.queuedBytes < highWaterMark) this.notifyFlushed();
   }
@@ -379,8 +571,8 @@ export class WebSocketConnection extends SocketBase implements Duplex {
   /** @internal */
   updateDeadline(): void {
     if (this.isOver) return;
-    const writeUntil = this.#writer === undefined ? Infinity : this.#writer.parkedUntil;
-    this.endpoint.owner.network.setDeadline(this.slot, Math.min(this.#inputUntil, writeUntil));
+    const inputUntil = this.#inputUntil === 0 ? Infinity : this.#inputUntil;
+    this.endpoint.owner.network.setDeadline(this.slot, Math.min(inputUntil, this.#writer?.parkedUntil ?? Infinity));
   }
 
   /** @internal */
@@ -390,13 +582,87 @@ export class WebSocketConnection extends SocketBase implements Duplex {
 
   /** @internal */
   closedError(): ConnectionError {
-    const why = this.#code === 0 ? 'is closing' : `was closed with ${this.#code}`;
+    const why = this.code === 0 ? 'is closing' : `was closed with ${this.code}`;
     return this.fail('ERR_CLOSED', `the WebSocket ${why}`, this.#connection.reason);
   }
 }
 
+const nothing = new Uint8Array(0);
+
+/** What was queued before messages came in parts is a whole message. */
+function asPart(item: WebSocketMessage | Part): Part {
+  return item instanceof Part ? item : new Part(item, true);
+}
+
+/** As how many bytes it counts while it waits. */
+function sizeOf(item: WebSocketMessage | Part): number {
+  return messageOverhead + (item instanceof Part ? item.data.length : item.length);
+}
+
+/** What has waited longest; parks while there is nothing. */
+function nextItem(socket: WebSocketConnection): Task<WebSocketMessage | Part | undefined> {
+  return new Receiving(socket);
+}
+
+/** `receive`, where messages come in parts. */
+function* joined(socket: WebSocketConnection): Task<WebSocketMessage | undefined> {
+  const message = yield* socket.receiveParts();
+  if (message === undefined) return undefined;
+  const parts: WebSocketMessage[] = [];
+  for (let part: WebSocketMessage | undefined; (part = yield* message.read()) !== undefined; ) parts.push(part);
+  if (!message.isComplete) return undefined;
+  if (message.isText) return parts.join('');
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts as Uint8Array[]) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** A message as parts, while it is arriving: see `receiveParts`. */
+export class MessageParts {
+  /** Whether it is text; then parts are strings, and end with a whole code point. */
+  readonly isText: boolean;
+  /** All of it has been read. It stays false if the WebSocket ends before the message. */
+  isComplete = false;
+  readonly #socket: WebSocketConnection;
+  #next: Part | undefined;
+
+  /** @internal */
+  constructor(socket: WebSocketConnection, first: Part) {
+    this.#socket = socket;
+    this.#next = first;
+    this.isText = typeof first.data === 'string';
+  }
+
+  /**
+   * The next part; parks until it has come. Parts have about 64 KiB at most, and are the caller's.
+   * @returns `undefined` at the end of the message, and if the WebSocket has ended before: `isComplete` tells which
+   * @throws as `receive`
+   */
+  *read(): Task<WebSocketMessage | undefined> {
+    if (this.isComplete || this.#socket.open !== this) return undefined;
+    let next = this.#next;
+    this.#next = undefined;
+    if (next === undefined) {
+      const received = yield* nextItem(this.#socket);
+      if (received === undefined) return undefined;
+      next = asPart(received);
+    }
+    if (next.isLast) {
+      this.isComplete = true;
+      this.#socket.open = undefined;
+    }
+    return next.data.length === 0 && next.isLast ? undefined : next.data;
+  }
+}
+
 /** `receive` */
-class Receiving extends WaitingTask<WebSocketMessage | undefined> {
+class Receiving extends WaitingTask<WebSocketMessage | Part | undefined> {
   readonly #socket: WebSocketConnection;
   #isParked = false;
 
@@ -405,7 +671,7 @@ class Receiving extends WaitingTask<WebSocketMessage | undefined> {
     this.#socket = socket;
   }
 
-  next(): IteratorResult<Wait, WebSocketMessage | undefined> {
+  next(): IteratorResult<Wait, WebSocketMessage | Part | undefined> {
     const socket = this.#socket;
     if (this.#isParked) socket.endReceiving();
     this.#isParked = false;
@@ -428,10 +694,11 @@ const fragmentBytes = 32 * 1024;
 /** `send` */
 class Sending extends Flooded {
   readonly #socket: WebSocketConnection;
-  readonly #data: string | Uint8Array;
-  /** A long message, as bytes, and how much of it has been sent. */
-  #bytes: Uint8Array | undefined;
-  #sent = 0;
+  #data: string | Uint8Array;
+  /** Of a long message: the first byte of the next frame, but FIN. */
+  #first = 0;
+  /** How much of a long message has been sent: bytes, or UTF-16 units; -1 if it has not started. */
+  #sent = -1;
 
   constructor(socket: WebSocketConnection, data: string | Uint8Array) {
     super();
@@ -439,8 +706,17 @@ class Sending extends Flooded {
     this.#data = data;
   }
 
+  override next(): IteratorResult<Wait, void> {
+    try {
+      return super.next();
+    } catch (error) {
+      this.#breakOff(); // the peer has taken nothing for too long
+      throw error;
+    }
+  }
+
   protected begin(): void {
-    checkData(this.#data);
+    checkData(this.#data, 'send');
     this.#socket.checkOpen();
     this.#socket.checkIdle();
   }
@@ -448,36 +724,40 @@ class Sending extends Flooded {
   protected proceed(): Writer | undefined {
     const socket = this.#socket;
     socket.checkOpen();
-    const data = this.#data;
-    if (this.#bytes === undefined) {
+    if (this.#sent === -1) {
       if (socket.writable === 0) return socket.writer;
       socket.checkIdle();
-      if (data.length <= fragmentBytes / 3) {
+      const data = this.#data;
+      if (data.length <= (typeof data === 'string' ? fragmentBytes / 3 : fragmentBytes)) {
         socket.putMessage(data);
         return undefined;
       }
-      this.#bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
-      socket.isSending = true;
+      const message = socket.startMessage(data);
+      this.#data = message.data;
+      this.#first = message.first;
+      this.#sent = 0;
     }
-    const bytes = this.#bytes;
-    const { length } = bytes;
-    while (socket.writable > 0) {
-      const end = Math.min(length, this.#sent + fragmentBytes);
-      const opcode = this.#sent > 0 ? 0 : typeof data === 'string' ? 1 : 2;
-      socket.putPart(opcode, bytes.subarray(this.#sent, end), end === length);
+    const data = this.#data;
+    while (this.#sent < data.length) {
+      const { writable } = socket;
+      if (writable === 0) return socket.writer;
+      const start = this.#sent;
+      const most = Math.min(writable, fragmentBytes);
+      const end = typeof data === 'string' ? endOfPiece(data, start, most) : Math.min(start + most, data.length);
+      const bytes = typeof data === 'string' ? Buffer.from(data.slice(start, end)) : data.subarray(start, end);
       this.#sent = end;
-      if (end < length) continue;
-      socket.isSending = false;
-      return undefined;
+      socket.putPart(this.#first, bytes, end === data.length);
+      this.#first = opcodes.continuation;
     }
-    return socket.writer;
+    return undefined;
   }
 
   protected override leave(): void {
     super.leave();
-    if (this.#bytes === undefined || this.#sent === this.#bytes.length) return;
-    // Half a message has been sent: nothing but its rest could follow.
-    this.#socket.isSending = false;
-    this.#socket.breakOff();
+    this.#breakOff();
+  }
+
+  #breakOff(): void {
+    if (this.#sent !== -1 && this.#sent < this.#data.length) this.#socket.breakMessage();
   }
 }

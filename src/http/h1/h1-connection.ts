@@ -284,6 +284,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   protected conclude(failure: { error: unknown } | undefined): void {
     const { connection, settings, thread } = this;
     const partial = this.#current instanceof Head ? this.#current : undefined;
+    if (failure !== undefined) connection.taskFailed();
     endExchange(this, failure);
     if (thread instanceof ExchangeThread) thread.requestEnds();
     this.#endRequest();
