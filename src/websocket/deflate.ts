@@ -30,6 +30,8 @@ interface ZlibHandle {
   onerror: (message: string, errno: number, code: string) => void;
 }
 
+/** A zlib stream has a buffer of its own for output, which is not used here; this is the smallest that it can have. */
+const chunkSize = constants.Z_MIN_CHUNK;
 /** Bytes of output of one call. */
 const outputBytes = 64 * 1024;
 /** Of all contexts: it holds nothing between two calls. */
@@ -206,7 +208,7 @@ export class Inflater {
   /** @param windowBits what the peer has promised to use at most, 8 to 15 */
   constructor(keepsContext: boolean, windowBits: number) {
     this.keepsContext = keepsContext;
-    this.#context = new Context(createInflateRaw({ windowBits }));
+    this.#context = new Context(createInflateRaw({ windowBits, chunkSize }));
     this.#message = new Inflation(this.#context, keepsContext ? syncTail : endTail);
   }
 
@@ -238,7 +240,7 @@ export class Inflater {
     // Where the context is shared, other messages are decompressed in between.
     const message = this.keepsContext
       ? new Inflation(this.#context, syncTail)
-      : new Inflation(spareContexts.pop() ?? new Context(createInflateRaw()), endTail);
+      : new Inflation(spareContexts.pop() ?? new Context(createInflateRaw({ chunkSize })), endTail);
     message.start(most);
     return message;
   }
@@ -274,6 +276,7 @@ export class Deflater {
     this.keepsContext = keepsContext;
     this.#context = new Context(
       createDeflateRaw({
+        chunkSize,
         windowBits: Math.max(windowBits, leastWindowBits),
         level,
         memLevel: memoryLevel,

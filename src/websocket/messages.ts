@@ -216,6 +216,7 @@ export class PartialMessage {
   }
 }
 
+/** Reads messages. What a call leaves in its members is valid until its next call, for whatever socket: it is to be taken before user code runs. */
 export class MessageParser {
   /** Where the last call stopped reading. */
   position = 0;
