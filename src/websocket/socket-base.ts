@@ -168,7 +168,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** Messages may be sent. */
   get isOpen(): boolean {
-    return (this.#flags & (Flag.closeSent | Flag.over)) === 0;
+    return (this.#flags & (Flag.closeSent | Flag.concluded | Flag.over)) === 0;
   }
 
   /** @internal Nothing more will come. */
