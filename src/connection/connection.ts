@@ -221,7 +221,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   }
 
   /** @internal */
-  fail(code: string, message: string, cause?: ConnectionError): ConnectionError {
+  recordFault(code: string, message: string, cause?: ConnectionError): ConnectionError {
     const fault = new ConnectionError(code, message, cause && { cause });
     this.ensureRareFields().fault = fault;
     return fault;
@@ -231,7 +231,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   closedError(): ConnectionError {
     const cause = this.reason;
     const why = cause === undefined ? '' : `: ${cause.message}`;
-    return this.fail(cause?.code ?? 'ERR_CLOSED', `the connection is closed${why}`, cause);
+    return this.recordFault(cause?.code ?? 'ERR_CLOSED', `the connection is closed${why}`, cause);
   }
 
   /** @internal Drops the reader and the writer if they hold no state. Only for callers that know that no other code refers to them. */

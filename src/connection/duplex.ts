@@ -46,7 +46,7 @@ export interface Duplex {
   /** The deadline of the reader or of the writer has changed. */
   updateDeadline(): void;
   /** Creates an error that the peer has caused, and remembers it. */
-  fail(code: string, message: string, cause?: ConnectionError): ConnectionError;
+  recordFault(code: string, message: string, cause?: ConnectionError): ConnectionError;
   /** Creates the error for an operation on a closed connection. */
   closedError(): ConnectionError;
 }

@@ -21,6 +21,7 @@ import { growTypedArray } from '../util/typed-array.js';
 import type { BufferedBytes } from './buffered-bytes.js';
 import { ConnectionDiagnostics } from './diagnostics.js';
 import { Lingering } from './lingering.js';
+import { SecureTransports } from './secure-transports.js';
 import { TurnShares } from './turn-shares.js';
 
 /** The state of a slot: one byte in its row. */
@@ -114,13 +115,6 @@ interface ListenerEntry {
   readonly acceptFailed: (error: Error) => void;
 }
 
-interface SharedTransport {
-  readonly factory: SecureTransportFactory;
-  readonly transport: SecureTransport;
-  /** Listeners and clients that use it. */
-  users: number;
-}
-
 /**
  * Connections over one event layer, and the scheduler of their threads. `serve`, `listen` and `connect` use the network of the process by default.
  * Tests pass one over a {@link SimulatedLayer}.
@@ -150,8 +144,7 @@ export class Network implements EventSink, TimerTarget {
   readonly #lingering = new Lingering();
   readonly #diagnostics = new ConnectionDiagnostics(() => this.layer.now());
   readonly #listeners = new Map<ListenerId, ListenerEntry>();
-  /** Those in use. There are few, and most networks have none. */
-  #secureTransports: SharedTransport[] = [];
+  readonly #secureTransports: SecureTransports;
 
   /**
    * Starts the layer.
@@ -161,6 +154,7 @@ export class Network implements EventSink, TimerTarget {
   constructor(layer: EventLayer, scheduler?: Scheduler) {
     this.layer = layer;
     this.shares = new TurnShares(() => layer.now());
+    this.#secureTransports = new SecureTransports(layer, this.#secureEvents);
     layer.start(this);
     this.scheduler = scheduler ?? new Scheduler(layer);
     this.scheduler.timers.defaultTarget ??= this;
@@ -209,27 +203,17 @@ export class Network implements EventSink, TimerTarget {
    * @param secure undefined for the layer itself
    */
   addTransport(secure: SecureTransportFactory | undefined): Transport {
-    if (secure === undefined) return this.layer;
-    let shared = this.#secureTransports.find(({ factory }) => factory === secure);
-    if (shared === undefined) {
-      shared = { factory: secure, transport: secure(this.layer), users: 0 };
-      shared.transport.start(this.#secureEvents);
-      this.#secureTransports.push(shared);
-    }
-    shared.users++;
-    return shared.transport;
+    return secure === undefined ? this.layer : this.#secureTransports.add(secure);
   }
 
   /** @internal How many secure transports are in use. */
   get secureTransports(): number {
-    return this.#secureTransports.length;
+    return this.#secureTransports.count;
   }
 
   /** @internal A listener or client that got it from `addTransport` has no connections any more. */
   removeTransport(transport: Transport): void {
-    const shared = this.#secureTransports.find((entry) => entry.transport === transport);
-    if (shared === undefined || --shared.users > 0) return;
-    this.#secureTransports = this.#secureTransports.filter((entry) => entry !== shared);
+    this.#secureTransports.remove(transport);
   }
 
   /** @internal Assigns a slot to an owner that has no other: a client of `connect`. */
@@ -380,13 +364,13 @@ export class Network implements EventSink, TimerTarget {
   beginTurn(looked = true): void {
     if (looked) this.shares.next();
     this.scheduler.beginTurn(looked);
-    for (const { transport } of this.#secureTransports) transport.beginTurn();
+    this.#secureTransports.beginTurn();
   }
 
   /** @internal */
   endTurn(due?: number): void {
     this.scheduler.endTurn(due);
-    for (const { transport } of this.#secureTransports) transport.endTurn();
+    this.#secureTransports.endTurn();
   }
 
   /** @internal */

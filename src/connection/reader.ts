@@ -287,7 +287,8 @@ export class Reader extends ParkingSpot {
 
   /** @internal @throws {ConnectionError} if the thread was parked past its deadline */
   checkInTime(): void {
-    if (this.timedOut) throw this.duplex.fail('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
+    if (this.timedOut)
+      throw this.duplex.recordFault('ERR_READ_TIMEOUT', 'the peer has not sent what was waited for in time');
   }
 
   /** @internal Marks unread bytes as read. */
@@ -484,7 +485,7 @@ class More extends Dry<boolean> {
 }
 
 function outOfMemory(duplex: Duplex): ConnectionError {
-  return duplex.fail(noMemory, 'there is no memory for what was to be read: maxBufferedBytes is reached');
+  return duplex.recordFault(noMemory, 'there is no memory for what was to be read: maxBufferedBytes is reached');
 }
 
 /** Parks until a waiting share has its memory. */

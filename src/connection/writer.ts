@@ -135,7 +135,10 @@ export class Writer extends ParkingSpot implements Sink {
   checkWaited(): void {
     const { duplex, timeout } = this;
     if (this.timedOut)
-      throw duplex.fail('ERR_WRITE_TIMEOUT', `the peer has taken no output, or too little, for ${timeout} ms or more`);
+      throw duplex.recordFault(
+        'ERR_WRITE_TIMEOUT',
+        `the peer has taken no output, or too little, for ${timeout} ms or more`,
+      );
     if (duplex.closed) throw duplex.closedError();
   }
 

@@ -3,6 +3,7 @@
 import { AbortError } from '../util/abort-error.js';
 import type { RequestSource } from './fetch/request.js';
 import type { RequestBody } from './request-body.js';
+import { urlOf } from './request-url.js';
 
 /** The reason of `request.signal` and of unwinding when the client has disconnected. Its name is `AbortError`, its code `ERR_CLIENT_LEFT`. */
 export class ClientLeftError extends AbortError {
@@ -10,11 +11,6 @@ export class ClientLeftError extends AbortError {
     super('ERR_CLIENT_LEFT', message, options);
   }
 }
-
-/** Targets that a URL parser does not change: no dot segments, nothing to encode. Others are parsed with `URL`. */
-const plainTarget = /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]|\/(?!\.)|\.)*$/;
-/** Hosts that a URL parser does not change: lower case, no default port, and no number at the end, which would be parsed as an address. */
-const plainHost = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::(?!0|80$)[1-9][0-9]{0,4})?$/;
 
 /** The exchange of a request in progress, or what remains of it. */
 export interface RequestOwner {
@@ -118,27 +114,3 @@ export abstract class IncomingRequest implements RequestSource {
     return !isRead || this.#controller !== undefined || this.#reason !== undefined;
   }
 }
-
-/** @param sent the request target, decoded as Latin-1 */
-function urlOf(sent: string, host: string): string {
-  const target = escaped(sent);
-  if (!target.startsWith('/') && target !== '*') return new URL(target).href;
-  const path = target === '*' ? '/*' : target;
-  const url = `http://${host}${path}`;
-  return plainTarget.test(path) && plainHost.test(host) ? url : new URL(url).href;
-}
-
-/**
- * Encodes the characters of a target that a URL parser would misread: bytes above 0x7f, which it would take for characters, and backslashes in the path,
- * which it would take for slashes, although a proxy in front does not. It encodes the other characters itself.
- */
-function escaped(target: string): string {
-  if (!unsafeInTarget.test(target)) return target;
-  const query = target.indexOf('?');
-  return target.replace(/[\\\x80-\xff]/g, (character, at: number) => {
-    if (character === '\\' && query !== -1 && at > query) return character;
-    return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
-  });
-}
-
-const unsafeInTarget = /[\\\x80-\xff]/;

@@ -30,7 +30,7 @@ const smallestPartial = 64;
 const outputBytes = 2 * pieceSize;
 
 /** One connection. */
-class Secured {
+class TlsConnection {
   readonly session: TlsSession;
   readonly isClient: boolean;
   /** The beginning of a record: the first `held` bytes of it. */
@@ -47,15 +47,15 @@ class Secured {
   /** Reading is paused. */
   isPaused = false;
   /** The peer sends no more. */
-  hasEnded = false;
+  peerEnded = false;
   /** `ended` is to be reported when reading is resumed. */
   endsLater = false;
   /** `finish` has been called. */
-  isFinished = false;
+  finishRequested = false;
   /** `finish` has been passed to the layer below. */
-  hasSentEnd = false;
+  finSent = false;
   /** The session is broken, or the connection was reset or abandoned: nothing more is received, and output goes nowhere. */
-  isOver = false;
+  isDead = false;
 
   constructor(session: TlsSession, isClient: boolean) {
     this.session = session;
@@ -97,13 +97,13 @@ export class TlsTransport implements SecureTransport {
   readonly #below: EventLayer;
   readonly #engine: TlsEngine;
   #above: SecureTransportEvents | undefined;
-  readonly #connections = new Map<Slot, Secured>();
+  readonly #connections = new Map<Slot, TlsConnection>();
   #isInTurn = false;
   /** Connections that were resumed and whose end is to be reported in the next turn. */
   #ending: Slot[] = [];
 
   /** Connections that have closed in this turn. */
-  #gone: { slot: Slot; connection: Secured }[] = [];
+  #gone: { slot: Slot; connection: TlsConnection }[] = [];
 
   readonly #output: OutputMemory = outputMemory(Buffer.alloc(outputBytes));
   /** Output that is not sealed yet: `#output[0 … #written-1]`, of the slot `#writer`; -1 is none. */
@@ -135,39 +135,39 @@ export class TlsTransport implements SecureTransport {
   }
 
   reserve(slot: Slot, bytes: number): number {
-    this.#of(slot); // throws if there is none
+    this.#connectionOf(slot); // throws if there is none
     checkReserve(bytes);
     if (this.#writer !== slot || this.#written + bytes > outputBytes) {
-      this.#seal();
+      this.#sealPending();
       this.#writer = slot;
     }
     return this.#written;
   }
 
   commit(slot: Slot, end: number): void {
-    const connection = this.#of(slot);
+    const connection = this.#connectionOf(slot);
     const length = end - this.#written;
-    if (connection.isOver) {
+    if (connection.isDead) {
       connection.unsent += length;
       return;
     }
-    if (connection.isFinished) throw writtenAfterFinish();
+    if (connection.finishRequested) throw writtenAfterFinish();
     if (connection.session.isOpen) this.#written = end;
     else this.#addEarly(slot, connection, length);
     if (this.#queued(slot, connection) >= highWaterMark) {
       connection.isFlooded = true;
       // Only a layer that is flooded itself reports `drained`, and what it has now may leave before the end of the turn.
-      if (this.#below.queued(slot) < highWaterMark) this.#seal();
+      if (this.#below.queued(slot) < highWaterMark) this.#sealPending();
     }
     if (!this.#isInTurn) this.#below.requestTurn();
   }
 
   queued(slot: Slot): number {
-    return this.#queued(slot, this.#of(slot));
+    return this.#queued(slot, this.#connectionOf(slot));
   }
 
-  #queued(slot: Slot, { session, isOver, unsent }: Secured): number {
-    if (!session.isOpen && !isOver) return unsent; // what the layer below has is the handshake
+  #queued(slot: Slot, { session, isDead, unsent }: TlsConnection): number {
+    if (!session.isOpen && !isDead) return unsent; // what the layer below has is the handshake
     return this.#below.queued(slot) + this.#unsealed(slot) + unsent;
   }
 
@@ -177,19 +177,19 @@ export class TlsTransport implements SecureTransport {
   }
 
   notifyFlushed(slot: Slot): void {
-    const connection = this.#of(slot);
-    if (this.#writer === slot) this.#seal();
+    const connection = this.#connectionOf(slot);
+    if (this.#writer === slot) this.#sealPending();
     if (connection.early !== undefined) connection.flushes++;
     else this.#below.notifyFlushed(slot);
   }
 
   pauseReading(slot: Slot): void {
-    this.#of(slot).isPaused = true;
+    this.#connectionOf(slot).isPaused = true;
     this.#below.pauseReading(slot);
   }
 
   resumeReading(slot: Slot): void {
-    const connection = this.#of(slot);
+    const connection = this.#connectionOf(slot);
     connection.isPaused = false;
     this.#below.resumeReading(slot);
     if (!connection.endsLater) return;
@@ -198,20 +198,20 @@ export class TlsTransport implements SecureTransport {
   }
 
   finish(slot: Slot): void {
-    const connection = this.#of(slot);
-    if (connection.isFinished) return;
-    if (this.#writer === slot) this.#seal();
-    connection.isFinished = true;
-    if (connection.session.isOpen || connection.isOver) this.#sendEnd(slot, connection); // else when the handshake is complete
+    const connection = this.#connectionOf(slot);
+    if (connection.finishRequested) return;
+    if (this.#writer === slot) this.#sealPending();
+    connection.finishRequested = true;
+    if (connection.session.isOpen || connection.isDead) this.#sendEnd(slot, connection); // else when the handshake is complete
   }
 
   reset(slot: Slot): void {
-    this.#drop(slot, this.#of(slot));
+    this.#discardOutput(slot, this.#connectionOf(slot));
     this.#below.reset(slot);
   }
 
   abandon(slot: Slot): void {
-    this.#drop(slot, this.#of(slot));
+    this.#discardOutput(slot, this.#connectionOf(slot));
     this.#below.abandon(slot);
   }
 
@@ -220,8 +220,8 @@ export class TlsTransport implements SecureTransport {
   }
 
   /** Nothing more is received, and output that the layer below does not have goes nowhere. */
-  #drop(slot: Slot, connection: Secured): void {
-    connection.isOver = true;
+  #discardOutput(slot: Slot, connection: TlsConnection): void {
+    connection.isDead = true;
     if (this.#writer === slot) this.#written = 0;
     connection.unsent = 0;
     this.#freeMemory(slot, connection);
@@ -230,16 +230,16 @@ export class TlsTransport implements SecureTransport {
   // From below.
 
   accepted(slot: Slot): void {
-    this.#connections.set(slot, new Secured(this.#engine.accept(), false));
+    this.#connections.set(slot, new TlsConnection(this.#engine.accept(), false));
   }
 
   connecting(slot: Slot): void {
-    this.#connections.set(slot, new Secured(this.#engine.connect(), true));
+    this.#connections.set(slot, new TlsConnection(this.#engine.connect(), true));
   }
 
   connected(slot: Slot): void {
     this.#sendingTo = slot;
-    this.#of(slot).session.start(this.#send);
+    this.#connectionOf(slot).session.start(this.#send);
   }
 
   beginTurn(): void {
@@ -249,14 +249,14 @@ export class TlsTransport implements SecureTransport {
     this.#ending = [];
     for (const slot of ending) {
       const connection = this.#connections.get(slot);
-      if (connection === undefined || connection.isPaused || !connection.endsLater || connection.isOver) continue;
+      if (connection === undefined || connection.isPaused || !connection.endsLater || connection.isDead) continue;
       connection.endsLater = false;
       this.#above?.ended(slot);
     }
   }
 
   endTurn(): void {
-    this.#seal();
+    this.#sealPending();
     this.#writer = -1;
     this.#isInTurn = false;
     if (this.#gone.length === 0) return;
@@ -266,7 +266,7 @@ export class TlsTransport implements SecureTransport {
   }
 
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
-    const connection = this.#of(slot);
+    const connection = this.#connectionOf(slot);
     let at = start;
     // Only as much is copied as completes the record whose beginning is held: what follows is read in place.
     while (at < end && connection.held > 0) {
@@ -285,11 +285,11 @@ export class TlsTransport implements SecureTransport {
   }
 
   ended(slot: Slot): void {
-    const connection = this.#of(slot);
-    if (connection.isOver || connection.hasEnded) return;
+    const connection = this.#connectionOf(slot);
+    if (connection.isDead || connection.peerEnded) return;
     if (connection.session.isOpen) {
       // Many peers close without close_notify. What HTTP sends shows by itself where it ends (RFC 9112 §9.8).
-      connection.hasEnded = true;
+      connection.peerEnded = true;
       this.#above?.ended(slot);
     } else {
       const message = 'the peer has ended the connection before the TLS handshake was complete';
@@ -298,21 +298,21 @@ export class TlsTransport implements SecureTransport {
   }
 
   drained(slot: Slot): void {
-    const connection = this.#of(slot);
-    if (!connection.isFlooded || connection.isOver) return; // records are longer than what was written
+    const connection = this.#connectionOf(slot);
+    if (!connection.isFlooded || connection.isDead) return; // records are longer than what was written
     connection.isFlooded = false;
     this.#above?.drained(slot);
   }
 
   flushed(slot: Slot): void {
-    const connection = this.#of(slot);
+    const connection = this.#connectionOf(slot);
     if (connection.early === undefined && this.#unsealed(slot) === 0) this.#above?.flushed(slot);
     else this.notifyFlushed(slot); // more has been written since
   }
 
   closed(slot: Slot): void {
-    const connection = this.#of(slot);
-    this.#drop(slot, connection);
+    const connection = this.#connectionOf(slot);
+    this.#discardOutput(slot, connection);
     if (this.#writer === slot) this.#writer = -1;
     connection.session.free();
     this.#gone.push({ slot, connection }); // the code above, which learns of it next, may still give commands
@@ -322,11 +322,11 @@ export class TlsTransport implements SecureTransport {
    * Takes the whole records in `bytes[start … end-1]`. Their content is in `#plain` afterwards, as far as it was not delivered.
    * @returns where the rest starts; `end` if nothing more is wanted of the peer
    */
-  #take(slot: Slot, connection: Secured, bytes: Uint8Array, start: number, end: number): number {
+  #take(slot: Slot, connection: TlsConnection, bytes: Uint8Array, start: number, end: number): number {
     const { session } = connection;
     let at = start;
     while (at < end) {
-      if (connection.isOver || connection.hasEnded) return end; // what follows close_notify is ignored (RFC 8446 §6.1)
+      if (connection.isDead || connection.peerEnded) return end; // what follows close_notify is ignored (RFC 8446 §6.1)
       const next = recordEnd(bytes, at, end);
       if (next > end) break;
       const wasOpen = session.isOpen;
@@ -336,19 +336,19 @@ export class TlsTransport implements SecureTransport {
       if (!wasOpen && session.isOpen) this.#opened(slot, connection);
       if (received === Received.content) this.#filled = session.contentEnd;
       if (this.#filled > pieceSize - maxContent || received >= Received.end) this.#deliver(slot, connection);
-      if (received >= Received.end && !connection.isOver) this.#end(slot, connection, received);
+      if (received >= Received.end && !connection.isDead) this.#end(slot, connection, received);
     }
     return at;
   }
 
-  #deliver(slot: Slot, connection: Secured): void {
+  #deliver(slot: Slot, connection: TlsConnection): void {
     const filled = this.#filled;
     this.#filled = 0;
-    if (filled > 0 && !connection.isOver) this.#above?.received(slot, this.#plain, 0, filled);
+    if (filled > 0 && !connection.isDead) this.#above?.received(slot, this.#plain, 0, filled);
   }
 
   /** The peer has ended the session, in order or not. */
-  #end(slot: Slot, connection: Secured, received: Received): void {
+  #end(slot: Slot, connection: TlsConnection, received: Received): void {
     if (received === Received.failure) {
       this.#fail(slot, connection, connection.session.failure ?? alertSent(Alert.handshakeFailure));
       return;
@@ -358,35 +358,35 @@ export class TlsTransport implements SecureTransport {
       this.#fail(slot, connection, new ConnectionError('ECONNRESET', message));
       return;
     }
-    connection.hasEnded = true;
+    connection.peerEnded = true;
     if (connection.isPaused) connection.endsLater = true;
     else this.#above?.ended(slot);
   }
 
   /** The session is broken. An alert may have been sent; the code above gives it time to arrive. */
-  #fail(slot: Slot, connection: Secured, reason: ConnectionError): void {
-    this.#drop(slot, connection);
-    if (connection.isFinished && !connection.hasSentEnd) this.#sendEnd(slot, connection); // it has waited for the handshake
+  #fail(slot: Slot, connection: TlsConnection, reason: ConnectionError): void {
+    this.#discardOutput(slot, connection);
+    if (connection.finishRequested && !connection.finSent) this.#sendEnd(slot, connection); // it has waited for the handshake
     this.#above?.sessionFailed(slot, reason);
   }
 
   /** The handshake is complete. */
-  #opened(slot: Slot, connection: Secured): void {
+  #opened(slot: Slot, connection: TlsConnection): void {
     const { early, flushes } = connection;
     if (early !== undefined) {
       const bytes = early.toBytes();
       this.#freeMemory(slot, connection);
       connection.unsent = 0;
-      this.#sealAll(slot, connection, bytes, bytes.length);
+      this.#sealRecords(slot, connection, bytes, bytes.length);
     }
     connection.flushes = 0;
     for (let i = 0; i < flushes; i++) this.#below.notifyFlushed(slot);
     if (connection.isClient) this.#above?.connected(slot);
-    if (connection.isFinished && !connection.hasSentEnd) this.#sendEnd(slot, connection);
+    if (connection.finishRequested && !connection.finSent) this.#sendEnd(slot, connection);
   }
 
   /** Keeps output that was just written until the handshake is complete. */
-  #addEarly(slot: Slot, connection: Secured, length: number): void {
+  #addEarly(slot: Slot, connection: TlsConnection, length: number): void {
     if (length === 0) return;
     const { memory } = connection;
     connection.early ??= new ByteBuilder();
@@ -395,13 +395,13 @@ export class TlsTransport implements SecureTransport {
     this.#above?.outputHeld?.(slot, connection.memory - memory);
   }
 
-  #hold(slot: Slot, connection: Secured, bytes: Uint8Array, start: number, end: number): void {
+  #hold(slot: Slot, connection: TlsConnection, bytes: Uint8Array, start: number, end: number): void {
     const { memory } = connection;
     connection.hold(bytes, start, end);
     if (connection.memory !== memory) this.#above?.outputHeld?.(slot, connection.memory - memory);
   }
 
-  #freeMemory(slot: Slot, connection: Secured): void {
+  #freeMemory(slot: Slot, connection: TlsConnection): void {
     const { memory } = connection;
     connection.release();
     connection.early = undefined;
@@ -409,13 +409,13 @@ export class TlsTransport implements SecureTransport {
   }
 
   /** Passes what has been written to the layer below, as records. */
-  #seal(): void {
+  #sealPending(): void {
     const length = this.#written;
     this.#written = 0;
-    if (length > 0) this.#sealAll(this.#writer, this.#of(this.#writer), this.#output, length);
+    if (length > 0) this.#sealRecords(this.#writer, this.#connectionOf(this.#writer), this.#output, length);
   }
 
-  #sealAll(slot: Slot, { session }: Secured, bytes: Uint8Array, length: number): void {
+  #sealRecords(slot: Slot, { session }: TlsConnection, bytes: Uint8Array, length: number): void {
     const below = this.#below;
     for (let start = 0; start < length; start += maxContent) {
       const end = Math.min(length, start + maxContent);
@@ -425,11 +425,11 @@ export class TlsTransport implements SecureTransport {
   }
 
   /** Sends close_notify, unless the session is broken, and FIN. */
-  #sendEnd(slot: Slot, connection: Secured): void {
+  #sendEnd(slot: Slot, connection: TlsConnection): void {
     const below = this.#below;
-    const { session, isOver } = connection;
-    connection.hasSentEnd = true;
-    if (session.isOpen && !isOver) {
+    const { session, isDead } = connection;
+    connection.finSent = true;
+    if (session.isOpen && !isDead) {
       const at = below.reserve(slot, maxOverhead);
       below.commit(slot, session.sealEnd(below.output, at));
     }
@@ -439,11 +439,11 @@ export class TlsTransport implements SecureTransport {
   /** The connection whose session is working: `#send` is one function for all. */
   #sendingTo: Slot = -1;
 
-  /** Sends records of the session itself, unless this side has ended. */
+  /** Sends records of the session itself, unless FIN has been passed to the layer below. */
   readonly #send = (records: Uint8Array): void => {
     const below = this.#below;
     const slot = this.#sendingTo;
-    if (this.#of(slot).hasSentEnd) return;
+    if (this.#connectionOf(slot).finSent) return;
     for (let start = 0; start < records.length; start += pieceSize) {
       const part = records.subarray(start, start + pieceSize);
       const at = below.reserve(slot, part.length);
@@ -452,7 +452,7 @@ export class TlsTransport implements SecureTransport {
     }
   };
 
-  #of(slot: Slot): Secured {
+  #connectionOf(slot: Slot): TlsConnection {
     const connection = this.#connections.get(slot);
     if (connection === undefined) throw slotClosed(slot);
     return connection;

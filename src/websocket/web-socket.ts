@@ -576,14 +576,14 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
   }
 
   /** @internal */
-  fail(code: string, message: string, cause?: ConnectionError): ConnectionError {
-    return this.#connection.fail(code, message, cause);
+  recordFault(code: string, message: string, cause?: ConnectionError): ConnectionError {
+    return this.#connection.recordFault(code, message, cause);
   }
 
   /** @internal */
   closedError(): ConnectionError {
     const why = this.code === 0 ? 'is closing' : `was closed with ${this.code}`;
-    return this.fail('ERR_CLOSED', `the WebSocket ${why}`, this.#connection.reason);
+    return this.recordFault('ERR_CLOSED', `the WebSocket ${why}`, this.#connection.reason);
   }
 }
 
