@@ -38,7 +38,7 @@ export interface Missing {
 }
 
 const httpServices: readonly Service[] = ['requests', 'events'];
-const threadServices: readonly Service[] = ['sockets', 'deflate'];
+const threadServices: readonly Service[] = ['sockets', 'topics', 'deflate'];
 const allServices: readonly Service[] = ['requests', 'events', 'sockets', 'topics', 'deflate'];
 
 interface Found {
@@ -107,7 +107,7 @@ function sluice(layer: string, { library, inThreads = false }: Build): Found {
   const env = { SLUICE_EVENT_LAYER: layer, ...(library && { SLUICE: library }), ...(inThreads && { THREADS: 'yes' }) };
   const source = `const library = await import(${JSON.stringify(library ?? 'sluice')});
     const server = await library.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') });
-    console.log(server.eventLayer, 'webSocket' in library);
+    console.log(server.eventLayer, 'topic' in library);
     await server.close();`;
   const trial = spawnSync(node, ['--input-type=module', '-e', source], {
     cwd: folder,
@@ -116,10 +116,11 @@ function sluice(layer: string, { library, inThreads = false }: Build): Found {
     timeout: 10_000,
   });
   if (trial.status !== 0) throw new Error(complaint(trial.stderr) || `the server ended with ${trial.status}`);
-  const [found, hasSockets] = trial.stdout.trim().split(' ');
+  const [found, hasTopics] = trial.stdout.trim().split(' ');
   if (found !== layer) throw new Error(`the server runs on ${found} instead`);
-  if (inThreads && hasSockets !== 'true') throw new Error('this build has no WebSockets');
-  const services = inThreads ? threadServices : hasSockets === 'true' ? allServices : httpServices;
+  const isOld = hasTopics !== 'true';
+  if (inThreads && isOld) throw new Error('this build has no WebSockets');
+  const services: readonly Service[] = isOld ? ['requests'] : inThreads ? threadServices : allServices;
   return { ...onNode('sluice'), env, services };
 }
 

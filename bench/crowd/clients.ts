@@ -45,7 +45,6 @@ export const clients: Record<Kind, Client> = {
   *events({ reader, writer }, ready, counts) {
     yield* writer.write(request('/events'));
     yield* readHead(reader);
-    yield* reader.peek(1);
     ready();
     yield* readMessages(reader, counts);
   },

@@ -2,9 +2,9 @@
 // decoded and checked here. After that each answer is compared with it byte by byte.
 
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { wait } from '../processes.js';
 import type { Server } from './server.js';
 
 export interface Exchange {
@@ -85,42 +85,73 @@ function checkFrame(frame: Buffer, text: string, deflate: boolean): void {
   if (content.toString() !== text) throw new Error(`a message has the text ${JSON.stringify(content.toString())}`);
 }
 
-/** @throws {Error} if the bytes, without chunked framing, are not the event */
+/** @throws {Error} if the bytes, without chunked framing and an id, are not the event */
 function checkEvent(bytes: Buffer, text: string): void {
   const content = bytes.toString().replace(/^[0-9a-f]+\r\n([\s\S]*)\r\n$/i, '$1');
-  if (content !== `data: ${text}\n\n`) throw new Error(`an event is ${JSON.stringify(content)}`);
+  if (content.replace(/^id: .*\n/, '') !== `data: ${text}\n\n`)
+    throw new Error(`an event is ${JSON.stringify(content)}`);
 }
+
+/** How long a probe waits for what must come, and for what may come, in milliseconds. */
+const answerLimit = 2000;
+const greetingTime = 100;
 
 /** A connection of the probe. */
 class Probe {
   readonly #socket: Socket;
-  readonly #parts: AsyncIterator<Buffer>;
   #bytes: Buffer = Buffer.alloc(0);
+  #isClosed = false;
+  #changed: (() => void) | undefined;
 
   constructor(port: number) {
     this.#socket = connect(port, '127.0.0.1');
-    this.#socket.setTimeout(2000, () => this.#socket.destroy(new Error('nothing came within 2 s')));
-    this.#parts = this.#socket[Symbol.asyncIterator]();
+    this.#socket.on('data', (bytes) => {
+      this.#bytes = Buffer.concat([this.#bytes, bytes]);
+      this.#changed?.();
+    });
+    this.#socket.on('error', () => {}); // `close` follows
+    this.#socket.on('close', () => {
+      this.#isClosed = true;
+      this.#changed?.();
+    });
   }
 
-  async send(bytes: string | Uint8Array): Promise<void> {
-    if (this.#socket.connecting) await once(this.#socket, 'connect');
+  send(bytes: string | Uint8Array): void {
     this.#socket.write(bytes);
   }
 
-  /** Receives until `end` finds the end of what is wanted, and takes it. */
+  /** Receives until `end` finds the end of what is wanted, and takes it. @throws {Error} if it does not come */
   async take(end: (bytes: Buffer) => number | undefined): Promise<Buffer> {
+    const deadline = performance.now() + answerLimit;
     for (;;) {
       const length = end(this.#bytes);
-      if (length !== undefined) {
-        const taken = this.#bytes.subarray(0, length);
-        this.#bytes = this.#bytes.subarray(length);
-        return taken;
-      }
-      const { done, value } = await this.#parts.next();
-      if (done) throw new Error('the server has closed the connection');
-      this.#bytes = Buffer.concat([this.#bytes, value]);
+      if (length !== undefined) return this.#taken(length);
+      if (this.#isClosed) throw new Error('the server has closed the connection');
+      await this.#change(deadline - performance.now());
+      if (performance.now() >= deadline) throw new Error(`no answer within ${answerLimit / 1000} s`);
     }
+  }
+
+  /** Takes what comes, if anything does. */
+  async takeGreeting(): Promise<Buffer> {
+    await wait(greetingTime);
+    return this.#taken(this.#bytes.length);
+  }
+
+  #taken(length: number): Buffer {
+    const taken = this.#bytes.subarray(0, length);
+    this.#bytes = this.#bytes.subarray(length);
+    return taken;
+  }
+
+  #change(limit: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, limit);
+      this.#changed = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   takeUntil(mark: string): Promise<Buffer> {
@@ -137,7 +168,7 @@ class Probe {
 
 /** Opens a WebSocket. @throws {Error} if the answer is not what it should be */
 async function openSocket(probe: Probe, handshake: string, deflate: boolean): Promise<void> {
-  await probe.send(handshake);
+  probe.send(handshake);
   const head = (await probe.takeUntil('\r\n\r\n')).toString();
   if (!head.startsWith('HTTP/1.1 101')) throw new Error(`the handshake is answered with ${head.split('\r\n')[0]}`);
   if (!head.toLowerCase().includes(`\r\nsec-websocket-accept: ${accept.toLowerCase()}\r\n`))
@@ -157,14 +188,14 @@ export async function scriptFor(server: Server, { kind, text, deflate = false, t
   try {
     if (to === 'events') {
       const handshake = 'GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
-      await probe.send(handshake);
+      probe.send(handshake);
       const head = (await probe.takeUntil('\r\n\r\n')).toString();
       const status = 200;
       if (!head.startsWith(`HTTP/1.1 ${status}`)) throw new Error(`/events is answered with ${head.split('\r\n')[0]}`);
       const end = /\r\ntransfer-encoding: chunked\r\n/i.test(head) ? '\n\n\r\n' : '\n\n';
-      const { length: skip } = await probe.takeUntil(end);
+      const { length: skip } = await probe.takeGreeting();
       await openSocket(second, publisher, false);
-      await second.send(message);
+      second.send(message);
       const answer = await probe.takeUntil(end);
       checkEvent(answer, text);
       return { handshake, status, skip, publisher, message, answer };
@@ -172,7 +203,7 @@ export async function scriptFor(server: Server, { kind, text, deflate = false, t
     const handshake = handshakeFor(kind === 'echo' ? '/echo' : '/topic', deflate);
     await openSocket(probe, handshake, deflate);
     if (kind === 'publish') await openSocket(second, publisher, false);
-    await (kind === 'publish' ? second : probe).send(message);
+    (kind === 'publish' ? second : probe).send(message);
     const answer = await probe.take(frameLength);
     checkFrame(answer, text, deflate);
     return { handshake, status: 101, skip: 0, publisher, message, answer };

@@ -20,7 +20,7 @@ import {
 /** How a server makes the two responses whose bodies are not complete. */
 export interface Streams {
   flood(): Response;
-  events(): Response;
+  events(request: Request): Response;
 }
 
 /** Answers a request for a WebSocket. @returns undefined if there is none at this path, or if the server needs no response */
@@ -38,7 +38,7 @@ export function routes<Server>(
     if (path === '/upload') return upload(request);
     if (path === '/download') return new Response(download);
     if (path === '/flood') return streams.flood();
-    if (path === '/events') return streams.events();
+    if (path === '/events') return streams.events(request);
     const { pathname, searchParams } = new URL(url);
     const document = documents[pathname];
     if (document === undefined)

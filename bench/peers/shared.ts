@@ -67,8 +67,12 @@ export const pieces = 256;
 export const greeting = ': welcome\n\n';
 
 /** A message carries the time when it was made, in milliseconds since 1970, so that its reader knows the delay. */
+export function timestamp(): string {
+  return (performance.timeOrigin + performance.now()).toFixed(3);
+}
+
 export function message(): string {
-  return `data: ${(performance.timeOrigin + performance.now()).toFixed(3)}\n\n`;
+  return eventOf(timestamp());
 }
 
 /** Calls `publish` every INTERVAL milliseconds from SIGHUP on; never if INTERVAL is not set. */
@@ -80,7 +84,7 @@ export function everyInterval(publish: () => void): void {
 /** Whether WebSockets compress their messages. */
 export const deflates = process.env.DEFLATE !== undefined;
 
-/** A message of `/publish`, as an event. */
+/** A message as an event. */
 export function eventOf(message: string): string {
   return `data: ${message}\n\n`;
 }

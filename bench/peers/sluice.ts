@@ -1,62 +1,47 @@
-// sluice, on the event layer that SLUICE_EVENT_LAYER names. With THREADS, WebSockets on /echo have threads instead of handlers. SLUICE names
-// another build of the library (`--against`), which may be older than WebSockets.
+// sluice, on the event layer that SLUICE_EVENT_LAYER names. With THREADS, WebSockets have threads instead of handlers. SLUICE names another build of
+// the library (`--against`), which may be older than WebSockets and topics.
 
-import type { BodyWriter, Channel, Server, Task } from 'sluice';
+import type { Server, Task, Topic, WebSocketConnection } from 'sluice';
 import { routes } from './fetch.js';
 import { handlers, type Upgrader, upgrade } from './handlers.js';
-import {
-  deflates,
-  eventHeaders,
-  eventOf,
-  everyInterval,
-  greeting,
-  idleSeconds,
-  message,
-  piece,
-  pieces,
-  port,
-} from './shared.js';
+import { deflates, everyInterval, idleSeconds, piece, pieces, port, timestamp } from './shared.js';
 
 const library = (await import(process.env.SLUICE ?? 'sluice')) as typeof import('sluice');
-const subscribers = new Set<Channel<string>>();
+const hasTopics = 'topic' in library;
 
-function* subscribe(out: BodyWriter): Task<void> {
-  const inbox = new library.Channel<string>(100);
-  subscribers.add(inbox);
-  try {
-    yield* out.write(greeting);
-    for (let text: string | undefined; (text = yield* inbox.receive()) !== undefined; ) yield* out.write(text);
-  } finally {
-    subscribers.delete(inbox);
-  }
-}
+/** What event streams follow, and WebSockets in threads. */
+const news = hasTopics ? library.topic<string>('news') : undefined;
 
-function sendToStreams(event: string): void {
-  for (const inbox of subscribers) if (!inbox.trySend(event)) inbox.close();
-}
+everyInterval(() => news?.publish(timestamp()));
 
-everyInterval(() => sendToStreams(message()));
+/** Always the same id, since the bench compares what comes byte by byte. */
+const publishOptions = { id: 'news' };
 
 const streams = {
   flood: () =>
     library.stream(function* (out) {
       for (let i = 0; i < pieces; i++) yield* out.write(piece);
     }),
-  events: () => library.stream(subscribe, { headers: eventHeaders }),
+  events: (request: Request) =>
+    library.events(request, (client) => client.follow(news as Topic<string>), { keepAlive: 0 }),
 };
 
 const socketOptions = { pingInterval: 0, perMessageDeflate: deflates };
 
+function* echo(socket: WebSocketConnection): Task<void> {
+  for (let data: string | Uint8Array | undefined; (data = yield* socket.receive()) !== undefined; )
+    yield* socket.send(data);
+}
+
+function* follow(socket: WebSocketConnection): Task<void> {
+  socket.follow(news as Topic<string>);
+  yield* socket.receive();
+}
+
 function inThread(path: string, request: Request, server: Upgrader): Response | undefined {
-  if (path !== '/echo') return upgrade(path, request, server);
-  return library.webSocket(
-    request,
-    function* (socket) {
-      for (let data: string | Uint8Array | undefined; (data = yield* socket.receive()) !== undefined; )
-        yield* socket.send(data);
-    },
-    socketOptions,
-  );
+  if (path === '/echo') return library.webSocket(request, echo, socketOptions);
+  if (path === '/topic') return library.webSocket(request, follow, socketOptions);
+  return upgrade(path, request, server);
 }
 
 const server: Server = await library.serve({
@@ -64,10 +49,10 @@ const server: Server = await library.serve({
   hostname: '127.0.0.1',
   idleTimeout: idleSeconds * 1000,
   fetch: routes(streams, process.env.THREADS === undefined ? upgrade : inThread),
-  ...('webSocket' in library && {
+  ...(hasTopics && {
     websocket: handlers((topic, text) => {
       server.publish(topic, text);
-      sendToStreams(eventOf(text));
+      news?.publish(text, publishOptions);
     }),
   }),
 });
