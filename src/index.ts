@@ -54,4 +54,4 @@ export type { Following } from './websocket/following.js';
 export type { ServerWebSocket, UpgradeOptions, WebSocketHandlers } from './websocket/handlers.js';
 export type { HandshakeOptions, OriginRule } from './websocket/handshake.js';
 export { type WebSocketOptions, type WebSocketTask, webSocket } from './websocket/server.js';
-export type { WebSocketConnection, WebSocketMessage } from './websocket/web-socket.js';
+export type { MessageParts, WebSocketConnection, WebSocketMessage } from './websocket/web-socket.js';
