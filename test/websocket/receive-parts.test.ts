@@ -27,6 +27,7 @@ async function receive(
     for (let at = 0; at < bytes.length; at += 10_000) {
       yield* peer.send(bytes.subarray(at, at + 10_000));
       most = Math.max(most, world.server.buffered.held);
+      yield* sleep(1); // else they come together
     }
     yield* peer.send(closeFrame(1000));
     return yield* peer.rest();
