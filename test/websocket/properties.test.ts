@@ -135,27 +135,34 @@ test('bytes at random give messages or a WebSocketError, the same ones however t
 
 test('a payload is masked at every alignment, in pieces as at once, and unmasked by the same', () => {
   fc.assert(
-    fc.property(bytes(100), key, fc.nat(9), fc.nat(9), fc.nat(100), (payload, maskKey, from, to, cut) => {
-      const source = new Uint8Array(from + payload.length + 5);
-      source.set(payload, from);
-      const target = new Uint8Array(to + payload.length + 5);
-      const view = new DataView(target.buffer);
-      const middle = Math.min(cut, payload.length);
-      applyMask(source, from, from + middle, view, to, maskKey);
-      applyMask(source, from + middle, from + payload.length, view, to + middle, turnMask(maskKey, middle));
-      const keyBytes = new Uint8Array(Int32Array.of(maskKey).buffer);
-      const expected = new Uint8Array(target.length);
-      payload.forEach((byte, i) => {
-        expected[to + i] = byte ^ keyBytes[i % 4];
-      });
-      assert.deepEqual(target, expected);
-      const hasOther = applyMask(target, to, to + payload.length, view, to, maskKey);
-      assert.deepEqual(target.subarray(to, to + payload.length), payload);
-      assert.equal(
-        hasOther,
-        payload.some((byte) => byte >= 128),
-      );
-    }),
+    fc.property(
+      fc.oneof(bytes(100), bytes(1500)),
+      key,
+      fc.nat(9),
+      fc.nat(9),
+      fc.nat(900),
+      (payload, maskKey, from, to, cut) => {
+        const source = new Uint8Array(from + payload.length + 5);
+        source.set(payload, from);
+        const target = new Uint8Array(to + payload.length + 5);
+        const view = new DataView(target.buffer);
+        const middle = Math.min(cut, payload.length);
+        applyMask(source, from, from + middle, view, to, maskKey);
+        applyMask(source, from + middle, from + payload.length, view, to + middle, turnMask(maskKey, middle));
+        const keyBytes = new Uint8Array(Int32Array.of(maskKey).buffer);
+        const expected = new Uint8Array(target.length);
+        payload.forEach((byte, i) => {
+          expected[to + i] = byte ^ keyBytes[i % 4];
+        });
+        assert.deepEqual(target, expected);
+        const hasOther = applyMask(target, to, to + payload.length, view, to, maskKey);
+        assert.deepEqual(target.subarray(to, to + payload.length), payload);
+        assert.equal(
+          hasOther,
+          payload.some((byte) => byte >= 128),
+        );
+      },
+    ),
     { numRuns: 1000 },
   );
 });
