@@ -6,7 +6,7 @@ import type { Scheduler } from '../threads/scheduler.js';
 import type { Thread } from '../threads/thread.js';
 import type { OutputMemory } from '../util/output-memory.js';
 import type { BufferedBytes } from './buffered-bytes.js';
-import { type Duplex, pieceBytes, smallPieceBytes } from './duplex.js';
+import { type Duplex, writableBytes } from './duplex.js';
 import type { Owner, SlotRecord } from './network.js';
 import { Reader } from './reader.js';
 import { Writer } from './writer.js';
@@ -146,14 +146,11 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     return this.owner.buffers;
   }
 
-  /** @internal At least a whole piece while less than the limit is queued, so that writes near the limit are not cut into small pieces. */
+  /** @internal */
   get writable(): number {
     if (this.closed) return Infinity;
-    const { queued } = this;
     const { queuedBytes, buffers } = this.owner;
-    if (queued > 0 && queued >= queuedBytes) return 0;
-    const isShort = queuedBytes === 1 && buffers.isExceeded;
-    return Math.max(queuedBytes - queued, isShort ? smallPieceBytes : pieceBytes);
+    return writableBytes(this.queued, queuedBytes, buffers);
   }
 
   /** @internal */

@@ -9,7 +9,7 @@ import type { BufferedBytes } from './buffered-bytes.js';
 /** Larger writes are split into pieces of this many bytes, so that the queue exceeds its limit by at most one piece. */
 export const pieceBytes = 16 * 1024;
 /** The same while the limit on memory is exceeded, because very many connections may each have a piece queued. */
-export const smallPieceBytes = 1024;
+const smallPieceBytes = 1024;
 
 export interface Duplex {
   readonly scheduler: Scheduler;
@@ -49,4 +49,15 @@ export interface Duplex {
   recordFault(code: string, message: string, cause?: ConnectionError): ConnectionError;
   /** Creates the error for an operation on a closed connection. */
   closedError(): ConnectionError;
+}
+
+/**
+ * The `writable` of a connection that is open. At least a whole piece while less than the limit is queued, so that writes near the limit are not cut
+ * into small pieces.
+ * @param queuedBytes the limit; 1 while the limit on memory is reached
+ */
+export function writableBytes(queued: number, queuedBytes: number, buffers: BufferedBytes): number {
+  if (queued > 0 && queued >= queuedBytes) return 0;
+  const isShort = queuedBytes === 1 && buffers.isExceeded;
+  return Math.max(queuedBytes - queued, isShort ? smallPieceBytes : pieceBytes);
 }

@@ -230,7 +230,10 @@ export class Reader extends ParkingSpot {
     return this.duplex.buffers.open(() => this.wakeNextTurn(), this);
   }
 
-  /** @internal Moves `count` unread bytes to `all`; parks while the limit on memory does not allow that. @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if it is refused */
+  /**
+   * @internal Moves `count` unread bytes to `all`; parks while the limit on memory does not allow that.
+   * @throws {ConnectionError} `ERR_MAX_BUFFERED_BYTES` if it is refused
+   */
   *gather(all: ByteBuilder, count: number, share: BufferShare): Task<void> {
     const growth = all.growth(count);
     if (growth > 0 && !share.grow(growth)) yield* this.awaitMemory(share);

@@ -47,7 +47,7 @@ export interface ListenOptions extends SocketOptions {
 
 /** The receiver of an event layer's events. No method may throw: an exception is a defect of the receiver, and ends the process. */
 export interface EventSink {
-  /** @param looked whether the layer has looked at all connections since the last turn with true. Default true */
+  /** A turn starts. @param looked whether the layer has looked at all connections since the last turn with true. Default true */
   beginTurn(looked?: boolean): void;
   /** A client has connected. Reading is on. */
   accepted(slot: Slot, listener: ListenerId): void;

@@ -85,7 +85,10 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
 
   /** The most bytes of a request head; more is answered with 431. Default 16,384. */
   maxHeadSize?: number | undefined;
-  /** The most bytes of a request target; more is answered with 414. Method and version have separate limits, so a request line has at most 44 bytes more than this. Default 8,192. */
+  /**
+   * The most bytes of a request target; more is answered with 414. Method and version have separate limits, so a request line has at most 44
+   * bytes more than this. Default 8,192.
+   */
   maxTargetSize?: number | undefined;
   /** The most fields of a request; more is answered with 431. Default 100. */
   maxFields?: number | undefined;
@@ -137,7 +140,10 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   minWriteRate?: number | undefined;
   /** How long an async handler may continue after its client has sent FIN. Milliseconds; default 30,000. */
   leaveTimeout?: number | undefined;
-  /** How long to wait for the client of a connection that the server has closed. Then it is closed without waiting, or reset if the client is not reading. Milliseconds; default 10,000. */
+  /**
+   * How long to wait for the client of a connection that the server has closed. Then it is closed without waiting, or reset if the client is not
+   * reading. Milliseconds; default 10,000.
+   */
   lingerTimeout?: number | undefined;
 
   /** The network to serve on. Default: that of the running thread, else that of the process. */

@@ -4,7 +4,7 @@
 import { Buffer } from 'node:buffer';
 import type { BufferedBytes } from '../connection/buffered-bytes.js';
 import type { Connection } from '../connection/connection.js';
-import { type Duplex, pieceBytes, smallPieceBytes } from '../connection/duplex.js';
+import { type Duplex, writableBytes } from '../connection/duplex.js';
 import { checkData, endOfPiece, Flooded, Writer } from '../connection/writer.js';
 import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
 import { ClientLeftError, type IncomingRequest, type RequestOwner } from '../http/incoming-request.js';
@@ -517,10 +517,8 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
   /** @internal */
   get writable(): number {
     if (this.isOver) return Infinity;
-    const { queued } = this;
     const { queuedBytes, buffers } = this.endpoint.owner;
-    if (queued > 0 && queued >= queuedBytes) return 0;
-    return Math.max(queuedBytes - queued, queuedBytes === 1 && buffers.isExceeded ? smallPieceBytes : pieceBytes);
+    return writableBytes(this.queued, queuedBytes, buffers);
   }
 
   /** @internal */

@@ -259,7 +259,7 @@ export class SimulatedLayer implements EventLayer {
     return new Promise((resolve) => this.#catchingUp.push(resolve));
   }
 
-  /** There is no system to ask anything of, so socket options change nothing. Any local address is this machine's: a test may have its clients come from wherever it likes. */
+  /** Socket options have no effect. Every local address is accepted as one of this machine, so that tests choose the addresses of their clients. */
   connect(address: Address, localAddress = '127.0.0.1', _options?: SocketOptions): Slot {
     const key = placeOf(address);
     // Sockets of the Unix domain have no address to show.

@@ -29,7 +29,10 @@ export function makeResponse(content: Content, init?: ResponseInit | null): Resp
   return new Response(new BodyWithType(new Body(content), null), init);
 }
 
-/** A response with status 101, which hands the connection over. User code cannot create one. @param fields lowercased names, each followed by its value; checked when they are written */
+/**
+ * A response with status 101, which hands the connection over. User code cannot create one.
+ * @param fields lowercased names, each followed by its value; checked when they are written
+ */
 export let makeTakeover: (takeover: Takeover, fields: Fields) => Response;
 
 /**

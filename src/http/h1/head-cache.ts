@@ -96,7 +96,10 @@ export function writeHead(
   return true;
 }
 
-/** The entry of a head: the same for heads that are the same, another for most that are not. (Whether a status is a number and a value a string is not known before `makeHead`.) */
+/**
+ * The entry of a head: the same for equal heads, another for most that differ. (Whether a status is a number and a value a string is not known before
+ * `makeHead`.)
+ */
 function placeOf({ status, fields }: OutgoingResponse, framing: number): number {
   let mixed = typeof status === 'number' ? status + 7 * framing : 0;
   for (let i = 1; i < fields.length; i += 2) {
