@@ -65,6 +65,7 @@ export interface WebSocketHandlers<Data = unknown> {
   perMessageDeflate?: boolean | DeflateOptions | undefined;
   /** See {@link HandshakeOptions}. */
   protocols?: HandshakeOptions['protocols'];
+  /** See {@link HandshakeOptions}. */
   origin?: HandshakeOptions['origin'];
 }
 

@@ -21,6 +21,7 @@ const originPattern = /^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#@]+)$/;
 /** Which origins may connect: a list of them as `https://example.com`, `*` for any, or a function. */
 export type OriginRule = '*' | readonly string[] | ((origin: string, request: Request) => boolean);
 
+/** What a server agrees to in the opening handshake. */
 export interface HandshakeOptions {
   /**
    * Sub-protocols that the server speaks, the preferred first (RFC 6455 §1.9); or a function that chooses one of those that the client offers.
