@@ -136,12 +136,7 @@ test('little is held of a message that is not read, plain or compressed', async 
         const message = yield* socket.receiveParts();
         assert.ok(message !== undefined);
         yield* sleep(1000);
-        for (
-          let part: string | Uint8Array | undefined;
-          (part = yield* message.read()) !== undefined;
-          length += part.length
-        )
-          yield* sleep(1);
+        for (const part of yield* all(message)) length += part.length;
         assert.ok(message.isComplete);
         assert.equal(yield* socket.receiveParts(), undefined);
       },
