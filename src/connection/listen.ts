@@ -3,7 +3,7 @@
 import { isIPv6 } from 'node:net';
 import { type Address, ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
-import { isTask, type Task } from '../threads/task.js';
+import { checkedTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
@@ -202,9 +202,7 @@ class RawListener extends Listener {
   }
 
   *#runHandler(connection: Connection): Task<void> {
-    const task: unknown = this.#handler(connection);
-    if (!isTask(task)) throw new TypeError(`listen: the handler returned ${show(task)}; expected a generator function`);
-    yield* task;
+    yield* checkedTask('listen: the handler returned', this.#handler(connection));
   }
 
   #threadOver(connection: Connection, thread: Thread<unknown>): void {

@@ -56,6 +56,8 @@ export interface Owner {
   readonly writeTimeout: number;
   /** The least average rate at which a peer must take queued output, in bytes per second; 0 for none. */
   readonly writeRate: number;
+  /** The deadline for closing has passed: whatever ends from now on ends at once. */
+  readonly forceClosing?: boolean;
   /** The connection is established. */
   opened(slot: Slot): void;
   /** Bytes have arrived for a slot without a record: `bytes[start … end-1]`, valid only during the call. */

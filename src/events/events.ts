@@ -5,7 +5,7 @@ import { Headers, type HeadersInit } from '../http/fetch/headers.js';
 import type { Response } from '../http/fetch/response.js';
 import { type Endable, ResponseBody } from '../http/response-body.js';
 import { type BodyWriter, stream } from '../http/stream.js';
-import { isTask, type Task, type Wait } from '../threads/task.js';
+import { checkedTask, type Task, type Wait } from '../threads/task.js';
 import { runningThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
 import { show } from '../util/inspect.js';
@@ -175,8 +175,7 @@ class EventStream implements Task<unknown>, Iterator<Wait, unknown, void>, Timer
   private started(): Iterator<Wait, unknown, void> {
     if (typeof this.#running !== 'function') return this.#running;
     const handler = this.#running;
-    const task: unknown = handler(this.#client);
-    if (!isTask(task)) throw new TypeError(`events: the handler returned ${show(task)}; expected a generator function`);
+    const task = checkedTask('events: the handler returned', handler(this.#client));
     this.#running = task[Symbol.iterator]();
     this.startTimer(this.#settings.keepAlive);
     return this.#running;

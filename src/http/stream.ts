@@ -6,7 +6,7 @@ import { Channel } from '../threads/channel.js';
 import { type AsyncContext, captureContext, enterableContext } from '../threads/context.js';
 import { UnwoundError } from '../threads/errors.js';
 import { sleep } from '../threads/sleep.js';
-import { isTask, type Task } from '../threads/task.js';
+import { checkedTask, type Task } from '../threads/task.js';
 import { run, runningThread } from '../threads/thread.js';
 import { isInstance, show } from '../util/inspect.js';
 import { ThreadBody } from './fetch/body.js';
@@ -64,9 +64,8 @@ export function stream(body: BodyTask, init?: ResponseInit): Response {
 
 /** Starts a body. @param body the function that was passed to `stream` @throws {TypeError} if it is not a generator function */
 export function startBody(body: unknown, out: BodyWriter): Task<unknown> {
-  const task: unknown = (body as BodyTask)(out); // only `stream` creates a ThreadBody, and it checks that this is a function
-  if (!isTask(task)) throw new TypeError(`stream: the body returned ${show(task)}; expected a generator function`);
-  return task;
+  // Only `stream` creates a ThreadBody, and it checks that this is a function.
+  return checkedTask('stream: the body returned', (body as BodyTask)(out));
 }
 
 /**

@@ -2,8 +2,7 @@
 
 import type { Connection } from '../connection/connection.js';
 import { captureContext } from '../threads/context.js';
-import { isTask, type Task } from '../threads/task.js';
-import { show } from '../util/inspect.js';
+import { checkedTask, type Task } from '../threads/task.js';
 import { Takeover } from './fetch/body.js';
 import { makeTakeover, type Response } from './fetch/response.js';
 
@@ -20,7 +19,6 @@ export function takeOver(task: TakeoverTask, fields: string[]): Response {
 
 /** Starts the function that was passed to `takeOver`. @throws {TypeError} if it is not a generator function */
 export function startTakeover(start: unknown, connection: Connection): Task<unknown> {
-  const task: unknown = (start as TakeoverTask)(connection); // only `takeOver` creates a Takeover
-  if (!isTask(task)) throw new TypeError(`the connection was handed to ${show(task)}; expected a generator function`);
-  return task;
+  // Only `takeOver` creates a Takeover.
+  return checkedTask('the connection was handed to', (start as TakeoverTask)(connection));
 }

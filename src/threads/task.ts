@@ -1,7 +1,7 @@
 // What a thread runs (a task) and what it parks on (a wait). Everything in this folder, and every primitive of the
 // connection, is written in these two types.
 
-import { propertyOf } from '../util/inspect.js';
+import { propertyOf, show } from '../util/inspect.js';
 import { ThreadError, UnwindSignal } from './errors.js';
 
 /** What a parked thread waits for. */
@@ -74,6 +74,18 @@ export function isTask(value: unknown): value is Task<unknown> {
     typeof propertyOf(value, 'next') === 'function' &&
     typeof propertyOf(value, Symbol.iterator) === 'function'
   );
+}
+
+/**
+ * What a function that should have been a generator function has returned. Of an async function it is a promise, whose failure is dropped: the error that
+ * this throws stands for it, and an unhandled rejection would end the process.
+ * @param what the beginning of the message: `listen: the handler returned`
+ * @throws {TypeError} if it is not a task
+ */
+export function checkedTask(what: string, value: unknown): Task<unknown> {
+  if (isTask(value)) return value;
+  if (isThenable(value)) Promise.resolve(value).catch(() => {});
+  throw new TypeError(`${what} ${show(value)}; expected a generator function`);
 }
 
 /** For messages about a task that was taken for its result. */

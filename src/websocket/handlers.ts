@@ -376,8 +376,11 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
   #hasRoom(bytes: number): boolean {
     if (!this.isOpen) return false;
     const { endpoint, queued } = this;
-    if (queued === 0 || queued + bytes <= endpoint.backpressureLimit) return true;
-    if (endpoint.handlers.closeOnBackpressureLimit === true) this.terminate();
+    // While all clients together take as much memory as they may, one message may wait for each.
+    const most = endpoint.owner.buffers.isFull ? 0 : endpoint.backpressureLimit;
+    if (queued === 0 || queued + bytes <= most) return true;
+    const isOver = queued + bytes > endpoint.backpressureLimit;
+    if (isOver && endpoint.handlers.closeOnBackpressureLimit === true) this.terminate();
     else {
       this.#isDrainAwaited = true;
       if (queued < highWaterMark) this.notifyRoom(); // by itself the transport reports only a queue that has been above that

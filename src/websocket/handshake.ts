@@ -5,6 +5,7 @@ import { fieldsFrom, type HeadersInit } from '../http/fetch/headers.js';
 import { isLightRequest, type Request, sourceOf } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
 import { IncomingRequest } from '../http/incoming-request.js';
+import { isThenable } from '../threads/task.js';
 import { isInstance, show } from '../util/inspect.js';
 import type { OptionRules } from '../util/options.js';
 import { acceptDeflate, type DeflateParameters, type DeflateSettings, parseExtensions } from './extensions.js';
@@ -161,7 +162,8 @@ export function checkHandshake(
   const offered = valuesOf(fields, 'sec-websocket-protocol').flatMap(listOf);
   if (!offered.every((name) => tokenPattern.test(name)) || new Set(offered).size !== offered.length)
     return refused(400, 'RFC 6455 §4.1: Sec-WebSocket-Protocol is not a list of different tokens');
-  if (!isAllowed(fields, request, options.origin)) return refused(403, 'RFC 6455 §4.2.2: the origin is not allowed');
+  if (!isAllowed(where, fields, request, options.origin))
+    return refused(403, 'RFC 6455 §4.2.2: the origin is not allowed');
   const asked = valuesOf(fields, 'sec-websocket-extensions');
   const extensions = asked.length === 0 ? [] : parseExtensions(asked.join(', '));
   if (extensions === undefined)
@@ -219,12 +221,17 @@ function chosenProtocol(
   return chosen;
 }
 
-function isAllowed(fields: readonly string[], request: Request, rule: OriginRule | undefined): boolean {
+function isAllowed(where: string, fields: readonly string[], request: Request, rule: OriginRule | undefined): boolean {
   const [origin, ...others] = valuesOf(fields, 'origin');
   if (origin === undefined) return true;
   if (others.length > 0) return false;
   if (rule === '*') return true;
-  if (typeof rule === 'function') return rule(origin, request);
+  if (typeof rule === 'function') {
+    const allowed: unknown = rule(origin, request);
+    if (typeof allowed === 'boolean') return allowed;
+    if (isThenable(allowed)) Promise.resolve(allowed).catch(() => {}); // the error below stands for it
+    throw new TypeError(`${where}: origin returned ${show(allowed)}; expected true or false`);
+  }
   if (rule !== undefined) return rule.includes(origin);
   // A page of the same host. A proxy in front may have ended TLS, so the scheme does not count.
   if (!URL.canParse(origin)) return false;

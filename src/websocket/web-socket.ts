@@ -390,6 +390,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     if (this.isOver || this.isConcluded) return;
     if (hasFailed) this.sendClose(closeCodes.internalError, '');
     else this.sendClose(thread?.outcome === 'unwound' ? closeCodes.goingAway : closeCodes.normal, '');
+    if (this.endpoint.owner.forceClosing === true && !this.isOver) this.abort();
   }
 
   // The owner of the request.

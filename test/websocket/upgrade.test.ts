@@ -132,3 +132,52 @@ test('messages that come together with control frames are answered in their orde
   assert.deepEqual(world.errors, []);
   await world.close();
 });
+
+test('an origin option that returns a promise lets no origin in: the client gets 500, and onError is called', async () => {
+  const world = await World.open({
+    fetch: (request) => webSocket(request, function* () {}, { origin: (async () => false) as never }),
+  });
+  assert.equal(await statusOf(world, get('/', `${handshake}\r\norigin: http://elsewhere`)), 500);
+  assert.match(String(world.errors[0]), /origin returned .*; expected true or false/);
+  assert.equal(world.errors.length, 1);
+  await world.close();
+});
+
+test('an async function in place of a generator function is reported once, and its rejection ends nothing', async () => {
+  const world = await World.open({
+    fetch: (request) =>
+      webSocket(request, (async () => {
+        throw new Error('of the promise');
+      }) as never),
+  });
+  assert.equal(await statusOf(world), 101);
+  assert.deepEqual(
+    world.errors.map((error) => (error as Error).message),
+    ['webSocket: the task returned [object Promise]; expected a generator function'],
+  );
+  await world.close();
+});
+
+test('close() ends at its deadline, also for a client that does not answer the Close frame of its thread', async () => {
+  const world = await World.open({
+    fetch: (request) =>
+      webSocket(request, function* (socket) {
+        yield* socket.receive();
+      }),
+  });
+  const client = world.client(function* (connection) {
+    yield* connection.writer.write(get('/', handshake));
+    yield* sleep(60_000);
+  });
+  await world.pass(500);
+  const began = world.layer.now();
+  let took = 0;
+  const closing = world.server.close({ deadline: 100 }).then(() => {
+    took = world.layer.now() - began;
+  });
+  await world.pass();
+  await closing;
+  assert.ok(took < 400, `it took ${took} ms`);
+  await client;
+  await world.close();
+});
