@@ -1,9 +1,9 @@
-// Tokens of a language model, relayed to browsers as they come. Whoever leaves, or presses stop, ends the work of the source as well.
+// Tokens of a language model, relayed to browsers as they come. A client that leaves, or presses stop, ends the work of the source as well.
 //
 //   npm run --silent build && node build/examples/tokens/main.js
 //
 //   main.ts    the relay: an event stream for each answer
-//   source.ts  the source of tokens, a service of its own
+//   source.ts  the source of tokens, a separate service
 //   page.html  the page
 
 import { readFileSync } from 'node:fs';

@@ -12,7 +12,7 @@ const sentences = [
   'It waits for the next token, and takes a few hundred bytes while it does.',
   'When you press stop, or close this page, the browser closes its connection.',
   'The server unwinds the thread that relays the tokens, and its finally block aborts the request to the source.',
-  'So the source learns of it in the same moment, and makes no token that nobody reads.',
+  'So the source learns of it in the same moment, and makes no token that is not read.',
   'When the connection breaks instead, the browser connects again and names the last token that it has had.',
   'The relay asks the source to go on from there.',
 ];

@@ -23,11 +23,12 @@ function* read() {
 }
 
 async function open(count) {
+  const all = connected + count;
   for (let i = 1; i <= count; i++) {
     run(read).catch((error) => console.error(error));
-    while (i % 200 === 0 && connected < i - 100) await later(5);
+    while (i % 200 === 0 && connected < all - count + i - 100) await later(5);
   }
-  while (connected < count) await later(5);
+  while (connected < all) await later(5);
 }
 
 /** Sockets that are never read. */

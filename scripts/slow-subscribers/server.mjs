@@ -12,20 +12,18 @@ const server = await serve({
 });
 
 const later = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const text = 'x'.repeat(150);
 let number = 0;
 const publish = (content) =>
   news.publish({ number: ++number, at: performance.timeOrigin + performance.now(), text: content });
 
-/** Publishes until the clients, which read nothing, are flooded and the policy is at work. */
-async function flood(bytes) {
+/** Publishes until the clients that read nothing are flooded, and the policy is at work for each of them. */
+async function flood({ flood: bytes, lazy, readers }) {
   const content = 'x'.repeat(bytes);
-  for (let more = 0; more < 3 && number < 5000; ) {
-    const { dropped, disconnected, subscribers } = news.counts;
+  for (let isFlooded = false; !isFlooded && number < 5000; ) {
+    const { dropped } = news.counts;
     publish(content);
-    await later(2);
-    const isFlooded = policy === 'disconnect' ? subscribers === 0 : news.counts.dropped - dropped === subscribers;
-    if (isFlooded || disconnected > 0) more += isFlooded ? 1 : 0;
+    await later(5);
+    isFlooded = policy === 'disconnect' ? news.counts.subscribers === readers : news.counts.dropped - dropped === lazy;
   }
   return news.counts;
 }
@@ -41,10 +39,10 @@ async function state() {
 
 process.on('message', async (question) => {
   if (question === 'state') process.send(await state());
-  else if ('flood' in question) process.send(await flood(question.flood));
+  else if ('flood' in question) process.send(await flood(question));
   else {
     for (let i = 0; i < question.publish; i++) {
-      publish(text);
+      publish('x'.repeat(question.size));
       await later(question.interval);
     }
     process.send('done');

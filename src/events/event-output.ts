@@ -73,12 +73,14 @@ export class EventOutput {
 
   /**
    * Sends a comment if nothing has been sent for that long, the client has room, and no event has been sent in part.
-   * @param period milliseconds @returns when to call it again, in milliseconds from now
+   * @param period milliseconds @returns when to call it again, in milliseconds from now; 0 if the client is gone
    */
   beat(period: number): number {
+    const { out } = this;
+    if (out instanceof ResponseBody && (out.isOver || out.duplex.closed)) return 0;
     const left = this.#sentAt + period - this.scheduler.millisecond;
     if (left > 0) return left;
-    if (!this.isOccupied) this.out.tryWrite(heartbeat);
+    if (!this.isOccupied) out.tryWrite(heartbeat);
     this.noteSent();
     return period;
   }

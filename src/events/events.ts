@@ -191,6 +191,7 @@ class EventStream implements Task<unknown>, Iterator<Wait, unknown, void>, Timer
   }
 
   timerFired(): void {
+    this.#timer = 0;
     this.startTimer(this.#client.beat(this.#settings.keepAlive));
   }
 

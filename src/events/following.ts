@@ -138,9 +138,9 @@ export class Following<M> extends WaitingTask<void> implements Follower<SharedPi
     }
     while (sending.rest !== undefined || subscription.waiting > 0) {
       if (!output.enter(this)) return parked.channel;
-      const { writer } = this.#body;
-      const { writable } = writer.duplex;
+      const { writable } = this.#body.duplex;
       if (writable === 0) {
+        const { writer } = this.#body;
         writer.beginWaiting(false);
         sending.waitsAt = writer;
         return parked.flooded;

@@ -146,6 +146,13 @@ export abstract class BaseSubscription<M> implements TopicSubscription {
   }
 }
 
+interface Closable {
+  close(): void;
+}
+
+/** The subscriptions of threads that are open. */
+const open = new WeakMap<Thread<unknown>, Set<Closable>>();
+
 /**
  * A thread's subscription to a topic. It is closed when the thread that has subscribed is over.
  *
@@ -164,6 +171,8 @@ export class Subscription<M> extends BaseSubscription<M> {
   /** The id of the message that was received last; empty before. */
   lastId = '';
   #receiver: Thread<unknown> | undefined;
+  /** Those that are closed when the same thread is over. */
+  #others: Set<Closable> | undefined;
   #failure: ThreadError | undefined;
 
   /** @internal */
@@ -197,7 +206,23 @@ export class Subscription<M> extends BaseSubscription<M> {
 
   override close(): void {
     super.close();
+    this.#others?.delete(this);
     this.wake();
+  }
+
+  /** @internal It is closed when that thread is over. A thread may have very many, one after the other. */
+  closeWith(thread: Thread<unknown>): void {
+    let others = open.get(thread);
+    if (others === undefined) {
+      const all = new Set<Closable>();
+      thread.whenOver(() => {
+        for (const subscription of all) subscription.close();
+      });
+      open.set(thread, all);
+      others = all;
+    }
+    others.add(this);
+    this.#others = others;
   }
 
   /** @internal @returns false if another thread waits */

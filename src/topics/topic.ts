@@ -1,6 +1,6 @@
 // Topics: publish and subscribe within a process.
 //
-//   publish ─► #outbox ─► delivery, in a thread of its own: every subscription is given what is new, in order
+//   publish ─► #outbox ─► delivery, in a separate thread: every subscription is given what is new, in order
 //                              │
 //                              ├─► it has room: a copy of the frame, in the output of its connection. No thread runs, nothing is allocated
 //                              └─► it has none: its backlog, as the policy says; its thread takes what waits when there is room
@@ -129,7 +129,9 @@ const mostOnTheirWay = 1024;
 export abstract class BaseTopic<M> implements SubscribedTopic {
   /** For messages and listings. */
   readonly name: string;
+  /** See `TopicOptions`. */
   readonly policy: Policy;
+  /** See `TopicOptions`. */
   readonly maxWaiting: number;
   /** True after `close`. */
   closed = false;
@@ -149,6 +151,8 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
   /** The number of the last message when the round began: at its end all subscriptions have got as far. */
   #roundEnd = 0;
   #isDelivering = false;
+  /** A thread delivers, or is about to. */
+  #hasThread = false;
   #dropped = 0;
   #disconnected = 0;
   /** How many subscriptions have a backlog that is full. */
@@ -165,6 +169,7 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
     this.#history = historyOf(options.history);
   }
 
+  /** What it has done so far, and for how many subscribers. */
   get counts(): TopicCounts {
     return {
       subscribers: this.#subscriptions.length,
@@ -197,7 +202,7 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
     const { missed, backlog } = this.#begin('subscribe', options);
     const subscription = new Subscription<M>(this, thread?.scheduler ?? defaultScheduler(), missed, backlog);
     this.#join(subscription);
-    thread?.whenOver(() => subscription.close());
+    if (thread !== undefined) subscription.closeWith(thread);
     return subscription;
   }
 
@@ -228,11 +233,11 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
   /** @internal */
   remove(subscription: BaseSubscription<M>): void {
     const { index } = subscription;
-    const last = this.#subscriptions.pop();
-    if (last === undefined || index === -1) return;
+    if (index === -1) return;
     subscription.index = -1;
     if (subscription instanceof FollowerSubscription) this.#forgetFormat(subscription.format);
-    if (last === subscription) return;
+    const last = this.#subscriptions.pop();
+    if (last === undefined || last === subscription) return;
     this.#subscriptions[index] = last;
     last.index = index;
     // It has moved to where this delivery has been already.
@@ -338,13 +343,11 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
     this.#isDelivering = true;
     this.#position = 0;
     this.#roundEnd = this.#sequence;
-    const scheduler = this.#schedulerOfDelivery();
+    if (this.#hasThread) return;
+    this.#hasThread = true;
+    const scheduler = this.#subscriptions[0]?.scheduler ?? defaultScheduler();
     const thread = new Thread(() => this.#delivery(scheduler), `topic ${this.name}`, undefined, scheduler);
     scheduler.resume(thread);
-  }
-
-  #schedulerOfDelivery(): Scheduler {
-    return this.#subscriptions[0]?.scheduler ?? defaultScheduler();
   }
 
   /** Delivers in parts, so that other work goes on in between. */
@@ -353,6 +356,7 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
       const end = scheduler.moment + timeAtOnce;
       if (this.#deliver(subscribersAtOnce, () => scheduler.moment > end)) yield* sleep(0);
     }
+    this.#hasThread = false;
   }
 
   /**

@@ -214,6 +214,28 @@ test('no comment is sent to a client that is flooded, nor inside an event that i
   await world.close();
 });
 
+test('no comment is sent for a client that has left, though the thread does not end', async () => {
+  const world: World = await open(function* (client) {
+    try {
+      yield* client.send({ data: 'one' });
+      yield* sleep(Infinity);
+    } finally {
+      for (;;) {
+        try {
+          yield* sleep(10_000);
+        } finally {
+          yield* sleep(10_000);
+        }
+      }
+    }
+  });
+  leave(world, 'RST');
+  await world.pass(60_000);
+  assert.equal((world.errors[0] as { code: string }).code, 'ERR_UNWIND_LIMIT');
+  assert.equal(world.errors.length, 1);
+  await world.close();
+});
+
 test('a stream that is read by code instead of being sent has the same events', async () => {
   const request = { headers: new Headers({ 'last-event-id': 'x' }) };
   const response = events(

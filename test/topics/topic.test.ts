@@ -87,6 +87,29 @@ describe('a topic', () => {
     assert.deepEqual(got, [1, 2]);
   });
 
+  it('may be subscribed to by one thread many times: a subscription that is closed leaves nothing behind', () => {
+    const clock = new ManualClock();
+    const news = topic<number>('news');
+    const closed: WeakRef<object>[] = [];
+    clock.start(function* () {
+      for (let i = 0; i < 1000; i++) {
+        const subscription = news.subscribe();
+        subscription.close();
+        closed.push(new WeakRef(subscription));
+      }
+      news.subscribe();
+      yield* sleep(Infinity);
+    });
+    assert.equal(news.counts.subscribers, 1);
+    return new Promise<void>((resolve) => {
+      setImmediate(() => {
+        globalThis.gc?.();
+        assert.ok(closed.filter((reference) => reference.deref() !== undefined).length < 10);
+        resolve();
+      });
+    });
+  });
+
   it('close: subscribers get what waits, and then the end; nothing can be published', () => {
     const clock = new ManualClock();
     const news = topic<number>('news');
@@ -253,7 +276,7 @@ describe('a subscriber that is too slow', () => {
     assert.deepEqual(waiting(subscription), [2, 3, 4]);
     clock.settle();
     assert.equal(published, 7);
-    thread.unwind(); // a subscriber that has left holds nobody up
+    thread.unwind(); // a subscriber that has left does not hold publishers up
     clock.settle();
     assert.equal(published, 10);
     assert.deepEqual(fast, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
@@ -527,7 +550,7 @@ describe('a topic with very many subscribers', () => {
 });
 
 describe('a follower without room', () => {
-  it('is told once that messages wait, and gets them in order when it asks', () => {
+  it('is called once when messages wait, and gets them in order when it asks', () => {
     const clock = new ManualClock();
     const news = topic<string>('news', { maxWaiting: 3 });
     const sink = new Sink(clock).follow(news);
