@@ -12,9 +12,9 @@ const requestStart = channel('sluice.request.start');
 const responseStart = channel('sluice.response.start');
 /** A response is complete, or has been broken off. */
 const requestEnd = channel('sluice.request.end');
-/** The handler or its response has failed: what `onError` gets with a request. */
+/** @internal The handler or its response has failed: what `onError` gets with a request. */
 export const requestError = channel('sluice.request.error');
-/** A request, or a connection, has been refused: what `onRefused` gets. */
+/** @internal A request, or a connection, has been refused: what `onRefused` gets. */
 export const requestRefused = channel('sluice.request.refused');
 
 /**
