@@ -17,7 +17,7 @@ const html = readFileSync(new URL('../../../examples/tokens/page.html', import.m
 function* relay(client: EventClient, prompt: string): Task<void> {
   const leave = new AbortController();
   try {
-    let id = Number(client.lastEventId);
+    let id = Number(client.lastEventId) || 0;
     const body = JSON.stringify({ prompt, from: id });
     const answer = yield* until(fetch(`${source.url}generate`, { method: 'POST', body, signal: leave.signal }));
     for (const lines = linesOf(answer); ; ) {

@@ -25,8 +25,13 @@ export const longestRetry = 7 * 86_400_000;
 const lineEnds = /\r\n|\r|\n/g;
 
 /** @throws {TypeError | RangeError} for a field that cannot be sent, naming it */
-export function formatEvent(where: string, { data, event, id, retry }: ServerSentEvent): string {
+export function formatEvent(where: string, fields: ServerSentEvent): string {
+  if (typeof fields !== 'object' || fields === null)
+    throw new TypeError(`${where}: the event is ${show(fields)}; expected an object with data, id or retry`);
+  const { data, event, id, retry } = fields;
   let text = '';
+  if (typeof id === 'number' && !Number.isFinite(id))
+    throw new TypeError(`${where}: id is ${id}; expected a string or a finite number`);
   if (id !== undefined) text += `id: ${checkOneLine(`${where}: id`, typeof id === 'number' ? String(id) : id)}\n`;
   if (event !== undefined) text += `event: ${checkOneLine(`${where}: event`, event)}\n`;
   if (retry !== undefined) text += retryLine(where, retry);

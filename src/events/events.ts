@@ -57,7 +57,7 @@ const fixedFields = ['content-type', 'content-length', 'content-encoding'];
  * ```ts
  * fetch: (request) =>
  *   events(request, function* (client) {
- *     for (let id = Number(client.lastEventId) + 1; ; id++) {
+ *     for (let id = (Number(client.lastEventId) || 0) + 1; ; id++) {
  *       yield* client.send({ id, event: 'tick', data: { id, time: Date.now() } });
  *       yield* sleep(1000);
  *     }

@@ -19,6 +19,8 @@ export const closeCodes = {
   tooBig: 1009,
   missingExtension: 1010,
   internalError: 1011,
+  /** Not of RFC 6455, but of the IANA registry: the client may connect again later. */
+  tryAgainLater: 1013,
 } as const;
 
 /** The most bytes of UTF-8 that a reason may have: a control frame's payload less the code. */

@@ -5,7 +5,7 @@ export class WebSocketError extends Error {
   override readonly name = 'WebSocketError';
   /** Always `ERR_WEBSOCKET`. */
   readonly code = 'ERR_WEBSOCKET';
-  /** The status code of the Close frame that the peer gets: 1002, 1003, 1007, 1008, 1009, 1010 or 1011 (RFC 6455 §7.4.1). */
+  /** The status code of the Close frame that the peer gets: 1002, 1003, 1007, 1008, 1009, 1010 or 1011 (RFC 6455 §7.4.1), or 1013 (IANA's registry). */
   readonly closeCode: number;
 
   /** @param message what was found, with the section of the RFC */

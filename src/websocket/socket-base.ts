@@ -429,7 +429,10 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   #noMemory(): WebSocketError {
     this.endpoint.owner.buffers.refused++;
-    return new WebSocketError(closeCodes.tooBig, 'maxBufferedBytes is reached: there is no memory for the message');
+    return new WebSocketError(
+      closeCodes.tryAgainLater,
+      'maxBufferedBytes is reached: there is no memory for the message',
+    );
   }
 
   #answer(payload: Uint8Array<ArrayBuffer>): void {

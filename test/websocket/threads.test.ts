@@ -869,7 +869,7 @@ describe('what a client does wrong', () => {
     assert.deepEqual(got, ['close:1007:', 'FIN']);
   });
 
-  it('is 1009 when maxBufferedBytes is reached, and all of it is given back', async () => {
+  it('is 1013 when maxBufferedBytes is reached, and all of it is given back', async () => {
     const world = new World();
     await world.serve({ maxBufferedBytes: 1024 * 1024, fetch: (request) => webSocket(request, echo) });
     const client = world.run(function* () {
@@ -882,7 +882,7 @@ describe('what a client does wrong', () => {
       return yield* peer.rest();
     });
     await world.pass();
-    assert.deepEqual(await client, ['close:1009:', 'FIN']);
+    assert.deepEqual(await client, ['close:1013:', 'FIN']);
     assert.equal(world.server.buffered.held, 0);
     await world.close();
   });

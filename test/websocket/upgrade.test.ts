@@ -91,7 +91,8 @@ for (const [what, request] of [
   });
 }
 
-test('active() lists the threads of WebSockets', async () => {
+/** A world with a WebSocket whose thread is parked in `receive`, and whose client says nothing more for so many milliseconds. */
+async function parkedInReceive(milliseconds: number): Promise<{ world: World; client: Promise<void> }> {
   const world = await World.open({
     fetch: (request) =>
       webSocket(request, function* (socket) {
@@ -100,9 +101,14 @@ test('active() lists the threads of WebSockets', async () => {
   });
   const client = world.client(function* (connection) {
     yield* connection.writer.write(get('/', handshake));
-    yield* sleep(1000);
+    yield* sleep(milliseconds);
   });
   await world.pass(500);
+  return { world, client };
+}
+
+test('active() lists the threads of WebSockets', async () => {
+  const { world, client } = await parkedInReceive(1000);
   const [socket, ...others] = world.server.active();
   assert.deepEqual([socket?.wait, socket?.request, others], ['dry', undefined, []]);
   await world.pass();
@@ -159,17 +165,7 @@ test('an async function in place of a generator function is reported once, and i
 });
 
 test('close() ends at its deadline, also for a client that does not answer the Close frame of its thread', async () => {
-  const world = await World.open({
-    fetch: (request) =>
-      webSocket(request, function* (socket) {
-        yield* socket.receive();
-      }),
-  });
-  const client = world.client(function* (connection) {
-    yield* connection.writer.write(get('/', handshake));
-    yield* sleep(60_000);
-  });
-  await world.pass(500);
+  const { world, client } = await parkedInReceive(60_000);
   const began = world.layer.now();
   let took = 0;
   const closing = world.server.close({ deadline: 100 }).then(() => {
