@@ -2,6 +2,7 @@
 // above it reads and writes plain bytes, the layer below it transports records.
 
 import type { OutputMemory } from '../util/output-memory.js';
+import type { TlsInfo } from './tls-info.js';
 
 /** A connection, as a small integer. */
 export type Slot = number;
@@ -48,6 +49,9 @@ export interface Transport {
    * The empty string for a Unix-domain socket, and where it is not known: not connected yet, or broken meanwhile.
    */
   peer(slot: Slot): string;
+
+  /** What is known of the connection's TLS session; undefined if it has none, or its handshake is not complete. Transports that have no TLS lack it. */
+  tls?(slot: Slot): TlsInfo | undefined;
 }
 
 /** The events of one connection; see `EventSink`, whose methods of the same names these are. */
