@@ -41,7 +41,7 @@ export interface TlsSession {
   /**
    * Takes one whole record, header included, or a header alone that no record has, which it refuses: `bytes[start … end-1]`, which are borrowed
    * for the duration of the call.
-   * @param plain takes the content, from `at` on: at least `maxContent` bytes
+   * @param plain takes the content, from `at` on: at least `maxContent + 1` bytes, as what is encrypted has its type in it
    * @param send takes records that are to be sent at once
    */
   receive(
@@ -52,7 +52,11 @@ export interface TlsSession {
     at: number,
     send: (records: Uint8Array) => void,
   ): Received;
-  /** Writes `bytes[start … end-1]`, at most `maxContent`, as one record into `output` from `at` on. @returns where that ends */
+  /**
+   * Writes `bytes[start … end-1]`, at most `maxContent`, as one record into `output` from `at` on; a record of the session itself may precede it. That
+   * is at most `maxOverhead` bytes longer in all.
+   * @returns where that ends
+   */
   seal(bytes: Uint8Array, start: number, end: number, output: Uint8Array, at: number): number;
   /** Writes the record that says that no more is sent (close_notify). @returns where that ends */
   sealEnd(output: Uint8Array, at: number): number;

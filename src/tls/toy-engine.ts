@@ -60,7 +60,7 @@ class ToySession implements TlsSession {
     at: number,
     send: (records: Uint8Array) => void,
   ): Received {
-    const fail = (alert: number): Received => {
+    const fail = (alert: Alert): Received => {
       this.failure = alertSent(alert);
       send(Uint8Array.of(Type.alert, 3, 3, 0, 2, 2, alert));
       return Received.failure;
@@ -87,7 +87,7 @@ class ToySession implements TlsSession {
     }
   }
 
-  #greet(message: Uint8Array, send: (records: Uint8Array) => void, fail: (alert: number) => Received): Received {
+  #greet(message: Uint8Array, send: (records: Uint8Array) => void, fail: (alert: Alert) => Received): Received {
     const text = Buffer.from(message).toString('latin1');
     if (!text.startsWith(greeting)) return fail(Alert.decodeError);
     const offered = text.slice(greeting.length).split(',');
