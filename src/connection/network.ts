@@ -205,7 +205,7 @@ export class Network implements EventSink, TimerTarget {
    * @param secure undefined for the layer itself
    */
   addTransport(secure: SecureTransportFactory | undefined): Transport {
-    return secure === undefined ? this.layer : this.#secureTransports.add(secure);
+    return secure === undefined ? this.layer : this.#secureTransports.add(secure, this.scheduler);
   }
 
   /** @internal How many secure transports are in use. */
@@ -371,6 +371,7 @@ export class Network implements EventSink, TimerTarget {
 
   /** @internal */
   endTurn(due?: number): void {
+    this.#secureTransports.endInput();
     this.scheduler.endTurn(due);
     this.#secureTransports.endTurn();
   }

@@ -5,6 +5,7 @@ import type {
   SecureTransport,
   SecureTransportEvents,
   SecureTransportFactory,
+  TransportTimers,
 } from '../event-layer/secure-transport.js';
 import type { Transport } from '../event-layer/transport.js';
 
@@ -32,10 +33,10 @@ export class SecureTransports {
   }
 
   /** The transport for a new listener or client. It is to be given back by `remove`. */
-  add(factory: SecureTransportFactory): SecureTransport {
+  add(factory: SecureTransportFactory, timers: TransportTimers): SecureTransport {
     let shared = this.#used.find((entry) => entry.factory === factory);
     if (shared === undefined) {
-      shared = { factory, transport: factory(this.#layer), users: 0 };
+      shared = { factory, transport: factory(this.#layer, timers), users: 0 };
       shared.transport.start(this.#events);
       this.#used.push(shared);
     }
@@ -52,6 +53,10 @@ export class SecureTransports {
 
   beginTurn(): void {
     for (const { transport } of this.#used) transport.beginTurn();
+  }
+
+  endInput(): void {
+    for (const { transport } of this.#used) transport.endInput();
   }
 
   endTurn(): void {

@@ -3,8 +3,15 @@
 import type { ConnectionError, EventLayer } from './event-layer.js';
 import type { Slot, Transport, TransportEvents } from './transport.js';
 
+/** Timers in milliseconds of the layer's clock. */
+export interface TransportTimers {
+  /** @returns the timer's number, valid until it fires or is cancelled */
+  armAt(time: number, target: { timerFired(argument: number): void }, argument: number): number;
+  cancel(timer: number): void;
+}
+
 /** Creates a secure transport over a layer. */
-export type SecureTransportFactory = (layer: EventLayer) => SecureTransport;
+export type SecureTransportFactory = (layer: EventLayer, timers: TransportTimers) => SecureTransport;
 
 /** The further events of a secure transport. */
 export interface SecureTransportEvents extends TransportEvents {
@@ -42,6 +49,8 @@ export interface SecureTransport extends Transport, TransportEvents {
   closed(slot: Slot): void;
   /** A turn has started, also for the code above: events may be reported. */
   beginTurn(): void;
+  /** All that has arrived has been reported. Work that is put off for the sake of other connections is done now, as much of it as a turn may take. */
+  endInput(): void;
   /** The turn is about to end: output that is to be sent with it is passed down. */
   endTurn(): void;
 }

@@ -2,6 +2,7 @@
 // The transport finds the borders of records and keeps those that have come in part; what is in them is for the session.
 
 import type { ConnectionError } from '../event-layer/event-layer.js';
+import type { TlsInfo } from '../event-layer/tls-info.js';
 
 /** Bytes of a record's header: type, version, length. */
 export const headerBytes = 5;
@@ -24,34 +25,40 @@ export const Received = {
   end: 2,
   /** The session is broken: an alert was sent, or received. No more can be received or sent. See `failure`. */
   failure: 3,
+  /** The handshake waits for the application: see `whenReady`. Nothing more is to be passed to the session until then. */
+  wait: 4,
 } as const;
 export type Received = (typeof Received)[keyof typeof Received];
+
+/** Takes records that are to be sent at once. They are borrowed for the duration of the call. */
+export type SendRecords = (records: Uint8Array) => void;
 
 export interface TlsSession {
   /** The handshake is complete: content may be sent. */
   readonly isOpen: boolean;
-  /** The protocol that was chosen by ALPN (RFC 7301). */
-  readonly protocol: string | undefined;
+  /** What is known once the handshake is complete. */
+  readonly info: TlsInfo | undefined;
   /** Why the session is broken; undefined if it is not. */
   readonly failure: ConnectionError | undefined;
   /** Where the content of the last record ends that was received. */
   readonly contentEnd: number;
-  /** For a client: starts the handshake. @param send takes records that are to be sent */
-  start(send: (records: Uint8Array) => void): void;
+  /** For a client: starts the handshake. `failure` is set if it cannot be started. */
+  start(send: SendRecords): void;
   /**
    * Takes one whole record, header included, or a header alone that no record has, which it refuses: `bytes[start … end-1]`, which are borrowed
    * for the duration of the call.
    * @param plain takes the content, from `at` on: at least `maxContent + 1` bytes, as what is encrypted has its type in it
-   * @param send takes records that are to be sent at once
    */
-  receive(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    plain: Uint8Array,
-    at: number,
-    send: (records: Uint8Array) => void,
-  ): Received;
+  receive(bytes: Uint8Array, start: number, end: number, plain: Uint8Array, at: number, send: SendRecords): Received;
+  /** After `Received.wait`. @param ready called once, when `resume` may be called */
+  whenReady?(ready: () => void): void;
+  /** Continues with what `receive` has answered `wait` to. */
+  resume?(send: SendRecords): Received;
+  /**
+   * Called once, when the handshake is complete and its last records have been sent.
+   * @returns the session to go on with, which needs less memory; this one is free then. Undefined if it goes on itself
+   */
+  detach?(): TlsSession | undefined;
   /**
    * Writes `bytes[start … end-1]`, at most `maxContent`, as one record into `output` from `at` on; a record of the session itself may precede it. That
    * is at most `maxOverhead` bytes longer in all.
@@ -66,6 +73,8 @@ export interface TlsSession {
 
 /** What is the same for all sessions of a listener, or of a client: certificates, protocols, keys. */
 export interface TlsEngine {
+  /** The session of a server. */
   accept(): TlsSession;
+  /** The session of a client. */
   connect(): TlsSession;
 }

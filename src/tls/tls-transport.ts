@@ -2,14 +2,22 @@
 //
 // Output is written into memory of this transport, and sealed when the turn ends or another connection writes. So what a connection writes in a turn
 // mostly becomes one record. Input that is the beginning of a record is kept until the rest has arrived.
+//
+// A connection is a row: flags and a session. It has a third object (`PendingBytes`) only while bytes are kept for it.
+//
+// Handshakes cost some hundred times as much as requests. Only so many are started in a turn; others keep their input and wait in the order in which
+// they have come. They are worked on when all else that the turn has to report has been reported.
 
 import { Buffer } from 'node:buffer';
 import { checkReserve, slotClosed, writtenAfterFinish } from '../event-layer/errors.js';
 import { ConnectionError, type EventLayer, highWaterMark, pieceSize, type Slot } from '../event-layer/event-layer.js';
-import type { SecureTransport, SecureTransportEvents } from '../event-layer/secure-transport.js';
-import { ByteBuilder } from '../util/byte-builder.js';
+import type { SecureTransport, SecureTransportEvents, TransportTimers } from '../event-layer/secure-transport.js';
+import type { TlsInfo } from '../event-layer/tls-info.js';
 import { type OutputMemory, outputMemory } from '../util/output-memory.js';
+import { growTypedArray } from '../util/typed-array.js';
 import { Alert, alertSent } from './alerts.js';
+import { PendingBytes } from './pending-bytes.js';
+import { plainHttpResponse, startsLikeHttp } from './plain-http.js';
 import {
   headerBytes,
   majorVersion,
@@ -21,89 +29,80 @@ import {
   type TlsSession,
 } from './session.js';
 
-const nothing = new Uint8Array(0);
-
-/** The memory for the beginning of a record has at least so many bytes, most of which is its header. */
-const smallestPartial = 64;
-
 /** Memory for output that is not sealed yet. */
 const outputBytes = 2 * pieceSize;
 
-/** One connection. */
-class TlsConnection {
-  readonly session: TlsSession;
-  readonly isClient: boolean;
-  /** The beginning of a record: the first `held` bytes of it. */
-  partial: Uint8Array = nothing;
-  held = 0;
-  /** Output that was written before the handshake was complete. */
-  early: ByteBuilder | undefined;
-  /** Bytes of output that count as queued, and that the layer below does not have: those of `early`, and those that were dropped. */
-  unsent = 0;
-  /** How often `flushed` is to be reported when `early` has left. */
-  flushes = 0;
-  /** As much output was queued as the high-water mark, and `drained` has not been reported yet. */
-  isFlooded = false;
-  /** Reading is paused. */
-  isPaused = false;
-  /** The peer sends no more. */
-  peerEnded = false;
-  /** `ended` is to be reported when reading is resumed. */
-  endsLater = false;
-  /** `finish` has been called. */
-  finishRequested = false;
-  /** `finish` has been passed to the layer below. */
-  finSent = false;
-  /** The session is broken, or the connection was reset or abandoned: nothing more is received, and output goes nowhere. */
-  isDead = false;
+/** Reading is paused when a connection that waits for its handshake has sent so much: a ClientHello is shorter. */
+const maxWaitingInput = maxContent;
 
-  constructor(session: TlsSession, isClient: boolean) {
-    this.session = session;
-    this.isClient = isClient;
-  }
+// What is so of a connection, a bit each.
+const present = 1;
+const isClient = 2;
+/** The handshake is complete, and what that brings about is done. */
+const opened = 4;
+/** As much output was queued as the high-water mark, and `drained` has not been reported yet. */
+const flooded = 8;
+/** Reading is paused by the code above. */
+const paused = 16;
+/** The peer sends no more. */
+const peerEnded = 32;
+/** `ended` is to be reported when reading is resumed. */
+const endsLater = 64;
+/** `finish` has been called. */
+const finishRequested = 128;
+/** `finish` has been passed to the layer below. */
+const finSent = 256;
+/** The session is broken, or the connection was reset or abandoned: nothing more is received, and output goes nowhere. */
+const dead = 512;
+/** `closed` has been called in this turn. */
+const gone = 1024;
+/** It has a `PendingBytes`. */
+const hasPending = 2048;
+/** The session has been given its first record. */
+const started = 4096;
+/** The handshake waits: all input is kept. */
+const waiting = 8192;
+/** It does so no longer for the application: it is in the queue of handshakes. */
+const ready = 16_384;
+/** Reading is paused because too much input is kept. */
+const heldBack = 32_768;
 
-  /** Bytes of memory that are held for it. */
-  get memory(): number {
-    return this.partial.length + (this.early?.capacity ?? 0);
-  }
-
-  /** How many bytes are missing of the record whose beginning is held, or at first of its header. */
-  get missing(): number {
-    return recordEnd(this.partial, 0, this.held) - this.held;
-  }
-
-  /** Appends to the beginning of a record. Takes at most twice as much memory as the peer has sent, so that it cannot claim any by a length alone. */
-  hold(bytes: Uint8Array, start: number, end: number): void {
-    const held = this.held + end - start;
-    if (held > this.partial.length) {
-      const larger = new Uint8Array(Math.max(smallestPartial, 2 * held));
-      larger.set(this.partial.subarray(0, this.held));
-      this.partial = larger;
-    }
-    this.partial.set(bytes.subarray(start, end), this.held);
-    this.held = held;
-  }
-
-  /** @returns the record, which is complete */
-  release(): Uint8Array {
-    const record = this.partial.subarray(0, this.held);
-    this.partial = nothing;
-    this.held = 0;
-    return record;
-  }
+export interface TlsTransportOptions {
+  /** How many handshakes of servers are started in a turn. Default: no limit. */
+  maxHandshakesPerTurn?: number;
+  /** How long a handshake may take, in milliseconds. Default: no limit. */
+  handshakeTimeout?: number;
+  /** For `handshakeTimeout`. */
+  timers?: TransportTimers;
 }
 
 export class TlsTransport implements SecureTransport {
   readonly #below: EventLayer;
   readonly #engine: TlsEngine;
   #above: SecureTransportEvents | undefined;
-  readonly #connections = new Map<Slot, TlsConnection>();
+
+  // By slot.
+  #flags = new Uint16Array(64);
+  #sessions: (TlsSession | undefined)[] = [];
+  readonly #pending = new Map<Slot, PendingBytes>();
+
   #isInTurn = false;
   /** Connections that were resumed and whose end is to be reported in the next turn. */
   #ending: Slot[] = [];
-
   /** Connections that have closed in this turn. */
-  #gone: { slot: Slot; connection: TlsConnection }[] = [];
+  #gone: Slot[] = [];
+
+  /** Connections whose handshake may go on, in order, from `#queueStart` on. */
+  #queue: Slot[] = [];
+  #queueStart = 0;
+  readonly #handshakesPerTurn: number;
+  #handshakesLeft: number;
+
+  /** When the handshakes that are not complete must be: milliseconds of the layer's clock. All have the same timeout, so the order is that of the deadlines. */
+  readonly #deadlines = new Map<Slot, number>();
+  readonly #handshakeTimeout: number;
+  readonly #timers: TransportTimers | undefined;
+  #timer = 0;
 
   readonly #output: OutputMemory = outputMemory(Buffer.alloc(outputBytes));
   /** Output that is not sealed yet: `#output[0 … #written-1]`, of the slot `#writer`; -1 is none. */
@@ -115,9 +114,13 @@ export class TlsTransport implements SecureTransport {
   #filled = 0;
 
   /** @param below records go through it: an event layer */
-  constructor(below: EventLayer, engine: TlsEngine) {
+  constructor(below: EventLayer, engine: TlsEngine, options: TlsTransportOptions = {}) {
     this.#below = below;
     this.#engine = engine;
+    this.#handshakesPerTurn = options.maxHandshakesPerTurn ?? Infinity;
+    this.#handshakesLeft = this.#handshakesPerTurn;
+    this.#handshakeTimeout = options.handshakeTimeout ?? Infinity;
+    this.#timers = options.timers;
   }
 
   start(above: SecureTransportEvents): void {
@@ -125,7 +128,11 @@ export class TlsTransport implements SecureTransport {
   }
 
   protocol(slot: Slot): string | undefined {
-    return this.#connections.get(slot)?.session.protocol;
+    return this.tls(slot)?.alpnProtocol;
+  }
+
+  tls(slot: Slot): TlsInfo | undefined {
+    return this.#sessions[slot]?.info;
   }
 
   // From above.
@@ -135,7 +142,7 @@ export class TlsTransport implements SecureTransport {
   }
 
   reserve(slot: Slot, bytes: number): number {
-    this.#connectionOf(slot); // throws if there is none
+    this.#check(slot);
     checkReserve(bytes);
     if (this.#writer !== slot || this.#written + bytes > outputBytes) {
       this.#sealPending();
@@ -145,17 +152,17 @@ export class TlsTransport implements SecureTransport {
   }
 
   commit(slot: Slot, end: number): void {
-    const connection = this.#connectionOf(slot);
+    const flags = this.#check(slot);
     const length = end - this.#written;
-    if (connection.isDead) {
-      connection.unsent += length;
+    if ((flags & dead) !== 0) {
+      this.#pendingOf(slot).unsent += length;
       return;
     }
-    if (connection.finishRequested) throw writtenAfterFinish();
-    if (connection.session.isOpen) this.#written = end;
-    else this.#addEarly(slot, connection, length);
-    if (this.#queued(slot, connection) >= highWaterMark) {
-      connection.isFlooded = true;
+    if ((flags & finishRequested) !== 0) throw writtenAfterFinish();
+    if ((flags & opened) !== 0) this.#written = end;
+    else if (length > 0) this.#addEarly(slot, length);
+    if (this.#queued(slot) >= highWaterMark) {
+      this.#flags[slot] |= flooded;
       // Only a layer that is flooded itself reports `drained`, and what it has now may leave before the end of the turn.
       if (this.#below.queued(slot) < highWaterMark) this.#sealPending();
     }
@@ -163,11 +170,14 @@ export class TlsTransport implements SecureTransport {
   }
 
   queued(slot: Slot): number {
-    return this.#queued(slot, this.#connectionOf(slot));
+    this.#check(slot);
+    return this.#queued(slot);
   }
 
-  #queued(slot: Slot, { session, isDead, unsent }: TlsConnection): number {
-    if (!session.isOpen && !isDead) return unsent; // what the layer below has is the handshake
+  #queued(slot: Slot): number {
+    const flags = this.#flags[slot];
+    const unsent = (flags & hasPending) === 0 ? 0 : (this.#pending.get(slot)?.unsent ?? 0);
+    if ((flags & (opened | dead)) === 0) return unsent; // what the layer below has is the handshake
     return this.#below.queued(slot) + this.#unsealed(slot) + unsent;
   }
 
@@ -177,41 +187,45 @@ export class TlsTransport implements SecureTransport {
   }
 
   notifyFlushed(slot: Slot): void {
-    const connection = this.#connectionOf(slot);
+    this.#check(slot);
     if (this.#writer === slot) this.#sealPending();
-    if (connection.early !== undefined) connection.flushes++;
+    const pending = this.#pending.get(slot);
+    if (pending?.early !== undefined) pending.flushes++;
     else this.#below.notifyFlushed(slot);
   }
 
   pauseReading(slot: Slot): void {
-    this.#connectionOf(slot).isPaused = true;
+    this.#check(slot);
+    this.#flags[slot] |= paused;
     this.#below.pauseReading(slot);
   }
 
   resumeReading(slot: Slot): void {
-    const connection = this.#connectionOf(slot);
-    connection.isPaused = false;
-    this.#below.resumeReading(slot);
-    if (!connection.endsLater) return;
+    const flags = this.#check(slot);
+    this.#flags[slot] &= ~paused;
+    if ((flags & heldBack) === 0) this.#below.resumeReading(slot);
+    if ((flags & endsLater) === 0) return;
     this.#ending.push(slot);
     this.#below.requestTurn();
   }
 
   finish(slot: Slot): void {
-    const connection = this.#connectionOf(slot);
-    if (connection.finishRequested) return;
+    const flags = this.#check(slot);
+    if ((flags & finishRequested) !== 0) return;
     if (this.#writer === slot) this.#sealPending();
-    connection.finishRequested = true;
-    if (connection.session.isOpen || connection.isDead) this.#sendEnd(slot, connection); // else when the handshake is complete
+    this.#flags[slot] |= finishRequested;
+    if ((flags & (opened | dead)) !== 0) this.#sendEnd(slot); // else when the handshake is complete
   }
 
   reset(slot: Slot): void {
-    this.#discardOutput(slot, this.#connectionOf(slot));
+    this.#check(slot);
+    this.#die(slot);
     this.#below.reset(slot);
   }
 
   abandon(slot: Slot): void {
-    this.#discardOutput(slot, this.#connectionOf(slot));
+    this.#check(slot);
+    this.#die(slot);
     this.#below.abandon(slot);
   }
 
@@ -220,38 +234,65 @@ export class TlsTransport implements SecureTransport {
   }
 
   /** Nothing more is received, and output that the layer below does not have goes nowhere. */
-  #discardOutput(slot: Slot, connection: TlsConnection): void {
-    connection.isDead = true;
+  #die(slot: Slot): void {
+    this.#flags[slot] |= dead;
     if (this.#writer === slot) this.#written = 0;
-    connection.unsent = 0;
-    this.#freeMemory(slot, connection);
+    this.#stopTime(slot);
+    this.#dropPending(slot);
   }
 
   // From below.
 
   accepted(slot: Slot): void {
-    this.#connections.set(slot, new TlsConnection(this.#engine.accept(), false));
+    this.#add(slot, present, this.#engine.accept());
+    this.#startTime(slot);
   }
 
   connecting(slot: Slot): void {
-    this.#connections.set(slot, new TlsConnection(this.#engine.connect(), true));
+    this.#add(slot, present | isClient | started, this.#engine.connect());
+  }
+
+  #add(slot: Slot, flags: number, session: TlsSession): void {
+    if (slot >= this.#flags.length) this.#flags = growTypedArray(this.#flags, new Uint16Array(2 * slot));
+    while (this.#sessions.length < slot) this.#sessions.push(undefined); // an array without holes
+    this.#pending.delete(slot); // of a connection that has closed in this turn
+    this.#flags[slot] = flags;
+    this.#sessions[slot] = session;
   }
 
   connected(slot: Slot): void {
+    this.#check(slot);
     this.#sendingTo = slot;
-    this.#connectionOf(slot).session.start(this.#send);
+    const session = this.#sessionOf(slot);
+    session.start(this.#send);
+    if (session.failure !== undefined) this.#fail(slot, session.failure);
+    else this.#startTime(slot);
   }
 
   beginTurn(): void {
     this.#isInTurn = true;
+    this.#handshakesLeft = this.#handshakesPerTurn;
     if (this.#ending.length === 0) return;
     const ending = this.#ending;
     this.#ending = [];
     for (const slot of ending) {
-      const connection = this.#connections.get(slot);
-      if (connection === undefined || connection.isPaused || !connection.endsLater || connection.isDead) continue;
-      connection.endsLater = false;
+      if ((this.#flags[slot] & (paused | endsLater | dead | gone)) !== endsLater) continue;
+      this.#flags[slot] &= ~endsLater;
       this.#above?.ended(slot);
+    }
+  }
+
+  endInput(): void {
+    if (this.#queueStart === this.#queue.length) return;
+    while (this.#queueStart < this.#queue.length && this.#handshakesLeft > 0) {
+      const slot = this.#queue[this.#queueStart++];
+      if ((this.#flags[slot] & (ready | dead)) === ready) this.#continueHandshake(slot);
+    }
+    if (this.#queueStart < this.#queue.length) {
+      this.#below.requestTurn();
+    } else {
+      this.#queue = [];
+      this.#queueStart = 0;
     }
   }
 
@@ -260,163 +301,286 @@ export class TlsTransport implements SecureTransport {
     this.#writer = -1;
     this.#isInTurn = false;
     if (this.#gone.length === 0) return;
-    for (const { slot, connection } of this.#gone)
-      if (this.#connections.get(slot) === connection) this.#connections.delete(slot); // else the slot has its next connection
+    for (const slot of this.#gone) {
+      if ((this.#flags[slot] & gone) === 0) continue; // the slot has its next connection
+      this.#pending.delete(slot);
+      this.#sessions[slot] = undefined;
+      this.#flags[slot] = 0;
+    }
     this.#gone = [];
   }
 
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
-    const connection = this.#connectionOf(slot);
     let at = start;
-    // Only as much is copied as completes the record whose beginning is held: what follows is read in place.
-    while (at < end && connection.held > 0) {
-      const next = Math.min(end, at + connection.missing);
-      this.#hold(slot, connection, buffer, at, next);
+    if ((this.#check(slot) & hasPending) !== 0) at = this.#completeRecord(slot, buffer, start, end);
+    if ((this.#flags[slot] & waiting) === 0) at = this.#take(slot, buffer, at, end);
+    if (at < end) this.#keepInput(slot, buffer, at, end);
+    this.#deliver(slot);
+  }
+
+  /** Passes on the record whose beginning is kept. Only as much is copied as completes it: what follows is read in place. @returns where that starts */
+  #completeRecord(slot: Slot, buffer: Uint8Array, start: number, end: number): number {
+    let at = start;
+    for (;;) {
+      const pending = this.#pending.get(slot);
+      if (at === end || pending === undefined || pending.inputLength === 0) return at;
+      if ((this.#flags[slot] & waiting) !== 0) return at;
+      const length = recordEnd(pending.input, 0, pending.inputLength);
+      const next = Math.min(end, at + length - pending.inputLength);
+      this.#keepInput(slot, buffer, at, next);
       at = next;
-      if (connection.missing > 0) continue;
-      const { memory } = connection;
-      const record = connection.release();
-      this.#above?.outputHeld?.(slot, connection.memory - memory);
-      this.#take(slot, connection, record, 0, record.length);
+      const { inputLength } = pending;
+      if (inputLength < recordEnd(pending.input, 0, inputLength)) continue;
+      const record = this.#takeInput(slot, pending);
+      const taken = this.#take(slot, record, 0, record.length);
+      if (taken < record.length) this.#keepInput(slot, record, taken, record.length);
     }
-    at = this.#take(slot, connection, buffer, at, end);
-    if (at < end) this.#hold(slot, connection, buffer, at, end);
-    this.#deliver(slot, connection);
   }
 
   ended(slot: Slot): void {
-    const connection = this.#connectionOf(slot);
-    if (connection.isDead || connection.peerEnded) return;
-    if (connection.session.isOpen) {
+    const flags = this.#check(slot);
+    if ((flags & (dead | peerEnded)) !== 0) return;
+    if ((flags & opened) !== 0) {
       // Many peers close without close_notify. What HTTP sends shows by itself where it ends (RFC 9112 §9.8).
-      connection.peerEnded = true;
+      this.#flags[slot] |= peerEnded;
       this.#above?.ended(slot);
     } else {
       const message = 'the peer has ended the connection before the TLS handshake was complete';
-      this.#fail(slot, connection, new ConnectionError('ECONNRESET', message));
+      this.#fail(slot, new ConnectionError('ECONNRESET', message));
     }
   }
 
   drained(slot: Slot): void {
-    const connection = this.#connectionOf(slot);
-    if (!connection.isFlooded || connection.isDead) return; // records are longer than what was written
-    connection.isFlooded = false;
+    if ((this.#check(slot) & (flooded | dead)) !== flooded) return; // records are longer than what was written
+    this.#flags[slot] &= ~flooded;
     this.#above?.drained(slot);
   }
 
   flushed(slot: Slot): void {
-    const connection = this.#connectionOf(slot);
-    if (connection.early === undefined && this.#unsealed(slot) === 0) this.#above?.flushed(slot);
-    else this.notifyFlushed(slot); // more has been written since
+    this.#check(slot);
+    const hasMore = this.#pending.get(slot)?.early !== undefined || this.#unsealed(slot) > 0;
+    if (hasMore) this.notifyFlushed(slot);
+    else this.#above?.flushed(slot);
   }
 
   closed(slot: Slot): void {
-    const connection = this.#connectionOf(slot);
-    this.#discardOutput(slot, connection);
+    this.#check(slot);
+    this.#die(slot);
     if (this.#writer === slot) this.#writer = -1;
-    connection.session.free();
-    this.#gone.push({ slot, connection }); // the code above, which learns of it next, may still give commands
+    this.#sessionOf(slot).free();
+    this.#flags[slot] |= gone;
+    this.#gone.push(slot); // the code above, which learns of it next, may still give commands
   }
 
   /**
    * Takes the whole records in `bytes[start … end-1]`. Their content is in `#plain` afterwards, as far as it was not delivered.
    * @returns where the rest starts; `end` if nothing more is wanted of the peer
    */
-  #take(slot: Slot, connection: TlsConnection, bytes: Uint8Array, start: number, end: number): number {
-    const { session } = connection;
+  #take(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     while (at < end) {
-      if (connection.isDead || connection.peerEnded) return end; // what follows close_notify is ignored (RFC 8446 §6.1)
+      const flags = this.#flags[slot];
+      if ((flags & (dead | peerEnded)) !== 0) return end; // what follows close_notify is ignored (RFC 8446 §6.1)
       const next = recordEnd(bytes, at, end);
       if (next > end) break;
-      const wasOpen = session.isOpen;
+      if ((flags & started) === 0 && !this.#mayStart(slot, bytes, at, end)) {
+        if ((this.#flags[slot] & dead) !== 0) return end;
+        break;
+      }
       this.#sendingTo = slot;
-      const received = session.receive(bytes, at, next, this.#plain, this.#filled, this.#send);
+      const received = this.#sessionOf(slot).receive(bytes, at, next, this.#plain, this.#filled, this.#send);
       at = next;
-      if (!wasOpen && session.isOpen) this.#opened(slot, connection);
-      if (received === Received.content) this.#filled = session.contentEnd;
-      if (this.#filled > pieceSize - maxContent || received >= Received.end) this.#deliver(slot, connection);
-      if (received >= Received.end && !connection.isDead) this.#end(slot, connection, received);
+      this.#handle(slot, received);
+      if ((this.#flags[slot] & waiting) !== 0) break;
     }
     return at;
   }
 
-  #deliver(slot: Slot, connection: TlsConnection): void {
+  /** What a session has made of a record. */
+  #handle(slot: Slot, received: Received): void {
+    const session = this.#sessionOf(slot);
+    if ((this.#flags[slot] & opened) === 0 && session.isOpen) this.#opened(slot, session);
+    if (received === Received.content) this.#filled = session.contentEnd;
+    if (this.#filled > pieceSize - maxContent || received >= Received.end) this.#deliver(slot);
+    if (received === Received.wait) this.#wait(slot, session);
+    else if (received >= Received.end && (this.#flags[slot] & dead) === 0) this.#end(slot, received);
+  }
+
+  /** The first record of a server's connection has come. @returns false if its handshake waits, or it has none */
+  #mayStart(slot: Slot, bytes: Uint8Array, at: number, end: number): boolean {
+    if (startsLikeHttp(bytes, at, end)) {
+      this.#sendingTo = slot;
+      this.#send(plainHttpResponse(this.#below.date()));
+      this.#fail(
+        slot,
+        new ConnectionError('ERR_TLS_PROTOCOL', 'the client speaks HTTP without TLS to a port with TLS'),
+      );
+      return false;
+    }
+    if (this.#handshakesLeft > 0 && this.#queueStart === this.#queue.length) {
+      this.#handshakesLeft--;
+      this.#flags[slot] |= started;
+      return true;
+    }
+    this.#flags[slot] |= waiting;
+    this.#enqueue(slot);
+    return false;
+  }
+
+  /** The handshake waits for the application. */
+  #wait(slot: Slot, session: TlsSession): void {
+    this.#flags[slot] |= waiting;
+    session.whenReady?.(() => {
+      if (this.#sessions[slot] === session && (this.#flags[slot] & dead) === 0) this.#enqueue(slot);
+    });
+  }
+
+  #enqueue(slot: Slot): void {
+    this.#flags[slot] |= ready;
+    this.#queue.push(slot);
+    this.#below.requestTurn();
+  }
+
+  #continueHandshake(slot: Slot): void {
+    const flags = this.#flags[slot];
+    this.#handshakesLeft--;
+    this.#flags[slot] = (flags & ~(waiting | ready | heldBack)) | started;
+    if ((flags & started) !== 0) {
+      this.#sendingTo = slot;
+      this.#handle(slot, this.#sessionOf(slot).resume?.(this.#send) ?? Received.nothing);
+    }
+    const pending = this.#pending.get(slot);
+    if (pending !== undefined && pending.inputLength > 0 && (this.#flags[slot] & (waiting | dead)) === 0) {
+      const input = this.#takeInput(slot, pending);
+      const at = this.#take(slot, input, 0, input.length);
+      if (at < input.length) this.#keepInput(slot, input, at, input.length);
+    }
+    this.#deliver(slot);
+    if ((flags & heldBack) !== 0 && (this.#flags[slot] & (paused | heldBack | dead)) === 0)
+      this.#below.resumeReading(slot);
+  }
+
+  #deliver(slot: Slot): void {
     const filled = this.#filled;
     this.#filled = 0;
-    if (filled > 0 && !connection.isDead) this.#above?.received(slot, this.#plain, 0, filled);
+    if (filled > 0 && (this.#flags[slot] & dead) === 0) this.#above?.received(slot, this.#plain, 0, filled);
   }
 
   /** The peer has ended the session, in order or not. */
-  #end(slot: Slot, connection: TlsConnection, received: Received): void {
+  #end(slot: Slot, received: Received): void {
     if (received === Received.failure) {
-      this.#fail(slot, connection, connection.session.failure ?? alertSent(Alert.handshakeFailure));
+      this.#fail(slot, this.#sessionOf(slot).failure ?? alertSent(Alert.handshakeFailure));
       return;
     }
-    if (!connection.session.isOpen) {
+    if ((this.#flags[slot] & opened) === 0) {
       const message = 'the peer has ended the TLS session before the handshake was complete';
-      this.#fail(slot, connection, new ConnectionError('ECONNRESET', message));
+      this.#fail(slot, new ConnectionError('ECONNRESET', message));
       return;
     }
-    connection.peerEnded = true;
-    if (connection.isPaused) connection.endsLater = true;
+    this.#flags[slot] |= peerEnded;
+    if ((this.#flags[slot] & paused) !== 0) this.#flags[slot] |= endsLater;
     else this.#above?.ended(slot);
   }
 
   /** The session is broken. An alert may have been sent; the code above gives it time to arrive. */
-  #fail(slot: Slot, connection: TlsConnection, reason: ConnectionError): void {
-    this.#discardOutput(slot, connection);
-    if (connection.finishRequested && !connection.finSent) this.#sendEnd(slot, connection); // it has waited for the handshake
+  #fail(slot: Slot, reason: ConnectionError): void {
+    this.#die(slot);
+    if ((this.#flags[slot] & heldBack) !== 0) this.#below.resumeReading(slot);
+    if ((this.#flags[slot] & (finishRequested | finSent)) === finishRequested) this.#sendEnd(slot); // it has waited for the handshake
     this.#above?.sessionFailed(slot, reason);
   }
 
   /** The handshake is complete. */
-  #opened(slot: Slot, connection: TlsConnection): void {
-    const { early, flushes } = connection;
-    if (early !== undefined) {
-      const bytes = early.toBytes();
-      this.#freeMemory(slot, connection);
-      connection.unsent = 0;
-      this.#sealRecords(slot, connection, bytes, bytes.length);
-    }
-    connection.flushes = 0;
+  #opened(slot: Slot, session: TlsSession): void {
+    this.#flags[slot] |= opened;
+    this.#stopTime(slot);
+    const next = session.detach?.();
+    if (next !== undefined) this.#sessions[slot] = next;
+    const pending = this.#pending.get(slot);
+    if (pending !== undefined) this.#sendEarly(slot, pending);
+    if ((this.#flags[slot] & isClient) !== 0) this.#above?.connected(slot);
+    if ((this.#flags[slot] & (finishRequested | finSent)) === finishRequested) this.#sendEnd(slot);
+  }
+
+  /** Sends what was written before the handshake was complete. */
+  #sendEarly(slot: Slot, pending: PendingBytes): void {
+    const { early, flushes, memory } = pending;
+    if (early === undefined) return;
+    const bytes = early.toBytes();
+    pending.early = undefined;
+    pending.unsent = 0;
+    pending.flushes = 0;
+    this.#memoryChanged(slot, pending, memory);
+    this.#sealRecords(slot, bytes, bytes.length);
     for (let i = 0; i < flushes; i++) this.#below.notifyFlushed(slot);
-    if (connection.isClient) this.#above?.connected(slot);
-    if (connection.finishRequested && !connection.finSent) this.#sendEnd(slot, connection);
+  }
+
+  // Memory.
+
+  #pendingOf(slot: Slot): PendingBytes {
+    let pending = this.#pending.get(slot);
+    if (pending === undefined) {
+      pending = new PendingBytes();
+      this.#pending.set(slot, pending);
+      this.#flags[slot] |= hasPending;
+    }
+    return pending;
+  }
+
+  /** @param before the memory it took before */
+  #memoryChanged(slot: Slot, pending: PendingBytes, before: number): void {
+    const { memory } = pending;
+    if (memory !== before) this.#above?.outputHeld?.(slot, memory - before);
+    if (!pending.isEmpty) return;
+    this.#pending.delete(slot);
+    this.#flags[slot] &= ~hasPending;
   }
 
   /** Keeps output that was just written until the handshake is complete. */
-  #addEarly(slot: Slot, connection: TlsConnection, length: number): void {
-    if (length === 0) return;
-    const { memory } = connection;
-    connection.early ??= new ByteBuilder();
-    connection.early.add(this.#output, this.#written, length);
-    connection.unsent += length;
-    this.#above?.outputHeld?.(slot, connection.memory - memory);
+  #addEarly(slot: Slot, length: number): void {
+    const pending = this.#pendingOf(slot);
+    const { memory } = pending;
+    pending.addEarly(this.#output, this.#written, length);
+    this.#memoryChanged(slot, pending, memory);
   }
 
-  #hold(slot: Slot, connection: TlsConnection, bytes: Uint8Array, start: number, end: number): void {
-    const { memory } = connection;
-    connection.hold(bytes, start, end);
-    if (connection.memory !== memory) this.#above?.outputHeld?.(slot, connection.memory - memory);
+  #keepInput(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
+    const pending = this.#pendingOf(slot);
+    const { memory } = pending;
+    pending.addInput(bytes, start, end);
+    this.#memoryChanged(slot, pending, memory);
+    if ((this.#flags[slot] & (waiting | heldBack)) !== waiting || pending.inputLength < maxWaitingInput) return;
+    this.#flags[slot] |= heldBack;
+    this.#below.pauseReading(slot);
   }
 
-  #freeMemory(slot: Slot, connection: TlsConnection): void {
-    const { memory } = connection;
-    connection.release();
-    connection.early = undefined;
-    if (memory > 0) this.#above?.outputHeld?.(slot, -memory);
+  #takeInput(slot: Slot, pending: PendingBytes): Uint8Array {
+    const { memory } = pending;
+    const input = pending.takeInput();
+    this.#memoryChanged(slot, pending, memory);
+    return input;
   }
+
+  #dropPending(slot: Slot): void {
+    const pending = this.#pending.get(slot);
+    if (pending === undefined) return;
+    if (pending.memory > 0) this.#above?.outputHeld?.(slot, -pending.memory);
+    this.#pending.delete(slot);
+    this.#flags[slot] &= ~hasPending;
+  }
+
+  // Output.
 
   /** Passes what has been written to the layer below, as records. */
   #sealPending(): void {
     const length = this.#written;
     this.#written = 0;
-    if (length > 0) this.#sealRecords(this.#writer, this.#connectionOf(this.#writer), this.#output, length);
+    if (length > 0) this.#sealRecords(this.#writer, this.#output, length);
   }
 
-  #sealRecords(slot: Slot, { session }: TlsConnection, bytes: Uint8Array, length: number): void {
+  #sealRecords(slot: Slot, bytes: Uint8Array, length: number): void {
     const below = this.#below;
+    const session = this.#sessionOf(slot);
     for (let start = 0; start < length; start += maxContent) {
       const end = Math.min(length, start + maxContent);
       const at = below.reserve(slot, end - start + maxOverhead);
@@ -425,13 +589,13 @@ export class TlsTransport implements SecureTransport {
   }
 
   /** Sends close_notify, unless the session is broken, and FIN. */
-  #sendEnd(slot: Slot, connection: TlsConnection): void {
+  #sendEnd(slot: Slot): void {
     const below = this.#below;
-    const { session, isDead } = connection;
-    connection.finSent = true;
-    if (session.isOpen && !isDead) {
+    const flags = this.#flags[slot];
+    this.#flags[slot] |= finSent;
+    if ((flags & (opened | dead)) === opened) {
       const at = below.reserve(slot, maxOverhead);
-      below.commit(slot, session.sealEnd(below.output, at));
+      below.commit(slot, this.#sessionOf(slot).sealEnd(below.output, at));
     }
     below.finish(slot);
   }
@@ -443,7 +607,7 @@ export class TlsTransport implements SecureTransport {
   readonly #send = (records: Uint8Array): void => {
     const below = this.#below;
     const slot = this.#sendingTo;
-    if (this.#connectionOf(slot).finSent) return;
+    if ((this.#check(slot) & finSent) !== 0) return;
     for (let start = 0; start < records.length; start += pieceSize) {
       const part = records.subarray(start, start + pieceSize);
       const at = below.reserve(slot, part.length);
@@ -452,10 +616,48 @@ export class TlsTransport implements SecureTransport {
     }
   };
 
-  #connectionOf(slot: Slot): TlsConnection {
-    const connection = this.#connections.get(slot);
-    if (connection === undefined) throw slotClosed(slot);
-    return connection;
+  // Handshakes that take too long.
+
+  #startTime(slot: Slot): void {
+    if (this.#timers === undefined || this.#handshakeTimeout === Infinity) return;
+    this.#deadlines.set(slot, this.#below.now() + this.#handshakeTimeout);
+    if (this.#timer === 0) this.#arm();
+  }
+
+  #stopTime(slot: Slot): void {
+    if (!this.#deadlines.delete(slot) || this.#deadlines.size > 0 || this.#timer === 0) return;
+    this.#timers?.cancel(this.#timer);
+    this.#timer = 0;
+  }
+
+  #arm(): void {
+    const [first] = this.#deadlines.values();
+    if (first !== undefined && this.#timers !== undefined) this.#timer = this.#timers.armAt(first, this, 0);
+  }
+
+  /** The deadline of what was the first handshake has passed. */
+  timerFired(): void {
+    this.#timer = 0;
+    const now = this.#below.now();
+    for (const [slot, deadline] of this.#deadlines) {
+      if (deadline > now) break;
+      const message = `the TLS handshake was not complete within ${this.#handshakeTimeout} ms (handshakeTimeout)`;
+      this.#fail(slot, new ConnectionError('ERR_TLS_HANDSHAKE_TIMEOUT', message));
+    }
+    if (this.#timer === 0) this.#arm();
+  }
+
+  /** @returns the flags. @throws {ConnectionError} `ERR_SLOT` if there is no such connection */
+  #check(slot: Slot): number {
+    const flags = this.#flags[slot];
+    if (flags === 0 || flags === undefined) throw slotClosed(slot);
+    return flags;
+  }
+
+  #sessionOf(slot: Slot): TlsSession {
+    const session = this.#sessions[slot];
+    if (session === undefined) throw slotClosed(slot);
+    return session;
   }
 }
 

@@ -2,8 +2,17 @@
 // orderly end are those of TLS in form, so that everything above and around a session is tested without a library of cryptography.
 
 import type { ConnectionError } from '../event-layer/event-layer.js';
+import type { TlsInfo } from '../event-layer/tls-info.js';
 import { Alert, alertReceived, alertSent } from './alerts.js';
-import { headerBytes, majorVersion, maxContent, Received, type TlsEngine, type TlsSession } from './session.js';
+import {
+  headerBytes,
+  majorVersion,
+  maxContent,
+  Received,
+  type SendRecords,
+  type TlsEngine,
+  type TlsSession,
+} from './session.js';
 
 const Type = { alert: 21, handshake: 22, content: 23 } as const;
 /** Bytes behind the content of a record: a checksum in place of a tag. */
@@ -36,7 +45,7 @@ class ToySession implements TlsSession {
   readonly #protocols: readonly string[];
   readonly #isClient: boolean;
   isOpen = false;
-  protocol: string | undefined;
+  #protocol: string | undefined;
   failure: ConnectionError | undefined;
   contentEnd = 0;
   /** Records sent and received: each is encrypted by its number, so that one that is lost, or comes twice, is found. */
@@ -48,18 +57,24 @@ class ToySession implements TlsSession {
     this.#isClient = isClient;
   }
 
-  start(send: (records: Uint8Array) => void): void {
+  get info(): TlsInfo | undefined {
+    if (!this.isOpen) return undefined;
+    return {
+      protocol: 'TLSv1.3',
+      cipher: 'toy',
+      serverName: undefined,
+      alpnProtocol: this.#protocol,
+      isResumed: false,
+      peerCertificate: undefined,
+      isAuthorized: false,
+    };
+  }
+
+  start(send: SendRecords): void {
     send(handshake(greeting + this.#protocols.join(',')));
   }
 
-  receive(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    plain: Uint8Array,
-    at: number,
-    send: (records: Uint8Array) => void,
-  ): Received {
+  receive(bytes: Uint8Array, start: number, end: number, plain: Uint8Array, at: number, send: SendRecords): Received {
     const fail = (alert: Alert): Received => {
       this.failure = alertSent(alert);
       send(Uint8Array.of(Type.alert, 3, 3, 0, 2, 2, alert));
@@ -87,13 +102,13 @@ class ToySession implements TlsSession {
     }
   }
 
-  #greet(message: Uint8Array, send: (records: Uint8Array) => void, fail: (alert: Alert) => Received): Received {
+  #greet(message: Uint8Array, send: SendRecords, fail: (alert: Alert) => Received): Received {
     const text = Buffer.from(message).toString('latin1');
     if (!text.startsWith(greeting)) return fail(Alert.decodeError);
     const offered = text.slice(greeting.length).split(',');
     const protocol = this.#protocols.find((name) => offered.includes(name));
     if (protocol === undefined) return fail(Alert.noApplicationProtocol);
-    this.protocol = protocol;
+    this.#protocol = protocol;
     this.isOpen = true;
     if (!this.#isClient) send(handshake(greeting + protocol));
     return Received.nothing;

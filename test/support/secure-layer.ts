@@ -67,6 +67,7 @@ export class SecureLayer implements EventLayer {
       outputHeld: (slot: Slot, bytes: number) => above.outputHeld?.(slot, bytes),
       acceptFailed: (listener: ListenerId, error: Error) => above.acceptFailed(listener, error),
       endTurn(due) {
+        transport.endInput();
         above.endTurn(due);
         transport.endTurn();
       },

@@ -25,11 +25,6 @@ const changed = (bytes: Uint8Array, at: number): Uint8Array => {
 };
 
 const badPeers: Record<string, BadPeer> = {
-  'HTTP instead of a handshake': {
-    afterHandshake: false,
-    sends: () => Buffer.from(get('/')),
-    alert: Alert.unexpectedMessage,
-  },
   'zeros instead of a handshake': {
     afterHandshake: false,
     sends: () => new Uint8Array(1000),
@@ -130,6 +125,26 @@ for (const [name, { afterHandshake, sends, alert }] of Object.entries(badPeers))
       assert.deepEqual(world.errors, []);
       await world.close();
     });
+
+for (const pieces of ['whole', 1] as const)
+  test(`HTTP without TLS gets a response that says so, in pieces: ${pieces}`, async () => {
+    const world = new World({ latency: 0.01, pieces }, 'plain');
+    const server = await world.serve({ fetch: () => new Response('hello'), secure: toyTls().secure });
+    const client = world.client(
+      function* (connection) {
+        yield* connection.writer.write(get('/'));
+        return yield* received(connection);
+      },
+      { port: server.port },
+    );
+    await world.pass(60_000);
+    const [{ status, body }] = (await client).responses;
+    assert.equal(status, 400);
+    assert.match(body.toString(), /https:/);
+    assert.equal(server.connections.total, 0);
+    assert.deepEqual(world.errors, []);
+    await world.close();
+  });
 
 test('what comes after close_notify is ignored (RFC 8446 §6.1)', async () => {
   const world = new World({ latency: 0.01, pieces: 'whole' }, 'plain');

@@ -4,24 +4,11 @@
 // A function here returns what the system call returns, -1 for failure, and the caller asks `errno()` at once; where a
 // failure has no better answer, `check` turns it into an error that names the call.
 
-import { createRequire } from 'node:module';
 import process from 'node:process';
 import util from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { ConnectionError } from '../event-layer.js';
-
-// The parts of koffi that are used. Its own types are not named, so that users without the package can compile against ours.
-interface Library {
-  func(name: string, result: string, parameters: unknown[]): (...values: never[]) => unknown;
-}
-interface Koffi {
-  load(path: string | null): Library;
-  proto(definition: string): unknown;
-  pointer(type: unknown): unknown;
-  register(callback: () => void, type: unknown): bigint;
-  view(address: bigint, bytes: number): ArrayBuffer;
-  errno(): number;
-}
+import { declareFunctions, type Koffi, loadKoffi } from './koffi.js';
 
 /** Memory for an argument: bytes of ours for the duration of a call, or null. */
 type Bytes = Uint8Array | null;
@@ -160,18 +147,18 @@ export function loadLibraries(): { libc: Libc; libuv: Libuv } {
   if (libc === undefined || libuv === undefined) {
     const unfit = unfitness();
     if (unfit !== undefined) throw unavailable(unfit);
-    const koffi = loadKoffi();
+    const koffi = koffiOrThrow();
     try {
       const system = koffi.load('libc.so.6');
       libc = {
-        ...declare<Libc>(system, signatures),
-        ...declare<Libc>(system, systemCalls, 'syscall'),
+        ...declareFunctions<Libc>(system, signatures),
+        ...declareFunctions<Libc>(system, systemCalls, 'syscall'),
         errno: () => koffi.errno(),
         view: (address, bytes) => koffi.view(BigInt(address), bytes),
       };
       const prototype = koffi.pointer(koffi.proto('void SluiceCallback()'));
       libuv = {
-        ...declare<Libuv>(koffi.load(null), uvSignatures),
+        ...declareFunctions<Libuv>(koffi.load(null), uvSignatures),
         callback: (called) => Number(koffi.register(called, prototype)),
       };
     } catch (error) {
@@ -192,21 +179,12 @@ function unfitness(): string | undefined {
   return undefined;
 }
 
-function loadKoffi(): Koffi {
+function koffiOrThrow(): Koffi {
   try {
-    return createRequire(import.meta.url)('koffi') as Koffi;
+    return loadKoffi();
   } catch (error) {
-    throw unavailable(`the optional package koffi cannot be loaded: ${messageOf(error).split('\n')[0]}`, error);
+    throw unavailable(messageOf(error), error);
   }
-}
-
-/** Declares functions by their signatures: result first, then parameters. `name` is that of the C function, if it is another. */
-function declare<T>(library: Library, table: Readonly<Record<string, readonly string[]>>, name?: string): T {
-  const functions: Record<string, unknown> = {};
-  for (const [key, [result, ...parameters]] of Object.entries(table)) {
-    functions[key] = library.func(name ?? key, result, parameters);
-  }
-  return functions as T; // the tables above have a line for each function of the interfaces
 }
 
 /** The error of a layer that is unavailable here. */

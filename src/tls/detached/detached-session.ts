@@ -2,6 +2,7 @@
 // be freed. An idle connection is this object and two rows of keys.
 
 import type { ConnectionError } from '../../event-layer/event-layer.js';
+import type { TlsInfo } from '../../event-layer/tls-info.js';
 import { Alert, alertReceived, alertSent } from '../alerts.js';
 import { headerBytes, maxContent, maxExpansion, Received, type TlsSession } from '../session.js';
 import { tagBytes } from './aead-cipher.js';
@@ -19,8 +20,7 @@ export interface Established {
   /** How many records were received with these secrets before, and sent: tickets, for a server. */
   received: number;
   sent: number;
-  /** What ALPN has chosen. */
-  protocol: string | undefined;
+  info: TlsInfo | undefined;
 }
 
 /** Content types inside encrypted records (RFC 8446 §5.1). */
@@ -52,7 +52,7 @@ const Flag = {
 } as const;
 
 export class DetachedSession implements TlsSession {
-  readonly protocol: string | undefined;
+  readonly info: TlsInfo | undefined;
   failure: ConnectionError | undefined;
   contentEnd = 0;
   readonly #keys: RecordKeys;
@@ -66,8 +66,8 @@ export class DetachedSession implements TlsSession {
 
   /** @param row the first of two rows that it may use */
   constructor(established: Established, keys: RecordKeys, row: number) {
-    const { isClient, clientSecret, serverSecret, received, sent, protocol } = established;
-    this.protocol = protocol;
+    const { isClient, clientSecret, serverSecret, received, sent, info } = established;
+    this.info = info;
     this.#keys = keys;
     this.#row = row;
     this.#flags = isClient ? Flag.isClient : 0;

@@ -24,7 +24,7 @@ export function runAtOnce(c: Case, cuts: readonly number[] | 'everywhere'): Outc
   const [received, sent] = c.sequences;
   const open = (): TlsSession =>
     recordLayer.open({
-      ...{ suite, isClient, received, sent, protocol: undefined },
+      ...{ suite, isClient, received, sent, info: undefined },
       ...{ clientSecret: secrets.client, serverSecret: secrets.server },
     });
   const layer = new StubLayer();

@@ -36,7 +36,7 @@ function session(isClient: boolean, sent = 0): DetachedSession {
   const suite = cipherSuiteNamed('TLS_AES_128_GCM_SHA256');
   assert.ok(suite !== undefined);
   const layer = new RecordLayer((each) => new NodeCipher(each));
-  return layer.open({ suite, isClient, clientSecret, serverSecret, received: 0, sent, protocol: undefined });
+  return layer.open({ suite, isClient, clientSecret, serverSecret, received: 0, sent, info: undefined });
 }
 
 const unexpected = (): never => assert.fail('nothing is to be sent');

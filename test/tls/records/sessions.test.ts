@@ -48,7 +48,7 @@ class Setup {
     const secret = (add: number) =>
       Uint8Array.from({ length: this.suite.secretBytes }, (_, i) => 1 + ((i + seed + add) % 255));
     const secrets = { clientSecret: secret(0), serverSecret: secret(100) };
-    return this.layer.open({ suite: this.suite, isClient, ...secrets, received: 0, sent: 0, protocol: 'x' });
+    return this.layer.open({ suite: this.suite, isClient, ...secrets, received: 0, sent: 0, info: undefined });
   }
 
   seal(session: DetachedSession, text = 'content'): Uint8Array {
@@ -204,7 +204,7 @@ test('a KeyUpdate and the content behind it are at most maxOverhead bytes longer
   for (const suite of cipherSuites) {
     const setup = new Setup(suite);
     const client = setup.layer.open({
-      ...{ suite, isClient: true, received: 0, sent: suite.recordsPerKey, protocol: undefined },
+      ...{ suite, isClient: true, received: 0, sent: suite.recordsPerKey, info: undefined },
       clientSecret: new Uint8Array(suite.secretBytes).fill(1),
       serverSecret: new Uint8Array(suite.secretBytes).fill(2),
     });
