@@ -4,7 +4,7 @@
 //
 //   --minutes N      how long. Default 1
 //   --seed N         the first seed. Default: at random
-//   --property ID    one of the properties alone: valid, mutated, both or responses
+//   --property ID    one of the properties alone, as test/fuzz/properties.ts names them: valid, mutated, both, responses, sealed-records or damaged-records
 //   --path P         with --seed and --property: one case alone, as a failure has named it
 
 import { fork } from 'node:child_process';

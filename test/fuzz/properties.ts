@@ -2,6 +2,7 @@
 // campaign.ts until it is ended.
 
 import fc from 'fast-check';
+import { damagedRecords, sealedRecords, tryDamaged, trySealed } from '../tls/records/fuzzing.js';
 import { differ } from './differential.js';
 import { compare, isAsMeant, isRefusal, judge, staysFor } from './judge.js';
 import { readByNode } from './node.js';
@@ -84,5 +85,17 @@ export const properties: readonly Property[] = [
     name: 'whatever a handler returns, what goes out is well-formed, and is what was meant or a 500',
     runs: 400,
     make: (tally) => fc.asyncProperty(shapes, async (shape) => tally.count(await tryResponse(shape))),
+  },
+  {
+    id: 'sealed-records',
+    name: 'whatever is in well-sealed TLS records, it is taken or refused as RFC 8446 says, however they are cut',
+    runs: 400,
+    make: (tally) => fc.asyncProperty(sealedRecords, async (sealed) => tally.count(trySealed(sealed))),
+  },
+  {
+    id: 'damaged-records',
+    name: 'of TLS records that were damaged, no more is taken than the beginning of what was sealed',
+    runs: 400,
+    make: (tally) => fc.asyncProperty(damagedRecords, async (damaged) => tally.count(tryDamaged(damaged))),
   },
 ];

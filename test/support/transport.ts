@@ -7,12 +7,15 @@ import type { EventLayer } from '#sluice/event-layer/event-layer.js';
 import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { TlsTransport } from '#sluice/tls/tls-transport.js';
 import { ToyEngine } from '#sluice/tls/toy-engine.js';
+import { RecordEngine } from './record-engine.js';
 import { SecureLayer } from './secure-layer.js';
 
 /** Each makes what the network uses from the simulated layer. Servers and clients use the same, so both sides speak it. */
 const transports = {
   plain: (layer: SimulatedLayer): EventLayer => layer,
   'toy-tls': (layer: SimulatedLayer): EventLayer => new SecureLayer(layer, new TlsTransport(layer, new ToyEngine())),
+  'tls-records': (layer: SimulatedLayer): EventLayer =>
+    new SecureLayer(layer, new TlsTransport(layer, new RecordEngine())),
 };
 export type TransportName = keyof typeof transports;
 

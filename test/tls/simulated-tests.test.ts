@@ -1,19 +1,23 @@
-// A part of the simulated tests, all of whose connections go through the toy TLS, servers' and clients'. CI runs the whole: see docs/testing.md.
+// A part of the simulated tests, all of whose connections go through TLS, servers' and clients': with the toy engine, and with the records of TLS 1.3. CI runs
+// the whole: see docs/testing.md.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Program } from '../support/program.js';
-import { chosenTransport } from '../support/transport.js';
+import { chosenTransport, type TransportName } from '../support/transport.js';
 
-const files = ['limits', 'closing', 'leaving', 'incoming-body'].map((name) => `build/test/http/${name}.test.js`);
+const parts: Partial<Record<TransportName, readonly string[]>> = {
+  'toy-tls': ['limits', 'closing', 'leaving', 'incoming-body'],
+  'tls-records': ['limits', 'incoming-body'],
+};
 
-test('limits, closing, leaving and request bodies of HTTP over TLS', {
-  skip: chosenTransport !== 'plain',
-}, async () => {
-  const program = new Program([process.execPath, '--expose-gc', '--test', ...files], {
-    env: { SLUICE_TEST_TRANSPORT: 'toy-tls' },
+for (const [name, files] of Object.entries(parts))
+  test(`tests of HTTP over TLS, ${name}: ${files.join(', ')}`, { skip: chosenTransport !== 'plain' }, async () => {
+    const paths = files.map((file) => `build/test/http/${file}.test.js`);
+    const program = new Program([process.execPath, '--expose-gc', '--test', ...paths], {
+      env: { SLUICE_TEST_TRANSPORT: name },
+    });
+    const { code } = await program.ended;
+    assert.equal(code, 0, program.output);
+    assert.match(program.output, /pass [1-9][0-9]+\n/);
   });
-  const { code } = await program.ended;
-  assert.equal(code, 0, program.output);
-  assert.match(program.output, /pass [1-9][0-9]+\n/);
-});

@@ -5,8 +5,10 @@ import { test } from 'node:test';
 import { Alert } from '#sluice/tls/alerts.js';
 import { runAtOnce } from './at-once.js';
 import { alertNumbers } from './build.js';
+import { isBulky } from './case.js';
 import { corpus } from './corpus/all.js';
 import { bytesOfCase, check, secretsOf, wireOf } from './outcome.js';
+import { simulate } from './simulation.js';
 
 /** Cases of more bytes are cut everywhere at once, but not at each byte alone. */
 const most = 150;
@@ -28,6 +30,18 @@ test(`cases of records, in two pieces, cut at each ${stride}th byte`, () => {
     for (let at = 1 + (i % stride); at < length; at += stride) check(c, runAtOnce(c, [at]), true);
   }
 });
+
+/** Byte by byte takes a turn for each byte. All cases are cut so above, without a network. */
+const small = corpus.filter((c) => !isBulky(c)).filter((_, i) => i % 3 === 0);
+
+test(`${corpus.length} cases of records, in a simulated world, in one piece`, () =>
+  simulate(corpus, { pieces: 'whole', capacity: 2 ** 20 }));
+
+test(`${small.length} cases of records, in a simulated world, byte by byte`, () =>
+  simulate(small, { pieces: 1, latency: 0.01 }));
+
+test(`${corpus.length} cases of records, in a simulated world, cut, merged and delayed at random`, () =>
+  simulate(corpus, { seed: 1, latency: 3 }));
 
 test('the names of cases are different', () => {
   const names = corpus.map(({ name }) => name);

@@ -47,7 +47,7 @@ takes(
   'xy',
 );
 refuses('33 KeyUpdates in a row', [times(33, keyUpdate(0))], 'unexpected_message');
-refuses('33 requests in a row', [times(33, keyUpdate(1))], 'unexpected_message', { requests: 0 });
+refuses('33 requests in a row', [times(33, keyUpdate(1))], 'unexpected_message', { requests: 33 });
 refuses('33 KeyUpdates to a client', [times(33, keyUpdate(0))], 'unexpected_message', { peer: 'server' });
 refuses('33 KeyUpdates and empty records by turns', [times(17, all(keyUpdate(0), content('')))], 'unexpected_message');
 refuses('old keys behind a KeyUpdate', [handshake(keyUpdateMessage(0)), content('old')], 'bad_record_mac');

@@ -1,0 +1,191 @@
+// An engine whose handshake is a toy and whose records are those of TLS 1.3: one message each way, in the clear, agrees on the suite and the secrets; what
+// follows is sealed by the library's record layer, with ciphers of node:crypto.
+
+import { createHash } from 'node:crypto';
+import type { ConnectionError } from '#sluice/event-layer/event-layer.js';
+import { Alert, alertReceived, alertSent } from '#sluice/tls/alerts.js';
+import { type CipherSuite, cipherSuiteNamed, cipherSuites } from '#sluice/tls/detached/cipher-suites.js';
+import type { DetachedSession } from '#sluice/tls/detached/detached-session.js';
+import { NodeCipher } from '#sluice/tls/detached/node-cipher.js';
+import { RecordLayer } from '#sluice/tls/detached/record-layer.js';
+import { headerBytes, majorVersion, Received, type TlsEngine, type TlsSession } from '#sluice/tls/session.js';
+
+const recordType = { alert: 21, handshake: 22 } as const;
+/** The most bytes of a message of the handshake. */
+const maxHello = 1000;
+
+/** What a client says. Secrets are in hexadecimal. */
+export interface ClientHello {
+  suite: string;
+  clientSecret: string;
+  serverSecret: string;
+  protocols: readonly string[];
+}
+
+/** What a server answers, and what a client may say, too: sequence numbers of the first records, of the client and of the server. */
+export interface ServerHello {
+  protocol: string;
+  sequences?: readonly [number, number];
+}
+
+export interface RecordEngineOptions {
+  /** A client takes them in turn. */
+  suites?: readonly CipherSuite[];
+  protocols?: readonly string[];
+}
+
+/** A record of the handshake. */
+export function helloRecord(hello: object): Uint8Array {
+  const text = JSON.stringify(hello);
+  return Buffer.concat([
+    Uint8Array.of(recordType.handshake, 3, 3, text.length >> 8, text.length & 255),
+    Buffer.from(text),
+  ]);
+}
+
+export class RecordEngine implements TlsEngine {
+  readonly layer = new RecordLayer((suite) => new NodeCipher(suite));
+  readonly suites: readonly CipherSuite[];
+  readonly protocols: readonly string[];
+  /** Clients that were created: each has secrets of its own, the same in each run of a test. */
+  #clients = 0;
+
+  constructor({ suites = cipherSuites, protocols = ['http/1.1'] }: RecordEngineOptions = {}) {
+    this.suites = suites;
+    this.protocols = protocols;
+  }
+
+  accept(): TlsSession {
+    return new RecordSession(this, undefined);
+  }
+
+  connect(): TlsSession {
+    const number = this.#clients++;
+    const suite = this.suites[number % this.suites.length];
+    const secret = (side: string): string => createHash(suite.hash).update(`${side} ${number}`).digest('hex');
+    return new RecordSession(this, {
+      suite: suite.name,
+      clientSecret: secret('client'),
+      serverSecret: secret('server'),
+      protocols: this.protocols,
+    });
+  }
+}
+
+class RecordSession implements TlsSession {
+  readonly #engine: RecordEngine;
+  /** What a client says; undefined for a server. */
+  readonly #hello: ClientHello | undefined;
+  /** The session behind the handshake. */
+  #detached: DetachedSession | undefined;
+  #failure: ConnectionError | undefined;
+
+  constructor(engine: RecordEngine, hello: ClientHello | undefined) {
+    this.#engine = engine;
+    this.#hello = hello;
+  }
+
+  get isOpen(): boolean {
+    return this.#detached !== undefined;
+  }
+
+  get protocol(): string | undefined {
+    return this.#detached?.protocol;
+  }
+
+  get failure(): ConnectionError | undefined {
+    return this.#failure ?? this.#detached?.failure;
+  }
+
+  get contentEnd(): number {
+    return this.#open.contentEnd;
+  }
+
+  get #open(): DetachedSession {
+    if (this.#detached === undefined) throw new Error('the handshake is not complete');
+    return this.#detached;
+  }
+
+  start(send: (records: Uint8Array) => void): void {
+    if (this.#hello !== undefined) send(helloRecord(this.#hello));
+  }
+
+  receive(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    plain: Uint8Array,
+    at: number,
+    send: (records: Uint8Array) => void,
+  ): Received {
+    if (this.#detached !== undefined) return this.#detached.receive(bytes, start, end, plain, at, send);
+    const fail = (alert: Alert): Received => {
+      this.#failure = alertSent(alert);
+      send(Uint8Array.of(recordType.alert, 3, 3, 0, 2, 2, alert));
+      return Received.failure;
+    };
+    const length = (bytes[start + 3] << 8) | bytes[start + 4];
+    if (bytes[start + 1] !== majorVersion) return fail(Alert.protocolVersion);
+    const isWhole = end - start === headerBytes + length;
+    if (bytes[start] === recordType.alert && isWhole && length === 2) {
+      const alert = bytes[start + headerBytes + 1];
+      if (alert === Alert.closeNotify) return Received.end;
+      this.#failure = alertReceived(alert);
+      return Received.failure;
+    }
+    if (bytes[start] !== recordType.handshake) return fail(Alert.unexpectedMessage);
+    if (!isWhole || length > maxHello) return fail(Alert.recordOverflow);
+    const hello = parse(bytes.subarray(start + headerBytes, end));
+    if (hello === undefined) return fail(Alert.decodeError);
+    return this.#hello === undefined ? this.#accept(hello, send, fail) : this.#accepted(this.#hello, hello, fail);
+  }
+
+  #accept(hello: Hello, send: (records: Uint8Array) => void, fail: (alert: Alert) => Received): Received {
+    const { protocols = [] } = hello;
+    const protocol = this.#engine.protocols.find((each) => protocols.includes(each));
+    if (protocol === undefined) return fail(Alert.noApplicationProtocol);
+    if (!this.#detach(hello, hello, protocol, false)) return fail(Alert.illegalParameter);
+    send(helloRecord({ protocol } satisfies ServerHello));
+    return Received.nothing;
+  }
+
+  #accepted(own: ClientHello, answer: Hello, fail: (alert: Alert) => Received): Received {
+    return this.#detach(own, answer, answer.protocol, true) ? Received.nothing : fail(Alert.illegalParameter);
+  }
+
+  #detach(hello: Hello, { sequences = [0, 0] }: Hello, protocol: string | undefined, isClient: boolean): boolean {
+    const suite = cipherSuiteNamed(hello.suite ?? '');
+    const clientSecret = Buffer.from(hello.clientSecret ?? '', 'hex');
+    const serverSecret = Buffer.from(hello.serverSecret ?? '', 'hex');
+    if (suite === undefined || clientSecret.length !== suite.secretBytes || serverSecret.length !== suite.secretBytes)
+      return false;
+    const [sent, received] = isClient ? sequences : [sequences[1], sequences[0]];
+    this.#detached = this.#engine.layer.open({ suite, isClient, clientSecret, serverSecret, received, sent, protocol });
+    return true;
+  }
+
+  seal(bytes: Uint8Array, start: number, end: number, output: Uint8Array, at: number): number {
+    return this.#open.seal(bytes, start, end, output, at);
+  }
+
+  sealEnd(output: Uint8Array, at: number): number {
+    return this.#open.sealEnd(output, at);
+  }
+
+  free(): void {
+    this.#detached?.free();
+  }
+}
+
+/** What either side may say. */
+type Hello = Partial<ClientHello & ServerHello>;
+
+/** @returns undefined if it is no object in JSON */
+function parse(bytes: Uint8Array): Hello | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('latin1'));
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
