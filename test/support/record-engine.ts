@@ -3,12 +3,20 @@
 
 import { createHash } from 'node:crypto';
 import type { ConnectionError } from '#sluice/event-layer/event-layer.js';
+import type { TlsInfo } from '#sluice/event-layer/tls-info.js';
 import { Alert, alertReceived, alertSent } from '#sluice/tls/alerts.js';
 import { type CipherSuite, cipherSuiteNamed, cipherSuites } from '#sluice/tls/detached/cipher-suites.js';
-import type { DetachedSession } from '#sluice/tls/detached/detached-session.js';
+import type { Established } from '#sluice/tls/detached/detached-session.js';
 import { NodeCipher } from '#sluice/tls/detached/node-cipher.js';
 import { RecordLayer } from '#sluice/tls/detached/record-layer.js';
-import { headerBytes, majorVersion, Received, type TlsEngine, type TlsSession } from '#sluice/tls/session.js';
+import {
+  headerBytes,
+  majorVersion,
+  Received,
+  type SendRecords,
+  type TlsEngine,
+  type TlsSession,
+} from '#sluice/tls/session.js';
 
 const recordType = { alert: 21, handshake: 22 } as const;
 /** The most bytes of a message of the handshake. */
@@ -72,13 +80,14 @@ export class RecordEngine implements TlsEngine {
   }
 }
 
+/** The handshake. Once that is complete, the transport goes on with the session that `detach` returns. */
 class RecordSession implements TlsSession {
   readonly #engine: RecordEngine;
   /** What a client says; undefined for a server. */
   readonly #hello: ClientHello | undefined;
-  /** The session behind the handshake. */
-  #detached: DetachedSession | undefined;
-  #failure: ConnectionError | undefined;
+  #established: Established | undefined;
+  failure: ConnectionError | undefined;
+  readonly contentEnd = 0;
 
   constructor(engine: RecordEngine, hello: ClientHello | undefined) {
     this.#engine = engine;
@@ -86,41 +95,25 @@ class RecordSession implements TlsSession {
   }
 
   get isOpen(): boolean {
-    return this.#detached !== undefined;
+    return this.#established !== undefined;
   }
 
-  get protocol(): string | undefined {
-    return this.#detached?.protocol;
+  get info(): TlsInfo | undefined {
+    return this.#established?.info;
   }
 
-  get failure(): ConnectionError | undefined {
-    return this.#failure ?? this.#detached?.failure;
-  }
-
-  get contentEnd(): number {
-    return this.#open.contentEnd;
-  }
-
-  get #open(): DetachedSession {
-    if (this.#detached === undefined) throw new Error('the handshake is not complete');
-    return this.#detached;
-  }
-
-  start(send: (records: Uint8Array) => void): void {
+  start(send: SendRecords): void {
     if (this.#hello !== undefined) send(helloRecord(this.#hello));
   }
 
-  receive(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    plain: Uint8Array,
-    at: number,
-    send: (records: Uint8Array) => void,
-  ): Received {
-    if (this.#detached !== undefined) return this.#detached.receive(bytes, start, end, plain, at, send);
+  detach(): TlsSession {
+    if (this.#established === undefined) throw new Error('the handshake is not complete');
+    return this.#engine.layer.open(this.#established);
+  }
+
+  receive(bytes: Uint8Array, start: number, end: number, _plain: Uint8Array, _at: number, send: SendRecords): Received {
     const fail = (alert: Alert): Received => {
-      this.#failure = alertSent(alert);
+      this.failure = alertSent(alert);
       send(Uint8Array.of(recordType.alert, 3, 3, 0, 2, 2, alert));
       return Received.failure;
     };
@@ -130,7 +123,7 @@ class RecordSession implements TlsSession {
     if (bytes[start] === recordType.alert && isWhole && length === 2) {
       const alert = bytes[start + headerBytes + 1];
       if (alert === Alert.closeNotify) return Received.end;
-      this.#failure = alertReceived(alert);
+      this.failure = alertReceived(alert);
       return Received.failure;
     }
     if (bytes[start] !== recordType.handshake) return fail(Alert.unexpectedMessage);
@@ -140,41 +133,50 @@ class RecordSession implements TlsSession {
     return this.#hello === undefined ? this.#accept(hello, send, fail) : this.#accepted(this.#hello, hello, fail);
   }
 
-  #accept(hello: Hello, send: (records: Uint8Array) => void, fail: (alert: Alert) => Received): Received {
+  #accept(hello: Hello, send: SendRecords, fail: (alert: Alert) => Received): Received {
     const { protocols = [] } = hello;
     const protocol = this.#engine.protocols.find((each) => protocols.includes(each));
     if (protocol === undefined) return fail(Alert.noApplicationProtocol);
-    if (!this.#detach(hello, hello, protocol, false)) return fail(Alert.illegalParameter);
+    this.#established = establish(hello, hello, protocol, false);
+    if (this.#established === undefined) return fail(Alert.illegalParameter);
     send(helloRecord({ protocol } satisfies ServerHello));
     return Received.nothing;
   }
 
   #accepted(own: ClientHello, answer: Hello, fail: (alert: Alert) => Received): Received {
-    return this.#detach(own, answer, answer.protocol, true) ? Received.nothing : fail(Alert.illegalParameter);
+    this.#established = establish(own, answer, answer.protocol, true);
+    return this.#established === undefined ? fail(Alert.illegalParameter) : Received.nothing;
   }
 
-  #detach(hello: Hello, { sequences = [0, 0] }: Hello, protocol: string | undefined, isClient: boolean): boolean {
-    const suite = cipherSuiteNamed(hello.suite ?? '');
-    const clientSecret = Buffer.from(hello.clientSecret ?? '', 'hex');
-    const serverSecret = Buffer.from(hello.serverSecret ?? '', 'hex');
-    if (suite === undefined || clientSecret.length !== suite.secretBytes || serverSecret.length !== suite.secretBytes)
-      return false;
-    const [sent, received] = isClient ? sequences : [sequences[1], sequences[0]];
-    this.#detached = this.#engine.layer.open({ suite, isClient, clientSecret, serverSecret, received, sent, protocol });
-    return true;
+  seal(): number {
+    throw new Error('the session that detach has returned seals');
   }
 
-  seal(bytes: Uint8Array, start: number, end: number, output: Uint8Array, at: number): number {
-    return this.#open.seal(bytes, start, end, output, at);
+  sealEnd(): number {
+    return this.seal();
   }
 
-  sealEnd(output: Uint8Array, at: number): number {
-    return this.#open.sealEnd(output, at);
-  }
+  free(): void {}
+}
 
-  free(): void {
-    this.#detached?.free();
-  }
+/** @returns undefined if the client has said something that is not understood */
+function establish(
+  hello: Hello,
+  { sequences = [0, 0] }: Hello,
+  alpnProtocol: string | undefined,
+  isClient: boolean,
+): Established | undefined {
+  const suite = cipherSuiteNamed(hello.suite ?? '');
+  const clientSecret = Buffer.from(hello.clientSecret ?? '', 'hex');
+  const serverSecret = Buffer.from(hello.serverSecret ?? '', 'hex');
+  if (suite === undefined || clientSecret.length !== suite.secretBytes || serverSecret.length !== suite.secretBytes)
+    return undefined;
+  const [sent, received] = isClient ? sequences : [sequences[1], sequences[0]];
+  const info: TlsInfo = {
+    ...{ protocol: 'TLSv1.3', cipher: suite.name, serverName: undefined, alpnProtocol },
+    ...{ isResumed: false, peerCertificate: undefined, isAuthorized: false },
+  };
+  return { suite, isClient, clientSecret, serverSecret, received, sent, info };
 }
 
 /** What either side may say. */

@@ -4,7 +4,7 @@
 import type { ConnectionError } from '../../event-layer/event-layer.js';
 import type { TlsInfo } from '../../event-layer/tls-info.js';
 import { Alert, alertReceived, alertSent } from '../alerts.js';
-import { headerBytes, maxContent, maxExpansion, Received, type TlsSession } from '../session.js';
+import { headerBytes, maxContent, maxExpansion, Received, type SendRecords, type TlsSession } from '../session.js';
 import { tagBytes } from './aead-cipher.js';
 import type { CipherSuite } from './cipher-suites.js';
 import { HandshakeMessage, isTicket, MessageType } from './handshake-messages.js';
@@ -82,14 +82,7 @@ export class DetachedSession implements TlsSession {
   /** The handshake was complete before there was this session. */
   start(): void {}
 
-  receive(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    plain: Uint8Array,
-    at: number,
-    send: (records: Uint8Array) => void,
-  ): Received {
+  receive(bytes: Uint8Array, start: number, end: number, plain: Uint8Array, at: number, send: SendRecords): Received {
     if (this.#has(Flag.receiveEnded)) return this.failure === undefined ? Received.nothing : Received.failure;
     const type = bytes[start];
     const version = (bytes[start + 1] << 8) | bytes[start + 2];
@@ -114,7 +107,7 @@ export class DetachedSession implements TlsSession {
   }
 
   /** `plain[at … end-1]` is what a record had in it: content, type, padding of zeros (RFC 8446 §5.4). */
-  #opened(plain: Uint8Array, at: number, end: number, send: (records: Uint8Array) => void): Received {
+  #opened(plain: Uint8Array, at: number, end: number, send: SendRecords): Received {
     let typeAt = end - 1;
     while (typeAt >= at && plain[typeAt] === 0) typeAt--;
     if (typeAt < at) return this.#fail(Alert.unexpectedMessage, 'a record without a content type', send);
@@ -130,7 +123,7 @@ export class DetachedSession implements TlsSession {
     }
   }
 
-  #content(at: number, end: number, send: (records: Uint8Array) => void): Received {
+  #content(at: number, end: number, send: SendRecords): Received {
     if (this.#message !== undefined)
       return this.#fail(Alert.unexpectedMessage, 'content between the parts of a handshake message', send);
     if (end === at) return this.#withoutContentAgain(send);
@@ -139,7 +132,7 @@ export class DetachedSession implements TlsSession {
     return Received.content;
   }
 
-  #alert(plain: Uint8Array, at: number, end: number, send: (records: Uint8Array) => void): Received {
+  #alert(plain: Uint8Array, at: number, end: number, send: SendRecords): Received {
     if (end === at) return this.#fail(Alert.unexpectedMessage, 'an empty record of type alert', send);
     if (end - at !== 2) return this.#fail(Alert.decodeError, `an alert of ${end - at} bytes instead of 2`, send);
     // The level before it means nothing (RFC 8446 §6).
@@ -159,7 +152,7 @@ export class DetachedSession implements TlsSession {
     return this.#withoutContentAgain(send);
   }
 
-  #handshake(plain: Uint8Array, start: number, end: number, send: (records: Uint8Array) => void): Received {
+  #handshake(plain: Uint8Array, start: number, end: number, send: SendRecords): Received {
     if (start === end) return this.#fail(Alert.unexpectedMessage, 'an empty record of type handshake', send);
     for (let at = start; at < end; ) {
       this.#message ??= new HandshakeMessage();
@@ -186,13 +179,13 @@ export class DetachedSession implements TlsSession {
   }
 
   /** A message has come that is no content: too many of these in a row are refused. */
-  #withoutContentAgain(send: (records: Uint8Array) => void): Received {
+  #withoutContentAgain(send: SendRecords): Received {
     if (++this.#withoutContent <= maxWithoutContent) return Received.nothing;
     return this.#fail(Alert.unexpectedMessage, `${maxWithoutContent + 1} messages in a row without content`, send);
   }
 
   /** If the peer uses its keys for more records than it should, it is asked once for others (RFC 8446 §5.5). */
-  #renewInTime(send: (records: Uint8Array) => void): void {
+  #renewInTime(send: SendRecords): void {
     const { recordsPerKey } = this.#keys.suite;
     if (this.#keys.sequence(this.#row) !== recordsPerKey || this.#has(Flag.sendEnded)) return;
     send(ownRecord.subarray(0, this.#sealKeyUpdate(true, ownRecord, 0)));
@@ -254,7 +247,7 @@ export class DetachedSession implements TlsSession {
   }
 
   /** Ends the session with an alert. @param found what the peer has sent */
-  #fail(alert: Alert, found: string, send: (records: Uint8Array) => void): Received {
+  #fail(alert: Alert, found: string, send: SendRecords): Received {
     this.failure = alertSent(alert, found);
     this.#endReceiving();
     if (!this.#has(Flag.sendEnded)) {
