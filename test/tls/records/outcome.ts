@@ -1,7 +1,9 @@
 // What came of a case, as the endpoint's user and its peer have seen it, and whether it is what the case says.
 
 import assert from 'node:assert/strict';
-import type { ConnectionError } from '#sluice/event-layer/event-layer.js';
+import type { Connection } from '#sluice/connection/connection.js';
+import { ConnectionError } from '#sluice/event-layer/event-layer.js';
+import type { Task } from '#sluice/threads/task.js';
 import { alertNumbers } from './build.js';
 import type { Case, Wire } from './case.js';
 import { contentType, Direction, join, type ReceivedRecord, RecordReader, suites } from './wire.js';
@@ -52,6 +54,24 @@ export const bytesOfCase = (c: Case, wire: Wire): Uint8Array => join(...c.steps.
 /** What the peer sends behind the case if the session is open: more content, and close_notify. */
 export const farewell = ({ own }: Wire): Uint8Array =>
   join(own.seal(contentType.content, probe), own.seal(contentType.alert, Uint8Array.of(1, 0)));
+
+/** The endpoint, in a thread: sends back what it hears, and notes it. */
+export function* sendBack({ reader, writer }: Connection, outcome: Partial<Outcome>): Task<void> {
+  outcome.heard = '';
+  outcome.ending = 'unwound';
+  try {
+    for (let piece: Uint8Array | undefined; (piece = yield* reader.read()) !== undefined; ) {
+      const copy = Uint8Array.from(piece);
+      outcome.heard += Buffer.from(copy).toString('latin1');
+      yield* writer.write(copy);
+    }
+    outcome.ending = 'end';
+    yield* writer.end();
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) throw error;
+    outcome.ending = error;
+  }
+}
 
 const isAlert = ({ type }: ReceivedRecord): boolean => type === contentType.alert;
 const isContent = ({ type }: ReceivedRecord): boolean => type === contentType.content;

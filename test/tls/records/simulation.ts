@@ -13,7 +13,7 @@ import { TlsTransport } from '#sluice/tls/tls-transport.js';
 import { type ClientHello, helloRecord, RecordEngine } from '../../support/record-engine.js';
 import { World } from '../../support/world.js';
 import type { Case } from './case.js';
-import { bytesOfCase, check, farewell, type Outcome, secretsOf, wireOf } from './outcome.js';
+import { bytesOfCase, check, farewell, type Outcome, secretsOf, sendBack, wireOf } from './outcome.js';
 import { join, type RecordReader, suites } from './wire.js';
 
 const protocols = ['http/1.1'];
@@ -86,24 +86,6 @@ export async function simulate(cases: readonly Case[], simulated: SimulatedOptio
     const { heard, ending, reader } = outcomes[index];
     assert.ok(heard !== undefined && ending !== undefined && reader !== undefined, `${c.name}: it has not ended`);
     check(c, { heard, ending, reader }, false);
-  }
-}
-
-/** The endpoint: sends back what it hears. */
-function* sendBack({ reader, writer }: Connection, outcome: Partial<Outcome>): Task<void> {
-  outcome.heard = '';
-  outcome.ending = 'unwound';
-  try {
-    for (let piece: Uint8Array | undefined; (piece = yield* reader.read()) !== undefined; ) {
-      const copy = Uint8Array.from(piece);
-      outcome.heard += Buffer.from(copy).toString('latin1');
-      yield* writer.write(copy);
-    }
-    outcome.ending = 'end';
-    yield* writer.end();
-  } catch (error) {
-    if (!(error instanceof ConnectionError)) throw error;
-    outcome.ending = error;
   }
 }
 
