@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { TlsInfo } from '#sluice/event-layer/tls-info.js';
 import { Alert, alertReceived, alertSent } from '#sluice/tls/alerts.js';
-import { type CipherSuite, cipherSuiteNamed, cipherSuites } from '#sluice/tls/detached/cipher-suites.js';
+import { type CipherSuite, cipherSuites } from '#sluice/tls/detached/cipher-suites.js';
 import type { Established } from '#sluice/tls/detached/detached-session.js';
 import { NodeCipher } from '#sluice/tls/detached/node-cipher.js';
 import { RecordLayer } from '#sluice/tls/detached/record-layer.js';
@@ -22,18 +22,27 @@ const recordType = { alert: 21, handshake: 22 } as const;
 /** The most bytes of a message of the handshake. */
 const maxHello = 1000;
 
-/** What a client says. Secrets are in hexadecimal. */
+/** What a client says, in few bytes, as tests do not give a handshake much time. */
 export interface ClientHello {
-  suite: string;
-  clientSecret: string;
-  serverSecret: string;
-  protocols: readonly string[];
+  /** Its place in `cipherSuites`. */
+  suite: number;
+  /** What the secrets are made of. */
+  seed: number;
+  alpn: readonly string[];
+  /** Sequence numbers of the first records, of the client and of the server. */
+  sequences?: readonly [number, number];
 }
 
-/** What a server answers, and what a client may say, too: sequence numbers of the first records, of the client and of the server. */
+/** What a server answers. */
 export interface ServerHello {
   protocol: string;
   sequences?: readonly [number, number];
+}
+
+/** The secrets that client and server agree on. */
+export function secretsFrom({ hash }: CipherSuite, seed: number): { client: Buffer; server: Buffer } {
+  const secret = (side: string): Buffer => createHash(hash).update(`${side} ${seed}`).digest();
+  return { client: secret('client'), server: secret('server') };
 }
 
 export interface RecordEngineOptions {
@@ -68,15 +77,9 @@ export class RecordEngine implements TlsEngine {
   }
 
   connect(): TlsSession {
-    const number = this.#clients++;
-    const suite = this.suites[number % this.suites.length];
-    const secret = (side: string): string => createHash(suite.hash).update(`${side} ${number}`).digest('hex');
-    return new RecordSession(this, {
-      suite: suite.name,
-      clientSecret: secret('client'),
-      serverSecret: secret('server'),
-      protocols: this.protocols,
-    });
+    const seed = this.#clients++;
+    const suite = cipherSuites.indexOf(this.suites[seed % this.suites.length]);
+    return new RecordSession(this, { suite, seed, alpn: this.protocols });
   }
 }
 
@@ -134,8 +137,8 @@ class RecordSession implements TlsSession {
   }
 
   #accept(hello: Hello, send: SendRecords, fail: (alert: Alert) => Received): Received {
-    const { protocols = [] } = hello;
-    const protocol = this.#engine.protocols.find((each) => protocols.includes(each));
+    const { alpn = [] } = hello;
+    const protocol = this.#engine.protocols.find((each) => alpn.includes(each));
     if (protocol === undefined) return fail(Alert.noApplicationProtocol);
     this.#established = establish(hello, hello, protocol, false);
     if (this.#established === undefined) return fail(Alert.illegalParameter);
@@ -159,24 +162,22 @@ class RecordSession implements TlsSession {
   free(): void {}
 }
 
-/** @returns undefined if the client has said something that is not understood */
+/** @returns undefined if the client has named no suite */
 function establish(
-  hello: Hello,
+  { suite: place = -1, seed = 0 }: Hello,
   { sequences = [0, 0] }: Hello,
   alpnProtocol: string | undefined,
   isClient: boolean,
 ): Established | undefined {
-  const suite = cipherSuiteNamed(hello.suite ?? '');
-  const clientSecret = Buffer.from(hello.clientSecret ?? '', 'hex');
-  const serverSecret = Buffer.from(hello.serverSecret ?? '', 'hex');
-  if (suite === undefined || clientSecret.length !== suite.secretBytes || serverSecret.length !== suite.secretBytes)
-    return undefined;
+  const suite = cipherSuites[place];
+  if (suite === undefined) return undefined;
+  const { client, server } = secretsFrom(suite, seed);
   const [sent, received] = isClient ? sequences : [sequences[1], sequences[0]];
   const info: TlsInfo = {
     ...{ protocol: 'TLSv1.3', cipher: suite.name, serverName: undefined, alpnProtocol },
     ...{ isResumed: false, peerCertificate: undefined, isAuthorized: false },
   };
-  return { suite, isClient, clientSecret, serverSecret, received, sent, info };
+  return { suite, isClient, clientSecret: client, serverSecret: server, received, sent, info };
 }
 
 /** What either side may say. */

@@ -10,14 +10,13 @@ import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { cipherSuites } from '#sluice/tls/detached/cipher-suites.js';
 import { TlsTransport } from '#sluice/tls/tls-transport.js';
-import { type ClientHello, helloRecord, RecordEngine } from '../../support/record-engine.js';
+import { type ClientHello, helloRecord, RecordEngine, secretsFrom } from '../../support/record-engine.js';
 import { World } from '../../support/world.js';
 import type { Case } from './case.js';
-import { bytesOfCase, check, farewell, type Outcome, secretsOf, sendBack, wireOf } from './outcome.js';
-import { join, type RecordReader, suites } from './wire.js';
+import { bytesOfCase, check, farewell, type Outcome, sendBack, wireOf } from './outcome.js';
+import { join, type RecordReader } from './wire.js';
 
 const protocols = ['http/1.1'];
-const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** @throws if a case does not come out as it should, or anything is left behind */
 export async function simulate(cases: readonly Case[], simulated: SimulatedOptions): Promise<void> {
@@ -40,8 +39,7 @@ export async function simulate(cases: readonly Case[], simulated: SimulatedOptio
     const index = indexOf(connection);
     const c = cases[index];
     const hello = JSON.parse((yield* readHello(connection)).toString('latin1')) as ClientHello; // what RecordEngine has sent
-    const secrets = { client: Buffer.from(hello.clientSecret, 'hex'), server: Buffer.from(hello.serverSecret, 'hex') };
-    const { wire, reader } = wireOf(c, secrets);
+    const { wire, reader } = wireOf(c, secretsFrom(cipherSuites[hello.suite], hello.seed));
     outcomes[index].reader = reader;
     // The case's sequence numbers are the peer's, which is the server here, and the client's.
     const answer = helloRecord({ protocol: protocols[0], sequences: [c.sequences[1], c.sequences[0]] });
@@ -63,14 +61,11 @@ export async function simulate(cases: readonly Case[], simulated: SimulatedOptio
     }
     world.client(
       function* (connection) {
-        const secrets = secretsOf(c);
-        const { wire, reader } = wireOf(c, secrets);
+        const suite = cipherSuites.findIndex(({ aead }) => aead === c.suite);
+        const { wire, reader } = wireOf(c, secretsFrom(cipherSuites[suite], index));
         outcomes[index].reader = reader;
-        const hello = helloRecord({
-          ...{ suite: suites[c.suite].name, protocols, sequences: c.sequences },
-          ...{ clientSecret: hexOf(secrets.client), serverSecret: hexOf(secrets.server) },
-        });
-        yield* connection.writer.write(hello);
+        const hello: ClientHello = { suite, seed: index, alpn: protocols, sequences: c.sequences };
+        yield* connection.writer.write(helloRecord(hello));
         yield* readHello(connection);
         yield* converse(connection, c, join(bytesOfCase(c, wire), c.ends === 'open' ? farewell(wire) : ''), reader);
       },
