@@ -9,29 +9,46 @@ import type { Request } from './fetch/request.js';
 
 /** The request and the client that an error belongs to. */
 export interface Subject {
-  readonly request: Request | undefined;
+  readonly request?: Request | undefined;
   /** The client's address; see `RequestInfo`. */
   readonly peer: string;
 }
 
+/** What a connection has been handed over to: errors of the thread belong to it, and it is told when the thread is over. */
+export interface Successor extends Subject {
+  /** @internal */
+  threadOver(): void;
+}
+
 export class ExchangeThread extends Thread<void> {
   /** The exchange until its last request ends; then a copy, if errors may still be reported. */
-  #subject: Subject | undefined;
+  #subject: Subject | Successor | undefined;
 
   constructor(task: Task<void> & Subject, scheduler: Scheduler, report: Report) {
     super(task, 'connection', undefined, scheduler, report);
     this.#subject = task;
   }
 
+  /** The connection has another protocol from now on. */
+  handOver(successor: Successor): void {
+    this.#subject = successor;
+  }
+
   /** The last request of the connection is about to end. */
   requestEnds(): void {
     const { subject } = this;
+    if (subject !== undefined && 'threadOver' in subject) return;
     const isReporting = this.ending === Ending.failed || this.children.size > 0;
     this.#subject = isReporting && subject !== undefined ? { request: subject.request, peer: subject.peer } : undefined;
   }
 
   get subject(): Subject | undefined {
     return this.#subject;
+  }
+
+  protected override ended(): void {
+    const subject = this.#subject;
+    if (subject !== undefined && 'threadOver' in subject) subject.threadOver();
   }
 }
 

@@ -26,7 +26,7 @@ import {
 } from './handshake.js';
 import { MessageParser } from './messages.js';
 import { deflateOf, socketRules } from './options.js';
-import { SocketBase, type SocketEndpoint } from './socket-base.js';
+import { firstOwnFlag, SocketBase, type SocketEndpoint } from './socket-base.js';
 
 /** What a handler may return: nothing, or a promise of it. */
 type Handled = void | PromiseLike<void>;
@@ -278,6 +278,9 @@ function messageOf(where: string, data: unknown): string | Uint8Array {
   return data as string | Uint8Array; // as just checked
 }
 
+/** A flag besides those of the base: `drain` is to be called when there is room. */
+const drainAwaited = firstOwnFlag;
+
 /** A WebSocket of a server, as its handlers get it: always the same object for the same client. */
 export class ServerWebSocket<Data = unknown> extends SocketBase {
   /** @internal */
@@ -286,8 +289,6 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
   data: Data;
   #topics: Set<string> | undefined;
   #peer: string | undefined;
-  /** `drain` is to be called when there is room. */
-  #isDrainAwaited = false;
 
   /** @internal */
   constructor(server: WebSocketServer, connection: Connection, data: Data, compression: Compression | undefined) {
@@ -342,14 +343,14 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
    */
   send(data: Sendable): number {
     const message = messageOf('send', data);
-    if (!this.#hasRoom(message.length)) return 0;
-    return this.#sent(this.put(message));
+    if (!this.takes(message.length)) return 0;
+    return this.sent(this.put(message));
   }
 
   /** @returns -1 if the client is slow */
-  #sent(bytes: number): number {
+  private sent(bytes: number): number {
     if (this.queued < highWaterMark) return bytes;
-    this.#isDrainAwaited = true;
+    this.setFlag(drainAwaited, true);
     return -1;
   }
 
@@ -367,13 +368,13 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** @internal Sends a frame that has been made for many. @returns whether it is sent */
   sendFrame(frame: Uint8Array): boolean {
-    if (!this.#hasRoom(frame.length)) return false;
+    if (!this.takes(frame.length)) return false;
     this.putFrame(frame);
-    this.#sent(frame.length);
+    this.sent(frame.length);
     return true;
   }
 
-  #hasRoom(bytes: number): boolean {
+  private takes(bytes: number): boolean {
     if (!this.isOpen) return false;
     const { endpoint, queued } = this;
     // While all clients together take as much memory as they may, one message may wait for each.
@@ -382,7 +383,7 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     const isOver = queued + bytes > endpoint.backpressureLimit;
     if (isOver && endpoint.handlers.closeOnBackpressureLimit === true) this.terminate();
     else {
-      this.#isDrainAwaited = true;
+      this.setFlag(drainAwaited, true);
       if (queued < highWaterMark) this.notifyRoom(); // by itself the transport reports only a queue that has been above that
     }
     return false;
@@ -406,24 +407,24 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** @param data at most 125 bytes @returns as `send` @throws {RangeError} for more */
   ping(data: Sendable = ''): number {
-    return this.#sendControl('ping', data);
+    return this.sendControl('ping', data);
   }
 
   /** @param data at most 125 bytes @returns as `send` @throws {RangeError} for more */
   pong(data: Sendable = ''): number {
-    return this.#sendControl('pong', data);
+    return this.sendControl('pong', data);
   }
 
-  #sendControl(what: 'ping' | 'pong', data: Sendable): number {
+  private sendControl(what: 'ping' | 'pong', data: Sendable): number {
     const message = messageOf(what, data);
     const payload = typeof message === 'string' ? Buffer.from(message) : message;
     const { length } = payload;
     if (length > maxControlPayload)
       throw new RangeError(`${what}: the data has ${length} bytes; expected at most ${maxControlPayload}`);
-    if (!this.#hasRoom(length)) return 0;
+    if (!this.takes(length)) return 0;
     if (what === 'ping') this.putPing(payload);
     else this.putPong(payload);
-    return this.#sent(length + 2);
+    return this.sent(length + 2);
   }
 
   /** From now on it is sent what is published to a topic, until it is closed. */
@@ -489,8 +490,8 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** @internal */
   protected writableAgain(): void {
-    if (!this.#isDrainAwaited) return;
-    this.#isDrainAwaited = false;
+    if (!this.hasFlag(drainAwaited)) return;
+    this.setFlag(drainAwaited, false);
     const { drain } = this.endpoint.handlers;
     if (drain !== undefined && this.isOpen) this.endpoint.call(this, drain);
   }

@@ -44,6 +44,7 @@ export interface SocketEndpoint {
   end(slot: Slot, thread: Thread<unknown> | undefined): void;
 }
 
+/** In one number: a field for each would take 8 bytes in every WebSocket. Those of its two faces begin with `firstOwnFlag`. */
 const Flag = {
   /** Our Close frame has been sent. */
   closeSent: 1,
@@ -63,9 +64,13 @@ const Flag = {
   flushAwaited: 128,
 } as const;
 
+/** @internal */
+export const firstOwnFlag = 256;
+
 /** Pongs are not queued behind more output than this: a peer that sends pings and reads nothing gets none. */
 const mostQueuedForPong = 64 * 1024;
 
+// Its methods are `private` and not `#`: for one #method, the engine gives every object of the class one more field.
 export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /** @internal */
   readonly slot: Slot;
@@ -141,7 +146,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** @internal See `FollowedSocket`. */
   notifyRoom(): void {
-    if (this.isOver || this.#has(Flag.flushAwaited)) return;
+    if (this.isOver || this.hasFlag(Flag.flushAwaited)) return;
     this.#flags |= Flag.flushAwaited;
     this.endpoint.owner.transport.notifyFlushed(this.slot);
   }
@@ -157,13 +162,20 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     this.#followings?.delete(following);
   }
 
-  #stopFollowing(): void {
+  private stopFollowing(): void {
     for (const following of this.#followings ?? []) following.stop();
     this.#followings = undefined;
   }
 
-  #has(flag: number): boolean {
+  /** @internal */
+  protected hasFlag(flag: number): boolean {
     return (this.#flags & flag) !== 0;
+  }
+
+  /** @internal */
+  protected setFlag(flag: number, isSo: boolean): void {
+    if (isSo) this.#flags |= flag;
+    else this.#flags &= ~flag;
   }
 
   /** Messages may be sent. */
@@ -178,7 +190,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** @internal The connection is gone, or ended from here. */
   get isOver(): boolean {
-    return this.#has(Flag.over);
+    return this.hasFlag(Flag.over);
   }
 
   // Sending.
@@ -194,11 +206,11 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     if (compression?.compress(data)) {
       const { bytes, length } = compression.deflater;
       const opcode = typeof data === 'string' ? opcodes.text : opcodes.binary;
-      return this.#putBytes(FIN | RSV1 | opcode, bytes.length === length ? bytes : bytes.subarray(0, length));
+      return this.putBytes(FIN | RSV1 | opcode, bytes.length === length ? bytes : bytes.subarray(0, length));
     }
-    if (typeof data !== 'string') return this.#putBytes(FIN | opcodes.binary, data);
+    if (typeof data !== 'string') return this.putBytes(FIN | opcodes.binary, data);
     const room = textFrameRoom(data);
-    if (room > pieceSize) return this.#putBytes(FIN | opcodes.text, new TextEncoder().encode(data));
+    if (room > pieceSize) return this.putBytes(FIN | opcodes.text, new TextEncoder().encode(data));
     const { owner, isClient } = this.endpoint;
     const { transport } = owner;
     const at = transport.reserve(this.slot, room);
@@ -217,7 +229,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** @internal Sends a frame of a message that has several. @param first the opcode of the message, with RSV1 if it is compressed; 0 for all but the first */
   protected putFragment(first: number, payload: Uint8Array, isLast: boolean): void {
-    this.#putBytes(isLast ? FIN | first : first, payload);
+    this.putBytes(isLast ? FIN | first : first, payload);
   }
 
   /** @internal The compression, if all sockets with the same parameters can be sent the same compressed bytes. */
@@ -236,7 +248,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     }
   }
 
-  #putBytes(first: number, payload: Uint8Array): number {
+  private putBytes(first: number, payload: Uint8Array): number {
     const { owner, isClient } = this.endpoint;
     const { transport } = owner;
     const key = isClient ? newMask() : undefined;
@@ -259,18 +271,18 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     }
   }
 
-  #control(opcode: number, payload: Uint8Array): void {
-    this.#putBytes(FIN | opcode, payload);
+  private control(opcode: number, payload: Uint8Array): void {
+    this.putBytes(FIN | opcode, payload);
   }
 
   /** @internal */
   protected putPing(payload: Uint8Array): void {
-    this.#control(opcodes.ping, payload);
+    this.control(opcodes.ping, payload);
   }
 
   /** @internal */
   protected putPong(payload: Uint8Array): void {
-    this.#control(opcodes.pong, payload);
+    this.control(opcodes.pong, payload);
   }
 
   // Closing.
@@ -278,16 +290,16 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /** @internal Starts the closing handshake, or answers the peer's. @param code undefined for a frame without one */
   protected sendClose(code: number | undefined, reason: string): void {
     if (!this.isOpen) return;
-    if (!this.#has(Flag.closeReceived)) {
+    if (!this.hasFlag(Flag.closeReceived)) {
       const { owner, closeTimeout } = this.endpoint;
       this.#flags |= Flag.closedFirst;
       this.setDeadline(owner.network.scheduler.now + closeTimeout);
     }
-    this.#closeFrame(code, reason);
+    this.closeFrame(code, reason);
   }
 
-  #closeFrame(code: number | undefined, reason: string): void {
-    this.#control(opcodes.close, closePayload(code, reason));
+  private closeFrame(code: number | undefined, reason: string): void {
+    this.control(opcodes.close, closePayload(code, reason));
     this.#flags |= Flag.closeSent;
   }
 
@@ -311,30 +323,30 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   }
 
   /** The peer broke a rule: its Close frame says which, and nothing of what it has sent behind that is looked at. */
-  #fail(error: WebSocketError): void {
+  private fail(error: WebSocketError): void {
     this.#flags |= Flag.closeReceived;
-    if (this.isOpen) this.#closeFrame(error.closeCode, '');
-    this.#conclude(error.closeCode, '', error);
+    if (this.isOpen) this.closeFrame(error.closeCode, '');
+    this.conclude(error.closeCode, '', error);
     this.end();
   }
 
   /** Gives back what a message has that has come in part. @param counted as how many bytes it was counted last */
-  #dropPartial(counted = this.#partial?.held ?? 0): void {
+  private dropPartial(counted = this.#partial?.held ?? 0): void {
     this.#partial?.release();
     this.#partial = undefined;
     if (counted > 0) this.endpoint.owner.buffers.add(-counted);
   }
 
-  #conclude(code: number, reason: string, error: WebSocketError | undefined): void {
-    if (this.#has(Flag.concluded)) return;
+  private conclude(code: number, reason: string, error: WebSocketError | undefined): void {
+    if (this.hasFlag(Flag.concluded)) return;
     this.#flags |= Flag.concluded;
-    this.#stopFollowing();
-    this.concluded(code, reason, error, this.#has(Flag.closedFirst));
+    this.stopFollowing();
+    this.concluded(code, reason, error, this.hasFlag(Flag.closedFirst));
   }
 
   /** @internal `concluded` has been called. */
   protected get isConcluded(): boolean {
-    return this.#has(Flag.concluded);
+    return this.hasFlag(Flag.concluded);
   }
 
   // Receiving.
@@ -351,7 +363,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** @internal Messages are given out in parts. */
   protected get isInParts(): boolean {
-    return this.#has(Flag.inParts);
+    return this.hasFlag(Flag.inParts);
   }
 
   /**
@@ -361,7 +373,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   protected read(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     // Where messages come in parts, there may be more of one that has come as a whole, and is still being decompressed.
-    while (at < end || this.#has(Flag.inParts)) {
+    while (at < end || this.hasFlag(Flag.inParts)) {
       if ((this.#flags & (Flag.closeReceived | Flag.over)) !== 0) break;
       if (this.isFull) {
         this.messagesReported();
@@ -369,16 +381,16 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
       }
       const counted = this.#partial?.held ?? 0;
       try {
-        at = this.#next(bytes, at, end, counted);
+        at = this.readNext(bytes, at, end, counted);
         if (at === -1) break;
       } catch (error) {
         if (!isInstance(error, WebSocketError)) throw error;
         const { parser } = this.endpoint;
         parser.partial?.release();
         parser.partial = undefined;
-        this.#dropPartial(counted);
+        this.dropPartial(counted);
         this.messagesReported();
-        this.#fail(error);
+        this.fail(error);
         return end;
       }
     }
@@ -387,19 +399,19 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   }
 
   /** Reads up to the next message or control frame. @returns where it ends; -1 if there was none @throws {WebSocketError} */
-  #next(bytes: Uint8Array, start: number, end: number, counted: number): number {
+  private readNext(bytes: Uint8Array, start: number, end: number, counted: number): number {
     const { parser, owner } = this.endpoint;
     const { buffers } = owner;
     const inflater = this.#compression?.inflater;
-    if (this.#partial !== undefined && !buffers.hasRoom(this.#partial.growth(end - start))) throw this.#noMemory();
-    const received = this.#has(Flag.inParts)
+    if (this.#partial !== undefined && !buffers.hasRoom(this.#partial.growth(end - start))) throw this.noMemory();
+    const received = this.hasFlag(Flag.inParts)
       ? parser.nextPart(bytes, start, end, this.#partial, inflater)
       : parser.next(bytes, start, end, this.#partial, inflater);
     const { position, partial, data, isLast, close } = parser; // all sockets share it, and what is called below may use it
     this.#partial = partial;
     parser.partial = undefined;
     const held = partial?.held ?? 0;
-    if (held > counted && !buffers.hasRoom(held - counted)) throw this.#noMemory(); // the caller gives back what was counted
+    if (held > counted && !buffers.hasRoom(held - counted)) throw this.noMemory(); // the caller gives back what was counted
     if (held !== counted) buffers.add(held - counted);
     switch (received) {
       case 'none':
@@ -413,7 +425,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
         break;
       case 'ping':
         this.messagesReported();
-        this.#answer(bytesOf(data));
+        this.answer(bytesOf(data));
         break;
       case 'pong':
         this.messagesReported();
@@ -421,13 +433,13 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
         break;
       case 'close':
         this.messagesReported();
-        this.#peerClosed(close);
+        this.peerClosed(close);
         break;
     }
     return position;
   }
 
-  #noMemory(): WebSocketError {
+  private noMemory(): WebSocketError {
     this.endpoint.owner.buffers.refused++;
     return new WebSocketError(
       closeCodes.tryAgainLater,
@@ -435,14 +447,14 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     );
   }
 
-  #answer(payload: Uint8Array<ArrayBuffer>): void {
+  private answer(payload: Uint8Array<ArrayBuffer>): void {
     if (this.isOpen && this.queued <= mostQueuedForPong) this.putPong(payload);
     this.pinged(payload);
   }
 
-  #peerClosed({ code, reason }: CloseStatus): void {
+  private peerClosed({ code, reason }: CloseStatus): void {
     this.#flags |= Flag.closeReceived;
-    this.#dropPartial();
+    this.dropPartial();
     this.peerEnded(code, reason);
   }
 
@@ -455,8 +467,8 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   protected finishClosing(code: number, reason: string): void {
     const isLost = code === closeCodes.abnormal;
     // RFC 6455 §5.5.1: the answer has the same code.
-    if (this.isOpen && !isLost) this.#closeFrame(code === closeCodes.noStatus ? undefined : code, '');
-    this.#conclude(code, reason, undefined);
+    if (this.isOpen && !isLost) this.closeFrame(code === closeCodes.noStatus ? undefined : code, '');
+    this.conclude(code, reason, undefined);
     // RFC 6455 §7.1.1: the server ends the connection first; a client waits for that, so that TIME_WAIT is the server's.
     const { isClient, owner, closeTimeout } = this.endpoint;
     if (isLost || !isClient) this.end();
@@ -479,12 +491,12 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** @internal */
   ended(): void {
-    if (this.#has(Flag.closeReceived)) {
+    if (this.hasFlag(Flag.closeReceived)) {
       if (this.isConcluded) this.end(); // a client's: the server has ended the connection
       return;
     }
     this.#flags |= Flag.closeReceived;
-    this.#dropPartial();
+    this.dropPartial();
     this.peerEnded(closeCodes.abnormal, '');
   }
 
@@ -494,15 +506,15 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     if (!this.isOpen) {
       // The peer does not do its part in closing.
       this.#flags |= Flag.closeReceived;
-      this.#dropPartial();
-      this.#conclude(closeCodes.abnormal, '', undefined);
+      this.dropPartial();
+      this.conclude(closeCodes.abnormal, '', undefined);
       this.end();
       return;
     }
     const { owner, pongTimeout, sendsPings } = this.endpoint;
     const { network } = owner;
     const isTaking = network.extraTimeForOutput(this.slot, pongTimeout) > 0; // a peer that takes output is there
-    if (!this.#has(Flag.quiet)) {
+    if (!this.hasFlag(Flag.quiet)) {
       this.#flags |= Flag.quiet;
       if (sendsPings) this.putPing(nothing);
     } else if (!isTaking) {
@@ -514,7 +526,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** @internal From now on something is waited for, before a ping is sent. */
   protected awaitInput(): void {
-    if (!this.isOpen || this.#has(Flag.closeReceived)) return;
+    if (!this.isOpen || this.hasFlag(Flag.closeReceived)) return;
     const { owner, pingAfter } = this.endpoint;
     this.setDeadline(owner.network.scheduler.now + pingAfter);
   }
@@ -522,7 +534,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /** @internal */
   detached(_reason: ConnectionError | undefined): void {
     this.#flags |= Flag.over | Flag.closeReceived;
-    this.#dropPartial();
+    this.dropPartial();
     this.#compression?.close();
   }
 
@@ -548,7 +560,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** @internal */
   wake(): void {
-    this.#conclude(closeCodes.abnormal, '', undefined);
+    this.conclude(closeCodes.abnormal, '', undefined);
   }
 }
 

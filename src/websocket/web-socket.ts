@@ -7,17 +7,19 @@ import type { Connection } from '../connection/connection.js';
 import { type Duplex, writableBytes } from '../connection/duplex.js';
 import { checkData, endOfPiece, Flooded, Writer } from '../connection/writer.js';
 import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
+import { ExchangeThread, type Successor } from '../http/exchange-thread.js';
 import { ClientLeftError, type IncomingRequest, type RequestOwner } from '../http/incoming-request.js';
 import { captureContext, enterableContext } from '../threads/context.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
+import { isInstance } from '../util/inspect.js';
 import type { OutputMemory } from '../util/output-memory.js';
 import { checkClose, closeCodes } from './close-codes.js';
 import type { Compression } from './compression.js';
 import type { WebSocketError } from './errors.js';
 import { maxControlPayload, opcodes, RSV1 } from './frames.js';
-import { SocketBase, type SocketEndpoint } from './socket-base.js';
+import { firstOwnFlag, SocketBase, type SocketEndpoint } from './socket-base.js';
 
 /** A message: text, or bytes that are the receiver's to keep. */
 export type WebSocketMessage = string | Uint8Array<ArrayBuffer>;
@@ -46,25 +48,24 @@ interface End {
   readonly error: WebSocketError | undefined;
 }
 
-/** In one number: a field for each would take 8 bytes in every WebSocket. */
+/** Besides those of the base. */
 const Flag = {
   /** Messages wait, as many as may: the connection is not read. */
-  paused: 1,
+  paused: firstOwnFlag,
   /** A message is being sent in several frames. */
-  sending: 2,
+  sending: firstOwnFlag << 1,
   /** The running thread is in `receive`: it learns of the end from what that returns. */
-  receiving: 4,
+  receiving: firstOwnFlag << 2,
   /** The thread is over. */
-  threadOver: 8,
+  threadOver: firstOwnFlag << 3,
 } as const;
 
 /** A WebSocket of a thread: see {@link webSocket} and {@link connectWebSocket}. */
-export class WebSocketConnection extends SocketBase implements Duplex, RequestOwner, TimerTarget {
+export class WebSocketConnection extends SocketBase implements Duplex, RequestOwner, Successor, TimerTarget {
   /** The sub-protocol that was agreed on; empty if there is none. */
   readonly protocol: string;
   readonly #connection: Connection;
   #writer: Writer | undefined;
-  #flags = 0;
   /** The first message that waits for the thread, and the ones behind it. Most often there is none, or one. */
   #first: WebSocketMessage | Part | undefined;
   #others: (WebSocketMessage | Part)[] | undefined;
@@ -100,7 +101,9 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     reader.consume(limit - start);
     connection.handedOver();
     if (finished) this.ended();
-    this.thread?.whenOver(() => this.#threadOver());
+    const { thread } = this;
+    if (isInstance(thread, ExchangeThread)) thread.handOver(this);
+    else thread?.whenOver(() => this.threadOver());
   }
 
   /** @internal */
@@ -206,21 +209,12 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     if (!this.isOpen) throw this.closedError();
   }
 
-  #has(flag: number): boolean {
-    return (this.#flags & flag) !== 0;
-  }
-
-  #set(flag: number, isSo: boolean): void {
-    if (isSo) this.#flags |= flag;
-    else this.#flags &= ~flag;
-  }
-
   // For `Receiving` and `Sending`.
 
   /** @internal Takes what has waited longest. Where nothing waits and the peer has ended, the WebSocket ends. */
   take(): WebSocketMessage | Part | undefined {
-    this.#set(Flag.receiving, true);
-    if (this.#has(Flag.paused) && this.#waiting <= fewWaiting) this.#continueReading();
+    this.setFlag(Flag.receiving, true);
+    if (this.hasFlag(Flag.paused) && this.#waiting <= fewWaiting) this.continueReading();
     const next = this.#first;
     if (next !== undefined) {
       this.#first = this.#others?.shift(); // no more than about a thousand wait
@@ -228,14 +222,14 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
       const size = sizeOf(next);
       this.#waiting -= size;
       this.buffers.add(-size);
-      if (this.#waiting === 0 && this.#has(Flag.paused)) this.#continueReading();
+      if (this.#waiting === 0 && this.hasFlag(Flag.paused)) this.continueReading();
     } else if (this.#end !== undefined && !this.isConcluded) this.finishClosing(this.#end.code, this.#end.reason);
-    this.#set(Flag.receiving, false);
+    this.setFlag(Flag.receiving, false);
     return next;
   }
 
-  #continueReading(): void {
-    this.#set(Flag.paused, false);
+  private continueReading(): void {
+    this.setFlag(Flag.paused, false);
     const unread = this.#unread;
     this.#unread = undefined;
     this.awaitInput();
@@ -243,7 +237,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
       this.buffers.add(-unread.length);
       this.received(unread, 0, unread.length);
     } else if (this.isInParts) this.received(nothing, 0, 0); // more of what has come may have to be decompressed
-    if (!this.#has(Flag.paused)) this.resumeReading();
+    if (!this.hasFlag(Flag.paused)) this.resumeReading();
   }
 
   /** @internal The running thread is about to park in `receive`. @throws {ConnectionError} `ERR_BUSY` */
@@ -269,7 +263,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
 
   /** @internal A message of several frames starts: its data, and the first byte of its first frame but FIN. */
   startMessage(data: string | Uint8Array): { data: string | Uint8Array; first: number } {
-    this.#set(Flag.sending, true);
+    this.setFlag(Flag.sending, true);
     const compressed = this.compressed(data);
     const opcode = typeof data === 'string' ? opcodes.text : opcodes.binary;
     return compressed === undefined ? { data, first: opcode } : { data: compressed, first: RSV1 | opcode };
@@ -278,18 +272,18 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
   /** @internal */
   putPart(first: number, data: Uint8Array, isLast: boolean): void {
     this.putFragment(first, data, isLast);
-    if (isLast) this.#set(Flag.sending, false);
+    if (isLast) this.setFlag(Flag.sending, false);
   }
 
   /** @internal A message that is not complete is given up: nothing but its rest could follow. */
   breakMessage(): void {
-    this.#set(Flag.sending, false);
+    this.setFlag(Flag.sending, false);
     this.abort();
   }
 
   /** @internal @throws {ConnectionError} `ERR_BUSY` if another thread is within a message */
   checkIdle(): void {
-    if (this.#has(Flag.sending))
+    if (this.hasFlag(Flag.sending))
       throw new ConnectionError('ERR_BUSY', 'another thread is sending a long message on this WebSocket');
   }
 
@@ -297,12 +291,12 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
 
   /** @internal */
   protected override get isFull(): boolean {
-    return this.#has(Flag.paused);
+    return this.hasFlag(Flag.paused);
   }
 
   /** @internal */
   protected message(data: WebSocketMessage, isLast: boolean): void {
-    if (this.#has(Flag.threadOver)) return;
+    if (this.hasFlag(Flag.threadOver)) return;
     const item = this.isInParts ? new Part(data, isLast) : data;
     const size = sizeOf(item);
     if (this.#first === undefined) this.#first = item;
@@ -311,7 +305,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     this.#waiting += size;
     this.buffers.add(size);
     if (this.#waiting >= (this.buffers.isFull ? 1 : mostWaiting)) {
-      this.#set(Flag.paused, true);
+      this.setFlag(Flag.paused, true);
       this.pauseReading();
       if (this.isOpen) this.setDeadline(Infinity); // the peer cannot show that it is there
     }
@@ -331,8 +325,8 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
 
   /** @internal Messages that came before the peer's end can be received and answered before this side ends, too. */
   protected override peerEnded(code: number, reason: string): void {
-    const isAwaited = this.#waiting > 0 || this.#has(Flag.receiving) || this.thread?.state === 'running';
-    if (!isAwaited || this.#has(Flag.threadOver)) {
+    const isAwaited = this.#waiting > 0 || this.hasFlag(Flag.receiving) || this.thread?.state === 'running';
+    if (!isAwaited || this.hasFlag(Flag.threadOver)) {
       this.finishClosing(code, reason);
       return;
     }
@@ -348,10 +342,10 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
       error === undefined ? `the peer has closed the WebSocket (${code})` : `the WebSocket was closed with ${code}`,
       { cause: error },
     );
-    if (!isAnswer) this.#abortRequest(left);
+    if (!isAnswer) this.abortRequest(left);
     // The thread of a client has other things to do.
-    if (!this.endpoint.isClient && thread !== undefined && !this.#has(Flag.threadOver)) {
-      if (this.#receiver === undefined && !this.#has(Flag.receiving) && !isAnswer) thread.unwind(left);
+    if (!this.endpoint.isClient && thread !== undefined && !this.hasFlag(Flag.threadOver)) {
+      if (this.#receiver === undefined && !this.hasFlag(Flag.receiving) && !isAnswer) thread.unwind(left);
       else this.#timer = this.scheduler.armIn(this.endpoint.closeTimeout, this, 0);
     }
     this.#writer?.wake();
@@ -366,12 +360,13 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
 
   /** @internal */
   protected override end(): void {
-    if (!this.isOver && !this.#has(Flag.threadOver)) this.#connection.rememberPeer(); // for what the thread may yet throw
+    if (!this.isOver && !this.hasFlag(Flag.threadOver)) this.#connection.rememberPeer(); // for what the thread may yet throw
     super.end();
   }
 
-  #threadOver(): void {
-    this.#set(Flag.threadOver, true);
+  /** @internal */
+  threadOver(): void {
+    this.setFlag(Flag.threadOver, true);
     if (this.#timer !== 0) this.scheduler.timers.cancel(this.#timer);
     this.#timer = 0;
     this.buffers.add(-this.#waiting);
@@ -386,7 +381,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
       this.finishClosing(pending.code, pending.reason);
       return;
     }
-    if (this.#has(Flag.paused)) this.#continueReading(); // for the peer's Close frame, which may have come
+    if (this.hasFlag(Flag.paused)) this.continueReading(); // for the peer's Close frame, which may have come
     if (this.isOver || this.isConcluded) return;
     if (hasFailed) this.sendClose(closeCodes.internalError, '');
     else this.sendClose(thread?.outcome === 'unwound' ? closeCodes.goingAway : closeCodes.normal, '');
@@ -407,7 +402,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     return this.isConcluded ? new ClientLeftError(`the WebSocket was closed with ${this.code}`) : undefined;
   }
 
-  #abortRequest(reason: ClientLeftError): void {
+  private abortRequest(reason: ClientLeftError): void {
     const request = this.#request;
     if (request === undefined) return;
     const context = this.thread?.context ?? captureContext();
@@ -418,16 +413,16 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
 
   /** @internal */
   override received(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#has(Flag.paused)) {
-      this.#keep(bytes, start, end);
+    if (this.hasFlag(Flag.paused)) {
+      this.keep(bytes, start, end);
       return;
     }
     this.inputSeen();
     const at = this.read(bytes, start, end);
-    if (at < end) this.#keep(bytes, at, end);
+    if (at < end) this.keep(bytes, at, end);
   }
 
-  #keep(bytes: Uint8Array, start: number, end: number): void {
+  private keep(bytes: Uint8Array, start: number, end: number): void {
     const unread = this.#unread;
     const before = unread?.length ?? 0;
     const kept = new Uint8Array(before + end - start);
@@ -449,7 +444,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
   override lost(reason: ConnectionError | undefined): void {
     if (this.isConcluded) return;
     const left = new ClientLeftError('the connection to the client is gone', { cause: reason });
-    this.#abortRequest(left);
+    this.abortRequest(left);
     this.thread?.unwind(left);
   }
 
@@ -460,7 +455,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
 
   /** @internal No other frame may come between those of a message. */
   override get hasRoom(): boolean {
-    return !this.#has(Flag.sending) && super.hasRoom;
+    return !this.hasFlag(Flag.sending) && super.hasRoom;
   }
 
   /** @internal */
