@@ -7,12 +7,18 @@ export { type ConnectOptions, connect } from './connection/connect.js';
 export { Connection } from './connection/connection.js';
 export type { ConnectionMessage } from './connection/diagnostics.js';
 export { type AddressOptions, type ListenOptions, listen, type TcpServer } from './connection/listen.js';
-export { type CloseOptions, type ConnectionCounts, ServerClosedError } from './connection/listener.js';
+export {
+  type CloseOptions,
+  type ConnectionCounts,
+  type ReloadOptions,
+  ServerClosedError,
+} from './connection/listener.js';
 export { Network } from './connection/network.js';
 export type { Reader } from './connection/reader.js';
 export type { Writer } from './connection/writer.js';
 export { ConnectionError } from './event-layer/event-layer.js';
 export { SimulatedLayer, type SimulatedOptions } from './event-layer/simulated/simulated.js';
+export type { PeerCertificate, TlsInfo } from './event-layer/tls-info.js';
 export type { EventClient } from './events/event-client.js';
 export type { ServerSentEvent } from './events/event-format.js';
 export { type EventHandler, type EventsOptions, events } from './events/events.js';
@@ -37,6 +43,14 @@ export {
   serve,
 } from './server/serve.js';
 export * from './threads/index.js';
+export { TlsConfigError } from './tls/options/errors.js';
+export type {
+  TlsCertificateOptions,
+  TlsClientOptions,
+  TlsFile,
+  TlsFiles,
+  TlsServerOptions,
+} from './tls/options/options.js';
 export type { Policy, Subscription } from './topics/subscription.js';
 export {
   type ParkingTopic,

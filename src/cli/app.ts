@@ -44,6 +44,7 @@ const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'glob
   minWriteRate: true,
   leaveTimeout: true,
   lingerTimeout: true,
+  tls: true,
 };
 
 /** @throws {CommandError} if there is no such file, if it cannot be loaded, and if it exports nothing that can be served */

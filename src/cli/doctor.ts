@@ -2,6 +2,7 @@
 
 import { release } from 'node:os';
 import { chooseEventLayer, examineEventLayers } from '../event-layer/choose.js';
+import { engineOf } from '../tls/engines.js';
 import { CommandError, oneLine } from './app.js';
 
 const about: Record<string, string> = {
@@ -12,10 +13,10 @@ const about: Record<string, string> = {
 
 /** @returns what is to be printed @throws {CommandError} if the layer that SLUICE_EVENT_LAYER names is unavailable */
 export async function diagnose(): Promise<string> {
-  const reports = await examineEventLayers();
-  const lines = reports.map(({ name, reason }) => {
+  const reports = await examineEventLayers(engineOf);
+  const lines = reports.map(({ name, reason, more }) => {
     const what = `${name.padEnd(9)} ${(about[name] ?? '').padEnd(9)}`;
-    return reason === undefined ? `  ${what} works` : `  ${what} does not: ${reason}`;
+    return reason === undefined ? `  ${what} works; TLS by ${more}` : `  ${what} does not: ${reason}`;
   });
   return [`${machine()}:`, ...lines, await choice(), ''].join('\n');
 }

@@ -5,11 +5,15 @@ import { ConnectionError, highWaterMark, type Slot, type Transport } from '../ev
 import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
+import { type Securing, secureClient } from '../tls/engines.js';
+import { clientTls } from '../tls/options/client-config.js';
+import { type TlsClientOptions, tlsClientRule } from '../tls/options/options.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type AddressOptions, addressOf, addressRules } from './listen.js';
 import { Network, type Owner, type SlotRecord, SlotState } from './network.js';
+import { networkFor } from './securing.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
 export interface ConnectOptions extends AddressOptions, ConnectionSocketOptions {
@@ -19,6 +23,8 @@ export interface ConnectOptions extends AddressOptions, ConnectionSocketOptions 
   connectTimeout?: number | undefined;
   /** How long to wait for the peer of a closed connection before it is reset, in milliseconds; at most a day. Default 10,000. */
   lingerTimeout?: number | undefined;
+  /** TLS: true, or what is to be other than usual, such as `{ ca }`. The server's certificate must be for `hostname`. See docs/tls.md. Default: none. */
+  tls?: TlsClientOptions | true | undefined;
   /** The network to connect on. Default: that of the running thread. */
   network?: Network | undefined;
   /** @internal Creates the transport that the connection goes through, such as TLS. Default: the event layer itself. */
@@ -31,6 +37,7 @@ const rules: OptionRules<ConnectOptions> = {
   ...socketRules,
   connectTimeout: { number: [0, Infinity] },
   lingerTimeout: { number: [0, longestDelay] },
+  tls: tlsClientRule,
   network: { instance: Network },
   secure: { type: 'function' },
 };
@@ -47,7 +54,8 @@ const rules: OptionRules<ConnectOptions> = {
  *
  * @param options `hostname` defaults to `127.0.0.1`
  * @throws {TypeError | RangeError} for options that are wrong
- * @throws {ConnectionError} if it fails (`ECONNREFUSED`, `ENOTFOUND`, `EADDRNOTAVAIL`, …, or `ERR_CONNECT_TIMEOUT`)
+ * @throws {TlsConfigError} if what `tls` names cannot be used
+ * @throws {ConnectionError} if it fails (`ECONNREFUSED`, `ENOTFOUND`, `EADDRNOTAVAIL`, …, `ERR_CONNECT_TIMEOUT`, or `ERR_TLS_CERTIFICATE` and others of TLS)
  */
 export function* connect(options: ConnectOptions): Task<Connection> {
   checkOptions('connect', options, rules);
@@ -55,9 +63,15 @@ export function* connect(options: ConnectOptions): Task<Connection> {
   const localAddress = localAddressOf(options);
   const socketOptions = socketOptionsOf('connect', options);
   const thread = runningThread('connect');
-  const network = options.network ?? Network.of(thread.scheduler);
-  const slot = network.layer.connect(address, localAddress, socketOptions);
-  const client = new Client(thread, network, options.lingerTimeout ?? defaultLinger, options.secure);
+  const { tls, lingerTimeout = defaultLinger } = options;
+  const host = 'path' in address ? 'localhost' : address.hostname;
+  const network = networkFor(options.network, () => Network.of(thread.scheduler), tls !== undefined);
+  const place = network.layer.securesSockets ? 'below' : 'above';
+  const config = tls && clientTls('connect: tls', tls, host, place);
+  const securing: Securing = config === undefined ? { secure: options.secure } : secureClient(network.layer, config);
+  const { secure, security } = securing;
+  const slot = network.layer.connect(address, localAddress, { ...socketOptions, security });
+  const client = new Client(thread, network, lingerTimeout, secure);
   network.adopt(slot, client, SlotState.connecting);
   const timeout = options.connectTimeout ?? 30_000;
   network.setDeadline(slot, network.scheduler.now + timeout);

@@ -2,6 +2,7 @@
 // one and write to it. An idle connection has no such object.
 
 import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import type { TlsInfo } from '../event-layer/tls-info.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import type { Thread } from '../threads/thread.js';
 import type { OutputMemory } from '../util/output-memory.js';
@@ -101,6 +102,11 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   get peer(): string {
     this.rememberPeer();
     return this.#rareFields?.peer ?? '';
+  }
+
+  /** What is known of its TLS session; undefined if it has none, its handshake is not complete, or it has closed. Looked up on each use. */
+  get tls(): TlsInfo | undefined {
+    return (this.#flags & ConnectionFlag.closed) === 0 ? this.owner.transport.tls?.(this.slot) : undefined;
   }
 
   /** @internal Looks the peer's address up now, because it may be asked for after the connection has closed. */

@@ -17,7 +17,7 @@ export interface ConnectionMessage {
   readonly peer: string;
   /** How long it was open, in milliseconds. Set when it closes. */
   readonly duration: number | undefined;
-  /** Set when it closes, if the peer or the system broke it: the error that {@link Connection.reason} is. */
+  /** Set when it closes, if the peer or the system broke it, or its TLS session failed: the error that {@link Connection.reason} is. */
   readonly reason: ConnectionError | undefined;
 }
 
@@ -49,13 +49,19 @@ export class ConnectionDiagnostics {
     connectionOpen.publish(message);
   }
 
+  /** Its TLS session has failed: it closes soon, for this reason. */
+  sessionFailed(slot: Slot, reason: ConnectionError): void {
+    const open = this.#open.get(slot);
+    if (open !== undefined) open.message.reason = reason;
+  }
+
   closed(slot: Slot, reason: ConnectionError | undefined): void {
     const open = this.#open.get(slot);
     if (open === undefined) return;
     this.#open.delete(slot);
     const { message, since } = open;
     message.duration = this.#now() - since;
-    message.reason = reason;
+    message.reason ??= reason;
     connectionClose.publish(message);
   }
 }

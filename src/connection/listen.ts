@@ -5,13 +5,15 @@ import { type Address, ConnectionError, formatAddress, highWaterMark, type Slot 
 import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
 import { checkedTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
+import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
 import { show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { type BufferedCounts, bufferedRule } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
-import { type CloseOptions, type ConnectionCounts, Listener } from './listener.js';
+import { type CloseOptions, type ConnectionCounts, Listener, type ReloadOptions } from './listener.js';
 import { Network, type SlotRecord } from './network.js';
 import { callOnError, printError } from './on-error.js';
+import { networkFor } from './securing.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
 /** Where to listen or connect to. */
@@ -39,6 +41,11 @@ export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
   maxBufferedBytes?: number | undefined;
   /** Called with what a handler throws, with `finally` blocks that do not end, and when accepting fails. Default: prints to standard error. */
   onError?: ((error: unknown, connection: Connection | undefined) => void) | undefined;
+  /**
+   * TLS: the certificate and its key, `{ key, cert }` with PEM or the paths of files, and more; or an array of these for several names. See docs/tls.md.
+   * Default: none, connections are plain.
+   */
+  tls?: TlsServerOptions | readonly TlsServerOptions[] | undefined;
   /** The network to listen on. Default: that of the running thread, else that of the process. */
   network?: Network | undefined;
   /** @internal Creates the transport that connections go through, such as TLS. Default: the event layer itself. */
@@ -59,6 +66,11 @@ export interface TcpServer extends AsyncDisposable {
   readonly buffered: BufferedCounts;
   /** The threads at work, one for each connection. */
   threads(): Iterable<Thread<unknown>>;
+  /**
+   * Replaces the certificates of `tls` for connections that come from now on; others keep what they have. Everything is checked first.
+   * @throws (rejects) as `listen` does: then nothing has changed
+   */
+  reload(options: ReloadOptions): Promise<void>;
   /** Stops accepting, waits for the handlers, and unwinds them at the deadline. Resolves when no connection, thread, timer or descriptor is left. */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -77,6 +89,7 @@ const rules: OptionRules<ListenOptions> = {
   lingerTimeout: { number: [0, longestDelay] },
   maxBufferedBytes: bufferedRule,
   onError: { type: 'function' },
+  tls: tlsServerRule,
   network: { instance: Network },
   secure: { type: 'function' },
 };
@@ -152,6 +165,7 @@ export async function listen(
       return server.buffers.counts;
     },
     threads: () => server.threads(),
+    reload: (reloadOptions) => server.reload(reloadOptions),
     close: (closeOptions) => server.close(closeOptions),
     [Symbol.asyncDispose]: () => server.close(),
   };
@@ -166,7 +180,9 @@ class RawListener extends Listener {
   readonly #onError: (error: unknown, connection: Connection | undefined) => void;
 
   constructor(options: ListenOptions, handler: (connection: Connection) => Task<void>) {
-    super(options.network ?? Network.current(), options.maxBufferedBytes, options.secure);
+    const { network, maxBufferedBytes, tls, secure } = options;
+    const security = { where: 'listen', tls, alpnProtocols: [], secure };
+    super(networkFor(network, Network.current, tls !== undefined), maxBufferedBytes, security);
     this.#handler = handler;
     this.lingerTime = options.lingerTimeout ?? defaultLinger;
     this.#onError = options.onError ?? ((error) => printError(error));

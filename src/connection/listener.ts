@@ -11,9 +11,13 @@ import {
   type Transport,
 } from '../event-layer/event-layer.js';
 import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
+import type { SocketSecurity } from '../event-layer/socket-security.js';
 import { ServerContext } from '../threads/context.js';
 import { ThreadError } from '../threads/errors.js';
 import type { Thread } from '../threads/thread.js';
+import { secureServer } from '../tls/engines.js';
+import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
+import { ServerTls } from '../tls/options/server-config.js';
 import { AbortError } from '../util/abort-error.js';
 import { checkOptions, longestDelay } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
@@ -41,6 +45,12 @@ export interface CloseOptions {
   deadline?: number | undefined;
 }
 
+/** Options of `reload`. */
+export interface ReloadOptions {
+  /** As for `serve` and `listen`. */
+  tls: TlsServerOptions | readonly TlsServerOptions[];
+}
+
 /**
  * The reason that threads are unwound with, and of `request.signal`, when their server's deadline for closing has passed, and of event streams
  * when it begins to close. Its name is `AbortError`, its code `ERR_SERVER_CLOSED`.
@@ -64,6 +74,17 @@ const resetDelay = 100;
 /** How long queued output has to arrive after the deadline, in milliseconds. */
 const forceCloseLinger = 100;
 
+/** How a listener's connections are secured, if they are. */
+export interface ListenerSecurity {
+  /** The function that the option belongs to, for messages. */
+  readonly where: string;
+  readonly tls: TlsServerOptions | readonly TlsServerOptions[] | undefined;
+  /** The default of `alpnProtocols`. */
+  readonly alpnProtocols: readonly string[];
+  /** For tests: in place of the engine that `tls` would choose. */
+  readonly secure: SecureTransportFactory | undefined;
+}
+
 export abstract class Listener implements Owner {
   readonly network: Network;
   readonly transport: Transport;
@@ -77,6 +98,9 @@ export abstract class Listener implements Owner {
 
   /** Unsubscribes from `buffers`. */
   #unobserve: (() => void) | undefined;
+  readonly #tls: ServerTls | undefined;
+  /** TLS below the event layer. */
+  readonly #socketSecurity: SocketSecurity | undefined;
   #id: ListenerId | undefined;
   #address: Address = { path: '' };
   #open = 0;
@@ -93,11 +117,15 @@ export abstract class Listener implements Owner {
 
   /**
    * @param mostBuffered the limit on memory for its connections, in bytes; undefined for the limit that the servers of the process share
-   * @param secure creates the transport of its connections; undefined for the event layer itself
+   * @throws {TypeError | RangeError | TlsConfigError} for an option `tls` that cannot be used
    */
-  constructor(network: Network, mostBuffered: number | undefined, secure: SecureTransportFactory | undefined) {
+  constructor(network: Network, mostBuffered: number | undefined, security: ListenerSecurity) {
+    const { where, tls, alpnProtocols, secure } = security;
     this.network = network;
-    this.transport = network.addTransport(secure);
+    this.#tls = tls && new ServerTls(`${where}: tls`, tls, { alpnProtocols, onError: (error) => this.failed(error) });
+    const securing = this.#tls === undefined ? { secure } : secureServer(network.layer, this.#tls);
+    this.#socketSecurity = securing.security;
+    this.transport = network.addTransport(securing.secure);
     this.buffers = mostBuffered === undefined ? BufferedBytes.ofProcess() : new BufferedBytes(mostBuffered);
   }
 
@@ -142,15 +170,34 @@ export abstract class Listener implements Owner {
   async open(options: ListenOptions): Promise<void> {
     const { layer } = this.network;
     const onDisconnect = (): void => void this.close();
-    const { listener, address: got } = await layer.listen({ ...options, onDisconnect }).catch((error) => {
-      this.network.removeTransport(this.transport);
-      throw error;
-    });
+    const { listener, address: got } = await layer
+      .listen({ ...options, onDisconnect, security: this.#socketSecurity })
+      .catch((error) => {
+        this.network.removeTransport(this.transport);
+        throw error;
+      });
     this.#id = listener;
     this.#address = got;
     this.network.adoptListener(listener, this, (error) => this.failed(error));
     this.#unobserve = this.buffers.observe((isFull) => this.fullnessChanged(isFull));
     if (this.buffers.isFull) this.fullnessChanged(true);
+  }
+
+  /** Whether its connections are secured by the option `tls`. */
+  get hasTls(): boolean {
+    return this.#tls !== undefined;
+  }
+
+  /**
+   * Replaces the certificates for connections that come from now on.
+   * @throws {TypeError | RangeError | TlsConfigError} (rejects) if the options cannot be used: then nothing has changed
+   */
+  async reload(options: ReloadOptions): Promise<void> {
+    checkOptions('reload', options, { tls: tlsServerRule });
+    const { tls } = options;
+    if (tls === undefined) throw new TypeError('reload: tls is undefined; expected an object with key and cert');
+    if (this.#tls === undefined) throw new TypeError('reload: tls is given, and the server was started without tls');
+    this.#tls.reload('reload: tls', tls);
   }
 
   opened(slot: Slot): void {

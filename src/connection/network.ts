@@ -109,6 +109,7 @@ export interface SlotRecord {
 
 const networks = new WeakMap<Scheduler, Network>();
 let shared: Network | undefined;
+let portable: Network | undefined;
 
 interface ListenerEntry {
   readonly owner: Owner;
@@ -172,6 +173,12 @@ export class Network implements EventSink, TimerTarget {
       scheduler.attach(layer);
     }
     return shared;
+  }
+
+  /** @internal Another network of the process, over node:net: for what the layer of the first cannot do. Its threads have a scheduler of its own. */
+  static portable(): Network {
+    portable ??= new Network(chooseEventLayer('portable'));
+    return portable;
   }
 
   /** The network with this scheduler; the network of the process if there is none. */
@@ -511,6 +518,7 @@ export class Network implements EventSink, TimerTarget {
 
   #deliverSessionFailed(slot: Slot, reason: ConnectionError): void {
     if (this.state(slot) === SlotState.closing) return; // it ends anyway
+    this.#diagnostics.sessionFailed(slot, reason);
     const record = this.record(slot);
     if (record !== undefined) this.#dropRecord(slot);
     record?.detached(reason);

@@ -55,17 +55,21 @@ export interface LayerReport {
   name: string;
   /** Why it is unavailable; undefined if it works. */
   reason: string | undefined;
+  /** What `examine` has said of it; empty if it is unavailable. */
+  more: string;
 }
 
-/** Tries each layer by making and closing one. The first that works is what a server runs on. */
-export async function examineEventLayers(): Promise<LayerReport[]> {
+/** Tries each layer by making and closing one. The first that works is what a server runs on. @param examine looks at each that works */
+export async function examineEventLayers(examine: (layer: EventLayer) => string = () => ''): Promise<LayerReport[]> {
   const reports: LayerReport[] = [];
   for (const { name, make } of layers) {
     try {
-      await make().close();
-      reports.push({ name, reason: undefined });
+      const layer = make();
+      const more = examine(layer);
+      await layer.close();
+      reports.push({ name, reason: undefined, more });
     } catch (error) {
-      reports.push({ name, reason: messageOf(error) });
+      reports.push({ name, reason: messageOf(error), more: '' });
     }
   }
   return reports;

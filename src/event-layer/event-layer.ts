@@ -11,6 +11,7 @@
 // meanwhile to the kernel, one send for each connection however many writes it made. Every call to `EventSink` is made inside a
 // turn, and never within a call to the layer. Commands may be given at any time; outside a turn the layer starts one soon.
 
+import type { SocketSecurity } from './socket-security.js';
 import type { Slot, Transport } from './transport.js';
 
 export type { Slot, Transport } from './transport.js';
@@ -30,6 +31,8 @@ export interface SocketOptions {
   keepAlive?: number | undefined;
   /** How many bytes of output the system holds at most (SO_SNDBUF). A layer that cannot set it fails. Default: the system's choice. */
   sendBufferSize?: number | undefined;
+  /** @internal Secures the sockets: only for layers that can (`securesSockets`). The events and the commands are those of the plain bytes. */
+  security?: SocketSecurity | undefined;
 }
 
 export interface ListenOptions extends SocketOptions {
@@ -89,6 +92,8 @@ export interface EventSink {
 export interface EventLayer extends Transport {
   /** `uring`, `epoll`, `portable` or `simulated`. */
   readonly name: string;
+  /** Whether it takes `SocketOptions.security`, and so needs no secure transport above it. */
+  readonly securesSockets?: boolean;
 
   /** Sets the receiver of events. Call it once, before anything else. */
   start(sink: EventSink): void;

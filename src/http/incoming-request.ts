@@ -1,5 +1,6 @@
 // A request in progress, for every version of HTTP: the source of a light `Request`.
 
+import type { TlsInfo } from '../event-layer/tls-info.js';
 import { AbortError } from '../util/abort-error.js';
 import type { RequestSource } from './fetch/request.js';
 import type { RequestBody } from './request-body.js';
@@ -16,6 +17,8 @@ export class ClientLeftError extends AbortError {
 export interface RequestOwner {
   /** The client's address. */
   readonly peer: string;
+  /** What is known of the connection's TLS session. */
+  readonly tls?: TlsInfo | undefined;
   /** `request.signal` has been read: the owner must call `abort` when the client disconnects. @returns the reason if it has already */
   onSignalRequested(request: IncomingRequest): unknown;
 }
@@ -67,11 +70,17 @@ export abstract class IncomingRequest implements RequestSource {
 
   /** Host and port as received, or those of the server. */
   protected abstract readonly host: string;
+  protected abstract readonly scheme: 'http' | 'https';
 
   /** The client's address; empty if first read after the request has ended. */
   get peer(): string {
     if (this.#peer === '') this.#peer = this.#owner?.peer ?? '';
     return this.#peer;
+  }
+
+  /** What is known of the connection's TLS session; undefined if it has none, or the request has ended. */
+  get tls(): TlsInfo | undefined {
+    return this.#owner?.tls;
   }
 
   /** Set when another object takes over the request; undefined when the request is over. */
@@ -81,7 +90,7 @@ export abstract class IncomingRequest implements RequestSource {
 
   /** RFC 9110 §7.1: the target URI. */
   get url(): string {
-    this.#url ??= urlOf(this.target, this.host);
+    this.#url ??= urlOf(this.target, this.host, this.scheme);
     return this.#url;
   }
 

@@ -2,6 +2,7 @@
 
 import { type Duplex, pieceBytes } from '../connection/duplex.js';
 import { checkData, Flushing, type Sink, type Writer, Writing } from '../connection/writer.js';
+import type { TlsInfo } from '../event-layer/tls-info.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { isInstance, show } from '../util/inspect.js';
@@ -93,6 +94,10 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
 
   get peer(): string {
     return this.#outlet?.peer ?? '';
+  }
+
+  get tls(): TlsInfo | undefined {
+    return this.#outlet?.tls;
   }
 
   /** The reason, if the client has disconnected before the response was complete. */

@@ -1,6 +1,7 @@
 // The settings of a server, as code in this folder sees them. `server/` implements them.
 
 import type { Owner } from '../connection/network.js';
+import type { TlsInfo } from '../event-layer/tls-info.js';
 import type { ServerContext } from '../threads/context.js';
 import type { Report } from '../threads/thread.js';
 import type { BodyLimits, HeadLimits } from './limits.js';
@@ -15,6 +16,8 @@ export interface RequestInfo {
    * use, and is empty if the client has disconnected by then.
    */
   readonly peer: string;
+  /** What is known of the connection's TLS session; undefined without TLS. Looked up on each use, and undefined once the request has ended. */
+  readonly tls?: TlsInfo | undefined;
 }
 
 /** A request that was refused because of what its client sent or did not send, or a connection that exceeded a limit. */
@@ -41,6 +44,8 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits {
   readonly fetch: (request: unknown, info: RequestInfo) => unknown;
   /** Host and port for the URL of a request without a host. */
   readonly defaultHost: string;
+  /** Of the URLs of requests. */
+  readonly scheme: 'http' | 'https';
   /** Milliseconds; see `ServeOptions`. */
   readonly bodyTimeout: number;
   readonly leaveTimeout: number;

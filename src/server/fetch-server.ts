@@ -1,5 +1,6 @@
 // The second argument of `fetch` where the server has WebSockets: what is known of the request's client, and the server as Bun's handlers have it.
 
+import type { TlsInfo } from '../event-layer/tls-info.js';
 import type { Request } from '../http/fetch/request.js';
 import type { RequestInfo } from '../http/settings.js';
 import type { UpgradeOptions, WebSocketServer } from '../websocket/handlers.js';
@@ -30,6 +31,10 @@ export class FetchServer implements FetchInfo {
 
   get peer(): string {
     return this.#info.peer;
+  }
+
+  get tls(): TlsInfo | undefined {
+    return this.#info.tls;
   }
 
   upgrade(request: Request | globalThis.Request, options?: UpgradeOptions): boolean {

@@ -3,9 +3,10 @@
 import { type BufferedCounts, bufferedRule, noMemory } from '../connection/buffered-bytes.js';
 import { Connection, defaultLinger } from '../connection/connection.js';
 import { type AddressOptions, addressOf, addressRules } from '../connection/listen.js';
-import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
+import { type CloseOptions, type ConnectionCounts, Listener, type ReloadOptions } from '../connection/listener.js';
 import { Network, type SlotRecord, SlotState } from '../connection/network.js';
 import { callOnError, printError } from '../connection/on-error.js';
+import { networkFor } from '../connection/securing.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
@@ -24,6 +25,7 @@ import { withoutWebSockets } from '../http/incoming-request.js';
 import type { Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
+import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { growTypedArray } from '../util/typed-array.js';
 import { type WebSocketHandlers, WebSocketServer } from '../websocket/handlers.js';
@@ -146,6 +148,11 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
    */
   lingerTimeout?: number | undefined;
 
+  /**
+   * TLS: the certificate and its key, `{ key, cert }` with PEM or the paths of files, and more; or an array of these for several names. See docs/tls.md.
+   * Default: none, connections are plain.
+   */
+  tls?: TlsServerOptions | readonly TlsServerOptions[] | undefined;
   /** The network to serve on. Default: that of the running thread, else that of the process. */
   network?: Network | undefined;
   /** @internal Creates the transport that connections go through, such as TLS. Default: the event layer itself. */
@@ -184,6 +191,11 @@ export interface Server extends AsyncDisposable {
   publish(topic: string, data: string | Uint8Array | ArrayBuffer): number;
   /** How many WebSockets have subscribed to a topic. */
   subscriberCount(topic: string): number;
+  /**
+   * Replaces the certificates of `tls` for connections that come from now on; others keep what they have. Everything is checked first.
+   * @throws (rejects) as `serve` does: then nothing has changed
+   */
+  reload(options: ReloadOptions): Promise<void>;
   /** Stops accepting, lets requests in flight finish, and unwinds the rest at the deadline. Resolves when no connection, thread, timer or descriptor is left. */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -246,6 +258,7 @@ const rules: OptionRules<ServeOptions> = {
   minWriteRate: bytesPerSecond,
   leaveTimeout: milliseconds,
   lingerTimeout: milliseconds,
+  tls: tlsServerRule,
   network: { instance: Network },
   secure: { type: 'function' },
 };
@@ -319,6 +332,10 @@ class HttpServer implements Server {
     return webSocketsOf('subscriberCount', this.#listener).subscriberCount(topic);
   }
 
+  reload(options: ReloadOptions): Promise<void> {
+    return this.#listener.reload(options);
+  }
+
   close(options?: CloseOptions): Promise<void> {
     return this.#listener.close(options);
   }
@@ -380,8 +397,10 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   #requests = new Uint32Array(64);
 
   constructor(options: ServeOptions) {
-    super(options.network ?? Network.current(), options.maxBufferedBytes, options.secure);
-    this.scheme = options.secure === undefined ? 'http' : 'https';
+    const { network, maxBufferedBytes, tls, secure } = options;
+    const security = { where: 'serve', tls, alpnProtocols: ['http/1.1'], secure };
+    super(networkFor(network, Network.current, tls !== undefined), maxBufferedBytes, security);
+    this.scheme = this.hasTls || secure !== undefined ? 'https' : 'http';
     // Called as a method of the options. The request is from `requestFrom`, whose class can be used as the platform's, as the type of Fetch says.
     const { websocket } = options;
     const webSockets = websocket && new WebSocketServer(this, websocket);

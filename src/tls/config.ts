@@ -1,6 +1,6 @@
 // The contract between the option `tls` and the engines: what the option says, checked and loaded.
 
-import type { SecureContext } from 'node:tls';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
 
 export type { PeerCertificate, TlsInfo } from '../event-layer/tls-info.js';
 
@@ -13,6 +13,8 @@ export const defaultHandshakesPerTurn = 16;
 export interface TlsIdentity {
   /** From `tls.createSecureContext`: certificates, keys, ca, crl, ciphers, curves, sigalgs, versions, dhparam, ticketKeys, sessionTimeout. */
   readonly context: SecureContext;
+  /** What the context was made of: for engines that need another one. */
+  readonly contextOptions: SecureContextOptions;
   /** In the order of preference (RFC 7301); if empty, none is negotiated. If the client offers only others, it is refused (no_application_protocol). */
   readonly alpnProtocols: readonly string[];
   /** A server asks for the client's certificate. */

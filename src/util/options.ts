@@ -16,8 +16,8 @@ export type OptionRule =
   /** One of several words, or a whole number in a range, both ends included. */
   | { words: readonly string[]; whole: readonly [number, number] }
   | { instance: abstract new (...args: never[]) => object }
-  /** Whatever a function accepts, which must not throw; and what that is, for the message. */
-  | { accepts: (value: unknown) => boolean; expected: string };
+  /** Whatever a function accepts, which must not throw; and what that is, for the message. The message says of a secret only what kind of value it is. */
+  | { accepts: (value: unknown) => boolean; expected: string; isSecret?: boolean };
 
 /** A day, in milliseconds: no timeout of a server may be longer, and none is without end. */
 export const longestDelay = 86_400_000;
@@ -70,7 +70,8 @@ function checkOption(name: string, value: unknown, rule: OptionRule): void {
     if (typeof value === rule.type) return;
     throw new TypeError(`${name} is ${show(value)}; expected ${rule.type === 'object' ? 'an' : 'a'} ${rule.type}`);
   } else if ('accepts' in rule) {
-    if (!rule.accepts(value)) throw new TypeError(`${name} is ${show(value)}; expected ${rule.expected}`);
+    if (rule.accepts(value)) return;
+    throw new TypeError(`${name} is ${rule.isSecret ? showKind(value) : show(value)}; expected ${rule.expected}`);
   } else if ('instance' in rule) {
     if (!isInstance(value, rule.instance))
       throw new TypeError(`${name} is ${show(value)}; expected a ${rule.instance.name}`);
@@ -89,4 +90,11 @@ function checkOption(name: string, value: unknown, rule: OptionRule): void {
       throw new RangeError(`${name} is ${value}; ${expected}`);
     }
   }
+}
+
+/** What kind of value was found, for an option that may hold a secret. */
+function showKind(value: unknown): string {
+  if (value === '') return 'empty';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array with something else';
+  return typeof value === 'object' ? show(value) : `a ${typeof value}`;
 }

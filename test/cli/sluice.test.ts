@@ -317,9 +317,9 @@ describe('the sluice command prints', () => {
   test('which event layers work, and which one servers run on', async () => {
     const run = new Run(['doctor']);
     assert.equal((await run.ended).code, 0, run.stderr);
-    assert.match(run.stdout, /^ {2}portable +node:net +works$/m);
+    assert.match(run.stdout, /^ {2}portable +node:net +works; TLS by node:tls$/m);
     const named = /^Servers run on (\w+) \(/m.exec(run.stdout)?.[1];
-    assert.match(run.stdout, new RegExp(`^ {2}${named} .* works$`, 'm'));
+    assert.match(run.stdout, new RegExp(`^ {2}${named} .* works; TLS by node:tls`, 'm'));
   });
 
   test('the layer that is forced, or why it is unavailable', async () => {

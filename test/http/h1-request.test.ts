@@ -18,8 +18,9 @@ function exchange(text: string): { exchange: H1Request; overwrite: () => void } 
   bytes.write(text, 7, 'latin1');
   const head = new Head();
   assert.ok(head.parse(bytes, 7, 7 + text.length, limits));
+  const server = { defaultHost: 'default:8080', scheme: 'http' } as const;
   return {
-    exchange: new H1Request({ peer: '', onSignalRequested: () => undefined }, head, bytes, 7, null, 'default:8080'),
+    exchange: new H1Request({ peer: '', onSignalRequested: () => undefined }, head, bytes, 7, null, server),
     overwrite: () => bytes.fill(0xdb),
   };
 }
@@ -194,7 +195,7 @@ test('an exchange that is made again of its text says the same', () => {
     request('*', 'a', 'OPTIONS'),
   ]) {
     const { exchange: it } = exchange(text);
-    const again = requestFromText(origin, it.text, { ...limits, defaultHost: 'default:8080' });
+    const again = requestFromText(origin, it.text, { ...limits, defaultHost: 'default:8080', scheme: 'http' });
     const said = ({ method, target, url, fields, text }: H1Request) => ({ method, target, url, fields, text });
     assert.deepEqual(said(again), said(it));
   }

@@ -8,13 +8,15 @@ import net, { type Server, type Socket } from 'node:net';
 import { checkPath, layerClosed, listenFailed } from '../errors.js';
 import type { Address, ListenerId, ListenOptions } from '../event-layer.js';
 import { keepOthers, removeIfStale, removeSocketFile, type SocketFile, socketFileAt } from '../socket-file.js';
+import type { SocketSecurity } from '../socket-security.js';
 import { asError, codeOf, optionsOfNode } from './sockets.js';
 
 /** The part of the layer that this file uses. */
 export interface ListeningLayer {
   /** New connections are refused. */
   readonly isClosing: boolean;
-  accepted(socket: Socket, listener: ListenerId): void;
+  /** @param security undefined for plain connections */
+  accepted(socket: Socket, listener: ListenerId, security: SocketSecurity | undefined): void;
   /** The first of several failures in a row. */
   reportAcceptFailed(listener: ListenerId, error: Error): void;
   /** A server has released its address, and its connections are gone. */
@@ -83,7 +85,7 @@ export class Listeners {
   }
 
   async open(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
-    const { address, backlog, onDisconnect } = options;
+    const { address, onDisconnect } = options;
     if (this.#layer.isClosing) throw layerClosed('listen');
     let server: ReportingServer;
     try {
@@ -96,7 +98,7 @@ export class Listeners {
       server.close();
       throw layerClosed('listen');
     }
-    const { listening, ...opened } = this.#adopt(server, address, backlog);
+    const { listening, ...opened } = this.#adopt(server, options);
     server.onClose = () => {
       if (!listening.closing) onDisconnect?.();
     };
@@ -151,8 +153,7 @@ export class Listeners {
 
   #adopt(
     server: Server,
-    address: Address,
-    backlog: number,
+    { address, backlog, security }: ListenOptions,
   ): { listener: ListenerId; address: Address; listening: Listening } {
     const listener = ++this.#last;
     const bound = server.address();
@@ -168,7 +169,7 @@ export class Listeners {
     server.on('connection', (socket) => {
       listening.failing = false;
       listening.accepted++;
-      this.#layer.accepted(socket, listener);
+      this.#layer.accepted(socket, listener, security);
     });
     server.on('error', (error) => {
       if (listening.failing || !this.#all.has(listener)) return;

@@ -24,6 +24,7 @@ import {
   needsNotify,
   type SlotSocket,
   type Slots,
+  securing,
 } from './slots.js';
 import { isWriting } from './sockets.js';
 
@@ -120,7 +121,7 @@ export class Output {
     } else if (written === slab && this.#to[slot] === start) {
       this.#to[slot] = end;
       this.#filled = end;
-    } else if (written === undefined && !isWriting(socket)) {
+    } else if (written === undefined && !this.#mustWait(slot, socket)) {
       this.#slabs[slot] = slab;
       slab.holders++;
       this.#from[slot] = start;
@@ -137,6 +138,11 @@ export class Output {
     this.#pending[slot] += end - start;
     if (this.#pending[slot] + socket.writableLength >= highWaterMark) this.#slots.flags[slot] |= flooded;
     this.#markDirty(slot);
+  }
+
+  /** A write is in progress, or the connection is not established yet. */
+  #mustWait(slot: Slot, socket: SlotSocket): boolean {
+    return isWriting(socket) || (this.#slots.flags[slot] & securing) !== 0;
   }
 
   queued(slot: Slot, socket: SlotSocket): number {
@@ -207,7 +213,7 @@ export class Output {
     if (!slots.isReported(socket, slot) || socket.destroyed) return;
     const finishDue = (slots.flags[slot] & (finishing | finished)) === finishing;
     if (this.#pending[slot] > 0 || finishDue) this.#markDirty(slot);
-    if (socket.connecting) return;
+    if (socket.connecting || (slots.flags[slot] & securing) !== 0) return;
     if (this.#flushes[slot] > 0 && this.queued(slot, socket) === 0) {
       const calls = this.#flushes[slot];
       this.#flushes[slot] = 0;
@@ -242,7 +248,7 @@ export class Output {
       return;
     }
     // `connected` and `#written` come back to this.
-    if (isWriting(socket)) return;
+    if (this.#mustWait(slot, socket)) return;
     const slab = this.#slabs[slot];
     const outbox = this.#outboxes[slot];
     this.#pending[slot] = 0;

@@ -23,6 +23,8 @@ import {
   type SocketOptions,
 } from '../event-layer.js';
 import { noopSink } from '../noop-sink.js';
+import type { SocketSecurity } from '../socket-security.js';
+import type { TlsInfo } from '../tls-info.js';
 import { Connecting } from './connecting.js';
 import { Listeners, type ListeningLayer, nextIteration } from './listening.js';
 import { Output, type OutputLayer } from './output.js';
@@ -37,14 +39,16 @@ import {
   paused,
   type SlotSocket,
   Slots,
+  securing,
 } from './slots.js';
-import { codeOf, drop, isWriting, peerOf } from './sockets.js';
+import { codeOf, drop, isWriting, peerOf, setCarrier } from './sockets.js';
 import { Turns, type TurnsLayer } from './turns.js';
 
 const nothing = Buffer.alloc(0);
 
 export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, ListeningLayer {
   readonly name = 'portable';
+  readonly securesSockets = true;
   readonly #slots: Slots = new Slots((rows) => this.#output.grow(rows));
   readonly #turns = new Turns(this);
   readonly #output: Output = new Output(this.#slots, this);
@@ -52,6 +56,8 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   readonly #listeners = new Listeners(this);
   /** What `error` has said of a socket whose `close` is to follow. */
   readonly #errors = new Map<SlotSocket, Error>();
+  /** What secures the connections that are secured. */
+  readonly #security = new Map<Slot, SocketSecurity>();
   /** Sockets that are not read from until the event loop has been through the others. */
   #overshare: SlotSocket[] = [];
   #sink: EventSink = noopSink;
@@ -122,9 +128,11 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   connect(address: Address, localAddress?: string, options: SocketOptions = {}): Slot {
     return this.#turns.deferringEvents(() => {
       const { socket, failure } = this.#connecting.begin(address, localAddress, options, this.isClosing);
-      const slot = this.#adopt(socket, connecting);
+      const { security } = options;
+      const slot = security === undefined ? this.#adopt(socket, connecting) : this.#slots.allocate(socket, connecting);
       this.#connecting.asked(slot, { address, localAddress });
-      socket.on('connect', this.#onConnect);
+      if (security === undefined) socket.on('connect', this.#onConnect);
+      else this.#connectSecured(socket, slot, security);
       if (failure !== undefined) socket.destroy(failure);
       return slot;
     });
@@ -155,14 +163,14 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   pauseReading(slot: Slot): void {
     const socket = this.#slots.socketOf(slot);
     this.#slots.flags[slot] |= paused;
-    this.#turns.deferringEvents(() => socket.pause());
+    if ((this.#slots.flags[slot] & securing) === 0) this.#turns.deferringEvents(() => socket.pause());
   }
 
   resumeReading(slot: Slot): void {
     const socket = this.#slots.socketOf(slot);
     const { flags } = this.#slots;
     flags[slot] &= ~paused;
-    if ((flags[slot] & overshare) === 0) this.#turns.deferringEvents(() => socket.resume());
+    if ((flags[slot] & (overshare | securing)) === 0) this.#turns.deferringEvents(() => socket.resume());
     if ((flags[slot] & endHeld) !== 0) this.#turns.defer(() => this.#reportEnded(socket));
   }
 
@@ -188,6 +196,12 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
 
   peer(slot: Slot): string {
     return peerOf(this.#slots.socketOf(slot));
+  }
+
+  tls(slot: Slot): TlsInfo | undefined {
+    const socket = this.#slots.socketOf(slot);
+    if ((this.#slots.flags[slot] & securing) !== 0 || socket.destroyed) return undefined;
+    return this.#security.get(slot)?.info(socket);
   }
 
   async close(): Promise<void> {
@@ -232,16 +246,17 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#output.flush();
   }
 
-  accepted(socket: SlotSocket, listener: ListenerId): void {
+  accepted(socket: SlotSocket, listener: ListenerId, security: SocketSecurity | undefined): void {
     if (this.isClosing) {
       drop(socket);
       return;
     }
     // Without the option (older runtimes) it is set here; with it, this does nothing.
     socket.setNoDelay(true);
-    const slot = this.#adopt(socket, open);
+    const slot = security === undefined ? this.#adopt(socket, open) : this.#slots.allocate(socket, open);
     this.#slots.listeners[slot] = listener;
     this.#turns.dispatch(() => this.#reportAccepted(socket, slot, listener));
+    if (security !== undefined) this.#secure(socket, slot, security);
   }
 
   outputHeld(slot: Slot, bytes: number): void {
@@ -309,7 +324,8 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   #ended(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
-    if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket)) {
+    const isSecured = this.#security.has(slot); // Deno fails to write nothing to a socket of node:tls whose peer has ended
+    if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket) || isSecured) {
       this.#reportEndedSoon(socket);
       return;
     }
@@ -354,22 +370,72 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#sink.closed(slot, reason);
     this.#output.free(slot);
     this.#connecting.free(slot);
+    if (this.#security.size > 0) this.#security.delete(slot);
     this.#slots.free(slot);
     this.#closedIfNothingLeft();
+  }
+
+  /** Starts the handshake of a socket that is connected. Its slot has the socket with the plain bytes from when that is complete. */
+  #secure(socket: SlotSocket, slot: Slot, security: SocketSecurity): void {
+    this.#slots.flags[slot] |= securing;
+    this.#security.set(slot, security);
+    security.secure(socket, {
+      secured: (plain) => this.#secured(socket, plain),
+      failed: (reason) => this.#notSecured(socket, reason),
+    });
+  }
+
+  #secured(socket: SlotSocket, plain: Socket): void {
+    setCarrier(plain, socket);
+    const slot = this.#slots.slotOf(socket);
+    if (slot === undefined || !this.#slots.isReported(socket, slot)) {
+      drop(plain);
+      if (slot !== undefined) this.#notSecured(socket, undefined);
+      return;
+    }
+    const { flags } = this.#slots;
+    flags[slot] &= ~securing;
+    this.#slots.replace(slot, plain);
+    this.#listenTo(plain);
+    if ((flags[slot] & paused) !== 0) plain.pause();
+    if ((flags[slot] & connecting) !== 0) this.#connected(plain);
+    else this.#turns.dispatch(() => this.#output.connected(slot));
+  }
+
+  #notSecured(socket: SlotSocket, reason: Error | undefined): void {
+    if (reason !== undefined) this.#errors.set(socket, reason);
+    this.#turns.handleDeparture(() => this.#closed(socket));
+  }
+
+  #connectSecured(socket: SlotSocket, slot: Slot, security: SocketSecurity): void {
+    const onError = (error: Error): void => void this.#errors.set(socket, error);
+    const onClose = (): void => this.#notSecured(socket, undefined);
+    socket.once('error', onError);
+    socket.once('close', onClose);
+    socket.once('connect', () => {
+      socket.off('error', onError);
+      socket.off('close', onClose);
+      this.#secure(socket, slot, security);
+    });
   }
 
   /** Gives a socket a slot, and listens to it. */
   #adopt(socket: Socket, flags: number): Slot {
     const slot = this.#slots.allocate(socket, flags);
+    this.#listenTo(socket);
+    return slot;
+  }
+
+  #listenTo(socket: Socket): void {
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
-    return slot;
   }
 
   #reasonOf(socket: SlotSocket, slot: Slot): ConnectionError | undefined {
-    const error = this.#errors.get(socket);
+    const found = this.#errors.get(socket);
+    const error = found && (this.#security.get(slot)?.explain(found) ?? found);
     this.#errors.delete(socket);
     const flags = this.#slots.flags[slot];
     if ((flags & dropped) !== 0) return undefined;

@@ -11,6 +11,8 @@ export * from '../slots.js';
 export const endHeld = firstOwnFlag;
 /** It has had its share of this round of the event loop: the rest of its input is read in the next. */
 export const overshare = 2 * firstOwnFlag;
+/** Its TLS handshake is in progress: nothing is read or written. */
+export const securing = 4 * firstOwnFlag;
 
 /** The slot of a socket. It stays when the slot is freed: `sockets` shows whether it is still this socket's. */
 const slotKey = Symbol('slot');
@@ -26,6 +28,12 @@ export class Slots extends SlotTable {
     this.sockets[slot] = socket;
     socket[slotKey] = slot;
     return slot;
+  }
+
+  /** Puts the socket with the plain bytes in place of the one that carries the records. */
+  replace(slot: Slot, socket: SlotSocket): void {
+    this.sockets[slot] = socket;
+    socket[slotKey] = slot;
   }
 
   override free(slot: Slot): void {

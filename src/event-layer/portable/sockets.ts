@@ -8,8 +8,24 @@ export function isWriting(socket: Socket): boolean {
   return socket.writableLength > 0 || socket.connecting;
 }
 
+/** The socket that carries the records of one with plain bytes. */
+const carrierKey = Symbol('carrier');
+interface SecuredSocket extends Socket {
+  [carrierKey]?: Socket;
+}
+
+export function setCarrier(socket: SecuredSocket, carrier: Socket): void {
+  socket[carrierKey] = carrier;
+}
+
 /** Ends a socket with RST, where that is possible. */
-export function drop(socket: Socket): void {
+export function drop(socket: SecuredSocket): void {
+  const carrier = socket[carrierKey];
+  if (carrier !== undefined) {
+    drop(carrier);
+    socket.destroy();
+    return;
+  }
   const isTcp = socket.remoteFamily !== undefined;
   if (socket.destroyed) return;
   if (!isTcp || socket.connecting || typeof socket.resetAndDestroy !== 'function') {

@@ -6,6 +6,7 @@
 import { Connection } from '../../connection/connection.js';
 import { requestWork } from '../../connection/turn-shares.js';
 import type { Slot } from '../../event-layer/event-layer.js';
+import type { TlsInfo } from '../../event-layer/tls-info.js';
 import type { Transport } from '../../event-layer/transport.js';
 import { captureContext } from '../../threads/context.js';
 import { callWithoutThread, type Thread, type ThreadlessCall } from '../../threads/thread.js';
@@ -190,7 +191,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
       this.#handOver(connection, bytes, at + head.length, end);
       return false;
     }
-    const source = new H1Request(this, head, bytes, at, null, settings.defaultHost);
+    const source = new H1Request(this, head, bytes, at, null, settings);
     this.#slot = slot;
     this.#framing = responseFraming(head, isLast);
     const active = activeRequest(source, requestFrom(source));
@@ -279,6 +280,10 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
 
   get peer(): string {
     return this.#transport.peer(this.#slot);
+  }
+
+  get tls(): TlsInfo | undefined {
+    return this.#transport.tls?.(this.#slot);
   }
 
   /** The client cannot leave during the call. If the exchange continues afterwards, the request has another owner. */

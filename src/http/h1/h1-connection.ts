@@ -7,6 +7,7 @@ import type { Reader } from '../../connection/reader.js';
 import { requestWork } from '../../connection/turn-shares.js';
 import { put, type Writer } from '../../connection/writer.js';
 import type { ConnectionError } from '../../event-layer/event-layer.js';
+import type { TlsInfo } from '../../event-layer/tls-info.js';
 import { captureContext, enterableContext } from '../../threads/context.js';
 import type { Scheduler } from '../../threads/scheduler.js';
 import { sleep } from '../../threads/sleep.js';
@@ -126,6 +127,10 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return this.connection.peer;
   }
 
+  get tls(): TlsInfo | undefined {
+    return this.connection.tls;
+  }
+
   get fault(): ConnectionError | undefined {
     return this.connection.fault;
   }
@@ -168,7 +173,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   startRequest(head: Head, bytes: Uint8Array, start: number, isLast: boolean): ActiveRequest {
     const { settings } = this;
     const body = head.chunked || head.contentLength >= 0 ? this.#makeBody(head) : null;
-    const source = new H1Request(this, head, bytes, start, body, settings.defaultHost);
+    const source = new H1Request(this, head, bytes, start, body, settings);
     source.detachBorrowed();
     const active = activeRequest(source, requestFrom(source));
     this.continueRequest(active, responseFraming(head, isLast));

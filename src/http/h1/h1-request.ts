@@ -20,6 +20,13 @@ let poolWords = new DataView(pool.buffer);
 let pooled = 0;
 const none = new Uint8Array(0);
 
+/** What a request's URL has of its server. */
+export interface RequestServer {
+  /** Host and port, for a request that names none. */
+  readonly defaultHost: string;
+  readonly scheme: 'http' | 'https';
+}
+
 export class H1Request extends IncomingRequest {
   /** The head as Latin-1, from the request line on; undefined until first used. Until then it is `#bytes[#start … #end-1]`. */
   #text: string | undefined;
@@ -31,11 +38,10 @@ export class H1Request extends IncomingRequest {
   readonly #targetEnd: number;
   readonly #hostStart: number;
   readonly #hostEnd: number;
-  readonly #defaultHost: string;
+  readonly #server: RequestServer;
 
   /**
    * @param head has been parsed from `bytes`, from `start` on; the bytes are borrowed until `copyBorrowed` or `detachBorrowed` is called
-   * @param defaultHost host and port for the URL of a request that names none
    */
   constructor(
     owner: RequestOwner,
@@ -43,7 +49,7 @@ export class H1Request extends IncomingRequest {
     bytes: Uint8Array,
     start: number,
     body: RequestBody | null,
-    defaultHost: string,
+    server: RequestServer,
   ) {
     super(owner, body);
     const { methodStart } = head;
@@ -54,7 +60,7 @@ export class H1Request extends IncomingRequest {
     this.#targetEnd = head.targetEnd - methodStart;
     this.#hostStart = head.hostStart - methodStart;
     this.#hostEnd = head.hostEnd - methodStart;
-    this.#defaultHost = defaultHost;
+    this.#server = server;
   }
 
   /** The head as Latin-1, from the request line on. */
@@ -101,7 +107,11 @@ export class H1Request extends IncomingRequest {
   }
 
   protected get host(): string {
-    return this.#hostEnd > this.#hostStart ? this.text.slice(this.#hostStart, this.#hostEnd) : this.#defaultHost;
+    return this.#hostEnd > this.#hostStart ? this.text.slice(this.#hostStart, this.#hostEnd) : this.#server.defaultHost;
+  }
+
+  protected get scheme(): 'http' | 'https' {
+    return this.#server.scheme;
   }
 
   get fields(): string[] {
@@ -124,15 +134,11 @@ export class H1Request extends IncomingRequest {
 }
 
 /** A request of which only the text has been kept. It has no body: that has been read. @param limits it was within them */
-export function requestFromText(
-  owner: RequestOwner,
-  text: string,
-  limits: HeadLimits & { readonly defaultHost: string },
-): H1Request {
+export function requestFromText(owner: RequestOwner, text: string, limits: HeadLimits & RequestServer): H1Request {
   const bytes = Buffer.from(text, 'latin1');
   const head = new Head();
   head.parse(bytes, 0, bytes.length, limits);
-  return new H1Request(owner, head, bytes, 0, null, limits.defaultHost); // the bytes are its own
+  return new H1Request(owner, head, bytes, 0, null, limits); // the bytes are its own
 }
 
 /** What `toString('latin1')` of a Buffer calls in Node, and in some others; it has been there from the first, and is in no types. */

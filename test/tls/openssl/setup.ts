@@ -15,8 +15,10 @@ import type { SocketLayer } from '../../support/layers.js';
 import { authority, local } from './certificates.js';
 
 export function identity(options: SecureContextOptions = local, more: Partial<TlsIdentity> = {}): TlsIdentity {
+  const contextOptions = { ca: authority, ...options };
   return {
-    context: createSecureContext({ ca: authority, ...options }),
+    context: createSecureContext(contextOptions),
+    contextOptions,
     alpnProtocols: ['http/1.1'],
     requestCert: false,
     rejectUnauthorized: true,

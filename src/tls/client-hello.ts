@@ -1,7 +1,7 @@
 // The server name in a ClientHello (RFC 8446 §4.1.2, RFC 6066 §3), by which the certificate is chosen before OpenSSL sees any of it. OpenSSL judges the
 // message: one that is not well-formed has no name here.
 
-import { headerBytes } from '../session.js';
+import { headerBytes } from './session.js';
 
 const handshakeType = 22;
 const clientHelloType = 1;

@@ -1,0 +1,33 @@
+// Why a handshake has failed, where no alert says it.
+
+import { ConnectionError } from '../event-layer/event-layer.js';
+
+/** `handshakeTimeout` has passed. */
+export function handshakeTimedOut(milliseconds: number): ConnectionError {
+  const message = `the TLS handshake was not complete within ${milliseconds} ms, which handshakeTimeout allows`;
+  return new ConnectionError('ERR_TLS_HANDSHAKE_TIMEOUT', message);
+}
+
+/** The peer has sent FIN, or the connection is gone. */
+export function handshakeCutOff(): ConnectionError {
+  const message = 'the peer has ended the connection before the TLS handshake was complete';
+  return new ConnectionError('ECONNRESET', message);
+}
+
+/** The peer's certificate is missing, or cannot be verified. @param why with OpenSSL's or Node's code, such as `CERT_HAS_EXPIRED` */
+export function certificateRefused(why: string, options?: ErrorOptions): ConnectionError {
+  return new ConnectionError('ERR_TLS_CERTIFICATE', `the peer's certificate is refused: ${why}`, options);
+}
+
+/** A client has asked for a name that no certificate is for (unrecognized_name, RFC 6066 §3). */
+export function nameRefused(): ConnectionError {
+  return new ConnectionError(
+    'ERR_TLS_SERVER_NAME',
+    'the client has asked for a server name that no certificate is for',
+  );
+}
+
+/** A client has sent a request of HTTP without TLS. */
+export function plainRequest(): ConnectionError {
+  return new ConnectionError('ERR_TLS_PROTOCOL', 'the client has sent a request of HTTP without TLS');
+}

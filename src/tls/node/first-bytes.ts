@@ -1,0 +1,43 @@
+// What the first bytes of a client are. They are read before node:tls gets them.
+
+import { clientHelloIn, maxClientHello, serverNameIn } from '../client-hello.js';
+import { startsLikeHttp } from '../plain-http.js';
+import { headerBytes, majorVersion, maxContent, maxExpansion } from '../session.js';
+
+export type FirstBytes =
+  /** They do not show it yet. */
+  | { is: 'incomplete' }
+  /** A request of HTTP without TLS. */
+  | { is: 'http' }
+  /** The beginning of TLS, or of something that node:tls is to refuse. */
+  | { is: 'tls'; serverName: string | undefined };
+
+const handshakeType = 22;
+
+/** @param bytes what has arrived so far */
+export function readFirstBytes(bytes: Buffer): FirstBytes {
+  if (bytes.length < headerBytes) return { is: 'incomplete' };
+  if (startsLikeHttp(bytes, 0, bytes.length)) return { is: 'http' };
+  const end = recordsEnd(bytes);
+  const hello = end === 0 ? undefined : clientHelloIn(bytes.subarray(0, end));
+  if (hello !== undefined) return { is: 'tls', serverName: serverNameIn(hello) };
+  return isHandshake(bytes, 0) && bytes.length < maxClientHello
+    ? { is: 'incomplete' }
+    : { is: 'tls', serverName: undefined };
+}
+
+/** Where the last whole record ends. */
+function recordsEnd(bytes: Buffer): number {
+  let end = 0;
+  while (end + headerBytes <= bytes.length && isHandshake(bytes, end)) {
+    const next = end + headerBytes + bytes.readUInt16BE(end + 3);
+    if (next > bytes.length) break;
+    end = next;
+  }
+  return end;
+}
+
+function isHandshake(bytes: Buffer, at: number): boolean {
+  const isRecord = bytes[at] === handshakeType && bytes[at + 1] === majorVersion;
+  return isRecord && bytes.readUInt16BE(at + 3) <= maxContent + maxExpansion;
+}

@@ -1,0 +1,254 @@
+// The engine for sockets of node:net: node:tls. It is slower than the others and takes more memory, and works on any system, and on any Node, Bun or Deno.
+//
+// The first bytes of a client are read before node:tls gets them. So the certificate is chosen before the handshake begins, with everything that belongs to
+// it (Node's SNICallback can choose the context alone), and a request of HTTP without TLS gets a response that people can read.
+
+import type { Socket } from 'node:net';
+import { checkServerIdentity, connect, TLSSocket } from 'node:tls';
+import type { SecuringEvents, SocketSecurity } from '../../event-layer/socket-security.js';
+import { propertyOf } from '../../util/inspect.js';
+import { Alert } from '../alerts.js';
+import type { TlsClientConfig, TlsIdentity, TlsInfo, TlsServerConfig } from '../config.js';
+import {
+  certificateRefused,
+  handshakeCutOff,
+  handshakeTimedOut,
+  nameRefused,
+  plainRequest,
+} from '../handshake-errors.js';
+import { plainHttpResponse } from '../plain-http.js';
+import { explainNodeError } from './errors.js';
+import { readFirstBytes } from './first-bytes.js';
+
+/** The record of an alert (RFC 8446 §6), which is fatal. */
+const nameAlert = Uint8Array.of(21, 3, 3, 0, 2, 2, Alert.unrecognizedName);
+/** How long a client may take to receive why it is refused, in milliseconds. */
+const refusedLinger = 1000;
+
+/** A handshake in progress: the timeout, and one end of it. */
+class Handshake {
+  readonly #socket: Socket;
+  readonly #events: SecuringEvents;
+  readonly #timer: NodeJS.Timeout;
+  #reason: Error | undefined;
+  #isOver = false;
+  readonly #onError = (error: Error): void => this.fail(explainNodeError(error));
+  readonly #onClose = (): void => this.#closed();
+
+  /** @param timeout milliseconds */
+  constructor(socket: Socket, timeout: number, events: SecuringEvents) {
+    this.#socket = socket;
+    this.#events = events;
+    this.#timer = setTimeout(() => this.fail(handshakeTimedOut(timeout)), timeout);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+  }
+
+  /** It has succeeded, or failed: nothing more is to be done for it. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** From now on the session is between the peer and this one, over the socket. */
+  continueWith(secured: TLSSocket): void {
+    secured.on('error', this.#onError);
+    secured.on('close', () => this.#socket.destroy());
+  }
+
+  succeed(secured: TLSSocket): void {
+    if (this.#isOver) return;
+    this.#end();
+    // The code above listens to the secured one, which reports what happens to the other.
+    this.#socket.on('error', ignore);
+    secured.off('error', this.#onError);
+    this.#events.secured(secured);
+  }
+
+  /** @param last is sent without TLS before the connection closes */
+  fail(reason: Error, last?: Uint8Array): void {
+    if (this.#isOver || this.#reason !== undefined) return;
+    this.#reason = reason;
+    if (last === undefined) {
+      this.#socket.destroy();
+      return;
+    }
+    // Closing with unread input would reset the connection, and the client might not get it.
+    this.#socket.end(last);
+    this.#socket.resume();
+    setTimeout(() => this.#socket.destroy(), refusedLinger).unref();
+  }
+
+  #closed(): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#events.failed(this.#reason ?? handshakeCutOff());
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#socket.off('error', this.#onError);
+    this.#socket.off('close', this.#onClose);
+    this.#socket.on('error', ignore);
+  }
+}
+
+function ignore(): void {
+  // The error has been reported, or is reported by the socket with the plain bytes.
+}
+
+/** For the connections of a listener. */
+export class NodeServerSecurity implements SocketSecurity {
+  readonly #config: TlsServerConfig;
+  readonly #serverNames = new WeakMap<Socket, string | undefined>();
+  readonly #infos = new WeakMap<Socket, TlsInfo>();
+  /** Handshakes that are to begin, in the order in which their first bytes have arrived. */
+  #waiting: (() => void)[] = [];
+  #round: NodeJS.Immediate | undefined;
+
+  constructor(config: TlsServerConfig) {
+    this.#config = config;
+  }
+
+  secure(socket: Socket, events: SecuringEvents): void {
+    const handshake = new Handshake(socket, this.#config.handshakeTimeout, events);
+    let arrived: Buffer = Buffer.alloc(0);
+    const onEnd = (): void => handshake.fail(handshakeCutOff());
+    const onReadable = (): void => {
+      const bytes: Buffer | null = socket.read();
+      if (bytes === null) return; // at the end: `end` follows
+      arrived = arrived.length === 0 ? bytes : Buffer.concat([arrived, bytes]);
+      const first = readFirstBytes(arrived);
+      if (first.is === 'incomplete') return;
+      socket.off('readable', onReadable);
+      socket.off('end', onEnd);
+      if (first.is === 'http') handshake.fail(plainRequest(), plainHttpResponse(Date.now()));
+      else this.#enqueue(() => this.#choose(socket, arrived, first.serverName, handshake));
+    };
+    socket.on('readable', onReadable);
+    socket.on('end', onEnd);
+  }
+
+  explain(error: Error): Error {
+    return explainNodeError(error);
+  }
+
+  info(socket: Socket): TlsInfo {
+    let info = this.#infos.get(socket);
+    if (info === undefined) {
+      // The cast: `secure` has made it.
+      info = infoOf(socket as TLSSocket, this.#serverNames.get(socket), verificationError(socket as TLSSocket));
+      this.#infos.set(socket, info);
+    }
+    return info;
+  }
+
+  #enqueue(begin: () => void): void {
+    this.#waiting.push(begin);
+    this.#round ??= setImmediate(this.#beginSome);
+  }
+
+  readonly #beginSome = (): void => {
+    this.#round = undefined;
+    const some = this.#waiting.splice(0, this.#config.maxHandshakesPerTurn);
+    if (this.#waiting.length > 0) this.#round = setImmediate(this.#beginSome);
+    for (const begin of some) begin();
+  };
+
+  #choose(socket: Socket, arrived: Buffer, serverName: string | undefined, handshake: Handshake): void {
+    const begin = (identity: TlsIdentity | undefined): void => {
+      if (handshake.isOver || socket.destroyed) return;
+      if (identity === undefined) handshake.fail(nameRefused(), nameAlert);
+      else this.#begin(socket, arrived, serverName, identity, handshake);
+    };
+    if (handshake.isOver || socket.destroyed) return;
+    const identity = this.#config.identityFor(serverName);
+    if (identity instanceof Promise) void identity.then(begin);
+    else begin(identity);
+  }
+
+  #begin(
+    socket: Socket,
+    arrived: Buffer,
+    serverName: string | undefined,
+    identity: TlsIdentity,
+    handshake: Handshake,
+  ): void {
+    const { context, requestCert, rejectUnauthorized, alpnProtocols } = identity;
+    socket.unshift(arrived);
+    const secured = new TLSSocket(socket, {
+      isServer: true,
+      secureContext: context,
+      requestCert,
+      rejectUnauthorized: requestCert && rejectUnauthorized,
+      ...(alpnProtocols.length === 0 ? {} : { ALPNProtocols: [...alpnProtocols] }),
+    });
+    this.#serverNames.set(secured, serverName);
+    handshake.continueWith(secured);
+    secured.once('secure', () => {
+      const refused = requestCert && rejectUnauthorized ? verificationError(secured) : undefined;
+      if (refused === undefined) handshake.succeed(secured);
+      else handshake.fail(certificateRefused(refused));
+    });
+  }
+}
+
+/** For a connection that `connect` makes. */
+export class NodeClientSecurity implements SocketSecurity {
+  readonly #config: TlsClientConfig;
+  #info: TlsInfo | undefined;
+
+  constructor(config: TlsClientConfig) {
+    this.#config = config;
+  }
+
+  secure(socket: Socket, events: SecuringEvents): void {
+    const { identity, serverName, host, handshakeTimeout } = this.#config;
+    const handshake = new Handshake(socket, handshakeTimeout, events);
+    const secured = connect({
+      socket,
+      ...identity.contextOptions,
+      secureContext: identity.context,
+      rejectUnauthorized: identity.rejectUnauthorized,
+      checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+      ...(identity.alpnProtocols.length === 0 ? {} : { ALPNProtocols: [...identity.alpnProtocols] }),
+    });
+    handshake.continueWith(secured);
+    secured.once('secureConnect', () => handshake.succeed(secured));
+  }
+
+  explain(error: Error): Error {
+    return explainNodeError(error);
+  }
+
+  info(socket: Socket): TlsInfo {
+    const secured = socket as TLSSocket; // `secure` has made it
+    this.#info ??= infoOf(secured, this.#config.serverName, secured.authorized ? undefined : 'not authorized');
+    return this.#info;
+  }
+}
+
+/** Why the certificate of a client cannot be verified; undefined if it can. node:tls has no other way to learn it than the one of its own servers. */
+function verificationError(socket: TLSSocket): string | undefined {
+  const handle: unknown = propertyOf(socket, '_handle');
+  const verifyError = propertyOf(handle, 'verifyError');
+  if (typeof verifyError !== 'function') return 'this runtime does not say whether it can be verified';
+  const error: unknown = verifyError.call(handle);
+  if (error === null || error === undefined) return undefined;
+  return `${String(propertyOf(error, 'message'))} (${String(propertyOf(error, 'code'))})`;
+}
+
+function infoOf(socket: TLSSocket, serverName: string | undefined, unverified: string | undefined): TlsInfo {
+  const { alpnProtocol } = socket;
+  const peerCertificate = socket.getPeerX509Certificate();
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    serverName,
+    alpnProtocol: typeof alpnProtocol === 'string' ? alpnProtocol : undefined,
+    isResumed: socket.isSessionReused(),
+    peerCertificate,
+    isAuthorized: peerCertificate !== undefined && unverified === undefined,
+  };
+}
