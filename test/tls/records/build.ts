@@ -149,7 +149,7 @@ export const ticketBody = ({
 
 export const ticket = (parts?: TicketParts): Uint8Array => message(4, ticketBody(parts));
 
-type Options = Partial<Pick<Case, 'suite' | 'peer' | 'requests' | 'sequences' | 'renewals'>>;
+type Options = Partial<Pick<Case, 'suite' | 'peer' | 'hears' | 'requests' | 'sequences' | 'renewals' | 'asks'>>;
 
 /** Collects the cases of a subject. */
 export class Subject {
@@ -174,12 +174,13 @@ export class Subject {
       peer: 'client',
       requests: 0,
       renewals: 0,
+      asks: 0,
       sequences: [0, 0],
-      ...this.#usual,
-      ...options,
       steps,
       hears: Buffer.from(bytesOf(hears)).toString('latin1'),
       ends,
+      ...this.#usual,
+      ...options,
     });
   }
 

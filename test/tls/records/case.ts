@@ -37,6 +37,8 @@ export interface Case {
   sequences: readonly [number, number];
   /** KeyUpdates that the endpoint sends by itself. */
   renewals: number;
+  /** Those of them that ask the peer for new keys. */
+  asks: number;
 }
 
 /** So many bytes that sending them one by one is too slow. */

@@ -225,6 +225,7 @@ const caseOf = ({ suite, peer }: Pick<Case, 'suite' | 'peer'>, steps: Case['step
     hears: '',
     requests: 0,
     renewals: 0,
+    asks: 0,
     sequences: [0, 0],
     suite,
     peer,

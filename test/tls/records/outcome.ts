@@ -121,6 +121,7 @@ function checkRecords(c: Case, expected: string, records: readonly ReceivedRecor
     assert.deepEqual([...content.subarray(0, 4)], [24, 0, 0, 1]);
     assert.ok(content.length === 5 && content[4] < 2);
   }
+  assert.equal(updates.filter(({ content }) => content[4] === 1).length, c.asks, 'KeyUpdates that ask for one');
   const answers = updates.length - c.renewals;
   const isAnswered = c.ends === 'open' && c.requests > 0;
   assert.ok(answers >= (isAnswered ? 1 : 0) && answers <= c.requests, `${updates.length} KeyUpdates were sent`);

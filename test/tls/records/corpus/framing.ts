@@ -153,6 +153,12 @@ refuses('bulky: 16,384 bytes of content and a byte of padding', [content(long, 1
 refuses('bulky: one zero more than fits', [content('x', most)], 'record_overflow');
 for (const length of [0, 1, 2, 100])
   refuses(`${length} zeros, and no type`, [sealedInner(new Uint8Array(length))], 'unexpected_message');
+refuses(
+  'zeros, and no type, behind content whose last byte is a type',
+  [content('x\x17'), sealedInner(new Uint8Array(9))],
+  'unexpected_message',
+  { hears: 'beforex\x17' },
+);
 refuses('bulky: zeros that fill a record, and no type', [sealedInner(new Uint8Array(most + 1))], 'unexpected_message');
 refuses('zeros and no type, to a client', [sealedInner(new Uint8Array(10))], 'unexpected_message', { peer: 'server' });
 takes('KeyUpdate of nothing, as content', [content(keyUpdateMessage(1))], keyUpdateMessage(1));

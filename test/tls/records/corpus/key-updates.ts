@@ -136,7 +136,7 @@ for (const suite of ['aes-128-gcm', 'aes-256-gcm'] as const) {
     `a peer that sends more records than its keys are good for is asked for others, once, ${suite}`,
     [content('a'), content('b'), content('c')],
     'abc',
-    { suite, sequences: [limit - 2, 0], renewals: 1 },
+    { suite, sequences: [limit - 2, 0], renewals: 1, asks: 1 },
   );
   takes(
     `a peer that renews its keys in time is not asked, ${suite}`,
@@ -153,6 +153,7 @@ for (const suite of ['aes-128-gcm', 'aes-256-gcm'] as const) {
     suite,
     sequences: [limit - 1, limit],
     renewals: 1,
+    asks: 1,
   });
   takes(`the endpoint renews keys that it has been asked for, once, ${suite}`, [keyUpdate(1), content('a')], 'a', {
     suite,
@@ -160,7 +161,11 @@ for (const suite of ['aes-128-gcm', 'aes-256-gcm'] as const) {
     requests: 1,
   });
 }
-takes('AES-GCM: the keys of a client', [content('a')], 'a', { peer: 'server', sequences: [0, 2 ** 24], renewals: 1 });
+takes('AES-GCM: the keys of a client', [content('a')], 'a', {
+  peer: 'server',
+  sequences: [0, 2 ** 24],
+  renewals: 1,
+});
 takes('ChaCha20-Poly1305: 2^48 records of the endpoint', [content('a')], 'a', {
   suite: 'chacha20-poly1305',
   sequences: [0, 2 ** 48],
@@ -170,6 +175,7 @@ takes('ChaCha20-Poly1305: 2^48 records of the peer', [content('a'), content('b')
   suite: 'chacha20-poly1305',
   sequences: [2 ** 48 - 1, 0],
   renewals: 1,
+  asks: 1,
 });
 takes('ChaCha20-Poly1305: keys are not renewed before', [content('a'), content('b')], 'ab', {
   suite: 'chacha20-poly1305',

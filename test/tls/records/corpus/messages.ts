@@ -1,6 +1,7 @@
 // Other handshake messages after the handshake: tickets for clients, and what is refused.
 
 import {
+  alertNumbers,
   all,
   closeNotify,
   content,
@@ -110,7 +111,13 @@ for (const [name, type] of Object.entries(types)) {
 }
 refuses('a ticket to a server', [handshake(ticket())], 'unexpected_message', { peer: 'client' });
 refuses('a type that is unknown', [handshake(message(99, 'x'))], 'unexpected_message');
-refuses('the first byte of a ClientHello, to a server', [handshake('\x01')], 'unexpected_message', { peer: 'client' });
+subject.add(
+  'the first byte of a ClientHello, to a server, is enough',
+  [content('a'), handshake('\x01')],
+  'a',
+  { alert: alertNumbers.unexpected_message },
+  { peer: 'client' },
+);
 refuses('a ClientHello that claims 16 MiB, to a server', [handshake(message(1, '', 0xffffff))], 'unexpected_message', {
   peer: 'client',
 });
