@@ -11,7 +11,10 @@ type Differences<Found, Expected> = {
 
 type Same = Differences<never, never>;
 
-declare const connection: Differences<keyof Connection, 'reader' | 'writer' | 'peer' | 'closed' | 'reason' | 'reset'>;
+declare const connection: Differences<
+  keyof Connection,
+  'reader' | 'writer' | 'peer' | 'tls' | 'closed' | 'reason' | 'reset'
+>;
 
 declare const reader: Differences<
   keyof Reader,
@@ -51,7 +54,15 @@ declare const semaphore: Differences<keyof Semaphore, 'available' | 'acquire' | 
 
 declare const tcpServer: Differences<
   keyof TcpServer,
-  'address' | 'port' | 'eventLayer' | 'connections' | 'buffered' | 'threads' | 'close' | typeof Symbol.asyncDispose
+  | 'address'
+  | 'port'
+  | 'eventLayer'
+  | 'connections'
+  | 'buffered'
+  | 'threads'
+  | 'reload'
+  | 'close'
+  | typeof Symbol.asyncDispose
 >;
 
 export const all: Same[] = [connection, reader, writer, thread, scheduler, channel, semaphore, tcpServer];
