@@ -5,6 +5,7 @@ import { Headers, type HeadersInit } from '../http/fetch/headers.js';
 import type { Response } from '../http/fetch/response.js';
 import { type Endable, ResponseBody } from '../http/response-body.js';
 import { type BodyWriter, stream } from '../http/stream.js';
+import { withSharedPrototype } from '../threads/shared-prototype.js';
 import { checkedTask, type Task, type Wait } from '../threads/task.js';
 import { runningThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
@@ -175,7 +176,7 @@ class EventStream implements Task<unknown>, Iterator<Wait, unknown, void>, Timer
   private started(): Iterator<Wait, unknown, void> {
     if (typeof this.#running !== 'function') return this.#running;
     const handler = this.#running;
-    const task = checkedTask('events: the handler returned', handler(this.#client));
+    const task = checkedTask('events: the handler returned', withSharedPrototype(handler)(this.#client));
     this.#running = task[Symbol.iterator]();
     this.startTimer(this.#settings.keepAlive);
     return this.#running;

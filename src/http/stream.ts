@@ -5,6 +5,7 @@ import { checkData } from '../connection/writer.js';
 import { Channel } from '../threads/channel.js';
 import { type AsyncContext, captureContext, enterableContext } from '../threads/context.js';
 import { UnwoundError } from '../threads/errors.js';
+import { withSharedPrototype } from '../threads/shared-prototype.js';
 import { sleep } from '../threads/sleep.js';
 import { checkedTask, type Task } from '../threads/task.js';
 import { run, runningThread } from '../threads/thread.js';
@@ -65,7 +66,7 @@ export function stream(body: BodyTask, init?: ResponseInit): Response {
 /** Starts a body. @param body the function that was passed to `stream` @throws {TypeError} if it is not a generator function */
 export function startBody(body: unknown, out: BodyWriter): Task<unknown> {
   // Only `stream` creates a ThreadBody, and it checks that this is a function.
-  return checkedTask('stream: the body returned', (body as BodyTask)(out));
+  return checkedTask('stream: the body returned', withSharedPrototype(body as BodyTask)(out));
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Slot } from '../event-layer/event-layer.js';
 import type { Request } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
 import { takeOver } from '../http/take-over.js';
+import { withSharedPrototype } from '../threads/shared-prototype.js';
 import { checkedTask, type Task } from '../threads/task.js';
 import type { Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';
@@ -81,6 +82,6 @@ export function webSocket(
     const compression = deflate && settings && openCompression('server', deflate, settings);
     const socket = new WebSocketConnection(connection, endpoint, protocol, compression);
     socket.ownRequest(source);
-    return checkedTask('webSocket: the task returned', task(socket));
+    return checkedTask('webSocket: the task returned', withSharedPrototype(task)(socket));
   }, fields);
 }
