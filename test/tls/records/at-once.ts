@@ -1,34 +1,22 @@
-// Runs a case against the transport with sessions of the record layer, between a layer and a user that are both here: no network and no clock, so that
-// a case can be tried with every cut.
+// Runs a case against the transport and the record layer, after the handshake of the test engine, between a layer and a user that are both here: no
+// network and no clock, so that a case can be tried with every cut.
 
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
-import { cipherSuiteNamed } from '#sluice/tls/detached/cipher-suites.js';
-import { NodeCipher } from '#sluice/tls/detached/node-cipher.js';
-import { RecordLayer } from '#sluice/tls/detached/record-layer.js';
-import type { TlsSession } from '#sluice/tls/session.js';
+import { cipherSuites } from '#sluice/tls/detached/cipher-suites.js';
 import { TlsTransport } from '#sluice/tls/tls-transport.js';
+import { helloRecord, RecordEngine } from '../../support/record-engine.js';
 import { StubLayer } from '../stub-layer.js';
 import type { Case } from './case.js';
-import { bytesOfCase, farewell, type Outcome, secretsOf, wireOf } from './outcome.js';
-import { suites } from './wire.js';
+import { bytesOfCase, farewell, type Outcome, secretsOf, suiteOf, wireOf } from './outcome.js';
 
-const recordLayer = new RecordLayer((suite) => new NodeCipher(suite));
+const servers = new RecordEngine();
 
 /** @param cuts where the bytes of the case are cut, in ascending order */
 export function runAtOnce(c: Case, cuts: readonly number[] | 'everywhere'): Outcome {
-  const secrets = secretsOf(c);
-  const { wire, reader } = wireOf(c, secrets);
-  const suite = cipherSuiteNamed(suites[c.suite].name);
-  if (suite === undefined) throw new Error(c.suite);
+  const { wire, reader } = wireOf(c, secretsOf(c));
   const isClient = c.peer === 'server';
-  const [received, sent] = c.sequences;
-  const open = (): TlsSession =>
-    recordLayer.open({
-      ...{ suite, isClient, received, sent, info: undefined },
-      ...{ clientSecret: secrets.client, serverSecret: secrets.server },
-    });
   const layer = new StubLayer();
-  const transport = new TlsTransport(layer, { accept: open, connect: open });
+  const transport = new TlsTransport(layer, isClient ? new RecordEngine({ suites: [suiteOf(c)] }) : servers);
   let heard = '';
   let ending: Outcome['ending'] | undefined;
   transport.start({
@@ -60,7 +48,20 @@ export function runAtOnce(c: Case, cuts: readonly number[] | 'everywhere'): Outc
     layer.queuedBefore = 0;
   };
   const slot = 1;
-  turn(() => (isClient ? transport.connecting(slot) : transport.accepted(slot)));
+  const shake = (hello: object): void => {
+    const record = helloRecord(hello);
+    turn(() => transport.received(slot, record, 0, record.length));
+  };
+  const { sequences } = c;
+  if (isClient) {
+    turn(() => transport.connecting(slot));
+    turn(() => transport.connected(slot));
+    shake({ protocol: 'http/1.1', sequences: [sequences[1], sequences[0]] });
+  } else {
+    turn(() => transport.accepted(slot));
+    shake({ suite: cipherSuites.indexOf(suiteOf(c)), seed: 0, alpn: ['http/1.1'], sequences });
+  }
+  layer.committed.clear();
   const take = (bytes: Uint8Array, positions: readonly number[]): void => {
     let start = 0;
     for (const end of [...positions, bytes.length]) {

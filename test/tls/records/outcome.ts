@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import type { Connection } from '#sluice/connection/connection.js';
 import { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { Task } from '#sluice/threads/task.js';
+import { type CipherSuite, cipherSuites } from '#sluice/tls/detached/cipher-suites.js';
+import { secretsFrom } from '../../support/record-engine.js';
 import { alertNumbers } from './build.js';
 import type { Case, Wire } from './case.js';
-import { contentType, Direction, join, type ReceivedRecord, RecordReader, suites } from './wire.js';
+import { contentType, Direction, join, type ReceivedRecord, RecordReader } from './wire.js';
 
 /** What follows a case after which the session is open. */
 export const probe = 'still there?';
@@ -25,14 +27,14 @@ export interface Secrets {
   server: Uint8Array;
 }
 
-/** Some secrets: the same for each case, and others for client and server. */
-export function secretsOf({ suite }: Case): Secrets {
-  const { secretBytes } = suites[suite];
-  return {
-    client: Uint8Array.from({ length: secretBytes }, (_, i) => 3 * i + 1),
-    server: Uint8Array.from({ length: secretBytes }, (_, i) => 5 * i + 2),
-  };
+export function suiteOf(c: Case): CipherSuite {
+  const suite = cipherSuites.find(({ aead }) => aead === c.suite);
+  if (suite === undefined) throw new Error(`the library has no suite with ${c.suite}`);
+  return suite;
 }
+
+/** The secrets of the first client of a `RecordEngine`. */
+export const secretsOf = (c: Case): Secrets => secretsFrom(suiteOf(c), 0);
 
 /** The keys of the case's peer, and what reads the records of the endpoint. */
 export function wireOf(c: Case, { client, server }: Secrets): { wire: Wire; reader: RecordReader } {
