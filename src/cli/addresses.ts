@@ -14,6 +14,7 @@ export function wildcardMeaning(hostname: string): string | undefined {
 
 /**
  * @param hostname `0.0.0.0` or `::`
+ * @param scheme `http` or `https`
  * @param interfaces Default: those of the machine
  * @returns the URLs that a server there can be reached by: from this machine first, then from others. Without link-local IPv6 addresses,
  *   which are of no use without the name of an interface of the client's
@@ -21,12 +22,13 @@ export function wildcardMeaning(hostname: string): string | undefined {
 export function urlsOf(
   hostname: string,
   port: number,
+  scheme: string,
   interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
 ): string[] {
-  const urls = [`http://localhost:${port}/`];
+  const urls = [`${scheme}://localhost:${port}/`];
   for (const { address, family, internal } of Object.values(interfaces).flatMap((each) => each ?? [])) {
     if (internal || (family === 'IPv6' && (hostname !== '::' || /^fe[89ab]/i.test(address)))) continue;
-    urls.push(family === 'IPv6' ? `http://[${address}]:${port}/` : `http://${address}:${port}/`);
+    urls.push(family === 'IPv6' ? `${scheme}://[${address}]:${port}/` : `${scheme}://${address}:${port}/`);
   }
   return urls;
 }

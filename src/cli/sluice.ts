@@ -7,9 +7,12 @@ import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import { formatAddress } from '../event-layer/event-layer.js';
 import { type ServeOptions, type Server, serve } from '../server/serve.js';
+import { TlsConfigError } from '../tls/options/errors.js';
 import { urlsOf, wildcardMeaning } from './addresses.js';
 import { CommandError, loadApp, oneLine } from './app.js';
 import { diagnose } from './doctor.js';
+import { redirectOptions } from './redirect.js';
+import { inTermsOfCommand, reloadOnChange, type TlsArguments, type TlsFilePair, tlsFiles, withTls } from './tls.js';
 
 /** How long requests in flight may take after the first signal, in milliseconds: container runtimes kill after 10 s. */
 const closingDeadline = 8_000;
@@ -26,6 +29,10 @@ Other options of serve() on the same object (port, hostname, maxBodySize, …) a
 Options:
   -p, --port <number>   TCP port; 0 lets the system choose one. Else PORT, the module's port, 3000.
   -H, --host <name>     Host name or address to listen on. Else HOST, the module's hostname, 0.0.0.0.
+      --tls-key <file>  Serve https: with this private key, in PEM,
+      --tls-cert <file>   and this certificate with its chain, in PEM. Both are loaded again when they change.
+      --tls-self-signed   Serve https with a certificate for this machine, for development. It is made once and kept.
+      --redirect-http <port>  Also listen here without TLS, and send clients to https.
   -h, --help            Print this and exit.
   -v, --version         Print the version and exit.
 
@@ -37,6 +44,10 @@ SIGINT and SIGTERM let requests in flight finish, for up to ${closingDeadline / 
 const options = {
   port: { type: 'string', short: 'p' },
   host: { type: 'string', short: 'H' },
+  'tls-key': { type: 'string' },
+  'tls-cert': { type: 'string' },
+  'tls-self-signed': { type: 'boolean' },
+  'redirect-http': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const;
@@ -45,6 +56,7 @@ interface Arguments {
   app: string | undefined;
   port: string | undefined;
   host: string | undefined;
+  tls: TlsArguments;
   help: boolean;
   version: boolean;
 }
@@ -60,10 +72,10 @@ function readArguments(argv: string[]): Arguments {
   });
   for (const token of tokens) {
     if (token.kind !== 'option') continue;
-    if (!Object.hasOwn(options, token.name)) {
+    if (!isOption(token.name)) {
       throw new CommandError(`unknown option ${token.rawName}; sluice --help lists the options`);
     }
-    const takesValue = token.name === 'port' || token.name === 'host';
+    const takesValue = options[token.name].type === 'string';
     if (takesValue && (token.value === undefined || token.value === '')) {
       throw new CommandError(`${token.rawName} needs a value`);
     }
@@ -77,9 +89,19 @@ function readArguments(argv: string[]): Arguments {
     app: positionals[0],
     port: text(values.port),
     host: text(values.host),
+    tls: {
+      key: text(values['tls-key']),
+      cert: text(values['tls-cert']),
+      selfSigned: values['tls-self-signed'] === true,
+      redirectHttp: text(values['redirect-http']),
+    },
     help: values.help === true,
     version: values.version === true,
   };
+}
+
+function isOption(name: string): name is keyof typeof options {
+  return Object.hasOwn(options, name);
 }
 
 /** The address to listen on: the command line, then the environment, then the module. */
@@ -103,7 +125,8 @@ function portOf(name: string, text: string): number {
   return port;
 }
 
-async function listen(options: ServeOptions): Promise<Server> {
+/** @param files of the command line, for messages */
+async function listen(options: ServeOptions, files: TlsFilePair | undefined): Promise<Server> {
   try {
     return await serve(options);
   } catch (error) {
@@ -112,12 +135,13 @@ async function listen(options: ServeOptions): Promise<Server> {
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
       throw new CommandError(`${address} is in use; choose another port with --port`);
     }
+    if (error instanceof TlsConfigError) throw new CommandError(inTermsOfCommand(error.message, files));
     throw new CommandError(`cannot serve on ${address}: ${oneLine(error)}`);
   }
 }
 
 /** Ends the process cleanly on the first SIGINT or SIGTERM, and at once on the second. */
-function endOnSignal(server: Server): void {
+function endOnSignal(server: Server, others: readonly Server[]): void {
   let ending = false;
   const end = (signal: 'SIGINT' | 'SIGTERM') => {
     if (ending) process.exit(128 + constants.signals[signal]);
@@ -126,7 +150,8 @@ function endOnSignal(server: Server): void {
     if (total > idle)
       console.error(`sluice: ${signal}: ${total - idle} connections at work may finish; again ends them`);
     // What the application may have left behind (a timer, a pool of connections) is no reason to stay.
-    server.close({ deadline: closingDeadline }).then(() => process.exit(0));
+    const closing = [server, ...others].map((each) => each.close({ deadline: closingDeadline }));
+    Promise.all(closing).then(() => process.exit(0));
   };
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
@@ -148,10 +173,34 @@ async function main(argv: string[]): Promise<void> {
     process.stdout.write(await diagnose());
     return;
   }
-  const options = withAddress(await loadApp(args.app), args);
-  const server = await listen(options);
-  endOnSignal(server);
+  const files = tlsFiles(args.tls);
+  const options = withTls(withAddress(await loadApp(args.app), args), files);
+  const redirectPort = redirectPortOf(args, options);
+  const server = await listen(options, files);
+  if (files !== undefined) reloadOnChange(server, files);
+  const redirects: Server[] = [];
+  if (redirectPort !== undefined)
+    redirects.push(
+      await listen(
+        redirectOptions(redirectPort, options.hostname, () => server.port),
+        undefined,
+      ),
+    );
+  endOnSignal(server, redirects);
   console.log(`sluice: ${args.app} ${describeAddress(server, options)}`);
+  for (const { url } of redirects) console.log(`sluice: ${url} redirects to https`);
+}
+
+/** @throws {CommandError} if it is no port, or there is nothing to redirect to */
+function redirectPortOf({ tls: { redirectHttp } }: Arguments, { tls, path }: ServeOptions): number | undefined {
+  if (redirectHttp === undefined) return undefined;
+  if (tls === undefined)
+    throw new CommandError(
+      '--redirect-http is given without TLS; expected --tls-key and --tls-cert, --tls-self-signed, or a module with the option tls',
+    );
+  if (path !== undefined)
+    throw new CommandError('--redirect-http is given for a server on a Unix-domain socket; expected one on a port');
+  return portOf('--redirect-http', redirectHttp);
 }
 
 /** Where the server listens: its URL, or all of them if it listens on all addresses of the machine. */
@@ -160,7 +209,7 @@ function describeAddress(server: Server, { hostname = defaultHost }: ServeOption
   const { port, url } = server;
   const meaning = wildcardMeaning(hostname);
   if (port === undefined || meaning === undefined) return `at ${url} (${layer})`;
-  const urls = urlsOf(hostname, port).map((each) => `\n  ${each}`);
+  const urls = urlsOf(hostname, port, url.split(':')[0]).map((each) => `\n  ${each}`);
   return `on ${formatAddress({ hostname, port })}, ${meaning} (${layer}):${urls.join('')}`;
 }
 

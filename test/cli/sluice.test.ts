@@ -138,7 +138,7 @@ describe('the sluice command serves', () => {
       assert.ok(run.stdout.includes(`, ${meaning} (event layer: `), run.stdout);
       assert.equal(
         urls,
-        urlsOf(host, Number(port))
+        urlsOf(host, Number(port), 'http')
           .map((url) => `  ${url}\n`)
           .join(''),
       );
@@ -158,8 +158,9 @@ describe('the sluice command serves', () => {
       ],
     };
     const byIPv4 = ['http://localhost:80/', 'http://192.0.2.7:80/'];
-    assert.deepEqual(urlsOf('0.0.0.0', 80, interfaces), byIPv4);
-    assert.deepEqual(urlsOf('::', 80, interfaces), [...byIPv4, 'http://[2001:db8::7]:80/']);
+    assert.deepEqual(urlsOf('0.0.0.0', 80, 'http', interfaces), byIPv4);
+    assert.deepEqual(urlsOf('::', 80, 'http', interfaces), [...byIPv4, 'http://[2001:db8::7]:80/']);
+    assert.equal(urlsOf('0.0.0.0', 80, 'https', interfaces)[1], 'https://192.0.2.7:80/');
   });
 
   test('the command line goes before PORT and HOST, and these before the module', async () => {
@@ -319,7 +320,7 @@ describe('the sluice command prints', () => {
     assert.equal((await run.ended).code, 0, run.stderr);
     assert.match(run.stdout, /^ {2}portable +node:net +works; TLS by node:tls$/m);
     const named = /^Servers run on (\w+) \(/m.exec(run.stdout)?.[1];
-    assert.match(run.stdout, new RegExp(`^ {2}${named} .* works; TLS by node:tls`, 'm'));
+    assert.match(run.stdout, new RegExp(`^ {2}${named} .* works; TLS by (?:the OpenSSL inside Node|node:tls)`, 'm'));
   });
 
   test('the layer that is forced, or why it is unavailable', async () => {
