@@ -1,7 +1,8 @@
 // The wire format of an event (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream): lines of a field's name and its
 // value, ended by an empty line.
 
-import { isInstance, show } from '../util/inspect.js';
+import { propertyOf, show } from '../util/inspect.js';
+import { toJson } from '../util/json.js';
 import { checkOneLine } from '../util/one-line.js';
 
 /** An event of an event stream. At least one field is needed. */
@@ -23,11 +24,13 @@ export interface ServerSentEvent {
 export const longestRetry = 7 * 86_400_000;
 
 const lineEnds = /\r\n|\r|\n/g;
+const fieldNames: ReadonlySet<string> = new Set(['data', 'event', 'id', 'retry']);
 
 /** @throws {TypeError | RangeError} for a field that cannot be sent, naming it */
 export function formatEvent(where: string, fields: ServerSentEvent): string {
   if (typeof fields !== 'object' || fields === null)
     throw new TypeError(`${where}: the event is ${show(fields)}; expected an object with data, id or retry`);
+  for (const name of Object.keys(fields)) if (!fieldNames.has(name)) throw unknownField(where, name, fields);
   const { data, event, id, retry } = fields;
   let text = '';
   if (typeof id === 'number' && !Number.isFinite(id))
@@ -36,7 +39,7 @@ export function formatEvent(where: string, fields: ServerSentEvent): string {
   if (event !== undefined) text += `event: ${checkOneLine(`${where}: event`, event)}\n`;
   if (retry !== undefined) text += retryLine(where, retry);
   if (data !== undefined) {
-    text += dataLines(typeof data === 'string' ? data : toJson(where, data));
+    text += dataLines(typeof data === 'string' ? data : toJson(`${where}: data`, data));
   } else if (event !== undefined) {
     throw new TypeError(`${where}: data is undefined; expected data with an event, since browsers ignore one without`);
   } else if (text === '') {
@@ -65,12 +68,9 @@ export function retryLine(where: string, retry: number): string {
   return `retry: ${retry}\n`;
 }
 
-/** @throws {TypeError} for what JSON has no text for; and what `toJSON` throws */
-function toJson(where: string, data: unknown): string {
-  // Bytes would become an object with a number for each.
-  const text: unknown =
-    isInstance(data, Uint8Array) || isInstance(data, ArrayBuffer) ? undefined : JSON.stringify(data);
-  if (typeof text !== 'string')
-    throw new TypeError(`${where}: data is ${show(data)}; expected a string, or a value that JSON can express`);
-  return text;
+function unknownField(where: string, name: string, fields: object): TypeError {
+  const expected = name === 'type' ? 'event, which is the type of an event' : 'data, event, id or retry';
+  return new TypeError(
+    `${where}: unknown field ${show(name)}, which is ${show(propertyOf(fields, name))}; expected ${expected}`,
+  );
 }

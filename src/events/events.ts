@@ -1,7 +1,7 @@
 // `events()`: a response that is an event stream (https://html.spec.whatwg.org/multipage/server-sent-events.html), written by a thread.
 
 import { Buffer } from 'node:buffer';
-import { Headers, type HeadersInit } from '../http/fetch/headers.js';
+import { fieldsOfOption, type Headers, type HeadersInit, headersOver } from '../http/fetch/headers.js';
 import type { Response } from '../http/fetch/response.js';
 import { type Endable, ResponseBody } from '../http/response-body.js';
 import { type BodyWriter, stream } from '../http/stream.js';
@@ -9,7 +9,7 @@ import { withSharedPrototype } from '../threads/shared-prototype.js';
 import { checkedTask, type Task, type Wait } from '../threads/task.js';
 import { runningThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
-import { show } from '../util/inspect.js';
+import { isInstance, propertyOf, show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { type EventClient, StreamClient } from './event-client.js';
 import { longestRetry } from './event-format.js';
@@ -78,6 +78,8 @@ export function events(
     throw new TypeError(`events: the handler is ${show(handler)}; expected a generator function`);
   checkOptions('events', options, rules);
   const headers = fieldsOf(options.headers);
+  if (!isInstance(propertyOf(request, 'headers'), Object))
+    throw new TypeError(`events: the request is ${show(request)}; expected the one that the handler has got`);
   const lastEventId = lastEventIdOf(request);
   const {
     keepAlive = defaults.keepAlive,
@@ -89,7 +91,7 @@ export function events(
 }
 
 function fieldsOf(init: HeadersInit | undefined): Headers {
-  const headers = new Headers(init);
+  const headers = headersOver(fieldsOfOption('events', init), false);
   for (const name of fixedFields)
     if (headers.has(name))
       throw new TypeError(`events: headers has ${name}; expected fields that do not describe the body`);

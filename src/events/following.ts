@@ -10,7 +10,7 @@ import type { ThreadError } from '../threads/errors.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import { parked, type Task, type Wait, WaitingTask, waitUntil } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
-import { WireFormat } from '../topics/published.js';
+import { WireFormat, type WireMessage } from '../topics/published.js';
 import type { Follower, FollowerSubscription } from '../topics/subscription.js';
 import type { BaseTopic } from '../topics/topic.js';
 import { show } from '../util/inspect.js';
@@ -39,13 +39,13 @@ const rules: OptionRules = {
 
 const encoder = new TextEncoder();
 
-const format = new WireFormat(({ id, event, content }) => {
+const format = new WireFormat(frameOf, (content) => typeof content === 'string');
+
+function frameOf({ id, event, content }: WireMessage): SharedPiece {
   if (typeof content !== 'string')
-    throw new TypeError(
-      `publish: the content is ${show(content)}; expected a string, since event streams follow the topic`,
-    );
-  return new SharedPiece(encoder.encode(formatEvent('publish', { id, event, data: content })));
-});
+    throw new TypeError(`follow: the content of a message is ${show(content)}; expected a string, for an event stream`);
+  return new SharedPiece(encoder.encode(formatEvent('follow', { id, event, data: content })));
+}
 
 /** Where a stream that follows a topic begins. */
 export class FollowStart<M> {

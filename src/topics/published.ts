@@ -16,11 +16,14 @@ export class WireFormat<F> {
   static #count = 0;
   /** Its place among the frames of a message. */
   readonly number = WireFormat.#count++;
-  /** @throws what speaks against the message */
+  /** @throws {TypeError} if the content does not suit it */
   readonly frame: (message: WireMessage) => F;
+  /** Whether it can express such a content. */
+  readonly suits: (content: WireMessage['content']) => boolean;
 
-  constructor(frame: (message: WireMessage) => F) {
+  constructor(frame: (message: WireMessage) => F, suits: (content: WireMessage['content']) => boolean = () => true) {
     this.frame = frame;
+    this.suits = suits;
   }
 }
 
@@ -43,13 +46,18 @@ export class Published<M> {
     this.#wire = wire;
   }
 
-  /** @returns its frame in that format @throws what speaks against the message, when it is first asked for */
+  /** @returns its frame in that format, made when it is first asked for @throws as the format */
   in<F>(format: WireFormat<F>): F {
     const frame = this.#frames[format.number];
     if (frame !== undefined) return frame as F; // stored below, by the same format
     const made = format.frame(this.#wire);
     this.#frames[format.number] = made;
     return made;
+  }
+
+  /** Whether it can be framed in that format. */
+  suits(format: WireFormat<unknown>): boolean {
+    return format.suits(this.#wire.content);
   }
 
   /** Bytes of its content. */

@@ -336,7 +336,7 @@ export class FollowerSubscription<M, F> extends BaseSubscription<M> {
     return this.#follower.format;
   }
 
-  /** Takes the oldest message that waits. @throws what speaks against framing it, for a message of the history */
+  /** Takes the oldest message that waits. @throws {TypeError} if its content does not suit the format */
   next(): F | undefined {
     return this.shift()?.in(this.format);
   }
@@ -351,7 +351,9 @@ export class FollowerSubscription<M, F> extends BaseSubscription<M> {
   }
 
   protected accept(message: Published<M>): boolean {
-    return this.#follower.put(message.in(this.format));
+    const { format } = this;
+    // One that does not suit waits: its follower gets the error from `next`, and neither the publisher nor other followers do.
+    return message.suits(format) && this.#follower.put(message.in(format));
   }
 
   protected wake(): void {

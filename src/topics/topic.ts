@@ -13,10 +13,11 @@ import { sleep } from '../threads/sleep.js';
 import { parked, type Task, waitUntil } from '../threads/task.js';
 import { currentThread, runningThread, Thread } from '../threads/thread.js';
 import { isInstance, show } from '../util/inspect.js';
+import { toJson } from '../util/json.js';
 import { checkOneLine } from '../util/one-line.js';
 import { checkOptions, type OptionRules } from '../util/options.js';
 import { History } from './history.js';
-import { Published, type WireFormat, type WireMessage } from './published.js';
+import { Published, type WireMessage } from './published.js';
 import {
   type BaseSubscription,
   type Follower,
@@ -44,8 +45,11 @@ export interface TopicOptions<M> {
   key?: ((message: M) => unknown) | undefined;
   /** How many messages are kept for subscribers that come later; or how many and how many bytes of their content. Default 0. */
   history?: number | { messages?: number | undefined; bytes?: number | undefined } | undefined;
-  /** The content of a message on the wire. Default: strings and bytes as they are, anything else as JSON. Event streams take strings only. */
-  encode?: ((message: M) => string | Uint8Array) | undefined;
+  /**
+   * The content of a message on the wire. Default: strings and bytes as they are, anything else as JSON. Event streams take strings only. It is called by `publish`, which
+   * throws what it throws, whether or not anything follows the topic. False: messages are for threads of this process only, are not encoded, and may be anything.
+   */
+  encode?: ((message: M) => string | Uint8Array) | false | undefined;
   /** The type of the events in event streams, or a function that gives it for each message. Default: none. */
   event?: string | ((message: M) => string | undefined) | undefined;
 }
@@ -96,7 +100,7 @@ const rules: OptionRules = {
     accepts: (value) => typeof value === 'number' || typeof value === 'object',
     expected: 'a number or an object',
   },
-  encode: { type: 'function' },
+  encode: { accepts: (value) => typeof value === 'function' || value === false, expected: 'a function or false' },
   event: {
     accepts: (value) => typeof value === 'string' || typeof value === 'function',
     expected: 'a string or a function',
@@ -107,7 +111,8 @@ const historyRules: OptionRules = {
   bytes: { whole: [0, Number.MAX_SAFE_INTEGER] },
 };
 const publishRules: OptionRules = { id: { type: 'string' } };
-const subscribeRules: OptionRules = {
+/** Of `SubscribeOptions`. */
+export const subscribeRules: OptionRules = {
   after: { accepts: (value) => typeof value === 'string', expected: 'a string' },
   replay: { type: 'boolean' },
 };
@@ -140,8 +145,6 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
   /** What ids begin with: none of an earlier process is taken for one of these. */
   readonly #idPrefix = `${Math.random().toString(36).slice(2, 8)}-`;
   readonly #subscriptions: BaseSubscription<M>[] = [];
-  /** The formats in which messages leave, each with the number of its followers. */
-  readonly #formats = new Map<WireFormat<unknown>, number>();
   /** The number of the last message. */
   #sequence = 0;
   /** Messages that some subscriptions have not been given yet. */
@@ -190,6 +193,7 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
 
   /** Whether everything behind the message with that id is in the history. */
   canResume(id: string): boolean {
+    if (typeof id !== 'string') throw new TypeError(`canResume: the id is ${show(id)}; expected a string`);
     return this.#history?.has(id) ?? false;
   }
 
@@ -206,11 +210,14 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
     return subscription;
   }
 
-  /** @internal Pipes messages to a follower. @throws {ThreadError} `ERR_TOPIC_CLOSED` */
+  /** @internal Pipes messages to a follower. @throws {TypeError} if they are not encoded @throws {ThreadError} `ERR_TOPIC_CLOSED` */
   attach<F>(follower: Follower<F>, options: SubscribeOptions): FollowerSubscription<M, F> {
     const { backlog } = this.#begin('follow', options);
+    if (this.#options.encode === false)
+      throw new TypeError(
+        `follow: the topic ${this.name} has the option encode: false, for threads only; expected a topic whose messages are encoded`,
+      );
     const subscription = new FollowerSubscription<M, F>(this, follower, backlog);
-    this.#formats.set(follower.format, (this.#formats.get(follower.format) ?? 0) + 1);
     this.#join(subscription);
     return subscription;
   }
@@ -235,19 +242,12 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
     const { index } = subscription;
     if (index === -1) return;
     subscription.index = -1;
-    if (subscription instanceof FollowerSubscription) this.#forgetFormat(subscription.format);
     const last = this.#subscriptions.pop();
     if (last === undefined || last === subscription) return;
     this.#subscriptions[index] = last;
     last.index = index;
     // It has moved to where this delivery has been already.
     if (this.#isDelivering && index < this.#position) this.#deliverTo(last);
-  }
-
-  #forgetFormat(format: WireFormat<unknown>): void {
-    const count = this.#formats.get(format) ?? 0;
-    if (count > 1) this.#formats.set(format, count - 1);
-    else this.#formats.delete(format);
   }
 
   /** @internal */
@@ -311,14 +311,9 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
     const type = typeof event === 'function' ? event(value) : event;
     if (type !== undefined) checkOneLine('publish: event', type);
     const isIdSent = givenId !== undefined || this.#history !== undefined;
-    const isEncoded = this.#formats.size > 0 || this.#history !== undefined;
-    const wire: WireMessage = {
-      id: isIdSent ? id : undefined,
-      event: type,
-      content: isEncoded ? this.#encode(value) : '',
-    };
+    // Always, so that whether it is thrown does not depend on who follows by then.
+    const wire: WireMessage = { id: isIdSent ? id : undefined, event: type, content: this.#encode(value) };
     const message = new Published(sequence, id, value, key?.(value), wire);
-    for (const format of this.#formats.keys()) message.in(format); // so that what is wrong with it is thrown here
     this.#sequence = sequence;
     this.lastId = id;
     this.#history?.add(message);
@@ -330,13 +325,12 @@ export abstract class BaseTopic<M> implements SubscribedTopic {
 
   #encode(value: M): string | Uint8Array {
     const { encode } = this.#options;
+    if (encode === false) return '';
     const content: unknown = encode === undefined ? value : encode(value);
     if (typeof content === 'string' || isInstance(content, Uint8Array)) return content;
-    const json: unknown = encode === undefined ? JSON.stringify(content) : undefined;
-    if (typeof json === 'string') return json;
-    const expected =
-      encode === undefined ? 'a value that JSON can express' : 'encode to return a string or a Uint8Array';
-    throw new TypeError(`publish: the message is ${show(content)}; expected ${expected}`);
+    if (encode !== undefined)
+      throw new TypeError(`publish: encode returned ${show(content)}; expected a string or a Uint8Array`);
+    return toJson('publish: the message', content);
   }
 
   #startDelivery(): void {
@@ -419,7 +413,7 @@ export class Topic<M> extends BaseTopic<M> {
   /**
    * Publishes a message to every subscriber. It is encoded before this returns, and delivered in the course of this turn and the next ones. May be called from
    * anywhere, also outside threads.
-   * @throws {TypeError} for a message that cannot be encoded, or an id with CR, LF or NUL; nothing is published then
+   * @throws {TypeError} for a message that cannot be encoded, whether or not anything follows the topic, or an id with CR, LF or NUL; nothing is published then
    * @throws {ThreadError} `ERR_TOPIC_CLOSED`
    */
   publish(message: M, options: PublishOptions = {}): void {
@@ -451,7 +445,7 @@ function historyOf<M>(history: TopicOptions<M>['history']): History<M> | undefin
   checkOptions('topic: history', bounds, historyRules);
   const { messages = Infinity, bytes = Infinity } = bounds;
   if (messages === Infinity && bytes === Infinity)
-    throw new TypeError('topic: history has neither messages nor bytes; expected a bound');
+    throw new TypeError('topic: history has neither messages nor bytes; expected one of them, as a bound');
   return new History(messages, bytes);
 }
 
@@ -472,9 +466,11 @@ export function topic<M>(name: string, options: TopicOptions<M> = {}): BaseTopic
   if (typeof name !== 'string' || name === '')
     throw new TypeError(`topic: the name is ${show(name)}; expected a string`);
   checkOptions('topic', options, rules);
-  const { event } = options;
+  const { event, policy, key } = options;
   if (typeof event === 'string') checkOneLine('topic: event', event);
-  if ((options.policy === 'latest') !== (options.key !== undefined))
-    throw new TypeError('topic: the policy "latest" and the option key belong together');
+  if (policy === 'latest' && key === undefined)
+    throw new TypeError('topic: key is undefined; expected a function, which the policy "latest" needs');
+  if (policy !== 'latest' && key !== undefined)
+    throw new TypeError(`topic: policy is ${show(policy)}; expected "latest", since only that uses the option key`);
   return options.policy === 'park' ? new ParkingTopic(name, options) : new Topic(name, options);
 }

@@ -5,8 +5,9 @@ import type { ThreadError } from '../threads/errors.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import { WireFormat } from '../topics/published.js';
 import type { Follower, FollowerSubscription } from '../topics/subscription.js';
-import { BaseTopic, type SubscribeOptions } from '../topics/topic.js';
+import { BaseTopic, type SubscribeOptions, subscribeRules } from '../topics/topic.js';
 import { isInstance, show } from '../util/inspect.js';
+import { checkOptions } from '../util/options.js';
 import { serverFrame } from './frames.js';
 
 /** Messages of a topic as frames of a server, which are the same for all its clients. */
@@ -38,6 +39,7 @@ export class Following<M = unknown> implements Follower<Uint8Array> {
    */
   constructor(socket: FollowedSocket, topic: BaseTopic<M>, options: SubscribeOptions) {
     if (!isInstance(topic, BaseTopic)) throw new TypeError(`follow: the topic is ${show(topic)}; expected a topic`);
+    checkOptions('follow', options, subscribeRules);
     const { after = '' } = options;
     this.#socket = socket;
     this.#missed = after !== '' && !topic.canResume(after);

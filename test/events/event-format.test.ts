@@ -83,10 +83,15 @@ describe('the format of an event', () => {
     [{ data: 1, retry: -1 }, /RangeError: send: retry is -1; expected whole milliseconds from 0 to 604800000$/],
     [{ data: 1, retry: Number.NaN }, /send: retry is NaN/],
     [{ data: () => 1 }, /send: data is \[Function\]|send: data is \[Function: data\]/],
-    [{ data: Symbol('x') }, /send: data is Symbol\(x\); expected a string, or a value that JSON can express$/],
-    [{ data: new Uint8Array(3) }, /send: data is \[object Uint8Array\]; expected a string/],
+    [{ data: Symbol('x') }, /send: data is Symbol\(x\); expected a value that JSON can express$/],
+    [{ data: new Uint8Array(3) }, /send: data is \[object Uint8Array\]; expected a value that JSON/],
     [{ event: 'a' }, /send: data is undefined; expected data with an event, since browsers ignore one without$/],
     [{}, /send: the event has no field; expected data, id or retry$/],
+    [
+      { data: 1, type: 'tick' },
+      /^TypeError: send: unknown field "type", which is "tick"; expected event, which is the type/,
+    ],
+    [{ date: 1 }, /^TypeError: send: unknown field "date", which is 1; expected data, event, id or retry$/],
   ];
   for (const [event, message] of wrong) {
     it(`refuses ${message.source.slice(0, 60)}`, () => {

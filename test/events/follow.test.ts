@@ -8,6 +8,8 @@ import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { type BaseTopic, topic } from '#sluice/topics/topic.js';
+import { connectWebSocket } from '#sluice/websocket/client.js';
+import { webSocket } from '#sluice/websocket/server.js';
 import { type Exchanged, get, leave, pauseReading, received, resumeReading, World } from '../support/world.js';
 
 const open = <M>(
@@ -420,7 +422,7 @@ test('close() of the server ends the streams that follow, in good order', async 
   const closing = world.server.close();
   await world.pass();
   await closing;
-  for (const client of clients) assert.match(bodyOf(await client), /^id: a\ndata: a\n\nretry: 1\d\d\n\n$/);
+  for (const client of clients) assert.match(bodyOf(await client), /^id: a\ndata: a\n\nretry: (?:1\d\d|200)\n\n$/);
   assert.equal(news.counts.subscribers, 0);
   await world.close();
 });
@@ -454,21 +456,69 @@ test('a stream that is read by code instead of being sent has the messages, too'
   assert.equal(news.counts.subscribers, 0);
 });
 
-test('what is wrong with a message is thrown where it is published', async () => {
+test('what is wrong with a message is thrown where it is published, before anything follows the topic', async () => {
   const news = topic<unknown>('news', { encode: (message) => message as string, event: () => 'a\nb' });
   assert.throws(() => news.publish('x'), /^TypeError: publish: event is "a\\nb"/);
-  const bytes = topic<Uint8Array>('bytes');
-  const world = await open(bytes);
-  const client = world.exchange(get('/', close));
+  const numbers = topic<number>('numbers', { encode: (message) => message as never });
+  assert.throws(() => numbers.publish(5), /^TypeError: publish: encode returned 5; expected a string or a Uint8Array/);
+  assert.throws(() => topic<bigint>('big').publish(5n), {
+    message: /^publish: the message is 5; expected a value that JSON can express \(.*BigInt\)/,
+  });
+});
+
+test('a message that an event stream cannot take ends that stream: neither the publisher nor others notice', async () => {
+  const bytes = topic<Uint8Array | string>('bytes');
+  const world = await World.open({
+    fetch: (request) =>
+      request.url.endsWith('/ws')
+        ? webSocket(request, function* (socket) {
+            socket.follow(bytes);
+            yield* socket.receive();
+          })
+        : events(request, (client) => client.follow(bytes)),
+  });
+  const reader = bytes.subscribe();
+  const peer = world.run(function* () {
+    const socket = yield* connectWebSocket(`ws://127.0.0.1:${world.server.port}/ws`, { network: world.network });
+    const got = [yield* socket.receive(), yield* socket.receive()];
+    socket.close();
+    return got;
+  });
+  const client = world.exchange(get('/'));
   await world.pass(100);
-  assert.throws(
-    () => bytes.publish(new Uint8Array(5)),
-    /^TypeError: publish: the content is \[object Uint8Array\]; expected a string, since event streams follow the topic/,
+  bytes.publish('text');
+  await world.pass(10);
+  bytes.publish(new Uint8Array(1));
+  await world.pass(100);
+  assert.equal(bytes.counts.published, 2);
+  assert.equal(reader.waiting, 2);
+  assert.deepEqual(await peer, ['text', new Uint8Array(1)]);
+  const { ending, partialBody } = await client;
+  assert.deepEqual([ending, partialBody], ['reset', 'data: text\n\n']);
+  assert.match(
+    String(world.errors),
+    /^TypeError: follow: the content of a message is \[object Uint8Array\]; expected a/,
   );
-  assert.equal(bytes.counts.published, 0);
-  bytes.close();
   await world.pass();
-  assert.equal(bodyOf(await client), '');
+  assert.equal(bytes.counts.subscribers, 1);
+  reader.close();
+  await world.close();
+});
+
+test('a topic with `encode: false` is for threads: its messages may be anything, and what follows it gets an error', async () => {
+  const things = topic<unknown>('things', { encode: false, history: 5 });
+  const circle: unknown[] = [];
+  circle.push(circle, 5n, () => 1);
+  things.publish(circle);
+  assert.deepEqual(things.history, [circle]);
+  const world = await open(things as BaseTopic<string>);
+  const client = world.exchange(get('/'));
+  await world.pass();
+  assert.equal((await client).ending, 'reset');
+  assert.match(
+    String(world.errors),
+    /^TypeError: follow: the topic things has the option encode: false, for threads only/,
+  );
   await world.close();
 });
 

@@ -182,15 +182,23 @@ describe('a topic', () => {
   const wrong: [unknown, unknown, RegExp][] = [
     ['', {}, /^TypeError: topic: the name is ""; expected a string/],
     ['a', { policy: 'drop' }, /^TypeError: topic: policy is "drop"; expected one of "park", "dropOldest"/],
-    ['a', { policy: 'latest' }, /^TypeError: topic: the policy "latest" and the option key belong together/],
-    ['a', { key: () => 1 }, /^TypeError: topic: the policy "latest" and the option key belong together/],
+    [
+      'a',
+      { policy: 'latest' },
+      /^TypeError: topic: key is undefined; expected a function, which the policy "latest" needs/,
+    ],
+    [
+      'a',
+      { key: () => 1 },
+      /^TypeError: topic: policy is undefined; expected "latest", since only that uses the option key/,
+    ],
     ['a', { maxWaiting: 0 }, /^RangeError: topic: maxWaiting is 0; expected a whole number from 1/],
     ['a', { history: -1 }, /^RangeError: topic: history: messages is -1; expected a whole number from 0/],
-    ['a', { history: {} }, /^TypeError: topic: history has neither messages nor bytes; expected a bound/],
+    ['a', { history: {} }, /^TypeError: topic: history has neither messages nor bytes; expected one of them/],
     ['a', { history: true }, /^TypeError: topic: history is true; expected a number or an object/],
     ['a', { event: 'a\r' }, /^TypeError: topic: event is "a\\r"; expected a string without CR, LF and NUL/],
     ['a', { event: 5 }, /^TypeError: topic: event is 5; expected a string or a function/],
-    ['a', { encode: 5 }, /^TypeError: topic: encode is 5; expected a function/],
+    ['a', { encode: 5 }, /^TypeError: topic: encode is 5; expected a function or false/],
     ['a', { size: 5 }, /^TypeError: topic: unknown option "size"/],
   ];
   for (const [name, options, message] of wrong) {

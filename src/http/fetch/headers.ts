@@ -1,6 +1,7 @@
 // Header fields as a flat array of strings, and the light `Headers` over it. The response, the request and the sender work
 // on the array; the class is made only when user code says `.headers`. https://fetch.spec.whatwg.org/#headers-class
 
+import { describe } from '../../util/inspect.js';
 import { type Inspect, inspect, masqueradeAs, PlatformHeaders } from './platform.js';
 
 /** Field lines in order: lowercased name, value, lowercased name, value, … A name may occur more than once. */
@@ -64,6 +65,15 @@ function fieldValue(value: unknown): string {
 
 function isWhitespace(code: number): boolean {
   return code === 32 || code === 9 || code === 10 || code === 13;
+}
+
+/** `fieldsFrom` of an option `headers`. @param where the function that was called, for the message @throws {TypeError} with what is wrong as its `cause` */
+export function fieldsOfOption(where: string, init: unknown): Fields {
+  try {
+    return fieldsFrom(init);
+  } catch (cause) {
+    throw new TypeError(`${where}: headers is wrong: ${describe(cause)}`, { cause });
+  }
 }
 
 /** Checked fields from whatever a constructor accepts; always a new array. */
