@@ -31,6 +31,7 @@ export { Response } from './http/fetch/response.js';
 export { ClientLeftError } from './http/incoming-request.js';
 export { ResponseError } from './http/outgoing.js';
 export type { RefusedRequest, RequestInfo } from './http/settings.js';
+export type { SocketAddress } from './http/socket-address.js';
 export { type BodyTask, type BodyWriter, stream } from './http/stream.js';
 export type { FetchInfo } from './server/fetch-server.js';
 export {
@@ -65,7 +66,7 @@ export { connectWebSocket, type WebSocketClientOptions } from './websocket/clien
 export { WebSocketError } from './websocket/errors.js';
 export type { DeflateOptions } from './websocket/extensions.js';
 export type { Following } from './websocket/following.js';
-export type { ServerWebSocket, UpgradeOptions, WebSocketHandlers } from './websocket/handlers.js';
+export type { BinaryType, Sendable, ServerWebSocket, UpgradeOptions, WebSocketHandlers } from './websocket/handlers.js';
 export type { HandshakeOptions, OriginRule } from './websocket/handshake.js';
 export { type WebSocketOptions, type WebSocketTask, webSocket } from './websocket/server.js';
 export type { MessageParts, WebSocketConnection, WebSocketMessage } from './websocket/web-socket.js';

@@ -46,13 +46,18 @@ export function callHandler(settings: HttpSettings, active: ActiveRequest): void
     if (settings.upgrades !== undefined) active.result = upgraded(settings, active, active.result);
   } catch (error) {
     active.failure = { error };
+    active.source.isAnswered = true;
   }
 }
 
 /** @returns the response to a request that its handler has upgraded, in place of what the handler returns; else that */
 function upgraded(settings: HttpSettings, active: ActiveRequest, result: unknown): unknown {
-  const response = settings.upgrades?.responseTo(active.source);
-  if (response === undefined) return result;
+  if (settings.upgrades === undefined) return result;
+  const response = settings.upgrades.responseTo(active.source);
+  if (response === undefined) {
+    if (isLightResponse(result) || !(isTask(result) || isThenable(result))) active.source.isAnswered = true;
+    return result;
+  }
   const report = (error: unknown) => settings.report(error, active.request, active.source);
   if (result !== undefined)
     discardResponse(result, 'the request has been upgraded', settings.network.scheduler, report);

@@ -2,9 +2,11 @@
 
 import type { TlsInfo } from '../event-layer/tls-info.js';
 import { AbortError } from '../util/abort-error.js';
-import type { RequestSource } from './fetch/request.js';
+import { isInstance, show } from '../util/inspect.js';
+import { isLightRequest, type Request, type RequestSource, sourceOf } from './fetch/request.js';
 import type { RequestBody } from './request-body.js';
 import { urlOf } from './request-url.js';
+import { type SocketAddress, socketAddressOf } from './socket-address.js';
 
 /** The reason of `request.signal` and of unwinding when the client has disconnected. Its name is `AbortError`, its code `ERR_CLIENT_LEFT`. */
 export class ClientLeftError extends AbortError {
@@ -29,8 +31,18 @@ export function withoutWebSockets(method: string): TypeError {
   );
 }
 
+/** What a server knows of a request. @throws {TypeError} if it is not one that a server has received */
+export function incomingRequest(where: string, request: Request | globalThis.Request): IncomingRequest {
+  const source = isLightRequest(request) ? sourceOf(request) : undefined;
+  if (!isInstance(source, IncomingRequest))
+    throw new TypeError(`${where}: the request is ${show(request)}; expected the one that the handler has got`);
+  return source;
+}
+
 export abstract class IncomingRequest implements RequestSource {
   readonly body: RequestBody | null;
+  /** Its handler has returned a response, or has failed. Known only where requests may be upgraded. */
+  isAnswered = false;
   #owner: RequestOwner | undefined;
   #url: string | undefined;
   #peer = '';
@@ -54,7 +66,15 @@ export abstract class IncomingRequest implements RequestSource {
   /** The same, but the exchange continues, perhaps for a long time: decodes the head, so that no other memory is held for it. */
   abstract detachBorrowed(): void;
 
-  // What a handler's second argument can do where the server has WebSockets: see `FetchInfo`.
+  // What a handler's second argument can do: see `FetchInfo`. Some of it needs a server that has WebSockets.
+
+  requestIP(request: Request | globalThis.Request): SocketAddress | null {
+    return socketAddressOf(incomingRequest('requestIP', request).peer);
+  }
+
+  get pendingWebSockets(): number {
+    return 0;
+  }
 
   upgrade(): never {
     throw withoutWebSockets('upgrade');
@@ -81,6 +101,11 @@ export abstract class IncomingRequest implements RequestSource {
   /** What is known of the connection's TLS session; undefined if it has none, or the request has ended. */
   get tls(): TlsInfo | undefined {
     return this.#owner?.tls;
+  }
+
+  /** Its handler may still answer it, and its client is there. */
+  get isAnswerable(): boolean {
+    return !this.isAnswered && this.#owner !== undefined && this.#reason === undefined;
   }
 
   /** Set when another object takes over the request; undefined when the request is over. */

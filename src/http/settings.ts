@@ -53,6 +53,8 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits {
   readonly allowHalfOpen: boolean;
   /** Where requests have been upgraded, and what they are answered with then, whatever their handler returns. Undefined if the server upgrades none. */
   readonly upgrades: { responseTo(source: object): unknown } | undefined;
+  /** `onError` is the user's, and gets the request of an error: WebSockets keep theirs for it, which takes memory. */
+  readonly keepsRequests: boolean;
   /** The server is closing: connections end after the current response. */
   readonly closing: boolean;
   /** The deadline for closing has passed. */

@@ -21,14 +21,15 @@ import { H1FastPath } from '../http/h1/fast-path.js';
 import { H1Connection } from '../http/h1/h1-connection.js';
 import type { Head } from '../http/h1/head.js';
 import type { H1Settings } from '../http/h1/settings.js';
-import { withoutWebSockets } from '../http/incoming-request.js';
+import { incomingRequest, withoutWebSockets } from '../http/incoming-request.js';
 import type { Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
+import { type SocketAddress, socketAddressOf } from '../http/socket-address.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { growTypedArray } from '../util/typed-array.js';
-import { type WebSocketHandlers, WebSocketServer } from '../websocket/handlers.js';
+import { type Sendable, type UpgradeOptions, type WebSocketHandlers, WebSocketServer } from '../websocket/handlers.js';
 import { Admission, type ConnectionSource } from './admission.js';
 import { holdRejections, releaseRejections } from './client-rejections.js';
 import { type FetchInfo, FetchServer } from './fetch-server.js';
@@ -65,8 +66,8 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   /**
    * Called once for each error that a handler throws, for each response that cannot be sent and each thread that does not end, when accepting fails, and
    * when `maxConnections` is reached. The client gets a 500 or a closed connection. Default: prints to standard error.
-   * @param request the request in which the error happened, if any. For the body of a `stream()` it may be a different object than the handler had, made
-   *   from the same head and without a body, because the original is released while a response is streamed
+   * @param request the request in which the error happened, if any. For the body of a `stream()`, and for WebSockets, it may be a different object than the
+   *   handler had, made from the same head and without a body, because the original is released. Each WebSocket keeps the head for it if this option is given
    * @param info the client's address, if the error belongs to a connection
    */
   onError?: ((error: unknown, request: Request | undefined, info: RequestInfo | undefined) => void) | undefined;
@@ -136,7 +137,7 @@ export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
   bodyTimeout?: number | undefined;
   /** The fewest bytes a second of a request body that is being read, on average, once `bodyTimeout` has passed; fewer are answered with 408. Default 240. */
   minBodyRate?: number | undefined;
-  /** How long a client may pause reading a response before its connection is reset. Milliseconds; default 300,000. */
+  /** How long a client may pause reading a response, or what a WebSocket sends, before its connection is reset. Milliseconds; default 300,000. */
   writeTimeout?: number | undefined;
   /** The fewest bytes a second that a client must take on average while output is queued, once `writeTimeout` has passed; else its connection is reset. Default 240. */
   minWriteRate?: number | undefined;
@@ -188,7 +189,7 @@ export interface Server extends AsyncDisposable {
   /** The connections with a request. Idle ones are not listed. */
   active(): Iterable<ActiveConnection>;
   /** See {@link FetchInfo}. */
-  publish(topic: string, data: string | Uint8Array | ArrayBuffer): number;
+  publish(topic: string, data: Sendable, compress?: boolean): number;
   /** How many WebSockets have subscribed to a topic. */
   subscriberCount(topic: string): number;
   /**
@@ -196,6 +197,12 @@ export interface Server extends AsyncDisposable {
    * @throws (rejects) as `serve` does: then nothing has changed
    */
   reload(options: ReloadOptions): Promise<void>;
+  /** See {@link FetchInfo}. */
+  upgrade<Data = unknown>(request: Request | globalThis.Request, options?: UpgradeOptions<Data>): boolean;
+  /** See {@link FetchInfo}. */
+  requestIP(request: Request | globalThis.Request): SocketAddress | null;
+  /** How many WebSockets by handlers there are. */
+  readonly pendingWebSockets: number;
   /** Stops accepting, lets requests in flight finish, and unwinds the rest at the deadline. Resolves when no connection, thread, timer or descriptor is left. */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -324,8 +331,8 @@ class HttpServer implements Server {
     return this.#listener.active();
   }
 
-  publish(topic: string, data: string | Uint8Array | ArrayBuffer): number {
-    return webSocketsOf('publish', this.#listener).publish(topic, data);
+  publish(topic: string, data: Sendable, compress?: boolean): number {
+    return webSocketsOf('publish', this.#listener).publish(topic, data, compress);
   }
 
   subscriberCount(topic: string): number {
@@ -334,6 +341,18 @@ class HttpServer implements Server {
 
   reload(options: ReloadOptions): Promise<void> {
     return this.#listener.reload(options);
+  }
+
+  upgrade(request: Request | globalThis.Request, options?: UpgradeOptions): boolean {
+    return webSocketsOf('upgrade', this.#listener).upgrade(request, options);
+  }
+
+  requestIP(request: Request | globalThis.Request): SocketAddress | null {
+    return socketAddressOf(incomingRequest('requestIP', request).peer);
+  }
+
+  get pendingWebSockets(): number {
+    return this.#listener.upgrades?.count ?? 0;
   }
 
   close(options?: CloseOptions): Promise<void> {
@@ -379,6 +398,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly leaveTimeout: number;
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
+  readonly keepsRequests: boolean;
   /** See the option `globals`. */
   readonly holdsGlobals: boolean;
   readonly #onError: NonNullable<ServeOptions['onError']>;
@@ -401,16 +421,6 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     const security = { where: 'serve', tls, alpnProtocols: ['http/1.1'], secure };
     super(networkFor(network, Network.current, tls !== undefined), maxBufferedBytes, security);
     this.scheme = this.hasTls || secure !== undefined ? 'https' : 'http';
-    // Called as a method of the options. The request is from `requestFrom`, whose class can be used as the platform's, as the type of Fetch says.
-    const { websocket } = options;
-    const webSockets = websocket && new WebSocketServer(this, websocket);
-    this.upgrades = webSockets;
-    if (webSockets === undefined) {
-      // An IncomingRequest is given, whose methods say what is missing.
-      this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], info as FetchInfo);
-    } else {
-      this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], new FetchServer(info, webSockets));
-    }
     this.headSize = options.maxHeadSize ?? 16_384;
     this.targetSize = options.maxTargetSize ?? 8_192;
     this.fieldCount = options.maxFields ?? 100;
@@ -433,7 +443,18 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.allowHalfOpen = options.allowHalfOpen ?? false;
     this.holdsGlobals = options.globals ?? true;
     this.#onError = options.onError ?? printErrorOf;
+    this.keepsRequests = options.onError !== undefined;
     this.#onRefused = options.onRefused;
+    const { websocket } = options;
+    const webSockets = websocket && new WebSocketServer(this, websocket);
+    this.upgrades = webSockets;
+    // Called as a method of the options. The request is from `requestFrom`, whose class can be used as the platform's, as the type of Fetch says.
+    if (webSockets === undefined) {
+      // An IncomingRequest is given, whose methods say what is missing.
+      this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], info as FetchInfo);
+    } else {
+      this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], new FetchServer(info, webSockets));
+    }
     this.#fastPath = new H1FastPath(this);
     const { maxConnections = 100_000, maxConnectionsPerAddress = 20_000 } = options;
     this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
@@ -693,7 +714,7 @@ function h1Of(record: SlotRecord | undefined): H1Connection | undefined {
   return record instanceof Connection && record.protocol instanceof H1Connection ? record.protocol : undefined;
 }
 
-/** The default `onError`: prints the request and the error with its stack. */
-function printErrorOf(error: unknown, request: Request | undefined): void {
-  printError(error, request === undefined ? '' : `${request.method} ${request.url}`);
+/** The default `onError`: prints the request, or else the client, and the error with its stack. */
+function printErrorOf(error: unknown, request: Request | undefined, info: RequestInfo | undefined): void {
+  printError(error, request === undefined ? (info?.peer ?? '') : `${request.method} ${request.url}`);
 }

@@ -3,7 +3,7 @@
 import { type ConnectOptions, connect } from '../connection/connect.js';
 import { type Connection, defaultLinger } from '../connection/connection.js';
 import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
-import { fieldsFrom, type HeadersInit, hasField } from '../http/fetch/headers.js';
+import { fieldsOfOption, type HeadersInit, hasField } from '../http/fetch/headers.js';
 import type { Task } from '../threads/task.js';
 import { isInstance, show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
@@ -97,6 +97,8 @@ export function* connectWebSocket(url: string | URL, options: WebSocketClientOpt
 
 /** @throws {TypeError} */
 function targetOf(url: string | URL): URL {
+  if (typeof url !== 'string' && !isInstance(url, URL))
+    throw new TypeError(`connectWebSocket: url is ${show(url)}; expected ws://host…, or a URL`);
   const target = URL.canParse(`${url}`) ? new URL(url) : undefined;
   const refuse = (expected: string): TypeError =>
     new TypeError(`connectWebSocket: url is ${show(`${url}`)}; expected ${expected}`);
@@ -115,7 +117,7 @@ function requestHead(
   settings: DeflateSettings | undefined,
 ): string {
   const { protocols = [], headers } = options;
-  const own = headers === undefined ? [] : fieldsFrom(headers);
+  const own = fieldsOfOption('connectWebSocket', headers);
   const lines = [`GET ${target.pathname}${target.search} HTTP/1.1`];
   if (!hasField(own, 'host')) lines.push(`host: ${target.host}`);
   lines.push('connection: Upgrade', 'upgrade: websocket', 'sec-websocket-version: 13', `sec-websocket-key: ${key}`);

@@ -1,17 +1,20 @@
 // WebSockets by handlers, with the names of Bun: for those who have them, and for the largest crowds. A socket that is idle has no thread: it is one
 // small object, the record of its slot, and the user's `data`.
 
-import { Buffer } from 'node:buffer';
+import { Blob, Buffer } from 'node:buffer';
 import type { Connection } from '../connection/connection.js';
 import { checkData } from '../connection/writer.js';
 import { highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { HeadersInit } from '../http/fetch/headers.js';
-import type { Request } from '../http/fetch/request.js';
+import { type Request, requestFrom } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
+import { type IncomingRequest, incomingRequest } from '../http/incoming-request.js';
 import type { HttpSettings } from '../http/settings.js';
+import { socketAddressOf } from '../http/socket-address.js';
 import { takeOver } from '../http/take-over.js';
 import { isInstance, show } from '../util/inspect.js';
 import { checkOptions, type OptionRules } from '../util/options.js';
+import type { PaceLimit } from '../util/pace.js';
 import { checkClose, closeCodes } from './close-codes.js';
 import { type Compression, openCompression } from './compression.js';
 import type { DeflateOptions, DeflateSettings } from './extensions.js';
@@ -22,27 +25,32 @@ import {
   checkHandshakeOptions,
   type HandshakeOptions,
   handshakeRules,
-  requestSource,
 } from './handshake.js';
 import { MessageParser } from './messages.js';
-import { deflateOf, socketRules } from './options.js';
+import { deflateOf, type MessagePaceOptions, messagePaceOf, paceRules, socketRules } from './options.js';
+import { type OutputWatch, outputWatchOf } from './output-watch.js';
 import { firstOwnFlag, SocketBase, type SocketEndpoint } from './socket-base.js';
+import { type UnfinishedMessages, unfinishedMessages } from './unfinished.js';
 
-/** What a handler may return: nothing, or a promise of it. */
-type Handled = void | PromiseLike<void>;
+/** What a handler returns is ignored, but for a promise that is rejected. */
+type Handled = unknown;
 
 /**
  * The handlers of a server's WebSockets, and their limits. What a handler throws, or rejects with, goes to `onError`; the WebSocket stays open. After
  * `ws.close()` only `close` is called. Messages are not held back while the promise of an async handler is pending.
  */
-export interface WebSocketHandlers<Data = unknown> {
+export interface WebSocketHandlers<Data = unknown> extends MessagePaceOptions {
   /** The WebSocket is open. */
   open?(ws: ServerWebSocket<Data>): Handled;
-  /** A message has come: text, or a `Buffer` that has its whole `ArrayBuffer` to itself. */
-  message(ws: ServerWebSocket<Data>, message: string | Uint8Array<ArrayBuffer>): Handled;
+  /** A message has come: text, or bytes as `ws.binaryType` says: by default a `Buffer` that has its whole `ArrayBuffer` to itself. */
+  message?(ws: ServerWebSocket<Data>, message: string | Uint8Array<ArrayBuffer>): Handled;
   /** There is room for output again, after `send` has returned -1 or 0. */
   drain?(ws: ServerWebSocket<Data>): Handled;
-  /** The WebSocket is closed. Called once. @param code 1005 if the client gave none, 1006 if the connection was lost @param reason the client's */
+  /**
+   * The WebSocket is closed. Called once.
+   * @param code that of the client's Close frame (RFC 6455 §7.1.5): 1005 if there was none in it, 1006 if no such frame has come, whichever side has ended the
+   *   connection: see `ws.error` @param reason the client's
+   */
   close?(ws: ServerWebSocket<Data>, code: number, reason: string): Handled;
   /** A ping has come, and has been answered. */
   ping?(ws: ServerWebSocket<Data>, data: Uint8Array<ArrayBuffer>): Handled;
@@ -67,6 +75,8 @@ export interface WebSocketHandlers<Data = unknown> {
   protocols?: HandshakeOptions['protocols'];
   /** See {@link HandshakeOptions}. */
   origin?: HandshakeOptions['origin'];
+  /** Not used: in code for Bun, TypeScript takes the type of `ws.data` from it. */
+  data?: Data | undefined;
 }
 
 /** What `server.upgrade` is given. */
@@ -94,6 +104,8 @@ const rules: OptionRules = {
   publishToSelf: { type: 'boolean' },
   perMessageDeflate: socketRules.perMessageDeflate,
   ...handshakeRules,
+  ...paceRules,
+  data: { accepts: () => true, expected: 'anything' },
 };
 
 const upgradeRules: OptionRules = {
@@ -107,8 +119,25 @@ const pongTime = 8000;
 /** The server, as its sockets need it. */
 type ServerSettings = HttpSettings & { endConnection(slot: Slot): void };
 
+/** Bytes of any kind. */
+type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
 /** What can be sent: a string as text, anything else as binary. */
-type Sendable = string | ArrayBufferView | ArrayBuffer;
+export type Sendable = string | Bytes;
+
+/** As what binary messages, and the data of pings and pongs, are given to handlers. */
+export type BinaryType = 'nodebuffer' | 'arraybuffer' | 'uint8array' | 'blob';
+const binaryTypes: readonly BinaryType[] = ['nodebuffer', 'arraybuffer', 'uint8array', 'blob'];
+
+/** Besides those of the base. */
+const Flag = {
+  /** `drain` is to be called when there is room. */
+  drainAwaited: firstOwnFlag,
+  /** `pause` has been called. */
+  paused: firstOwnFlag << 1,
+  /** The index of its `BinaryType`, in two bits. */
+  binaryTypeLow: firstOwnFlag << 2,
+  binaryTypeHigh: firstOwnFlag << 3,
+} as const;
 
 /** The WebSockets of one server. */
 export class WebSocketServer implements SocketEndpoint {
@@ -121,6 +150,11 @@ export class WebSocketServer implements SocketEndpoint {
   readonly pongTimeout: number;
   readonly sendsPings: boolean;
   readonly backpressureLimit: number;
+  readonly messagePace: PaceLimit;
+  readonly unfinished: UnfinishedMessages;
+  readonly outputWatch: OutputWatch | undefined;
+  /** How many WebSockets there are. */
+  count = 0;
   readonly #deflate: DeflateSettings | undefined;
   readonly #topics = new Map<string, Set<ServerWebSocket>>();
   /** Responses to requests that have been upgraded. */
@@ -130,7 +164,6 @@ export class WebSocketServer implements SocketEndpoint {
   constructor(owner: ServerSettings, handlers: WebSocketHandlers) {
     const where = 'serve: websocket';
     checkOptions(where, handlers, rules);
-    if (handlers.message === undefined) throw new TypeError(`${where}: message is undefined; expected a function`);
     checkHandshakeOptions(where, handlers);
     this.owner = owner;
     this.handlers = handlers;
@@ -144,6 +177,9 @@ export class WebSocketServer implements SocketEndpoint {
     this.#deflate = deflateOf(where, handlers.perMessageDeflate);
     this.sendsPings = sendPings;
     this.backpressureLimit = backpressureLimit;
+    this.messagePace = messagePaceOf(handlers);
+    this.unfinished = unfinishedMessages(owner.buffers);
+    this.outputWatch = outputWatchOf(owner);
     const whole = idleTimeout === 0 ? Infinity : idleTimeout * 1000;
     this.pongTimeout = Math.min(pongTime, whole / 2);
     this.pingAfter = whole === Infinity ? whole : whole - this.pongTimeout;
@@ -155,18 +191,18 @@ export class WebSocketServer implements SocketEndpoint {
 
   /**
    * Upgrades a request: it is answered with 101, or with what refuses it, whatever its handler returns.
-   * @returns false if the request does not ask for a WebSocket, or has been upgraded before: then the handler answers it
+   * @returns false if the request does not ask for a WebSocket, or has been answered or upgraded before, or if its client is gone
    */
   upgrade(request: Request | globalThis.Request, options: UpgradeOptions = {}): boolean {
     const where = 'upgrade';
     checkOptions(where, options, upgradeRules);
-    const source = requestSource(where, request);
-    if (!asksForWebSocket(source) || this.#upgraded.has(source)) return false;
+    const source = incomingRequest(where, request);
+    if (!asksForWebSocket(source) || !source.isAnswerable || this.#upgraded.has(source)) return false;
     const { data, headers } = options;
     const { protocols, origin } = this.handlers;
     const settings = this.#deflate;
     const wanted = { protocols, origin, headers };
-    const handshake = checkHandshake(where, source, request as Request, wanted, settings); // as requestSource has seen
+    const handshake = checkHandshake(where, source, request as Request, wanted, settings); // as incomingRequest has seen
     if (handshake instanceof Response) {
       this.#upgraded.set(source, handshake);
       return true;
@@ -177,7 +213,8 @@ export class WebSocketServer implements SocketEndpoint {
       const early = bytes.slice(start, limit);
       connection.reader.consume(limit - start);
       const compression = deflate && settings && openCompression('server', deflate, settings);
-      new ServerWebSocket(this, connection, data, compression).opened(early, finished);
+      const kept = this.owner.keepsRequests ? source : undefined;
+      new ServerWebSocket(this, connection, data, compression, kept).opened(early, finished);
     };
     // A thread for a moment: what opens the socket ends at once.
     const response = takeOver(function* (connection) {
@@ -192,9 +229,13 @@ export class WebSocketServer implements SocketEndpoint {
     return this.#upgraded.get(source);
   }
 
-  /** @returns bytes of the frame; 0 if there is no subscriber, or it has been dropped for all of them */
-  publish(topic: string, data: Sendable, except?: ServerWebSocket): number {
+  /**
+   * @param compress see `ServerWebSocket.send`
+   * @returns bytes of the frame; -1 if a subscriber is slow; 0 if it has been dropped for one, or there is none
+   */
+  publish(topic: string, data: Sendable, compress?: boolean, except?: ServerWebSocket): number {
     checkTopic('publish', topic);
+    checkCompress('publish', compress);
     const message = messageOf('publish', data);
     const subscribers = this.#topics.get(topic);
     if (subscribers === undefined) return 0;
@@ -202,19 +243,26 @@ export class WebSocketServer implements SocketEndpoint {
     const plain = serverFrame(message);
     const compressed = new Map<Compression, Uint8Array>();
     let isSent = false;
+    let isDropped = false;
+    let isSlow = false;
     for (const socket of subscribers) {
       if (socket === except) continue;
-      const { sharedCompression } = socket;
+      const sharedCompression = compress === false ? undefined : socket.sharedCompression;
       let frame: Uint8Array | undefined = plain;
       if (sharedCompression !== undefined) {
         frame = compressed.get(sharedCompression);
         if (frame === undefined) {
-          frame = compressedFrame(message, sharedCompression) ?? plain;
+          frame = compressedFrame(message, sharedCompression, compress) ?? plain;
           compressed.set(sharedCompression, frame);
         }
       }
-      if (socket.sendFrame(frame)) isSent = true;
+      const sent = socket.sendFrame(frame);
+      if (sent === 0) isDropped = true;
+      else if (sent === -1) isSlow = true;
+      else isSent = true;
     }
+    if (isDropped) return 0;
+    if (isSlow) return -1;
     return isSent ? plain.length : 0;
   }
 
@@ -250,18 +298,43 @@ export class WebSocketServer implements SocketEndpoint {
   }
 
   #report(error: unknown, socket: ServerWebSocket): void {
-    this.owner.report(error, undefined, { peer: socket.remoteAddress });
+    this.owner.report(error, socket.request, { peer: socket.peer });
   }
 }
 
 /** A message as one compressed frame, to be sent as it is to many clients. @returns undefined if it is not worth compressing */
-function compressedFrame(message: string | Uint8Array, compression: Compression): Uint8Array | undefined {
-  if (!compression.compress(message)) return undefined;
+function compressedFrame(
+  message: string | Uint8Array,
+  compression: Compression,
+  compress: boolean | undefined,
+): Uint8Array | undefined {
+  if (!compression.compress(message, thresholdOf(compress))) return undefined;
   const { bytes, length } = compression.deflater;
   const frame = new Uint8Array(headerBytes(length, false) + length);
   const opcode = typeof message === 'string' ? opcodes.text : opcodes.binary;
   writeFrame(frame, 0, FIN | RSV1 | opcode, bytes, undefined, length);
   return frame;
+}
+
+/** The least bytes of a message that is compressed; undefined for that of the options. @param compress see `ServerWebSocket.send` */
+function thresholdOf(compress: boolean | undefined): number | undefined {
+  return compress === undefined ? undefined : compress ? 0 : Infinity;
+}
+
+/** @throws {TypeError} */
+function checkCompress(where: string, compress: unknown): void {
+  if (compress !== undefined && typeof compress !== 'boolean')
+    throw new TypeError(`${where}: compress is ${show(compress)}; expected true or false`);
+}
+
+/** @throws {TypeError} */
+function checkText(where: string, data: unknown): void {
+  if (typeof data !== 'string') throw new TypeError(`${where}: the data is ${show(data)}; expected a string`);
+}
+
+/** @throws {TypeError} */
+function checkBinary(where: string, data: unknown): void {
+  if (typeof data === 'string') throw new TypeError(`${where}: the data is ${show(data)}; expected bytes`);
 }
 
 /** @throws {TypeError} */
@@ -271,15 +344,12 @@ function checkTopic(where: string, topic: unknown): void {
 
 /** @throws {TypeError} if it cannot be sent */
 function messageOf(where: string, data: unknown): string | Uint8Array {
-  if (isInstance(data, ArrayBuffer)) return new Uint8Array(data);
+  if (isInstance(data, ArrayBuffer) || isInstance(data, SharedArrayBuffer)) return new Uint8Array(data);
   if (ArrayBuffer.isView(data) && !isInstance(data, Uint8Array))
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   checkData(data, where);
   return data as string | Uint8Array; // as just checked
 }
-
-/** A flag besides those of the base: `drain` is to be called when there is room. */
-const drainAwaited = firstOwnFlag;
 
 /** A WebSocket of a server, as its handlers get it: always the same object for the same client. */
 export class ServerWebSocket<Data = unknown> extends SocketBase {
@@ -288,12 +358,21 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
   /** What `upgrade` was given, for the handlers to read and change. */
   data: Data;
   #topics: Set<string> | undefined;
-  #peer: string | undefined;
+  /** Its address, once that has been asked for; with its request, if errors are reported with that. */
+  #client: string | { peer: string | undefined; readonly source: IncomingRequest } | undefined;
 
   /** @internal */
-  constructor(server: WebSocketServer, connection: Connection, data: Data, compression: Compression | undefined) {
+  constructor(
+    server: WebSocketServer,
+    connection: Connection,
+    data: Data,
+    compression: Compression | undefined,
+    source: IncomingRequest | undefined,
+  ) {
     super(server, connection.slot, compression);
     this.data = data;
+    if (source !== undefined) this.#client = { peer: undefined, source };
+    server.count++;
     server.owner.network.replace(this);
     connection.handedOver();
     this.awaitInput();
@@ -310,24 +389,35 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
   }
 
   /** @internal */
-  get peer(): string {
-    return this.remoteAddress;
-  }
-
-  /** @internal */
   get thread(): undefined {
     return undefined;
   }
 
   /** 1 open, 2 closing, 3 closed: as a browser's `WebSocket` has it. */
   get readyState(): 1 | 2 | 3 {
-    return this.isOpen ? 1 : this.isOver ? 3 : 2;
+    if (this.isOpen) return 1;
+    return this.isOver || this.isConcluded ? 3 : 2;
   }
 
-  /** The client's address: `127.0.0.1:5678`. Empty if it is first asked for when the client has gone. */
+  /** The client's address and port: `127.0.0.1:5678`. Empty if it is first asked for when the client has gone, and for Unix-domain sockets. */
+  get peer(): string {
+    const client = this.#client;
+    const known = typeof client === 'object' ? client.peer : client;
+    if (known !== undefined || this.isOver) return known ?? '';
+    const peer = this.endpoint.owner.transport.peer(this.slot);
+    if (typeof client === 'object') client.peer = peer;
+    else this.#client = peer;
+    return peer;
+  }
+
+  /** @internal The request that it was made of, if it is kept. */
+  get request(): Request | undefined {
+    return typeof this.#client === 'object' ? requestFrom(this.#client.source) : undefined;
+  }
+
+  /** The client's IP address: `127.0.0.1`. Empty where `peer` is. */
   get remoteAddress(): string {
-    if (this.#peer === undefined && !this.isOver) this.#peer = this.endpoint.owner.transport.peer(this.slot);
-    return this.#peer ?? '';
+    return socketAddressOf(this.peer)?.address ?? '';
   }
 
   /** Bytes of output, frames included, that have not left. */
@@ -335,43 +425,104 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     return this.queued;
   }
 
+  /** The same, with Bun's name. */
+  getBufferedAmount(): number {
+    return this.queued;
+  }
+
+  /**
+   * As what binary messages, and the data of pings and pongs, are given to the handlers: a `Buffer` (`nodebuffer`, the default), an `ArrayBuffer` (`arraybuffer`), a
+   * `Uint8Array` (`uint8array`) or a `Blob` (`blob`).
+   * @throws {TypeError} for anything else
+   */
+  get binaryType(): BinaryType {
+    return binaryTypes[(this.hasFlag(Flag.binaryTypeLow) ? 1 : 0) | (this.hasFlag(Flag.binaryTypeHigh) ? 2 : 0)];
+  }
+
+  set binaryType(type: BinaryType) {
+    const index = binaryTypes.indexOf(type);
+    if (index === -1)
+      throw new TypeError(
+        `binaryType is ${show(type)}; expected one of ${binaryTypes.map((one) => `"${one}"`).join(', ')}`,
+      );
+    this.setFlag(Flag.binaryTypeLow, (index & 1) !== 0);
+    this.setFlag(Flag.binaryTypeHigh, (index & 2) !== 0);
+  }
+
+  /**
+   * Stops reading, so that TCP slows the client. Messages that have been read are still given out, `idleTimeout` and `messageTimeout` do not run, and sending works. Until
+   * `resume`, or `close`.
+   */
+  pause(): void {
+    if (!this.isOpen || this.isPaused) return;
+    this.setFlag(Flag.paused, true);
+    this.endpoint.owner.transport.pauseReading(this.slot);
+    this.stopWaiting();
+  }
+
+  /** Reads again after `pause`. */
+  resume(): void {
+    if (!this.isPaused) return;
+    this.setFlag(Flag.paused, false);
+    this.awaitInput();
+    this.endpoint.owner.transport.resumeReading(this.slot);
+  }
+
+  /** Whether `pause` has been called, and neither `resume` nor `close` since. */
+  get isPaused(): boolean {
+    return this.hasFlag(Flag.paused) && !this.isOver;
+  }
+
+  /** @internal */
+  protected override awaitInput(): void {
+    if (this.isPaused) this.stopWaiting();
+    else super.awaitInput();
+  }
+
+  /** @internal The client's Close frame is to be read, and its end. */
+  protected override sendClose(code: number | undefined, reason: string): void {
+    super.sendClose(code, reason);
+    this.resume();
+  }
+
   /**
    * Sends a message: a string as text, anything else as binary.
+   * @param compress whether it is compressed, whatever its size, if `perMessageDeflate` has been agreed on. Default: from its `threshold` on
    * @returns bytes of its frame; -1 if the client is slow: the message is queued, and `drain` will be called; 0 if it has been dropped, because the
    *   WebSocket is closed, or `backpressureLimit` is reached, in which case `drain` will be called, too
    * @throws {TypeError} for what cannot be sent
    */
-  send(data: Sendable): number {
+  send(data: Sendable, compress?: boolean): number {
+    checkCompress('send', compress);
     const message = messageOf('send', data);
     if (!this.takes(message.length)) return 0;
-    return this.sent(this.put(message));
+    return this.sent(this.put(message, thresholdOf(compress)));
   }
 
   /** @returns -1 if the client is slow */
   private sent(bytes: number): number {
     if (this.queued < highWaterMark) return bytes;
-    this.setFlag(drainAwaited, true);
+    this.setFlag(Flag.drainAwaited, true);
     return -1;
   }
 
   /** `send`, for text alone. @throws {TypeError} for anything else */
-  sendText(text: string): number {
-    if (typeof text !== 'string') throw new TypeError(`sendText: the data is ${show(text)}; expected a string`);
-    return this.send(text);
+  sendText(text: string, compress?: boolean): number {
+    checkText('sendText', text);
+    return this.send(text, compress);
   }
 
   /** `send`, for bytes alone. @throws {TypeError} for anything else */
-  sendBinary(data: ArrayBufferView | ArrayBuffer): number {
-    if (typeof data === 'string') throw new TypeError(`sendBinary: the data is ${show(data)}; expected bytes`);
-    return this.send(data);
+  sendBinary(data: Bytes, compress?: boolean): number {
+    checkBinary('sendBinary', data);
+    return this.send(data, compress);
   }
 
-  /** @internal Sends a frame that has been made for many. @returns whether it is sent */
-  sendFrame(frame: Uint8Array): boolean {
-    if (!this.takes(frame.length)) return false;
+  /** @internal Sends a frame that has been made for many. @returns as `send` */
+  sendFrame(frame: Uint8Array): number {
+    if (!this.takes(frame.length)) return 0;
     this.putFrame(frame);
-    this.sent(frame.length);
-    return true;
+    return this.sent(frame.length);
   }
 
   private takes(bytes: number): boolean {
@@ -383,7 +534,7 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     const isOver = queued + bytes > endpoint.backpressureLimit;
     if (isOver && endpoint.handlers.closeOnBackpressureLimit === true) this.terminate();
     else {
-      this.setFlag(drainAwaited, true);
+      this.setFlag(Flag.drainAwaited, true);
       if (queued < highWaterMark) this.notifyRoom(); // by itself the transport reports only a queue that has been above that
     }
     return false;
@@ -391,6 +542,8 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** Calls a function. Everything that is sent in a turn leaves together without it; for code that was written for Bun. */
   cork<T>(callback: (ws: this) => T): T {
+    if (typeof callback !== 'function')
+      throw new TypeError(`cork: the callback is ${show(callback)}; expected a function`);
     return callback(this);
   }
 
@@ -427,24 +580,26 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     return this.sent(length + 2);
   }
 
-  /** From now on it is sent what is published to a topic, until it is closed. */
-  subscribe(topic: string): void {
+  /** From now on it is sent what is published to a topic, until it is closed. @returns false if it is closed */
+  subscribe(topic: string): boolean {
     checkTopic('subscribe', topic);
-    if (!this.isOpen) return;
+    if (!this.isOpen) return false;
     this.#topics ??= new Set();
     this.#topics.add(topic);
     this.endpoint.subscribe(topic, this);
+    return true;
   }
 
-  /** From now on it gets nothing of a topic. */
-  unsubscribe(topic: string): void {
+  /** From now on it gets nothing of a topic. @returns whether it had subscribed */
+  unsubscribe(topic: string): boolean {
     checkTopic('unsubscribe', topic);
-    this.#topics?.delete(topic);
     this.endpoint.unsubscribe(topic, this);
+    return this.#topics?.delete(topic) ?? false;
   }
 
   /** Whether it has subscribed to a topic. */
   isSubscribed(topic: string): boolean {
+    checkTopic('isSubscribed', topic);
     return this.#topics?.has(topic) ?? false;
   }
 
@@ -453,35 +608,60 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     return [...(this.#topics ?? [])];
   }
 
-  /** Sends a message to all that have subscribed to a topic, but to itself only with `publishToSelf`. @returns bytes; 0 if it is sent to none */
-  publish(topic: string, data: Sendable): number {
-    return this.endpoint.publish(topic, data, this.endpoint.handlers.publishToSelf === true ? undefined : this);
+  /**
+   * Sends a message to all that have subscribed to a topic, but to itself only with `publishToSelf`.
+   * @param compress see `send`
+   * @returns bytes of its frame; -1 if a subscriber is slow; 0 if it has been dropped for one, or there is none
+   */
+  publish(topic: string, data: Sendable, compress?: boolean): number {
+    const isForSelf = this.endpoint.handlers.publishToSelf === true;
+    return this.endpoint.publish(topic, data, compress, isForSelf ? undefined : this);
+  }
+
+  /** `publish`, for text alone. @throws {TypeError} for anything else */
+  publishText(topic: string, text: string, compress?: boolean): number {
+    checkText('publishText', text);
+    return this.publish(topic, text, compress);
+  }
+
+  /** `publish`, for bytes alone. @throws {TypeError} for anything else */
+  publishBinary(topic: string, data: Bytes, compress?: boolean): number {
+    checkBinary('publishBinary', data);
+    return this.publish(topic, data, compress);
+  }
+
+  /** Bytes as `binaryType` says. The declared type is that of the default, as in Bun. */
+  private given(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const given: unknown = binary[this.binaryType](bytes);
+    return given as Uint8Array<ArrayBuffer>;
   }
 
   // What the base reports.
 
   /** @internal */
   protected message(data: string | Uint8Array<ArrayBuffer>): void {
-    if (!this.isOpen) return;
     const { endpoint } = this;
-    endpoint.call(this, endpoint.handlers.message, typeof data === 'string' ? data : bufferOf(data));
+    const { message } = endpoint.handlers;
+    if (message !== undefined && this.isOpen)
+      endpoint.call(this, message, typeof data === 'string' ? data : this.given(data));
   }
 
   /** @internal */
   protected pinged(payload: Uint8Array<ArrayBuffer>): void {
     const { ping } = this.endpoint.handlers;
-    if (ping !== undefined && this.isOpen) this.endpoint.call(this, ping, bufferOf(payload));
+    if (ping !== undefined && this.isOpen) this.endpoint.call(this, ping, this.given(payload));
   }
 
   /** @internal */
   protected ponged(payload: Uint8Array<ArrayBuffer>): void {
     const { pong } = this.endpoint.handlers;
-    if (pong !== undefined && this.isOpen) this.endpoint.call(this, pong, bufferOf(payload));
+    if (pong !== undefined && this.isOpen) this.endpoint.call(this, pong, this.given(payload));
   }
 
   /** @internal */
   protected concluded(code: number, reason: string): void {
     const { endpoint } = this;
+    endpoint.count--;
     for (const topic of this.#topics ?? []) endpoint.unsubscribe(topic, this);
     this.#topics = undefined;
     const { close } = endpoint.handlers;
@@ -490,14 +670,17 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** @internal */
   protected writableAgain(): void {
-    if (!this.hasFlag(drainAwaited)) return;
-    this.setFlag(drainAwaited, false);
+    if (!this.hasFlag(Flag.drainAwaited)) return;
+    this.setFlag(Flag.drainAwaited, false);
     const { drain } = this.endpoint.handlers;
     if (drain !== undefined && this.isOpen) this.endpoint.call(this, drain);
   }
 }
 
-/** A Buffer over all of its memory. */
-function bufferOf(bytes: Uint8Array<ArrayBuffer>): Buffer<ArrayBuffer> {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}
+/** What handlers are given for bytes, which have all of their memory to themselves. */
+const binary: Record<BinaryType, (bytes: Uint8Array<ArrayBuffer>) => unknown> = {
+  nodebuffer: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+  arraybuffer: ({ buffer }) => buffer,
+  uint8array: (bytes) => bytes,
+  blob: (bytes) => new Blob([bytes]),
+};

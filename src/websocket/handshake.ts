@@ -1,12 +1,12 @@
 // The opening handshake (RFC 6455 §4), of a server and of a client.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { fieldsFrom, type HeadersInit } from '../http/fetch/headers.js';
-import { isLightRequest, type Request, sourceOf } from '../http/fetch/request.js';
+import { fieldsOfOption, type HeadersInit } from '../http/fetch/headers.js';
+import type { Request } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
-import { IncomingRequest } from '../http/incoming-request.js';
+import type { IncomingRequest } from '../http/incoming-request.js';
 import { isThenable } from '../threads/task.js';
-import { isInstance, show } from '../util/inspect.js';
+import { show } from '../util/inspect.js';
 import type { OptionRules } from '../util/options.js';
 import { acceptDeflate, type DeflateParameters, type DeflateSettings, parseExtensions } from './extensions.js';
 
@@ -72,14 +72,6 @@ export function checkProtocols(where: string, protocols: readonly string[]): voi
       throw new TypeError(`${where}: protocols[${i}] is ${show(name)}; expected a token (RFC 9110 §5.6.2)`);
     if (protocols.indexOf(name) !== i) throw new TypeError(`${where}: protocols has ${show(name)} twice`);
   });
-}
-
-/** What the server knows of a request. @throws {TypeError} if it is not one that a server has received */
-export function requestSource(where: string, request: Request | globalThis.Request): IncomingRequest {
-  const source = isLightRequest(request) ? sourceOf(request) : undefined;
-  if (!isInstance(source, IncomingRequest))
-    throw new TypeError(`${where}: the request is ${show(request)}; expected the one that the handler has got`);
-  return source;
 }
 
 /** What has been agreed on. */
@@ -169,7 +161,7 @@ export function checkHandshake(
   if (extensions === undefined)
     return refused(400, 'RFC 6455 §9.1: Sec-WebSocket-Extensions is not a list of extensions with parameters');
   const accepted = deflate && acceptDeflate(extensions, deflate);
-  const own = options.headers === undefined ? [] : fieldsFrom(options.headers);
+  const own = fieldsOfOption(where, options.headers);
   const protocol = ownProtocol(where, offered, own) ?? chosenProtocol(where, offered, request, options.protocols);
   const answer = ['upgrade', 'websocket', 'sec-websocket-accept', acceptOf(key)];
   if (protocol !== '') answer.push('sec-websocket-protocol', protocol);

@@ -5,6 +5,7 @@
 // keeps for the socket; a socket that is idle has none. Nearly all messages are one frame that came as a whole: these are read where they are.
 
 import { ByteBuilder } from '../util/byte-builder.js';
+import type { Pace } from '../util/pace.js';
 import { type CloseStatus, closeCodes, readClose } from './close-codes.js';
 import { deflatedRoom, type Inflater, type Inflation } from './deflate.js';
 import { WebSocketError } from './errors.js';
@@ -57,6 +58,8 @@ export class PartialMessage {
   isInParts = false;
   /** @internal Decompresses the message, if it is given out in parts. */
   inflation: Inflation | undefined;
+  /** How fast it comes. The caller makes and reads it. */
+  pace: Pace | undefined;
   /** The masking key for the next byte. */
   #key = 0;
   /** What had come when the inflation started; decompressed up to `#backlogAt`. */
@@ -71,6 +74,11 @@ export class PartialMessage {
   /** Bytes of memory that its content takes. */
   get held(): number {
     return (this.content?.capacity ?? 0) + this.#backlog.length + this.control.length;
+  }
+
+  /** Bytes of payload that have come. Control frames in between do not count. */
+  get received(): number {
+    return this.length - (this.isInFrame && !this.header.isControl ? this.missing : 0);
   }
 
   /** How much `held` grows at most when `next` reads so many bytes more. */

@@ -2,11 +2,25 @@
 
 import type { Owner } from '../connection/network.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
+import type { PaceLimit } from '../util/pace.js';
 import { type DeflateOptions, type DeflateSettings, deflateRules, deflateSettings } from './extensions.js';
 import { MessageParser } from './messages.js';
+import { outputWatchOf } from './output-watch.js';
 import type { SocketEndpoint } from './socket-base.js';
+import { unfinishedMessages } from './unfinished.js';
 
-export interface SocketOptions {
+/** How slowly a message may come. */
+export interface MessagePaceOptions {
+  /**
+   * How long a message that has started may pause before all of it has come, in milliseconds; a longer pause is refused with 1008. Time in which the connection is
+   * not read does not count. Default 60,000.
+   */
+  messageTimeout?: number | undefined;
+  /** The fewest bytes a second of a message that has started, on average, once `messageTimeout` has passed; fewer are refused with 1008. Default 240. */
+  minMessageRate?: number | undefined;
+}
+
+export interface SocketOptions extends MessagePaceOptions {
   /** The most bytes of a message; more is refused with 1009 before it is held. Default 16 MiB. */
   maxPayloadLength?: number | undefined;
   /**
@@ -28,6 +42,16 @@ export interface SocketOptions {
   closeTimeout?: number | undefined;
 }
 
+/** Of `MessagePaceOptions`. */
+export const paceRules: OptionRules<MessagePaceOptions> = {
+  messageTimeout: { number: [1, longestDelay] },
+  minMessageRate: { number: [0.001, 2 ** 30] },
+};
+
+export function messagePaceOf({ messageTimeout = 60_000, minMessageRate = 240 }: MessagePaceOptions): PaceLimit {
+  return { timeout: messageTimeout, rate: minMessageRate };
+}
+
 export const socketRules: OptionRules = {
   maxPayloadLength: { whole: [0, 2 ** 31 - 1] },
   perMessageDeflate: {
@@ -37,6 +61,7 @@ export const socketRules: OptionRules = {
   pingInterval: { number: [0, longestDelay] },
   pongTimeout: { number: [1, longestDelay] },
   closeTimeout: { number: [1, longestDelay] },
+  ...paceRules,
 };
 
 /** @returns undefined if messages are not to be compressed @throws {TypeError | RangeError} for options that are wrong */
@@ -62,12 +87,13 @@ export function endpointOf(
     pongTimeout = 30_000,
     closeTimeout = 10_000,
   } = options;
+  const messagePace = messagePaceOf(options);
   let known = endpoints.get(owner);
   if (known === undefined) {
     known = new Map();
     endpoints.set(owner, known);
   }
-  const key = [maxPayloadLength, pingInterval, pongTimeout, closeTimeout].join();
+  const key = [maxPayloadLength, pingInterval, pongTimeout, closeTimeout, messagePace.timeout, messagePace.rate].join();
   let endpoint = known.get(key);
   if (endpoint === undefined) {
     endpoint = {
@@ -78,6 +104,9 @@ export function endpointOf(
       pingAfter: pingInterval === 0 ? Infinity : pingInterval,
       pongTimeout,
       sendsPings: true,
+      messagePace,
+      unfinished: unfinishedMessages(owner.buffers),
+      outputWatch: outputWatchOf(owner),
       end,
     };
     known.set(key, endpoint);

@@ -5,6 +5,7 @@ import type { Owner } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
 import type { Request } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
+import { incomingRequest } from '../http/incoming-request.js';
 import { takeOver } from '../http/take-over.js';
 import { withSharedPrototype } from '../threads/shared-prototype.js';
 import { checkedTask, type Task } from '../threads/task.js';
@@ -12,13 +13,7 @@ import type { Thread } from '../threads/thread.js';
 import { show } from '../util/inspect.js';
 import { checkOptions, type OptionRules } from '../util/options.js';
 import { openCompression } from './compression.js';
-import {
-  checkHandshake,
-  checkHandshakeOptions,
-  type HandshakeOptions,
-  handshakeRules,
-  requestSource,
-} from './handshake.js';
+import { checkHandshake, checkHandshakeOptions, type HandshakeOptions, handshakeRules } from './handshake.js';
 import { deflateOf, endpointOf, type SocketOptions, socketRules } from './options.js';
 import { WebSocketConnection } from './web-socket.js';
 
@@ -68,7 +63,7 @@ export function webSocket(
     throw new TypeError(`webSocket: the task is ${show(task)}; expected a generator function`);
   checkHandshakeOptions('webSocket', options);
   const settings = deflateOf('webSocket', options.perMessageDeflate);
-  const source = requestSource('webSocket', request);
+  const source = incomingRequest('webSocket', request);
   const handshake = checkHandshake('webSocket', source, request as Request, options, settings);
   if (handshake instanceof Response) return handshake;
   const { protocol, fields, deflate } = handshake;

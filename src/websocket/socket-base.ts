@@ -2,13 +2,14 @@
 // (RFC 6455 §7). It is the record of its slot: the network tells it of each event, and it writes straight into the transport.
 
 import type { Owner, SlotRecord } from '../connection/network.js';
-import { type ConnectionError, pieceSize, type Slot } from '../event-layer/event-layer.js';
+import { ConnectionError, pieceSize, type Slot } from '../event-layer/event-layer.js';
 import type { ThreadError } from '../threads/errors.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import type { Thread } from '../threads/thread.js';
 import type { BaseTopic, SubscribeOptions } from '../topics/topic.js';
 import { viewOf } from '../util/fast-bytes.js';
 import { isInstance } from '../util/inspect.js';
+import { Pace, type PaceLimit } from '../util/pace.js';
 import { type CloseStatus, closeCodes, closePayload } from './close-codes.js';
 import type { Compression } from './compression.js';
 import { WebSocketError } from './errors.js';
@@ -25,6 +26,8 @@ import {
 } from './frames.js';
 import { applyMask, newMask, turnMask } from './mask.js';
 import type { MessageParser, PartialMessage } from './messages.js';
+import type { OutputWatch, WatchedSocket } from './output-watch.js';
+import type { Unfinished, UnfinishedMessages } from './unfinished.js';
 
 /** What is the same for all sockets of a server, or for one of a client. */
 export interface SocketEndpoint {
@@ -40,6 +43,12 @@ export interface SocketEndpoint {
   readonly pongTimeout: number;
   /** Whether there is a ping in between. */
   readonly sendsPings: boolean;
+  /** How slowly a message may come. */
+  readonly messagePace: PaceLimit;
+  /** The messages that have come in part, of all sockets that share a limit on memory. */
+  readonly unfinished: UnfinishedMessages;
+  /** Resets peers that take no output; undefined where they may take as long as they like. */
+  readonly outputWatch: OutputWatch | undefined;
   /** Ends the connection by FIN, behind what is queued for it. @param thread works for it, and may go on for a while */
   end(slot: Slot, thread: Thread<unknown> | undefined): void;
 }
@@ -62,16 +71,23 @@ const Flag = {
   inParts: 64,
   /** `notifyFlushed` of the transport has been called, and `flushed` has not. */
   flushAwaited: 128,
+  /** `OutputWatch.sent` has been called for what is queued. */
+  outputWatched: 256,
+  /** `OutputWatch.sent` is to be called for all output. */
+  outputWaits: 512,
 } as const;
 
 /** @internal */
-export const firstOwnFlag = 256;
+export const firstOwnFlag = 1024;
 
 /** Pongs are not queued behind more output than this: a peer that sends pings and reads nothing gets none. */
 const mostQueuedForPong = 64 * 1024;
 
+/** Why sockets were ended from here, besides by the program. They are few, so they have no field for it. */
+const failures = new WeakMap<SocketBase, Error>();
+
 // Its methods are `private` and not `#`: for one #method, the engine gives every object of the class one more field.
-export abstract class SocketBase implements SlotRecord, FollowedSocket {
+export abstract class SocketBase implements SlotRecord, FollowedSocket, WatchedSocket, Unfinished {
   /** @internal */
   readonly slot: Slot;
   /** @internal */
@@ -105,15 +121,10 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /**
    * @internal
    * Nothing more can come. Called once.
-   * @param error why the connection was failed from here, if it was: what the peer did wrong
+   * @param code that of the peer's Close frame; 1006 if none has come
    * @param isAnswer this side had sent its Close frame first
    */
-  protected abstract concluded(
-    code: number,
-    reason: string,
-    error: WebSocketError | undefined,
-    isAnswer: boolean,
-  ): void;
+  protected abstract concluded(code: number, reason: string, isAnswer: boolean): void;
   /** @internal There is room for output. */
   protected abstract writableAgain(): void;
 
@@ -154,7 +165,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /** @internal See `FollowedSocket`. */
   disconnect(reason: ThreadError): void {
     this.thread?.unwind(reason);
-    this.abort();
+    this.giveUp(reason);
   }
 
   /** @internal See `FollowedSocket`. */
@@ -193,17 +204,55 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     return this.hasFlag(Flag.over);
   }
 
+  /**
+   * Why the WebSocket was ended from here, other than by the program: the rule that the peer broke (a `WebSocketError`, whose `closeCode` the peer was
+   * sent), or what it has not done in time. Undefined if it was not.
+   */
+  get error(): Error | undefined {
+    return failures.get(this);
+  }
+
   // Sending.
+
+  /** Output is about to be queued. */
+  private noteOutput(bytes: number): void {
+    // What nearly always is so is found by one look at the flags.
+    if ((this.#flags & (Flag.outputWatched | Flag.outputWaits)) === Flag.outputWatched) return;
+    this.#flags |= Flag.outputWatched;
+    this.endpoint.outputWatch?.sent(this, bytes);
+  }
+
+  /** @internal See `WatchedSocket`. */
+  get isAwaited(): boolean {
+    return false;
+  }
+
+  /** @internal See `WatchedSocket`. */
+  outputLeft(): void {
+    this.#flags &= ~(Flag.outputWatched | Flag.outputWaits);
+  }
+
+  /** @internal See `WatchedSocket`. */
+  outputWaits(): void {
+    this.#flags |= Flag.outputWaits;
+  }
+
+  /** @internal See `WatchedSocket`. */
+  tooSlow(): void {
+    const timeout = this.endpoint.outputWatch?.timeout;
+    const message = `the peer has taken no output, or too little, for ${timeout} ms or more`;
+    this.giveUp(new ConnectionError('ERR_WRITE_TIMEOUT', message));
+  }
 
   /** @internal Bytes of output that have not left. */
   get queued(): number {
     return this.isOver ? 0 : this.endpoint.owner.transport.queued(this.slot);
   }
 
-  /** @internal Sends a message as one frame. The caller has seen that the socket is open. @returns bytes of the frame */
-  protected put(data: string | Uint8Array): number {
+  /** @internal Sends a message as one frame. The caller has seen that the socket is open. @param threshold see `Compression.compress` @returns bytes of the frame */
+  protected put(data: string | Uint8Array, threshold?: number): number {
     const compression = this.#compression;
-    if (compression?.compress(data)) {
+    if (compression?.compress(data, threshold)) {
       const { bytes, length } = compression.deflater;
       const opcode = typeof data === 'string' ? opcodes.text : opcodes.binary;
       return this.putBytes(FIN | RSV1 | opcode, bytes.length === length ? bytes : bytes.subarray(0, length));
@@ -213,6 +262,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     if (room > pieceSize) return this.putBytes(FIN | opcodes.text, new TextEncoder().encode(data));
     const { owner, isClient } = this.endpoint;
     const { transport } = owner;
+    this.noteOutput(room);
     const at = transport.reserve(this.slot, room);
     const end = writeTextFrame(transport.output, at, data, isClient ? newMask() : undefined);
     transport.commit(this.slot, end);
@@ -240,6 +290,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /** @internal Sends a whole frame that has been made before. */
   putFrame(frame: Uint8Array): void {
     const { transport } = this.endpoint.owner;
+    this.noteOutput(frame.length);
     for (let from = 0; from < frame.length; from += pieceSize) {
       const piece = from === 0 && frame.length <= pieceSize ? frame : frame.subarray(from, from + pieceSize);
       const at = transport.reserve(this.slot, piece.length);
@@ -254,6 +305,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     const key = isClient ? newMask() : undefined;
     const { length } = payload;
     const header = headerBytes(length, isClient);
+    this.noteOutput(header + length);
     let at = transport.reserve(this.slot, Math.min(pieceSize, maxHeaderBytes + length));
     let end = writeHeader(transport.output, at, first, length, key);
     let room = Math.min(pieceSize, maxHeaderBytes + length) - header;
@@ -315,6 +367,13 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     this.endpoint.owner.transport.reset(this.slot);
   }
 
+  /** @internal The same, because of what the peer does, or does not. */
+  protected giveUp(error: Error): void {
+    if (this.isOver) return;
+    failures.set(this, error);
+    this.abort();
+  }
+
   /** @internal Ends the connection by FIN: both sides have sent a Close frame, or the peer has failed. */
   protected end(): void {
     if (this.isOver) return;
@@ -322,11 +381,12 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     this.endpoint.end(this.slot, this.thread);
   }
 
-  /** The peer broke a rule: its Close frame says which, and nothing of what it has sent behind that is looked at. */
+  /** The peer broke a rule: the Close frame for it says which, and nothing of what it has sent behind that is looked at. */
   private fail(error: WebSocketError): void {
     this.#flags |= Flag.closeReceived;
+    failures.set(this, error);
     if (this.isOpen) this.closeFrame(error.closeCode, '');
-    this.conclude(error.closeCode, '', error);
+    this.conclude(closeCodes.abnormal, ''); // RFC 6455 §7.1.5: no Close frame has come
     this.end();
   }
 
@@ -334,14 +394,14 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   private dropPartial(counted = this.#partial?.held ?? 0): void {
     this.#partial?.release();
     this.#partial = undefined;
-    if (counted > 0) this.endpoint.owner.buffers.add(-counted);
+    if (counted > 0) this.endpoint.unfinished.changed(this, counted, 0);
   }
 
-  private conclude(code: number, reason: string, error: WebSocketError | undefined): void {
+  private conclude(code: number, reason: string): void {
     if (this.hasFlag(Flag.concluded)) return;
     this.#flags |= Flag.concluded;
     this.stopFollowing();
-    this.concluded(code, reason, error, this.hasFlag(Flag.closedFirst));
+    this.concluded(code, reason, this.hasFlag(Flag.closedFirst));
   }
 
   /** @internal `concluded` has been called. */
@@ -376,6 +436,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     while (at < end || this.hasFlag(Flag.inParts)) {
       if ((this.#flags & (Flag.closeReceived | Flag.over)) !== 0) break;
       if (this.isFull) {
+        this.stopWaiting();
         this.messagesReported();
         return at;
       }
@@ -395,15 +456,24 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
       }
     }
     this.messagesReported();
+    if (this.#partial !== undefined) this.awaitRest(this.#partial);
     return end;
+  }
+
+  /** A message has come in part. */
+  private awaitRest(partial: PartialMessage): void {
+    const { messagePace, owner } = this.endpoint;
+    const { now } = owner.network.scheduler;
+    partial.pace ??= new Pace(messagePace, now);
+    partial.pace.note(messagePace, now, partial.received);
+    this.awaitInput();
   }
 
   /** Reads up to the next message or control frame. @returns where it ends; -1 if there was none @throws {WebSocketError} */
   private readNext(bytes: Uint8Array, start: number, end: number, counted: number): number {
-    const { parser, owner } = this.endpoint;
-    const { buffers } = owner;
+    const { parser, unfinished } = this.endpoint;
     const inflater = this.#compression?.inflater;
-    if (this.#partial !== undefined && !buffers.hasRoom(this.#partial.growth(end - start))) throw this.noMemory();
+    if (this.#partial !== undefined) this.makeRoom(counted, this.#partial.growth(end - start));
     const received = this.hasFlag(Flag.inParts)
       ? parser.nextPart(bytes, start, end, this.#partial, inflater)
       : parser.next(bytes, start, end, this.#partial, inflater);
@@ -411,8 +481,8 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     this.#partial = partial;
     parser.partial = undefined;
     const held = partial?.held ?? 0;
-    if (held > counted && !buffers.hasRoom(held - counted)) throw this.noMemory(); // the caller gives back what was counted
-    if (held !== counted) buffers.add(held - counted);
+    if (held > counted) this.makeRoom(counted, held - counted); // if it throws, the caller gives back what was counted
+    if (held !== counted) unfinished.changed(this, counted, held);
     switch (received) {
       case 'none':
         return -1;
@@ -437,6 +507,22 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
         break;
     }
     return position;
+  }
+
+  /** @throws {WebSocketError} 1013 if there is no memory for more of its message */
+  private makeRoom(held: number, more: number): void {
+    if (more > 0 && !this.endpoint.unfinished.makeRoom(this, held, more)) throw this.noMemory();
+  }
+
+  /** @internal See `Unfinished`. */
+  get held(): number {
+    return this.#partial?.held ?? 0;
+  }
+
+  /** @internal See `Unfinished`. */
+  refuseMessage(): void {
+    this.dropPartial();
+    this.fail(this.noMemory());
   }
 
   private noMemory(): WebSocketError {
@@ -468,7 +554,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     const isLost = code === closeCodes.abnormal;
     // RFC 6455 §5.5.1: the answer has the same code.
     if (this.isOpen && !isLost) this.closeFrame(code === closeCodes.noStatus ? undefined : code, '');
-    this.conclude(code, reason, undefined);
+    this.conclude(code, reason);
     // RFC 6455 §7.1.1: the server ends the connection first; a client waits for that, so that TIME_WAIT is the server's.
     const { isClient, owner, closeTimeout } = this.endpoint;
     if (isLost || !isClient) this.end();
@@ -503,32 +589,51 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
   /** @internal */
   expired(): void {
     if (this.isOver) return;
+    const { owner, pongTimeout, sendsPings, messagePace, closeTimeout } = this.endpoint;
+    const { network } = owner;
     if (!this.isOpen) {
       // The peer does not do its part in closing.
       this.#flags |= Flag.closeReceived;
       this.dropPartial();
-      this.conclude(closeCodes.abnormal, '', undefined);
+      if (!this.isConcluded) failures.set(this, notInTime(`no Close frame has come for ${closeTimeout} ms`));
+      this.conclude(closeCodes.abnormal, '');
       this.end();
       return;
     }
-    const { owner, pongTimeout, sendsPings } = this.endpoint;
-    const { network } = owner;
+    if ((this.#partial?.pace?.until ?? Infinity) <= network.scheduler.due) {
+      const message = `a message has paused for ${messagePace.timeout} ms, or comes at less than ${messagePace.rate} bytes a second`;
+      this.dropPartial();
+      this.fail(new WebSocketError(closeCodes.policyViolation, message));
+      return;
+    }
     const isTaking = network.extraTimeForOutput(this.slot, pongTimeout) > 0; // a peer that takes output is there
     if (!this.hasFlag(Flag.quiet)) {
       this.#flags |= Flag.quiet;
       if (sendsPings) this.putPing(nothing);
     } else if (!isTaking) {
-      this.abort();
+      this.giveUp(notInTime(`nothing has come for ${this.endpoint.pingAfter + pongTimeout} ms or more`));
       return;
     }
-    this.setDeadline(network.scheduler.now + pongTimeout);
+    this.awaitInputFor(pongTimeout);
   }
 
-  /** @internal From now on something is waited for, before a ping is sent. */
+  /** @internal From now on something is waited for, before a ping is sent; and the rest of a message that has come in part. */
   protected awaitInput(): void {
     if (!this.isOpen || this.hasFlag(Flag.closeReceived)) return;
-    const { owner, pingAfter } = this.endpoint;
-    this.setDeadline(owner.network.scheduler.now + pingAfter);
+    this.#partial?.pace?.resume(this.endpoint.owner.network.scheduler.now);
+    this.awaitInputFor(this.endpoint.pingAfter);
+  }
+
+  private awaitInputFor(time: number): void {
+    const until = this.endpoint.owner.network.scheduler.now + time;
+    this.setDeadline(Math.min(until, this.#partial?.pace?.until ?? Infinity));
+  }
+
+  /** @internal From now on the connection is not read, and nothing is waited for. */
+  protected stopWaiting(): void {
+    if (!this.isOpen) return;
+    this.#partial?.pace?.stop(this.endpoint.owner.network.scheduler.now);
+    this.setDeadline(Infinity);
   }
 
   /** @internal */
@@ -536,6 +641,7 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
     this.#flags |= Flag.over | Flag.closeReceived;
     this.dropPartial();
     this.#compression?.close();
+    if (this.hasFlag(Flag.outputWatched)) this.endpoint.outputWatch?.forget(this);
   }
 
   /** @internal */
@@ -560,8 +666,12 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket {
 
   /** @internal */
   wake(): void {
-    this.conclude(closeCodes.abnormal, '', undefined);
+    this.conclude(closeCodes.abnormal, '');
   }
+}
+
+function notInTime(message: string): ConnectionError {
+  return new ConnectionError('ERR_READ_TIMEOUT', message);
 }
 
 const nothing = new Uint8Array(0);

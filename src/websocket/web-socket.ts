@@ -8,16 +8,17 @@ import { type Duplex, writableBytes } from '../connection/duplex.js';
 import { checkData, endOfPiece, Flooded, Writer } from '../connection/writer.js';
 import { ConnectionError, highWaterMark } from '../event-layer/event-layer.js';
 import { ExchangeThread, type Successor } from '../http/exchange-thread.js';
+import { isLightRequest, type Request } from '../http/fetch/request.js';
 import { ClientLeftError, type IncomingRequest, type RequestOwner } from '../http/incoming-request.js';
 import { captureContext, enterableContext } from '../threads/context.js';
 import { parked, type Task, type Wait, WaitingTask } from '../threads/task.js';
 import { runningThread, type Thread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
-import { isInstance } from '../util/inspect.js';
+import { isInstance, propertyOf } from '../util/inspect.js';
 import type { OutputMemory } from '../util/output-memory.js';
 import { checkClose, closeCodes } from './close-codes.js';
 import type { Compression } from './compression.js';
-import type { WebSocketError } from './errors.js';
+import { WebSocketError } from './errors.js';
 import { maxControlPayload, opcodes, RSV1 } from './frames.js';
 import { firstOwnFlag, SocketBase, type SocketEndpoint } from './socket-base.js';
 
@@ -45,8 +46,10 @@ class Part {
 interface End {
   readonly code: number;
   readonly reason: string;
-  readonly error: WebSocketError | undefined;
 }
+
+/** No Close frame has come (RFC 6455 §7.1.5). */
+const lost: End = { code: closeCodes.abnormal, reason: '' };
 
 /** Besides those of the base. */
 const Flag = {
@@ -111,6 +114,12 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     return this.#connection.thread;
   }
 
+  /** @internal The request that it was made of, for errors of its threads, if it is kept. */
+  get request(): Request | undefined {
+    const request = propertyOf(this.#connection.protocol, 'request');
+    return isLightRequest(request) ? request : undefined;
+  }
+
   /** The peer's address: see `Connection.peer`. */
   get peer(): string {
     return this.#connection.peer;
@@ -121,19 +130,24 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     return this.queued;
   }
 
-  /** The code of the end: 1005 if the peer gave none, 1006 if the connection was lost; 0 until then. */
+  /**
+   * The code of the peer's Close frame, when the WebSocket has ended (RFC 6455 §7.1.5): 1005 if there was none in it, 1006 if no such frame has come, whichever
+   * side has ended the connection. 0 until then. See also `error`.
+   */
   get code(): number {
-    return this.isConcluded ? (this.#end?.code ?? 0) : 0;
+    return this.ending?.code ?? 0;
   }
 
-  /** The reason that the peer gave; empty if it gave none. */
+  /** The reason in the peer's Close frame; empty if there was none. */
   get reason(): string {
-    return this.isConcluded ? (this.#end?.reason ?? '') : '';
+    return this.ending?.reason ?? '';
   }
 
-  /** The rule that the peer broke, if that is why the WebSocket was closed from here. */
-  get error(): Error | undefined {
-    return this.#end?.error;
+  /** How it has ended, if it has. */
+  private get ending(): End | undefined {
+    // At the deadline of the server's `close` threads are unwound before their connections end.
+    const hasEnded = this.isConcluded || this.isOver || this.endpoint.owner.forceClosing === true;
+    return hasEnded ? (this.#end ?? lost) : undefined;
   }
 
   /**
@@ -275,10 +289,11 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     if (isLast) this.setFlag(Flag.sending, false);
   }
 
-  /** @internal A message that is not complete is given up: nothing but its rest could follow. */
-  breakMessage(): void {
+  /** @internal A message that is not complete is given up: nothing but its rest could follow. @param error why, if it is because of the peer */
+  breakMessage(error: Error | undefined): void {
     this.setFlag(Flag.sending, false);
-    this.abort();
+    if (error === undefined) this.abort();
+    else this.giveUp(error);
   }
 
   /** @internal @throws {ConnectionError} `ERR_BUSY` if another thread is within a message */
@@ -307,7 +322,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     if (this.#waiting >= (this.buffers.isFull ? 1 : mostWaiting)) {
       this.setFlag(Flag.paused, true);
       this.pauseReading();
-      if (this.isOpen) this.setDeadline(Infinity); // the peer cannot show that it is there
+      this.stopWaiting(); // the peer cannot show that it is there
     }
     if (this.#waiting >= fewWaiting) this.messagesReported();
   }
@@ -330,18 +345,15 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
       this.finishClosing(code, reason);
       return;
     }
-    this.#end = { code, reason, error: undefined };
+    this.#end = { code, reason };
     this.setDeadline(this.scheduler.now + this.endpoint.closeTimeout);
   }
 
   /** @internal */
-  protected concluded(code: number, reason: string, error: WebSocketError | undefined, isAnswer: boolean): void {
-    this.#end = { code, reason, error };
+  protected concluded(code: number, reason: string, isAnswer: boolean): void {
+    this.#end ??= { code, reason }; // a Close frame that has come counts, also if the connection is lost before it is answered
     const { thread } = this;
-    const left = new ClientLeftError(
-      error === undefined ? `the peer has closed the WebSocket (${code})` : `the WebSocket was closed with ${code}`,
-      { cause: error },
-    );
+    const left = this.leftError();
     if (!isAnswer) this.abortRequest(left);
     // The thread of a client has other things to do.
     if (!this.endpoint.isClient && thread !== undefined && !this.hasFlag(Flag.threadOver)) {
@@ -350,6 +362,18 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     }
     this.#writer?.wake();
     if (this.#receiver !== undefined) this.scheduler.resume(this.#receiver);
+  }
+
+  /** What the thread is unwound with, and the request's signal aborted, when the WebSocket has ended. @param cause why the connection was lost */
+  private leftError(cause?: ConnectionError): ClientLeftError {
+    const { error } = this;
+    const code = this.#end?.code ?? closeCodes.abnormal;
+    let message = `the peer has closed the WebSocket (${code})`;
+    if (isInstance(error, WebSocketError)) message = `the WebSocket was closed with ${error.closeCode}`;
+    else if (error !== undefined) message = 'the connection was ended from here';
+    else if (cause !== undefined || this.isOver) message = 'the connection to the client is gone';
+    else if (code === closeCodes.abnormal) message = 'the peer has ended the connection without a Close frame';
+    return new ClientLeftError(message, { cause: error ?? cause });
   }
 
   /** @internal The thread has had its time after the end. */
@@ -443,7 +467,7 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
   /** @internal */
   override lost(reason: ConnectionError | undefined): void {
     if (this.isConcluded) return;
-    const left = new ClientLeftError('the connection to the client is gone', { cause: reason });
+    const left = this.leftError(reason);
     this.abortRequest(left);
     this.thread?.unwind(left);
   }
@@ -451,6 +475,11 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
   /** @internal */
   protected writableAgain(): void {
     this.#writer?.wake();
+  }
+
+  /** @internal See `WatchedSocket`. */
+  override get isAwaited(): boolean {
+    return this.#writer !== undefined && this.#writer.parkedUntil !== Infinity;
   }
 
   /** @internal No other frame may come between those of a message. */
@@ -704,7 +733,7 @@ class Sending extends Flooded {
     try {
       return super.next();
     } catch (error) {
-      this.#breakOff(); // the peer has taken nothing for too long
+      this.#breakOff(isInstance(error, Error) ? error : undefined); // the peer has taken nothing for too long
       throw error;
     }
   }
@@ -751,7 +780,7 @@ class Sending extends Flooded {
     this.#breakOff();
   }
 
-  #breakOff(): void {
-    if (this.#sent !== -1 && this.#sent < this.#data.length) this.#socket.breakMessage();
+  #breakOff(error?: Error): void {
+    if (this.#sent !== -1 && this.#sent < this.#data.length) this.#socket.breakMessage(error);
   }
 }

@@ -5,12 +5,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, it } from 'node:test';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
+import { stream } from '#sluice/http/stream.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
+import type { WebSocketError } from '#sluice/websocket/errors.js';
 import type { ServerWebSocket, WebSocketHandlers } from '#sluice/websocket/handlers.js';
 import { pauseReading, resumeReading, World } from '../support/world.js';
-import { closeFrame, frame, opcode, RawPeer, text } from './raw-peer.js';
+import { closeFrame, frame, handshake, opcode, RawPeer, text } from './raw-peer.js';
 
 const quiet: SimulatedOptions = { latency: 0.01, pieces: 'whole' };
 
@@ -124,7 +126,14 @@ describe('a WebSocket by handlers', () => {
     const seen: unknown[] = [];
     const { events } = await between(
       {
-        open: (ws) => void seen.push(ws, ws.data, ws.readyState, /^127\.0\.0\.1:\d+$/.test(ws.remoteAddress)),
+        open: (ws) =>
+          void seen.push(
+            ws,
+            ws.data,
+            ws.readyState,
+            /^127\.0\.0\.1:\d+$/.test(ws.peer),
+            ws.remoteAddress === '127.0.0.1',
+          ),
         message(ws) {
           ws.data = 'changed';
           seen.push(ws);
@@ -137,7 +146,7 @@ describe('a WebSocket by handlers', () => {
       },
     );
     const [ws] = seen;
-    assert.deepEqual(seen, [ws, '/', 1, true, ws, ws, 'changed', 2]);
+    assert.deepEqual(seen, [ws, '/', 1, true, true, ws, ws, 'changed', 3]);
     assert.deepEqual(events, ['open', 'a', 'close 1005']);
   });
 
@@ -216,7 +225,7 @@ describe('a WebSocket by handlers', () => {
     assert.deepEqual(seen, ['of serve', true, 'of serve', true, 'of serve', true]);
   });
 
-  it('reports what a handler throws or rejects with, with the client, and stays open', async () => {
+  it('reports what a handler throws or rejects with, with the request and the client, and stays open', async () => {
     const infos: string[] = [];
     const { got, events } = await between(
       {
@@ -238,13 +247,18 @@ describe('a WebSocket by handlers', () => {
         yield* peer.sendClose();
         return [pong, ...(yield* peer.rest())];
       },
-      { onError: (error, request, info) => infos.push(`${error} ${request} ${/^127/.test(info?.peer ?? '')}`) },
+      {
+        onError: (error, request, info) =>
+          infos.push(
+            `${error} ${request?.url} ${request?.headers.get('sec-websocket-version')} ${/^127/.test(info?.peer ?? '')}`,
+          ),
+      },
     );
     assert.deepEqual(got, ['pong:p', 'close:', 'FIN']);
     assert.deepEqual(events, ['open', 'a', 'ping p', 'close 1005']);
     assert.deepEqual(
       infos,
-      ['open', 'message', 'ping', 'close'].map((name) => `Error: ${name} undefined true`),
+      ['open', 'message', 'ping', 'close'].map((name) => `Error: ${name} http://a/ 13 true`),
     );
   });
 
@@ -278,6 +292,69 @@ describe('a WebSocket by handlers', () => {
       { fetch: (request, info) => void seen.push(info.upgrade(request), info.upgrade(request)) as undefined },
     );
     assert.deepEqual(seen, [true, false]);
+  });
+
+  it('is not upgraded once its request has been answered, or its client is gone: upgrade returns false', async () => {
+    const answer = new Response('no WebSocket');
+    const handlers: [string, ServeOptions['fetch']][] = [
+      ['plain', () => answer.clone()],
+      ['async', async () => answer.clone()],
+      [
+        'failed',
+        () => {
+          throw new Error('failed');
+        },
+      ],
+      [
+        'rejected',
+        async () => {
+          await new Promise((resolve) => setImmediate(resolve));
+          throw new Error('failed');
+        },
+      ],
+      [
+        'thread',
+        function* () {
+          yield* sleep(1);
+          return answer.clone();
+        },
+      ],
+      [
+        'stream',
+        () =>
+          stream(function* (out) {
+            yield* out.write('no');
+            yield* sleep(500);
+          }),
+      ],
+      ['client is gone', () => new Promise<Response>((resolve) => setTimeout(resolve, 50, answer.clone()))],
+    ];
+    for (const [how, fetch] of handlers) {
+      const seen: unknown[] = [];
+      const { world, events } = await open(
+        {},
+        {
+          fetch(request, info) {
+            later = () => seen.push(info.upgrade(request), world.server.upgrade(request));
+            return fetch(request, info);
+          },
+        },
+      );
+      let later = (): unknown => undefined;
+      world.run(function* () {
+        const connection = yield* world.connect();
+        yield* connection.writer.write(handshake());
+        yield* sleep(how === 'client is gone' ? 1 : 100);
+        if (how === 'client is gone') connection.reset();
+        yield* sleep(1);
+        later();
+        connection.reset();
+      });
+      await world.pass();
+      assert.deepEqual(seen, [false, false], how);
+      assert.deepEqual(events, []);
+      await world.close();
+    }
   });
 
   it('needs the option websocket: without it upgrade, publish and subscriberCount throw', async () => {
@@ -470,7 +547,7 @@ describe('the end of a WebSocket by handlers', () => {
     );
     assert.deepEqual(got, ['close:4000:enough', 'FIN']);
     assert.deepEqual(events, ['open', 'one', 'close 4000']);
-    assert.deepEqual(states, [2, 0, 2]);
+    assert.deepEqual(states, [2, 0, 3]);
   });
 
   it('by ws.terminate is a reset: messages of the same packet are dropped', async () => {
@@ -507,13 +584,23 @@ describe('the end of a WebSocket by handlers', () => {
       assert.deepEqual(errors, []);
     });
 
-  it('by what the client does wrong has the code that names it, and what came before is handled', async () => {
-    const { got, events } = await between({}, function* (peer) {
-      yield* peer.send(text('before'), frame(opcode.text, Buffer.from([0xff])), text('behind'));
-      return yield* peer.rest();
-    });
+  it('by what the client does wrong is 1006, with the rule in `error`, and what came before is handled', async () => {
+    let error: Error | undefined;
+    const { got, events } = await between(
+      {
+        close(ws) {
+          error = ws.error;
+        },
+      },
+      function* (peer) {
+        yield* peer.send(text('before'), frame(opcode.text, Buffer.from([0xff])), text('behind'));
+        return yield* peer.rest();
+      },
+    );
     assert.deepEqual(got, ['close:1007:', 'FIN']);
-    assert.deepEqual(events, ['open', 'before', 'close 1007']);
+    assert.deepEqual(events, ['open', 'before', 'close 1006']);
+    assert.match(String(error), /WebSocketError: a text message is not UTF-8/);
+    assert.equal((error as WebSocketError).closeCode, 1007);
   });
 
   it('is 1006 for a client that does not answer, after ten seconds', async () => {
@@ -751,7 +838,7 @@ describe('publish', () => {
         const { reader, writer } = yield* world.connect();
         yield* writer.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
         bodies.push(
-          /(\d+ \d+)(?:\r\n0\r\n\r\n)?$/.exec(Buffer.from(yield* reader.readAll(10_000)).toString())?.[1] ?? '',
+          /(-?\d+ \d+)(?:\r\n0\r\n\r\n)?$/.exec(Buffer.from(yield* reader.readAll(10_000)).toString())?.[1] ?? '',
         );
       }
       resumeReading(peer.connection);
@@ -763,7 +850,7 @@ describe('publish', () => {
     });
     await world.pass();
     const { bodies, count } = await client;
-    assert.deepEqual(bodies.slice(0, 3), ['30004 1', '30004 1', '30004 1']);
+    assert.deepEqual(bodies.slice(0, 3), ['30004 1', '30004 1', '-1 1']);
     assert.equal(bodies.at(-1), '0 1');
     assert.equal(count, bodies.filter((body) => body !== '0 1').length);
     await world.close();
@@ -835,12 +922,13 @@ describe('a compressed WebSocket by handlers', () => {
 
 describe('handlers and limits that are wrong are refused by name', () => {
   const wrong: [unknown, RegExp][] = [
-    [{}, /serve: websocket: message is undefined; expected a function/],
     [{ message: 5 }, /serve: websocket: message is 5; expected a function/],
     [{ message() {}, open: 'x' }, /serve: websocket: open is "x"; expected a function/],
     [{ message() {}, idleTimeout: -1 }, /serve: websocket: idleTimeout is -1; expected a number from 0 to 86400/],
     [{ message() {}, backpressureLimit: 0 }, /serve: websocket: backpressureLimit is 0/],
     [{ message() {}, maxPayloadLength: 1.5 }, /serve: websocket: maxPayloadLength is 1.5/],
+    [{ message() {}, messageTimeout: 0 }, /serve: websocket: messageTimeout is 0; expected a number from 1 to/],
+    [{ message() {}, minMessageRate: 'x' }, /serve: websocket: minMessageRate is "x"; expected a number from/],
     [{ message() {}, sendPings: 1 }, /serve: websocket: sendPings is 1; expected a boolean/],
     [{ message() {}, origin: ['x'] }, /serve: websocket: origin\[0\] is "x"; expected an origin/],
     [{ message() {}, protocols: ['a', 'a'] }, /serve: websocket: protocols has "a" twice/],

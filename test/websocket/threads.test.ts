@@ -398,7 +398,7 @@ describe('the end of a WebSocket in a thread', () => {
     assert.deepEqual(errors, []);
   });
 
-  it('is 1011 when the task throws, and onError is called once, with the peer', async () => {
+  it('is 1011 when the task throws, and onError is called once, with the request and the peer', async () => {
     const infos: unknown[] = [];
     const world = new World();
     await world.serve({
@@ -407,7 +407,13 @@ describe('the end of a WebSocket in a thread', () => {
           yield* socket.receive();
           throw new Error('of the task');
         }),
-      onError: (error, _request, info) => infos.push([String(error), /^127/.test(info?.peer ?? '')]),
+      onError: (error, request, info) =>
+        infos.push([
+          String(error),
+          request?.url,
+          request?.headers.get('sec-websocket-version'),
+          /^127/.test(info?.peer ?? ''),
+        ]),
     });
     const client = world.run(function* () {
       const peer = yield* RawPeer.open(world);
@@ -418,7 +424,34 @@ describe('the end of a WebSocket in a thread', () => {
     });
     await world.pass();
     assert.deepEqual(await client, ['close:1011:', 'FIN']);
-    assert.deepEqual(infos, [['Error: of the task', true]]);
+    assert.deepEqual(infos, [['Error: of the task', 'http://a/', '13', true]]);
+    await world.close();
+  });
+
+  it('is 1011 when a thread that it has spawned fails, and onError gets the request', async () => {
+    const infos: unknown[] = [];
+    const world = new World(quiet);
+    await world.serve({
+      fetch: (request) =>
+        webSocket(request, function* (socket) {
+          spawn(function* () {
+            yield* socket.receive();
+            throw new Error('of a child');
+          });
+          yield* sleep(50);
+        }),
+      onError: (error, request, info) => infos.push([String(error), request?.url, /^127/.test(info?.peer ?? '')]),
+    });
+    const client = world.run(function* () {
+      const peer = yield* RawPeer.open(world);
+      yield* peer.sendText('a');
+      const seen = yield* peer.read();
+      yield* peer.sendClose(1011);
+      return [seen, ...(yield* peer.rest())];
+    });
+    await world.pass();
+    assert.deepEqual(await client, ['close:1011:', 'FIN']);
+    assert.deepEqual(infos, [['Error: of a child', 'http://a/', true]]);
     await world.close();
   });
 
@@ -828,7 +861,7 @@ describe('what a client does wrong', () => {
         { maxPayloadLength: 2000 },
       );
       assert.deepEqual(got, [`close:${code}:`, 'FIN']);
-      assert.deepEqual(seen, ['before', undefined, code, 'WebSocketError']);
+      assert.deepEqual(seen, ['before', undefined, 1006, 'WebSocketError']);
       assert.deepEqual(errors, []);
     }
   });

@@ -67,6 +67,8 @@ const Flag = {
   returnsToIdle: 1 << 7,
   /** The client's FIN unwinds the thread: a thread handler is running, or a streamed body is being sent. */
   unwindOnLeave: 1 << 8,
+  /** The connection belongs to another protocol. What is kept of the request is for `onError`. */
+  takenOver: 1 << 11,
 } as const;
 
 /** What the connection is doing, by number; 0 is nothing. It stands in the bits above the flags. */
@@ -138,7 +140,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   // The current request.
 
   get busy(): boolean {
-    return this.#current !== undefined && !(this.#current instanceof Head);
+    return this.#current !== undefined && !(this.#current instanceof Head) && !this.#has(Flag.takenOver);
   }
 
   get active(): ActiveRequest | undefined {
@@ -305,7 +307,7 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
       source.owner = undefined;
       source.body?.release();
     }
-    this.#current = undefined;
+    if (!this.#has(Flag.takenOver)) this.#current = undefined;
     this.streaming = undefined;
     this.#set(Flag.unwindOnLeave, false);
     const leaveTimer = leaveTimers.get(this);
@@ -365,8 +367,9 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   }
 
   *takeOver(out: OutgoingResponse): Task<Connection> {
-    const { connection } = this;
-    const body = this.active?.source.body ?? null;
+    const { connection, settings } = this;
+    const source = this.active?.source;
+    const body = source?.body ?? null;
     if (body !== null && !body.complete)
       throw new ResponseError('the connection cannot be taken over: the request has a body that has not been read');
     if ((this.#flags & Framing.chunked) === 0) throw new ResponseError('an HTTP/1.0 connection cannot be taken over');
@@ -376,6 +379,8 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#set(Framing.keepAlive, false);
     yield* sendHead(this, head);
     this.#endRequest();
+    this.#set(Flag.takenOver);
+    if (settings.keepsRequests && source instanceof H1Request) this.#current = source.text;
     this.#enter('handling');
     connection.reader.timeout = Infinity; // the other protocol has its own timeouts
     return connection;
