@@ -1,5 +1,5 @@
-// The session of a TLS 1.3 connection after its handshake (RFC 8446 §5 and §6): it needs nothing but the traffic secrets, so whatever did the handshake can
-// be freed. An idle connection is this object and two rows of keys.
+// The session of a TLS 1.3 connection after its handshake (RFC 8446 §5 and §6): it needs nothing but the traffic secrets, so whatever did the
+// handshake can be freed. An idle connection is this object and two rows of keys.
 
 import type { ConnectionError } from '../../event-layer/event-layer.js';
 import type { TlsInfo } from '../../event-layer/tls-info.js';
@@ -14,7 +14,7 @@ import { applicationData, type RecordKeys } from './record-keys.js';
 export interface Established {
   suite: CipherSuite;
   isClient: boolean;
-  /** The traffic secrets of both sides, as `CLIENT_TRAFFIC_SECRET_0` and `SERVER_TRAFFIC_SECRET_0` of a key log. They are copied: the caller wipes its own */
+  /** The traffic secrets of both sides: `CLIENT_TRAFFIC_SECRET_0` and `SERVER_TRAFFIC_SECRET_0` of a key log. Copied: the caller wipes its own. */
   clientSecret: Uint8Array;
   serverSecret: Uint8Array;
   /** How many records were received with these secrets before, and sent: tickets, for a server. */
@@ -30,8 +30,8 @@ const ContentType = { alert: 21, handshake: 22, content: applicationData } as co
 const recordVersion = 0x0303;
 
 /**
- * So many messages in a row may come without content between them: empty records, KeyUpdates, tickets, alerts that are only warnings. Each of them costs
- * work, and moves nothing. BoringSSL and OpenSSL have the same bound for some of them.
+ * So many messages in a row may come without content between them: empty records, KeyUpdates, tickets, alerts that are only warnings. Each of them
+ * costs work, and moves nothing. BoringSSL and OpenSSL have the same bound for some of them.
  */
 export const maxWithoutContent = 32;
 

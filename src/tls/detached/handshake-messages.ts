@@ -1,5 +1,5 @@
-// The handshake messages that may come after the handshake (RFC 8446 §4.6): KeyUpdate, and NewSessionTicket for a client. They may come in several records,
-// and several in one record (§5.1).
+// The handshake messages that may come after the handshake (RFC 8446 §4.6): KeyUpdate, and NewSessionTicket for a client. One may come in several
+// records, and several in one record (§5.1).
 
 import { Alert } from '../alerts.js';
 
@@ -48,12 +48,11 @@ export class HandshakeMessage {
     let at = start;
     while (at < end && !this.isComplete) {
       const isHeader = this.#length < headerBytes;
-      // The type is looked at before the rest has come.
-      const wanted = this.#length === 0 ? 1 : isHeader ? headerBytes : headerBytes + this.#bodyLength;
+      const wanted = isHeader ? headerBytes : headerBytes + this.#bodyLength;
       const next = Math.min(end, at + wanted - this.#length);
       this.#append(bytes, at, next);
       at = next;
-      const refusal = isHeader ? this.#refusal(isClient) : undefined;
+      const refusal = isHeader ? this.#refusal(isClient) : undefined; // the type is looked at before the rest has come
       if (refusal !== undefined) return refusal;
     }
     return at;

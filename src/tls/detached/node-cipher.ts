@@ -1,5 +1,5 @@
-// Sealing and opening with node:crypto: for simulated tests, and for runtimes and layers without OpenSSL's functions. An object for each record makes it
-// several times as expensive as calling OpenSSL directly.
+// Sealing and opening with node:crypto: for simulated tests, and for runtimes and layers without OpenSSL's functions. An object for each record
+// makes it several times as expensive as calling OpenSSL directly.
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { headerBytes } from '../session.js';

@@ -1,5 +1,5 @@
-// The keys of many connections of one cipher suite, as rows of typed arrays: at most 200 bytes for the two rows of a connection. A row is one direction: its traffic
-// secret, key and IV, and the sequence number of the next record.
+// The keys of many connections of one cipher suite, as rows of typed arrays: at most 200 bytes for the two rows of a connection. A row is one
+// direction: its traffic secret, key and IV, and the sequence number of the next record.
 
 import { headerBytes } from '../session.js';
 import { type AeadCipher, nonceBytes, tagBytes } from './aead-cipher.js';
