@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import net, { type AddressInfo } from 'node:net';
 import { describe, it, mock } from 'node:test';
+import { departuresPerTurn } from '#sluice/event-layer/departures.js';
 import { type EventLayer, highWaterMark } from '#sluice/event-layer/event-layer.js';
 import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { Harness } from '../contract/harness.js';
@@ -71,6 +72,31 @@ describe('the portable layer', () => {
       assert.equal(client.reason?.code, 'ECONNRESET');
       assert.match(client.reason.message, /127\.0\.0\.1:\d+/);
       peer.close();
+    }));
+
+  it('spreads a crowd of resets over several rounds of the event loop', () =>
+    inWorld(async (harness) => {
+      const { address } = await harness.listen();
+      const port = 'port' in address ? address.port : assert.fail();
+      const clients = Array.from({ length: 200 }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
+      await harness.until(() => harness.open === clients.length, 'the crowd');
+      const servers = new Set(harness.ends);
+      const release = mock.method(net.Socket.prototype, '_destroy');
+      let before = 0;
+      let most = 0;
+      const countRounds = (): void => {
+        const broken = release.mock.calls.filter(({ arguments: [error] }) => error !== null).length;
+        most = Math.max(most, broken - before);
+        before = broken;
+        round = setImmediate(countRounds);
+      };
+      let round = setImmediate(countRounds);
+      for (const client of clients) client.resetAndDestroy();
+      await harness.until(() => harness.open === 0, 'the crowd to leave');
+      clearImmediate(round);
+      release.mock.restore();
+      assert.ok(most > 0 && most <= departuresPerTurn, `${most} in one round`);
+      for (const end of servers) assert.equal(end.reason?.code, 'ECONNRESET');
     }));
 
   it('writes output into the same memory again and again, as soon as it has been sent', () =>

@@ -8,7 +8,7 @@
 //   listening.ts     sockets that listen
 //   sockets.ts       what is to be known of a socket of node:net
 
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { OutputMemory } from '../../util/output-memory.js';
 import { connectionLost, describeConnection } from '../errors.js';
 import {
@@ -67,6 +67,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   readonly #onData: (this: SlotSocket, data: Buffer) => void;
   readonly #onEnd: (this: SlotSocket) => void;
   readonly #onError: (this: SlotSocket, error: Error) => void;
+  readonly #destroy: Socket['destroy'];
   readonly #onClose: (this: SlotSocket) => void;
   readonly #onConnect: (this: SlotSocket) => void;
 
@@ -81,8 +82,20 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#onError = function (error) {
       layer.#errors.set(this, error);
     };
+    // node:net calls it for each connection that has broken, at once, and libuv goes through all sockets that are ready before anything else has a
+    // turn. To format the error's stack, close the descriptor and emit two events is most of what a broken connection costs. So this waits for its
+    // turn like other departures. (`_destroy` would be too late: the stack is formatted by then.) Until then the socket is not read from: libuv
+    // stops at an error.
+    this.#destroy = function (this: SlotSocket, error) {
+      const destroy = (): Socket => Socket.prototype.destroy.call(this, error);
+      // Without an error it was closed here, or both sides have ended.
+      if (error === undefined || error === null) return destroy();
+      layer.#turns.handleDeparture(destroy);
+      return this;
+    };
     this.#onClose = function () {
-      layer.#turns.handleDeparture(() => layer.#closed(this));
+      if (layer.#errors.has(this)) layer.#closed(this);
+      else layer.#turns.handleDeparture(() => layer.#closed(this));
     };
     this.#onConnect = function () {
       layer.#connected(this);
@@ -422,6 +435,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   /** Gives a socket a slot, and listens to it. */
   #adopt(socket: Socket, flags: number): Slot {
     const slot = this.#slots.allocate(socket, flags);
+    socket.destroy = this.#destroy;
     this.#listenTo(socket);
     return slot;
   }
