@@ -5,7 +5,7 @@
 //   node scripts/slow-subscribers.mjs --subscribers 1000 --policies dropOldest --rounds 3
 //
 // Prints a table. Fails if the p99 of the delays differs by more than a fifth, if the memory exceeds the bound of the policy, or if a client is not treated as the
-// policy says. Servers and clients have a process each: each of them may have 20,000 descriptors on common systems.
+// policy says. Under `park` the publisher waits for the slow ones until `writeTimeout` resets them; the delays are those from then on. Servers and clients have a process each: each of them may have 20,000 descriptors on common systems.
 import { fork } from 'node:child_process';
 import { parseArgs } from 'node:util';
 
@@ -13,7 +13,7 @@ const { values } = parseArgs({
   options: {
     subscribers: { type: 'string', default: '10000' },
     lazy: { type: 'string', default: '100' },
-    policies: { type: 'string', default: 'dropOldest,dropNewest,latest,disconnect' },
+    policies: { type: 'string', default: 'dropOldest,dropNewest,latest,disconnect,park' },
     rounds: { type: 'string', default: '25' },
     messages: { type: 'string', default: '2' },
     interval: { type: 'string', default: '400' },
@@ -28,6 +28,9 @@ const queued = 64 * 1024;
 const maxWaiting = 64;
 /** Bytes of the messages that flood the clients that read nothing. */
 const filling = 16 * 1024;
+/** The `writeTimeout` of the servers under `park`, and of the others, in milliseconds. */
+const parkTimeout = 5000;
+const longTimeout = 300_000;
 /** Clients that read from the beginning. */
 const first = 20;
 
@@ -64,7 +67,11 @@ class Pair {
 
   static async open(policy, readers, lazy) {
     const pair = new Pair();
-    pair.server = new Child('server.mjs', [policy, String(maxWaiting)]);
+    pair.server = new Child('server.mjs', [
+      policy,
+      String(maxWaiting),
+      String(policy === 'park' ? parkTimeout : longTimeout),
+    ]);
     const { port } = await pair.server.answer();
     pair.clients = new Child('clients.mjs', [String(port)]);
     await pair.clients.answer();
@@ -76,6 +83,7 @@ class Pair {
       await later(500);
       pair.alone = await pair.server.ask({ flood: filling, lazy, readers: first });
       pair.held = (await pair.server.ask('state')).memory - before.memory;
+      if (policy === 'park') pair.behind = await pair.server.ask('publish behind');
     }
     await pair.clients.ask({ readers: readers - first });
     await later(1000);
@@ -108,11 +116,17 @@ class Pair {
 const median = (all) => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)];
 
 /** How the policy has treated the lazy ones, and what speaks against it. */
-function judge(policy, { alone, held }, last, lazy, sent) {
+function judge(policy, { alone, held, behind }, last, lazy, sent) {
   const faults = [];
   const { published, dropped, disconnected, subscribers } = last;
   if (policy === 'disconnect') {
     if (disconnected !== lazy || dropped !== 0) faults.push(`${disconnected} of ${lazy} were disconnected`);
+    if (subscribers !== sent.readers) faults.push(`${subscribers} subscribers are left of ${sent.readers}`);
+  } else if (policy === 'park') {
+    if (disconnected !== 0 || dropped !== 0) faults.push(`${disconnected} were disconnected, ${dropped} dropped`);
+    if (alone.subscribers !== first + lazy)
+      faults.push(`the publisher waited for ${alone.subscribers - first} of ${lazy}`);
+    if (behind.waited > 2 * parkTimeout + 1000) faults.push(`the publisher waited for ${behind.waited} ms`);
     if (subscribers !== sent.readers) faults.push(`${subscribers} subscribers are left of ${sent.readers}`);
   } else {
     if (disconnected !== 0) faults.push(`${disconnected} were disconnected`);
@@ -160,6 +174,7 @@ for (const policy of policies) {
     'p99 ratio': ratio.toFixed(3),
     'held for lazy, MiB': (beside.held / 2 ** 20).toFixed(1),
     'bound, MiB': (bound / 2 ** 20).toFixed(1),
+    'publisher waited, s': ((beside.behind?.waited ?? 0) / 1000).toFixed(1),
     dropped: last.dropped,
     disconnected: last.disconnected,
   });
