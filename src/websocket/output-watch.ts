@@ -29,8 +29,10 @@ interface Waiting {
   readonly pace: Pace;
 }
 
-/** There are so many looks within the time that a client may take nothing. A client is reset at most two of them later. */
+/** There are at least so many looks within the time that a client may take nothing. A client is reset at most two of them later. */
 const looks = 8;
+/** The longest time between two looks, in milliseconds: sockets that have been sent something, and wait since, are soon not in here any more. */
+const longestPause = 1000;
 
 export class OutputWatch implements TimerTarget {
   readonly #owner: Owner;
@@ -65,7 +67,7 @@ export class OutputWatch implements TimerTarget {
   }
 
   #arm(): void {
-    this.#timer = this.#owner.network.scheduler.armIn(this.#limit.timeout / looks, this, 0);
+    this.#timer = this.#owner.network.scheduler.armIn(Math.min(this.#limit.timeout / looks, longestPause), this, 0);
   }
 
   timerFired(): void {
