@@ -3,6 +3,7 @@
 import type { Owner } from '../connection/network.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import type { PaceLimit } from '../util/pace.js';
+import { isDisabled } from './compressors.js';
 import { type DeflateOptions, type DeflateSettings, deflateRules, deflateSettings } from './extensions.js';
 import { MessageParser } from './messages.js';
 import { outputWatchOf } from './output-watch.js';
@@ -69,7 +70,8 @@ export function deflateOf(where: string, option: boolean | DeflateOptions | unde
   if (option === undefined || option === false) return undefined;
   const options = option === true ? {} : option;
   checkOptions(`${where}: perMessageDeflate`, options, deflateRules);
-  return deflateSettings(options);
+  if (isDisabled(options)) return undefined;
+  return deflateSettings(options, `${where}: perMessageDeflate`);
 }
 
 const endpoints = new WeakMap<Owner, Map<string, SocketEndpoint>>();
