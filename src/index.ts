@@ -63,7 +63,6 @@ export {
   topic,
 } from './topics/topic.js';
 export { connectWebSocket, type WebSocketClientOptions } from './websocket/client.js';
-export type { Compressor } from './websocket/compressors.js';
 export { WebSocketError } from './websocket/errors.js';
 export type { DeflateOptions } from './websocket/extensions.js';
 export type { Following } from './websocket/following.js';

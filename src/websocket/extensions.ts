@@ -1,10 +1,9 @@
 // Negotiating permessage-deflate (RFC 7692 §5, §7.1) in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 
 import type { OptionRules } from '../util/options.js';
-import { type CompressorOptions, compressorRule, meaningOf } from './compressors.js';
 
 /** How messages are compressed (RFC 7692). Both sides forget each message when the next one starts, unless they are told to take the context over. */
-export interface DeflateOptions extends CompressorOptions {
+export interface DeflateOptions {
   /** Whether the server's messages may refer to the ones before: they become smaller, and each socket takes 2^(windowBits + 2) + 2^(memoryLevel + 9) bytes. Default false. */
   serverContextTakeover?: boolean | undefined;
   /** The same for the client's messages, for which the server takes 2^windowBits bytes. Default false. */
@@ -29,29 +28,20 @@ export const deflateRules: OptionRules = {
   threshold: { whole: [0, Number.MAX_SAFE_INTEGER] },
   level: { whole: [1, 9] },
   memoryLevel: { whole: [1, 9] },
-  compress: compressorRule,
-  decompress: compressorRule,
 };
 
 /** The options with their defaults. */
-export type DeflateSettings = {
-  readonly [name in Exclude<keyof DeflateOptions, 'compress' | 'decompress'>]-?: Exclude<
-    DeflateOptions[name],
-    undefined
-  >;
-};
+export type DeflateSettings = { readonly [name in keyof DeflateOptions]-?: Exclude<DeflateOptions[name], undefined> };
 
-/** @throws {TypeError} see `meaningOf` */
-export function deflateSettings(options: DeflateOptions, where = 'perMessageDeflate'): DeflateSettings {
-  const meaning = meaningOf(where, options);
+export function deflateSettings(options: DeflateOptions): DeflateSettings {
   return {
-    serverContextTakeover: options.serverContextTakeover ?? meaning.serverContextTakeover ?? false,
-    clientContextTakeover: options.clientContextTakeover ?? meaning.clientContextTakeover ?? false,
-    serverMaxWindowBits: options.serverMaxWindowBits ?? meaning.serverMaxWindowBits ?? mostWindowBits,
-    clientMaxWindowBits: options.clientMaxWindowBits ?? meaning.clientMaxWindowBits ?? mostWindowBits,
-    threshold: options.threshold ?? meaning.threshold ?? 1024,
+    serverContextTakeover: options.serverContextTakeover ?? false,
+    clientContextTakeover: options.clientContextTakeover ?? false,
+    serverMaxWindowBits: options.serverMaxWindowBits ?? mostWindowBits,
+    clientMaxWindowBits: options.clientMaxWindowBits ?? mostWindowBits,
+    threshold: options.threshold ?? 1024,
     level: options.level ?? 6,
-    memoryLevel: options.memoryLevel ?? meaning.memoryLevel ?? 8,
+    memoryLevel: options.memoryLevel ?? 8,
   };
 }
 

@@ -3,7 +3,6 @@
 import type { Owner } from '../connection/network.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import type { PaceLimit } from '../util/pace.js';
-import { isDisabled } from './compressors.js';
 import { type DeflateOptions, type DeflateSettings, deflateRules, deflateSettings } from './extensions.js';
 import { MessageParser } from './messages.js';
 import { outputWatchOf } from './output-watch.js';
@@ -70,8 +69,7 @@ export function deflateOf(where: string, option: boolean | DeflateOptions | unde
   if (option === undefined || option === false) return undefined;
   const options = option === true ? {} : option;
   checkOptions(`${where}: perMessageDeflate`, options, deflateRules);
-  if (isDisabled(options)) return undefined;
-  return deflateSettings(options, `${where}: perMessageDeflate`);
+  return deflateSettings(options);
 }
 
 const endpoints = new WeakMap<Owner, Map<string, SocketEndpoint>>();

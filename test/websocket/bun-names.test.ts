@@ -8,7 +8,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import type { ServerWebSocket, WebSocketHandlers } from '#sluice/websocket/handlers.js';
 import { pauseReading, World } from '../support/world.js';
-import { closeFrame, frame, handshake, opcode, RawPeer, readHead, text } from './raw-peer.js';
+import { closeFrame, frame, opcode, RawPeer, text } from './raw-peer.js';
 
 const quiet: SimulatedOptions = { latency: 0.01, pieces: 'whole' };
 
@@ -301,50 +301,5 @@ describe('the names of Bun: a WebSocket', () => {
       },
     );
     assert.deepEqual([rest, codes], [['close:4000:', 'FIN'], [4000]]);
-  });
-});
-
-describe('the names of Bun: compression', () => {
-  const offer = { 'sec-websocket-extensions': 'permessage-deflate; client_max_window_bits' };
-  const cases: [WebSocketHandlers['perMessageDeflate'], answer: string, isCompressed: boolean][] = [
-    [{ compress: 'shared' }, '; server_no_context_takeover; client_no_context_takeover', true],
-    [{ compress: true, decompress: true }, '; server_no_context_takeover; client_no_context_takeover', true],
-    [{ compress: 'dedicated', decompress: 'shared' }, '; client_no_context_takeover', true],
-    [{ compress: '16KB', decompress: '4KB' }, '; server_max_window_bits=11; client_max_window_bits=12', true],
-    [{ compress: '256KB', decompress: 'dedicated' }, '', true],
-    [{ compress: 'disable' }, '; server_no_context_takeover; client_no_context_takeover', false],
-    [{ compress: '3KB', serverMaxWindowBits: 15 }, '; client_no_context_takeover', true],
-    [{ compress: false, decompress: 'disable' }, 'none', false],
-  ];
-  for (const [perMessageDeflate, answer, isCompressed] of cases)
-    it(JSON.stringify(perMessageDeflate), async () => {
-      const world = await World.open({
-        fetch: (request, info) => void info.upgrade(request) as undefined,
-        websocket: { perMessageDeflate, open: (ws) => ws.send('a'.repeat(5000)) },
-      });
-      const client = world.run(function* () {
-        const connection = yield* world.connect();
-        yield* connection.writer.write(handshake(offer));
-        const { fields } = yield* readHead(connection);
-        const peer = new RawPeer(connection);
-        const isCompressed = (yield* peer.next())?.rsv1;
-        yield* peer.sendClose();
-        yield* peer.rest();
-        return [fields['sec-websocket-extensions']?.replace('permessage-deflate', '') ?? 'none', isCompressed];
-      });
-      await world.pass();
-      assert.deepEqual(await client, [answer, isCompressed]);
-      await world.close();
-    });
-
-  it('refuses other words, and to receive nothing that is compressed', async () => {
-    for (const [perMessageDeflate, message] of [
-      [{ compress: '5KB' }, /perMessageDeflate: compress is "5KB"; expected true, false or one of "disable", "shared"/],
-      [{ decompress: false }, /perMessageDeflate: decompress is false; expected another value unless compress is off/],
-    ] as const)
-      await assert.rejects(
-        World.open({ fetch: () => undefined, websocket: { perMessageDeflate: perMessageDeflate as never } }),
-        (error: Error) => message.test(String(error)),
-      );
   });
 });

@@ -11,11 +11,11 @@ import { Network } from '#sluice/connection/network.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
 import type { TlsIdentity, TlsServerConfig } from '#sluice/tls/config.js';
 import { opensslServerTransport } from '#sluice/tls/openssl/transport.js';
+import { authority, local } from '../../support/certificates.js';
 import type { SocketLayer } from '../../support/layers.js';
-import { authority, local } from './certificates.js';
 
 export function identity(options: SecureContextOptions = local, more: Partial<TlsIdentity> = {}): TlsIdentity {
-  const contextOptions = { ca: authority, ...options };
+  const contextOptions = { ca: authority.cert, ...options };
   return {
     context: createSecureContext(contextOptions),
     contextOptions,
@@ -71,7 +71,7 @@ export async function withServer(
 /** A client of node:tls, from when its handshake is complete. @throws (rejects) if that fails */
 export function connectTls(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, ca: authority, servername: 'localhost', ...options });
+    const socket = connect({ host: '127.0.0.1', port, ca: authority.cert, servername: 'localhost', ...options });
     socket.once('error', reject);
     socket.once('secureConnect', () => resolve(socket));
   });

@@ -10,8 +10,8 @@ import { listen } from '#sluice/connection/listen.js';
 import { Network } from '#sluice/connection/network.js';
 import { run } from '#sluice/threads/thread.js';
 import { opensslClientTransport, opensslServerTransport } from '#sluice/tls/openssl/transport.js';
+import { authority, local } from '../../support/certificates.js';
 import type { SocketLayer } from '../../support/layers.js';
-import { authority, local } from '../openssl/certificates.js';
 import { identity, serverConfig } from '../openssl/setup.js';
 import type { Case } from './case.js';
 import { bytesOfCase, check, farewell, type Outcome, sendBack, wireOf } from './outcome.js';
@@ -48,7 +48,7 @@ export async function overSockets(layer: SocketLayer, cases: readonly Case[], cu
     },
   );
   const secure = opensslClientTransport({
-    ...{ identity: identity({ ca: authority }), serverName: 'localhost', host: 'localhost' },
+    ...{ identity: identity({ ca: authority.cert }), serverName: 'localhost', host: 'localhost' },
     ...{ detached: true, handshakeTimeout: 10_000 },
   });
 
@@ -57,7 +57,7 @@ export async function overSockets(layer: SocketLayer, cases: readonly Case[], cu
     await once(socket, 'connect');
     const outcome = outcomeOf(`${hostname}:${socket.localPort}`);
     const options = {
-      ca: authority,
+      ca: authority.cert,
       servername: 'localhost',
       ciphers: suites[c.suite].name,
       ALPNProtocols: ['http/1.1'],
