@@ -9,6 +9,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { connectWebSocket, type WebSocketClientOptions } from '#sluice/websocket/client.js';
+import type { WebSocketError } from '#sluice/websocket/errors.js';
 import { webSocket } from '#sluice/websocket/server.js';
 import type { WebSocketConnection } from '#sluice/websocket/web-socket.js';
 import { World } from '../support/world.js';
@@ -466,6 +467,21 @@ describe('the WebSocket of a client', () => {
       assert.deepEqual(got.slice(0, 2), [undefined, 1006]);
       assert.match(got[2], message);
     }
+  });
+
+  it('fails the connection of a server that does not finish a message', async () => {
+    const got = await against(
+      speaking(function* (peer) {
+        yield* peer.send(frame(opcode.text, 'half', { fin: false, mask: false }));
+        assert.equal(yield* peer.read(), 'close:1008:');
+        yield* peer.rest();
+      }),
+      function* (url) {
+        const socket = yield* connectWebSocket(url, { messageTimeout: 100 });
+        return [yield* socket.receive(), socket.code, (socket.error as WebSocketError).closeCode];
+      },
+    );
+    assert.deepEqual(got, [undefined, 1006, 1008]);
   });
 
   it('answers pings, sends its own, and gives up on a server of which nothing comes', async () => {
