@@ -9,7 +9,7 @@ import { withSharedPrototype } from '../threads/shared-prototype.js';
 import { checkedTask, type Task, type Wait } from '../threads/task.js';
 import { runningThread } from '../threads/thread.js';
 import type { TimerTarget } from '../threads/timers.js';
-import { isInstance, propertyOf, show } from '../util/inspect.js';
+import { propertyOf, show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { type EventClient, StreamClient } from './event-client.js';
 import { longestRetry } from './event-format.js';
@@ -78,7 +78,7 @@ export function events(
     throw new TypeError(`events: the handler is ${show(handler)}; expected a generator function`);
   checkOptions('events', options, rules);
   const headers = fieldsOf(options.headers);
-  if (!isInstance(propertyOf(request, 'headers'), Object))
+  if (typeof propertyOf(propertyOf(request, 'headers'), 'get') !== 'function')
     throw new TypeError(`events: the request is ${show(request)}; expected the one that the handler has got`);
   const lastEventId = lastEventIdOf(request);
   const {

@@ -344,6 +344,7 @@ function checkTopic(where: string, topic: unknown): void {
 
 /** @throws {TypeError} if it cannot be sent */
 function messageOf(where: string, data: unknown): string | Uint8Array {
+  if (typeof data === 'string') return data;
   if (isInstance(data, ArrayBuffer) || isInstance(data, SharedArrayBuffer)) return new Uint8Array(data);
   if (ArrayBuffer.isView(data) && !isInstance(data, Uint8Array))
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
