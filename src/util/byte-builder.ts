@@ -4,7 +4,10 @@
 import { freeBytes } from './free-bytes.js';
 
 const largestBlock = 64 * 1024;
-/** Where the length is known, the array is made this many times as large when it is full: so all that is copied is a third of the length. */
+/**
+ * Where the length is known, the array is made this many times as large when it is full. Its sizes are the length divided by powers of this, so all
+ * that is copied is a third of the length. With powers of another size the last but one could be nearly the whole, which would be copied once more.
+ */
 const growth = 4;
 /** Fewer bytes than this are sooner copied in a loop than by a call. */
 const shortCopy = 32;
@@ -72,8 +75,11 @@ export class ByteBuilder {
 
   /** How large the next block is to be, of which so many bytes are there. @param length of those before, all of them full */
   #nextBlock(more: number, length: number): number {
-    if (this.#expected !== undefined && length < this.#expected)
-      return Math.min(this.#expected, Math.max(growth * length, more + length));
+    if (this.#expected !== undefined && length < this.#expected) {
+      let size = this.#expected;
+      while (size > growth * (length + more)) size /= growth;
+      return Math.floor(size);
+    }
     // A single piece gets a block of its size, as it is usually all there is. Many pieces get blocks that double.
     return Math.max(more, Math.min(length, largestBlock));
   }

@@ -53,3 +53,17 @@ test('where the length is known it takes no more than four times what has come, 
     for (let at = 0; at < whole.length; at += size) assert.equal(whole[at], at & 255);
   }
 });
+
+test('where the length is known, what is copied as it grows is at most a third of the length and a piece', () => {
+  const piece = new Uint8Array(1000);
+  for (let length = 64_000; length < 1_100_000; length += 37_000) {
+    const all = new ByteBuilder(length);
+    let copied = 0;
+    while (all.length < length) {
+      const before = all.capacity;
+      all.add(piece.subarray(0, length - all.length));
+      if (all.capacity !== before) copied += before;
+    }
+    assert.ok(copied <= length / 3 + piece.length, `${copied} of ${length} bytes`);
+  }
+});
