@@ -254,9 +254,9 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   }
 
   /** @internal */
-  ended(): void {
+  ended(isCut: boolean): void {
     const { reader } = this;
-    reader.end();
+    reader.end(isCut);
     this.protocol?.peerEnded();
     reader.wake();
   }

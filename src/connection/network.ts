@@ -89,8 +89,8 @@ export interface SlotRecord {
   readonly peer: string;
   /** Bytes have arrived. They are valid only during the call. */
   received(bytes: Uint8Array, start: number, end: number): void;
-  /** The peer has sent FIN. */
-  ended(): void;
+  /** The peer has sent FIN. @param isCut without having ended its TLS session before: what was sent last may be missing */
+  ended(isCut: boolean): void;
   /** The queue of output has fallen to its low-water mark. */
   drained(): void;
   /** All output has left. */
@@ -440,10 +440,10 @@ export class Network implements EventSink, TimerTarget {
     else this.#secureTransport(slot)?.ended(slot);
   }
 
-  #deliverEnded(slot: Slot): void {
+  #deliverEnded(slot: Slot, isCut = false): void {
     if (this.state(slot) === SlotState.closing) return; // the layer closes it
     const record = this.record(slot);
-    if (record !== undefined) record.ended();
+    if (record !== undefined) record.ended(isCut);
     else this.owner(slot)?.ended(slot);
   }
 
@@ -508,7 +508,7 @@ export class Network implements EventSink, TimerTarget {
       if (this.state(slot) === SlotState.closing) this.#lingering.received(slot);
       else this.#deliverReceived(slot, buffer, start, end);
     },
-    ended: (slot) => this.#deliverEnded(slot),
+    ended: (slot, isCut) => this.#deliverEnded(slot, isCut),
     drained: (slot) => this.record(slot)?.drained(),
     flushed: (slot) => this.#deliverFlushed(slot),
     connected: (slot) => this.#deliverConnected(slot),

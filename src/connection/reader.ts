@@ -42,7 +42,8 @@ export class Reader extends ParkingSpot {
   deadline = Infinity;
   #isBorrowed = false;
   #paused = false;
-  #ended = false;
+  /** The peer has ended its input; `cut` if it has not ended its TLS session before. */
+  #ended: false | 'ended' | 'cut' = false;
   /** Counts the reader's buffer; set with the first one. `#counted` is its size as counted there. */
   #buffers: BufferedBytes | undefined;
   #counted = 0;
@@ -54,7 +55,7 @@ export class Reader extends ParkingSpot {
 
   /** True when the peer has ended and everything that it sent has been read. */
   get ended(): boolean {
-    return this.#ended && this.start === this.limit;
+    return this.#ended !== false && this.start === this.limit;
   }
 
   /** @internal */
@@ -64,7 +65,7 @@ export class Reader extends ParkingSpot {
 
   /** @internal True when the peer has sent FIN; input before it may still be unread. */
   get finished(): boolean {
-    return this.#ended;
+    return this.#ended !== false;
   }
 
   /**
@@ -157,7 +158,8 @@ export class Reader extends ParkingSpot {
    * Reads a line of text, without its LF or CRLF. The last line of the input needs no line end.
    * @param limit the most bytes of the line, without its end
    * @returns the line, decoded as UTF-8; `undefined` at the end of input
-   * @throws {ConnectionError} `ERR_LIMIT` if the line is longer; else as `read`
+   * @throws {ConnectionError} `ERR_LIMIT` if the line is longer; `ERR_TLS_CUT` if the last line has no line end and the peer has not ended its TLS session;
+   *   else as `read`
    */
   *readLine(limit: number): Task<string | undefined> {
     checkCount('readLine', 'limit', limit);
@@ -169,8 +171,11 @@ export class Reader extends ParkingSpot {
       }
       searched = this.buffered;
       if (searched > limit + 1) throw overLimit('readLine', limit); // one more: it may be the CR
-      if (!(yield* this.more()))
-        return this.buffered === 0 ? undefined : this.#line(this.buffered, this.buffered, limit);
+      if (!(yield* this.more())) {
+        if (this.buffered === 0) return undefined;
+        this.#checkEnd();
+        return this.#line(this.buffered, this.buffered, limit);
+      }
     }
   }
 
@@ -208,7 +213,7 @@ export class Reader extends ParkingSpot {
    * Reads everything up to the end of input.
    * @param limit the most bytes
    * @returns a copy that the caller owns
-   * @throws {ConnectionError} `ERR_LIMIT` if there are more; else as `read`
+   * @throws {ConnectionError} `ERR_LIMIT` if there are more; `ERR_TLS_CUT` if the peer has not ended its TLS session; else as `read`
    */
   *readAll(limit: number): Task<Uint8Array> {
     checkCount('readAll', 'limit', limit);
@@ -219,6 +224,7 @@ export class Reader extends ParkingSpot {
         if (all.length + this.buffered > limit) throw overLimit('readAll', limit);
         yield* this.gather(all, this.buffered, share);
       }
+      this.#checkEnd();
       return all.toBytes();
     } finally {
       share.release();
@@ -372,8 +378,15 @@ export class Reader extends ParkingSpot {
   }
 
   /** @internal The peer has sent FIN. */
-  end(): void {
-    this.#ended = true;
+  end(isCut: boolean): void {
+    this.#ended = isCut ? 'cut' : 'ended';
+  }
+
+  /** The end of input is the end of what is being read. @throws {ConnectionError} `ERR_TLS_CUT` if that may be missing */
+  #checkEnd(): void {
+    if (this.#ended !== 'cut') return;
+    const message = 'the peer has ended the connection and not its TLS session (close_notify): input may be missing';
+    throw this.duplex.recordFault('ERR_TLS_CUT', message);
   }
 
   protected hasTimedOut(): boolean {

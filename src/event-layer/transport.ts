@@ -57,7 +57,11 @@ export interface Transport {
 /** The events of one connection; see `EventSink`, whose methods of the same names these are. */
 export interface TransportEvents {
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void;
-  ended(slot: Slot): void;
+  /**
+   * @param isCut of a secure transport: the connection has ended, and not the session, which the peer ends by close_notify (RFC 8446 §6.1). What was
+   *   sent last may be missing. Default false
+   */
+  ended(slot: Slot, isCut?: boolean): void;
   drained(slot: Slot): void;
   flushed(slot: Slot): void;
 }

@@ -343,7 +343,7 @@ export class TlsTransport implements SecureTransport {
     if ((flags & opened) !== 0) {
       // Many peers close without close_notify. What HTTP sends shows by itself where it ends (RFC 9112 §9.8).
       this.#flags[slot] |= peerEnded;
-      this.#above?.ended(slot);
+      this.#above?.ended(slot, true);
     } else {
       const message = 'the peer has ended the connection before the TLS handshake was complete';
       this.#fail(slot, new ConnectionError('ECONNRESET', message));

@@ -78,6 +78,7 @@ export function contract(description: LayerDescription): void {
       timing(scenario);
       if (description.isSimulated) return;
       onTheSystem(scenario);
+      if (description.hasSessions !== true) withPlainSockets(scenario);
       if (description.source !== undefined) leaving(description.source);
     });
 }
@@ -814,118 +815,6 @@ function onTheSystem(scenario: Scenario): void {
   );
 
   scenario(
-    'input that came before a deadline is reported before the deadline passes, however long the process was busy',
-    async (harness) => {
-      const { address } = await harness.listen();
-      assert.ok('port' in address);
-      const { port } = address;
-      const sockets = await Promise.all(
-        ['a', 'b', 'c', 'd'].map(async (name) => {
-          const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true });
-          socket.on('error', () => {});
-          await once(socket, 'connect');
-          return { name, socket };
-        }),
-      );
-      const sendAll = (from: number) => {
-        for (const { name, socket } of sockets.slice(from)) socket.write(name); // is with the kernel when this returns
-      };
-      await harness.until(() => harness.ends.length === sockets.length, 'connections');
-      const order: string[] = [];
-      for (const end of harness.ends)
-        end.onReceived = (bytes) => {
-          order.push(Buffer.from(bytes).toString());
-        };
-      const deadlineIn = (milliseconds: number): void => {
-        const deadline = harness.layer.now() + milliseconds;
-        harness.onTurnEnds = (due) => {
-          if (due < deadline) return;
-          order.push('deadline');
-          harness.onTurnEnds = () => {};
-        };
-        harness.layer.wakeAt(deadline);
-      };
-      const passes = () => harness.until(() => order.includes('deadline'), 'the deadline');
-
-      deadlineIn(10);
-      sendAll(0);
-      busyFor(20);
-      await passes();
-      assert.deepEqual([order.slice(0, -1).sort(), order.at(-1)], [['a', 'b', 'c', 'd'], 'deadline']);
-
-      // The same while an event is reported, of which another one follows: output is flushed.
-      order.length = 0;
-      const [first] = sockets;
-      for (const end of harness.ends) {
-        const { onReceived } = end;
-        end.onReceived = (bytes) => {
-          onReceived(bytes);
-          if (bytes[0] !== first.name.charCodeAt(0)) return;
-          deadlineIn(10);
-          sendAll(1);
-          busyFor(20);
-          end.write('x');
-          end.notifyFlushed();
-        };
-      }
-      first.socket.write(first.name);
-      await passes();
-      assert.deepEqual([order.slice(0, -1).sort(), order.at(-1)], [['a', 'b', 'c', 'd'], 'deadline']);
-      for (const { socket } of sockets) socket.destroy();
-    },
-  );
-
-  scenario(
-    'output that a peer has made room for goes out before a deadline passes, however long the process was busy',
-    async (harness) => {
-      const { address } = await harness.listen();
-      assert.ok('port' in address);
-      // It reads nothing until it gets a message, and then continues while this thread is busy.
-      const hasRead = new Int32Array(new SharedArrayBuffer(4));
-      const worker = new Worker(readerProgram, { eval: true, workerData: { port: address.port, hasRead } });
-      await harness.until(() => harness.ends.length === 1, 'a connection');
-      const [end] = harness.ends;
-      const fill = () => {
-        while (end.queued < highWaterMark) end.write(new Uint8Array(highWaterMark));
-      };
-      for (let taken = -1, same = 0; same < 5; same++) {
-        if (taken !== end.sentBytes - end.queued) same = 0;
-        taken = end.sentBytes - end.queued;
-        fill();
-        await harness.pass(1);
-      }
-      const { queued } = end;
-      let left: number | undefined;
-      const deadline = harness.layer.now() + 10;
-      harness.onTurnEnds = (due) => {
-        if (due >= deadline) left ??= end.queued;
-      };
-      harness.layer.wakeAt(deadline);
-      worker.postMessage('read');
-      busyFor(10_000, () => Atomics.load(hasRead, 0) === 1);
-      busyFor(10);
-      await harness.until(() => left !== undefined, 'the deadline');
-      assert.ok(queued > 0 && left === 0, `${left} of ${queued} bytes are left`);
-      await worker.terminate();
-    },
-  );
-
-  scenario('keep-alive probes: on accepted and on made connections, where they are asked for', async (harness) => {
-    if (!existsSync('/proc/net/tcp')) return;
-    const place = { hostname: '127.0.0.1', port: 0 };
-    const probed = await harness.layer.listen({ address: place, backlog: 16, keepAlive: 100_000 });
-    const silent = await harness.layer.listen({ address: place, backlog: 16 });
-    const seconds = async ({ address }: { address: Address }, keepAlive: number | undefined) => {
-      harness.connectOptions = { keepAlive };
-      const { client, server } = await harness.pair(address);
-      const rows = readFileSync('/proc/net/tcp', 'latin1').split('\n');
-      return [probesIn(rows, server.peer, client.peer), probesIn(rows, client.peer, server.peer)];
-    };
-    assert.deepEqual(await seconds(probed, 200_000), [200, 100]);
-    assert.deepEqual(await seconds(silent, undefined), [undefined, undefined]);
-  });
-
-  scenario(
     'sendBufferSize: the system holds so much for a peer that reads nothing, or says that it cannot be set',
     async (harness) => {
       const address = { hostname: '127.0.0.1', port: 0 };
@@ -1083,6 +972,121 @@ function onTheSystem(scenario: Scenario): void {
     assert.ok('port' in both.address);
     const mapped = await harness.pair({ hostname: '127.0.0.1', port: both.address.port });
     assert.match(mapped.server.peer, /^127\.0\.0\.1:\d+$/);
+  });
+}
+
+/** With peers that speak no TLS, and sockets that have nothing unacknowledged. */
+function withPlainSockets(scenario: Scenario): void {
+  scenario(
+    'input that came before a deadline is reported before the deadline passes, however long the process was busy',
+    async (harness) => {
+      const { address } = await harness.listen();
+      assert.ok('port' in address);
+      const { port } = address;
+      const sockets = await Promise.all(
+        ['a', 'b', 'c', 'd'].map(async (name) => {
+          const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true });
+          socket.on('error', () => {});
+          await once(socket, 'connect');
+          return { name, socket };
+        }),
+      );
+      const sendAll = (from: number) => {
+        for (const { name, socket } of sockets.slice(from)) socket.write(name); // is with the kernel when this returns
+      };
+      await harness.until(() => harness.ends.length === sockets.length, 'connections');
+      const order: string[] = [];
+      for (const end of harness.ends)
+        end.onReceived = (bytes) => {
+          order.push(Buffer.from(bytes).toString());
+        };
+      const deadlineIn = (milliseconds: number): void => {
+        const deadline = harness.layer.now() + milliseconds;
+        harness.onTurnEnds = (due) => {
+          if (due < deadline) return;
+          order.push('deadline');
+          harness.onTurnEnds = () => {};
+        };
+        harness.layer.wakeAt(deadline);
+      };
+      const passes = () => harness.until(() => order.includes('deadline'), 'the deadline');
+
+      deadlineIn(10);
+      sendAll(0);
+      busyFor(20);
+      await passes();
+      assert.deepEqual([order.slice(0, -1).sort(), order.at(-1)], [['a', 'b', 'c', 'd'], 'deadline']);
+
+      // The same while an event is reported, of which another one follows: output is flushed.
+      order.length = 0;
+      const [first] = sockets;
+      for (const end of harness.ends) {
+        const { onReceived } = end;
+        end.onReceived = (bytes) => {
+          onReceived(bytes);
+          if (bytes[0] !== first.name.charCodeAt(0)) return;
+          deadlineIn(10);
+          sendAll(1);
+          busyFor(20);
+          end.write('x');
+          end.notifyFlushed();
+        };
+      }
+      first.socket.write(first.name);
+      await passes();
+      assert.deepEqual([order.slice(0, -1).sort(), order.at(-1)], [['a', 'b', 'c', 'd'], 'deadline']);
+      for (const { socket } of sockets) socket.destroy();
+    },
+  );
+
+  scenario(
+    'output that a peer has made room for goes out before a deadline passes, however long the process was busy',
+    async (harness) => {
+      const { address } = await harness.listen();
+      assert.ok('port' in address);
+      // It reads nothing until it gets a message, and then continues while this thread is busy.
+      const hasRead = new Int32Array(new SharedArrayBuffer(4));
+      const worker = new Worker(readerProgram, { eval: true, workerData: { port: address.port, hasRead } });
+      await harness.until(() => harness.ends.length === 1, 'a connection');
+      const [end] = harness.ends;
+      const fill = () => {
+        while (end.queued < highWaterMark) end.write(new Uint8Array(highWaterMark));
+      };
+      for (let taken = -1, same = 0; same < 5; same++) {
+        if (taken !== end.sentBytes - end.queued) same = 0;
+        taken = end.sentBytes - end.queued;
+        fill();
+        await harness.pass(1);
+      }
+      const { queued } = end;
+      let left: number | undefined;
+      const deadline = harness.layer.now() + 10;
+      harness.onTurnEnds = (due) => {
+        if (due >= deadline) left ??= end.queued;
+      };
+      harness.layer.wakeAt(deadline);
+      worker.postMessage('read');
+      busyFor(10_000, () => Atomics.load(hasRead, 0) === 1);
+      busyFor(10);
+      await harness.until(() => left !== undefined, 'the deadline');
+      assert.ok(queued > 0 && left === 0, `${left} of ${queued} bytes are left`);
+      await worker.terminate();
+    },
+  );
+
+  scenario('keep-alive probes: on accepted and on made connections, where they are asked for', async (harness) => {
+    if (!existsSync('/proc/net/tcp')) return;
+    const place = { hostname: '127.0.0.1', port: 0 };
+    const probed = await harness.layer.listen({ address: place, backlog: 16, keepAlive: 100_000 });
+    const silent = await harness.layer.listen({ address: place, backlog: 16 });
+    const seconds = async ({ address }: { address: Address }, keepAlive: number | undefined) => {
+      harness.connectOptions = { keepAlive };
+      const { client, server } = await harness.pair(address);
+      const rows = readFileSync('/proc/net/tcp', 'latin1').split('\n');
+      return [probesIn(rows, server.peer, client.peer), probesIn(rows, client.peer, server.peer)];
+    };
+    assert.deepEqual(await seconds(probed, 200_000), [200, 100]);
+    assert.deepEqual(await seconds(silent, undefined), [undefined, undefined]);
   });
 }
 

@@ -2,6 +2,7 @@
 // network, and over sockets on every event layer that there is.
 
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { layers } from '../support/layers.js';
 import { chosenTransport } from '../support/transport.js';
@@ -17,6 +18,18 @@ const timeless = cases.filter((c) => !c.isVirtual);
 /** Sockets do not go through the transport of the simulated tests: another one shows nothing more of them. */
 const onSockets = chosenTransport === 'plain' ? layers : [];
 const names: Record<Cut, string> = { whole: 'in one piece', bytes: 'byte by byte' };
+
+/** Those whose answers do not show the scheme of the URL. */
+const schemeless = timeless.filter((c) => !inspect(c.responses, { depth: 5 }).includes('http:'));
+
+/** Each case takes a handshake, so each layer has a quarter of them. */
+const overTls = onSockets.filter(({ name }) => name !== 'portable');
+for (const [index, { name, make, skip }] of overTls.entries()) {
+  const share = schemeless.filter((_, i) => i % 4 === index);
+  test(`${share.length} cases over sockets with TLS, ${name}`, { skip }, async () => {
+    await overSockets(make(), share, 'whole', true);
+  });
+}
 
 for (const cut of ['whole', 'bytes'] as const) {
   test(`${cases.length} cases, each alone on a simulated network, ${names[cut]}`, async () => {

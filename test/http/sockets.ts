@@ -5,6 +5,7 @@ import { Network } from '#sluice/connection/network.js';
 import type { EventLayer } from '#sluice/event-layer/event-layer.js';
 import { type Server, serve } from '#sluice/server/serve.js';
 import { describe } from '#sluice/util/inspect.js';
+import { local } from '../support/certificates.js';
 import { RawClient } from '../support/raw-client.js';
 import { type Case, isBulky, type ServerName, servers } from './cases.js';
 import { check, Outcome, probe } from './check.js';
@@ -18,8 +19,8 @@ const crowd = 50;
 /** A client that waits for so many milliseconds has lost its server: a failure, so that the test ends. */
 const patience = 30_000;
 
-/** Runs the cases against servers on a layer, and closes both. @throws if one does not come out as it should */
-export async function overSockets(layer: EventLayer, cases: readonly Case[], cut: Cut): Promise<void> {
+/** Runs the cases against servers on a layer, and closes both. @param hasTls over TLS @throws if one does not come out as it should */
+export async function overSockets(layer: EventLayer, cases: readonly Case[], cut: Cut, hasTls = false): Promise<void> {
   const network = new Network(layer);
   const escaped: unknown[] = [];
   network.scheduler.report = (error) => escaped.push(error);
@@ -31,13 +32,16 @@ export async function overSockets(layer: EventLayer, cases: readonly Case[], cut
       errors.push(error);
     };
     const own = { network, fetch: fetchFor(ledger), onError, hostname: '127.0.0.1', port: 0, globals: false };
-    open.set(name, await serve({ ...servers[name], ...own }));
+    open.set(
+      name,
+      await serve({ ...servers[name], ...own, tls: hasTls ? { key: local.key, cert: local.cert } : undefined }),
+    );
   }
   try {
     const waiting = [...cases];
     const work = async (): Promise<void> => {
       for (let c: Case | undefined; (c = waiting.shift()) !== undefined; )
-        check(c, asReset(c, await exchange(open.get(c.server)?.port ?? 0, c, cut)));
+        check(c, asReset(c, await exchange(open.get(c.server)?.port ?? 0, c, cut, hasTls)));
     };
     await Promise.all(Array.from({ length: crowd }, work));
   } finally {
@@ -63,10 +67,10 @@ function asReset(c: Case, outcome: Outcome): Outcome {
   return reset;
 }
 
-async function exchange(port: number, c: Case, cut: Cut): Promise<Outcome> {
+async function exchange(port: number, c: Case, cut: Cut, hasTls: boolean): Promise<Outcome> {
   const outcome = new Outcome(c);
   const { parser } = outcome;
-  const client = new RawClient(port);
+  const client = new RawClient(port, hasTls);
   const { socket } = client;
   socket.on('data', (text: string) => outcome.push(Buffer.from(text, 'latin1')));
   const over = client.ending.then((how) => {

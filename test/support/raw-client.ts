@@ -1,6 +1,8 @@
 // A client over a socket of node:net, which knows nothing of this project.
 
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { authority } from './certificates.js';
 
 export class RawClient {
   readonly socket: Socket;
@@ -12,10 +14,14 @@ export class RawClient {
   /** Called when there is more, and at the end. */
   readonly #watchers = new Set<() => void>();
 
-  /** @param to a port of 127.0.0.1, or where else. The client keeps its side open after the server's FIN */
-  constructor(to: number | undefined | NetConnectOpts) {
+  /**
+   * @param to a port of 127.0.0.1, or where else. The client keeps its side open after the server's FIN
+   * @param hasTls it uses node:tls
+   */
+  constructor(to: number | undefined | NetConnectOpts, hasTls = false) {
     const place = typeof to === 'object' ? to : { port: to ?? 0, host: '127.0.0.1' };
-    this.socket = connect({ allowHalfOpen: true, noDelay: true, ...place });
+    const options = { allowHalfOpen: true, noDelay: true, ...place };
+    this.socket = hasTls ? connectTls({ ...options, ca: authority.cert, servername: 'localhost' }) : connect(options);
     this.socket.setEncoding('latin1').on('data', (text: string) => {
       this.text += text;
       this.#changed();

@@ -7,6 +7,7 @@ import type { EventLayer } from '#sluice/event-layer/event-layer.js';
 import { SimulatedLayer, type SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { TlsTransport } from '#sluice/tls/tls-transport.js';
 import { ToyEngine } from '#sluice/tls/toy-engine.js';
+import { opensslEngine } from './openssl-engine.js';
 import { RecordEngine } from './record-engine.js';
 import { SecureLayer } from './secure-layer.js';
 
@@ -16,6 +17,9 @@ const transports = {
   'toy-tls': (layer: SimulatedLayer): EventLayer => new SecureLayer(layer, new TlsTransport(layer, new ToyEngine())),
   'tls-records': (layer: SimulatedLayer): EventLayer =>
     new SecureLayer(layer, new TlsTransport(layer, new RecordEngine())),
+  openssl: (layer: SimulatedLayer): EventLayer => new SecureLayer(layer, new TlsTransport(layer, opensslEngine())),
+  'openssl-attached': (layer: SimulatedLayer): EventLayer =>
+    new SecureLayer(layer, new TlsTransport(layer, opensslEngine(false))),
 };
 export type TransportName = keyof typeof transports;
 

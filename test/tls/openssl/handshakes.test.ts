@@ -6,8 +6,11 @@ import { type AddressInfo, connect as connectPlain, createServer, type Socket } 
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, createSecureContext, type TLSSocket } from 'node:tls';
+import { listen } from '#sluice/connection/listen.js';
+import { Network } from '#sluice/connection/network.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import type { TlsIdentity } from '#sluice/tls/config.js';
+import { opensslServerTransport } from '#sluice/tls/openssl/transport.js';
 import { authority, local, signed } from '../../support/certificates.js';
 import { linuxLayers } from '../../support/layers.js';
 import { ask, connectTls, identity, serverConfig, withServer } from './setup.js';
@@ -217,6 +220,29 @@ for (const layer of linuxLayers)
         assert.deepEqual(Uint8Array.from(response), ocsp);
         socket.destroy();
       });
+    });
+
+    test('a client that ends without close_notify: what was read up to the end of input may not be whole', async () => {
+      const network = new Network(layer.make());
+      const seen: unknown[] = [];
+      const onError = (error: unknown) => seen.push((error as { code?: unknown }).code);
+      const secure = opensslServerTransport(serverConfig());
+      const server = await listen({ port: 0, network, secure, onError }, function* ({ reader }) {
+        seen.push(yield* reader.readLine(100));
+        seen.push(Buffer.from(yield* reader.readAll(100)).toString());
+      });
+      for (const isCut of [false, true]) {
+        const raw = connectPlain(server.port ?? 0, '127.0.0.1');
+        const socket = connect({ socket: raw, ca: authority.cert, servername: 'localhost' });
+        await once(socket, 'secureConnect');
+        socket.on('error', () => {}); // the connection of a handler that throws is reset
+        await new Promise((resolve) => socket.write('a line\nand the rest', resolve));
+        (isCut ? raw : socket).end();
+        await once(raw, 'close');
+      }
+      assert.deepEqual(seen, ['a line', 'and the rest', 'a line', 'ERR_TLS_CUT']);
+      await server.close();
+      await network.layer.close();
     });
 
     test('a client that renegotiates is refused, and served', async () => {
