@@ -15,9 +15,10 @@ import { memory } from './scenarios/memory.js';
 import { requestScenarios } from './scenarios/requests.js';
 import type { Context } from './scenarios/scenario.js';
 import { socketScenarios } from './scenarios/sockets.js';
+import { tlsScenarios } from './scenarios/tls.js';
 import type { Sample } from './statistics.js';
 
-const scenarios = [...requestScenarios, ...socketScenarios, memory, ...crowdScenarios];
+const scenarios = [...requestScenarios, ...socketScenarios, ...tlsScenarios, memory, ...crowdScenarios];
 
 process.once('exit', endAll);
 for (const [signal, code] of [

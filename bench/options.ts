@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 
 export const usage = `npm run bench -- [scenario …] [options]
 
-  scenario            mixed, post-json, hello, upload, download, echo, publish, memory, fan-out, slow-senders, slow-readers;
+  scenario            mixed, post-json, hello, upload, download, echo, publish, tls, handshakes, memory, fan-out, slow-senders, slow-readers;
                       default: all
   --quick             a shorter form of each
   --peers a,b,…       only these: sluice, bun, deno, go, node, ws, fastify, hono; and broken, which is broken on purpose. The floor always takes part

@@ -13,9 +13,10 @@ const program = (name: string) => join(folder, 'build', 'peers', `${name}.js`);
  * What a peer can do.
  * - `requests`: the routes of HTTP.
  * - `events`: `/events`.
+ * - `tls`: all of it over TLS, if the bench gives it a certificate.
  * - `sockets`: WebSockets on `/echo`. `topics`: also on `/topic` and `/publish`. `deflate`: compressed ones.
  */
-export type Service = 'requests' | 'events' | 'sockets' | 'topics' | 'deflate';
+export type Service = 'requests' | 'tls' | 'events' | 'sockets' | 'topics' | 'deflate';
 
 export interface Peer {
   name: string;
@@ -37,16 +38,17 @@ export interface Missing {
   reason: string;
 }
 
-const httpServices: readonly Service[] = ['requests', 'events'];
+const plainServices: readonly Service[] = ['requests', 'events'];
+const httpServices: readonly Service[] = ['requests', 'tls', 'events'];
 const threadServices: readonly Service[] = ['sockets', 'topics', 'deflate'];
-const allServices: readonly Service[] = ['requests', 'events', 'sockets', 'topics', 'deflate'];
+const allServices: readonly Service[] = ['requests', 'tls', 'events', 'sockets', 'topics', 'deflate'];
 
 interface Found {
   version: string;
   command: string[];
   env?: Record<string, string>;
   compiled?: boolean;
-  /** Default: those of HTTP. */
+  /** Default: those of HTTP, over TCP and TLS. */
   services?: readonly Service[];
 }
 
@@ -134,7 +136,10 @@ function candidates(against: string | undefined): Candidate[] {
     {
       name: 'floor',
       title: 'floor (C, epoll)',
-      find: () => compile('floor', 'cc', ['-O2', join(folder, 'peers', 'floor.c')], '--version', folder),
+      find: () => ({
+        ...compile('floor', 'cc', ['-O2', join(folder, 'peers', 'floor.c')], '--version', folder),
+        services: plainServices,
+      }),
     },
     ...layers.flatMap((layer): Candidate[] => {
       const name = `sluice-${layer}`;
@@ -177,11 +182,18 @@ function candidates(against: string | undefined): Candidate[] {
       title: 'ws (on Node)',
       find: () => ({ ...onNode('ws', `${packageVersion('ws')}, `), services: ['sockets', 'topics', 'deflate'] }),
     },
-    { name: 'fastify', title: 'Fastify', find: () => onNode('fastify', `${packageVersion('fastify')}, `) },
+    {
+      name: 'fastify',
+      title: 'Fastify',
+      find: () => ({ ...onNode('fastify', `${packageVersion('fastify')}, `), services: plainServices }),
+    },
     {
       name: 'hono',
       title: 'Hono on @hono/node-server',
-      find: () => onNode('hono', `${packageVersion('hono')} on ${packageVersion('@hono/node-server')}, `),
+      find: () => ({
+        ...onNode('hono', `${packageVersion('hono')} on ${packageVersion('@hono/node-server')}, `),
+        services: plainServices,
+      }),
     },
     {
       name: 'broken',

@@ -16,7 +16,7 @@ let sentAway = 0;
 type Opening = Extract<Order, { order: 'open' }>;
 
 /** A client's thread. `done` is called when it is ready, or has failed. */
-function* client({ kind, port, localAddress }: Opening, done: () => void): Task<void> {
+function* client({ kind, port, localAddress, maxVersion }: Opening, done: () => void): Task<void> {
   let isReady = false;
   yield* connecting.acquire();
   const ready = () => {
@@ -28,7 +28,8 @@ function* client({ kind, port, localAddress }: Opening, done: () => void): Task<
   };
   try {
     for (;;) {
-      const connection: Connection = yield* connect({ port, hostname: '127.0.0.1', localAddress });
+      const tls = maxVersion && { rejectUnauthorized: false, maxVersion };
+      const connection: Connection = yield* connect({ port, hostname: '127.0.0.1', localAddress, ...(tls && { tls }) });
       yield* clients[kind](connection, ready, counts);
       if (kind !== 'drip') throw new Error('the server ended the connection');
       connection.reset();

@@ -16,9 +16,19 @@ export type Kind =
   /** Asks for 4 MiB and reads 4 KiB a second. */
   | 'sip';
 
+/** Of TLS; undefined is none. */
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
 export type Order =
   /** Opens so many more clients. Answered when each has connected and done what its kind does first. */
-  | { order: 'open'; kind: Kind; port: number; count: number; localAddress: string }
+  | {
+      order: 'open';
+      kind: Kind;
+      port: number;
+      count: number;
+      localAddress: string;
+      maxVersion?: TlsVersion | undefined;
+    }
   /** Sets all counts to zero. */
   | { order: 'reset' }
   /** Reports the counts. */

@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Kind, Order, Report } from '../crowd/protocol.js';
+import type { Kind, Order, Report, TlsVersion } from '../crowd/protocol.js';
 import { folder, node } from '../peers.js';
 import { CpuClock, clientCore, end, start } from '../processes.js';
 import type { Server } from './server.js';
@@ -23,10 +23,13 @@ const orderLimit = { least: 20_000, perClient: 4 };
 
 export class Crowd {
   readonly #server: Server;
+  readonly #maxVersion: TlsVersion | undefined;
   readonly #processes: { child: ChildProcess; clock: CpuClock; clients: number }[] = [];
 
-  constructor(server: Server) {
+  /** @param maxVersion of TLS, if the server speaks it */
+  constructor(server: Server, maxVersion: TlsVersion = 'TLSv1.3') {
     this.#server = server;
+    this.#maxVersion = server.isSecure ? maxVersion : undefined;
   }
 
   /** Opens so many more clients. @throws {Error} if one of them fails */
@@ -44,7 +47,8 @@ export class Crowd {
       const part = Math.min(left, clientsPerProcess - last.clients, clientsPerAddress);
       const limit = Math.max(orderLimit.least, part * orderLimit.perClient);
       const { port } = this.#server;
-      await send(last.child, { order: 'open', kind, port, count: part, localAddress: nextAddress() }, limit);
+      const opening = { kind, port, count: part, localAddress: nextAddress(), maxVersion: this.#maxVersion };
+      await send(last.child, { order: 'open', ...opening }, limit);
       last.clients += part;
       left -= part;
     }

@@ -1,10 +1,12 @@
 // A running server of a peer: started, probed until it answers, and measured.
 
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { on, once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
 import type { Peer } from '../peers.js';
 import { CpuClock, complaint, end, hasEnded, residentBytes, serverCore, start, wait } from '../processes.js';
+import { certificate } from './certificate.js';
 import { type Workload, workloads } from './workloads.js';
 
 /** How long a server may take to answer for the first time, in milliseconds. */
@@ -29,6 +31,8 @@ export interface ServerOptions {
   deflate?: boolean;
   /** Milliseconds between two messages of an event stream, from `publish` on; default: none. */
   interval?: number;
+  /** It speaks TLS. */
+  isSecure?: boolean;
   /** Only its memory is measured: it may run on all cores and returns free memory. */
   memoryOnly?: boolean;
 }
@@ -36,13 +40,15 @@ export interface ServerOptions {
 export class Server {
   readonly peer: Peer;
   readonly port: number;
+  readonly isSecure: boolean;
   readonly #child: ChildProcess;
   readonly #clock: CpuClock;
   #complaints = '';
 
-  private constructor(peer: Peer, port: number, child: ChildProcess) {
+  private constructor(peer: Peer, port: number, isSecure: boolean, child: ChildProcess) {
     this.peer = peer;
     this.port = port;
+    this.isSecure = isSecure;
     this.#child = child;
     this.#clock = new CpuClock(child);
     child.stdout?.resume();
@@ -57,7 +63,7 @@ export class Server {
   /** @throws {Error} if the server does not start, or does not answer as it should */
   static async start(
     peer: Peer,
-    { interval = 0, memoryOnly = false, deflate = false }: ServerOptions = {},
+    { interval = 0, memoryOnly = false, deflate = false, isSecure = false }: ServerOptions = {},
   ): Promise<Server> {
     const port = await freePort();
     const env = {
@@ -67,8 +73,10 @@ export class Server {
       NODE_ENV: 'production',
       ...(memoryOnly && returnMemory),
       ...(deflate && { DEFLATE: 'yes' }),
+      ...(isSecure && certificate()),
     };
-    const server = new Server(peer, port, start(peer.command, { core: memoryOnly ? undefined : serverCore, env }));
+    const child = start(peer.command, { core: memoryOnly ? undefined : serverCore, env });
+    const server = new Server(peer, port, isSecure, child);
     const deadline = Date.now() + startLimit;
     for (;;) {
       try {
@@ -157,32 +165,54 @@ export class Server {
    */
   async answerBytes(workload: Workload): Promise<number> {
     let bytes = 0;
-    for (const { text, status } of workload.requests) bytes += await this.#ask(text, status);
+    for (const { text, status } of workload.requests)
+      bytes += await this.#withSocket(async ({ socket }) => ask(socket, text, status));
     return bytes / workload.requests.length;
   }
 
-  async #ask(request: string, status: number): Promise<number> {
-    const socket = connect(this.port, '127.0.0.1');
+  /** @returns the bytes that the kernel delivers for an answer, on average: with TLS, those of its records */
+  async wireBytes(workload: Workload): Promise<number> {
+    if (!this.isSecure) return this.answerBytes(workload);
+    const count = workload.requests.length;
+    return this.#withSocket(async ({ socket, wire }) => {
+      // The first time, what belongs to the handshake comes as well, such as session tickets.
+      for (const { text, status } of workload.requests) await ask(socket, text, status);
+      const before = wire.bytesRead;
+      for (const { text, status } of workload.requests) await ask(socket, text, status);
+      return (wire.bytesRead - before) / count;
+    });
+  }
+
+  async #withSocket<T>(use: (sockets: { socket: Socket; wire: Socket }) => Promise<T>): Promise<T> {
+    const wire = connect(this.port, '127.0.0.1');
+    const socket = this.isSecure ? connectSecurely({ socket: wire, rejectUnauthorized: false }) : wire;
     socket.setTimeout(2000, () => socket.destroy(new Error('no answer within 2 s')));
     try {
-      await once(socket, 'connect');
-      socket.write(request, 'latin1');
-      let text = '';
-      socket.setEncoding('latin1');
-      for await (const part of socket) {
-        text += part;
-        const end = endOfMessage(text);
-        if (end === undefined) continue;
-        const found = Number(text.slice(9, 12));
-        if (found !== status)
-          throw new Error(`${request.split('\r\n')[0]} is answered with ${found} instead of ${status}`);
-        return end;
-      }
-      throw new Error('it closed the connection');
+      await once(socket, this.isSecure ? 'secureConnect' : 'connect');
+      return await use({ socket, wire });
     } finally {
       socket.destroy();
+      wire.destroy();
     }
   }
+}
+
+/** @returns the bytes of the answer. @throws {Error} if it has another status */
+async function ask(socket: Socket, request: string, status: number): Promise<number> {
+  socket.write(request, 'latin1');
+  let text = '';
+  socket.setEncoding('latin1');
+  // The socket is used again: an iterator of it would destroy it.
+  const pieces = on(socket, 'data', { close: ['end', 'close'] });
+  for await (const [part] of pieces) {
+    text += part;
+    const end = endOfMessage(text);
+    if (end === undefined) continue;
+    const found = Number(text.slice(9, 12));
+    if (found !== status) throw new Error(`${request.split('\r\n')[0]} is answered with ${found} instead of ${status}`);
+    return end;
+  }
+  throw new Error('it closed the connection');
 }
 
 /** Where the response at the start of the text ends; undefined if it is not complete. */

@@ -38,6 +38,8 @@ interface Summary {
 const startLimit = 10_000;
 const standstillLimit = 3_000;
 const glance = 4;
+/** More than a server sends in a TLS handshake, with a certificate on P-256 and session tickets. */
+const handshakeBytes = 4096;
 /** Lengths and statuses of answers may differ by so much from those of the probe, as a share. */
 const tolerance = 0.02;
 
@@ -49,18 +51,25 @@ export class Load {
   readonly #server: Server;
   readonly #options: LoadOptions;
   readonly #answerBytes: number;
+  /** What wrk reads from the kernel for an answer: more than the answer with TLS. */
+  readonly #wireBytes: number;
   readonly #wrk: ChildProcess;
   #printed = '';
   #complaints = '';
   /** What wrk had read when it last stood still. */
   #bytes = 0;
 
-  private constructor(server: Server, options: LoadOptions, answerBytes: number) {
+  private constructor(server: Server, options: LoadOptions, answerBytes: number, wireBytes: number) {
     this.#server = server;
     this.#options = options;
     this.#answerBytes = answerBytes;
+    this.#wireBytes = wireBytes;
     const { workload, connections, pipelined = 1 } = options;
-    const script = ['-s', join(folder, 'load', 'load.lua'), `http://127.0.0.1:${server.port}/`];
+    const script = [
+      '-s',
+      join(folder, 'load', 'load.lua'),
+      `${server.isSecure ? 'https' : 'http'}://127.0.0.1:${server.port}/`,
+    ];
     const args = ['-t1', `-c${connections}`, '-d36000s', '--timeout=30s', ...script];
     const command = ['wrk', ...args, '--', requestFile(workload), String(pipelined)];
     this.#wrk = start(command, { core: clientCore });
@@ -81,10 +90,12 @@ export class Load {
 
   static async #running(server: Server, options: LoadOptions): Promise<Load> {
     const answerBytes = await server.answerBytes(options.workload);
-    const load = new Load(server, options, answerBytes);
+    const wireBytes = await server.wireBytes(options.workload);
+    const load = new Load(server, options, answerBytes, wireBytes);
     const deadline = performance.now() + startLimit;
     await wait(100); // wrk reads its script and the requests
-    const enough = bytesRead(load.#wrk) + answerBytes * options.connections;
+    const handshake = server.isSecure ? handshakeBytes : 0;
+    const enough = bytesRead(load.#wrk) + (wireBytes + handshake) * options.connections;
     while (bytesRead(load.#wrk) < enough) {
       if (performance.now() > deadline || hasEnded(load.#wrk)) {
         const { problems } = await load.end();
@@ -118,13 +129,13 @@ export class Load {
     const began = performance.now();
     this.#wrk.kill('SIGCONT');
     await wait(seconds * 1000);
-    while (bytesRead(this.#wrk) - bytes < this.#answerBytes && performance.now() - began < standstillLimit) {
+    while (bytesRead(this.#wrk) - bytes < this.#wireBytes && performance.now() - began < standstillLimit) {
       if (hasEnded(this.#wrk)) break;
       await wait(glance);
     }
     const took = (performance.now() - began) / 1000;
     const used = (await this.#stand()) - cpu;
-    const requests = (this.#bytes - bytes) / this.#answerBytes;
+    const requests = (this.#bytes - bytes) / this.#wireBytes;
     if (requests < 1) throw new Error('no request was answered');
     return { cpu: (used * 1e6) / requests, throughput: requests / took };
   }

@@ -1,7 +1,7 @@
 // Deno.serve
 
 import { routes, webStreams } from './fetch.js';
-import { idleSeconds, port } from './shared.js';
+import { idleSeconds, port, tls } from './shared.js';
 
 interface Socket {
   onopen?: () => void;
@@ -11,7 +11,10 @@ interface Socket {
 }
 
 declare const Deno: {
-  serve(options: { port: number; hostname: string; onListen: () => void }, handler: ReturnType<typeof routes>): unknown;
+  serve(
+    options: { port: number; hostname: string; onListen: () => void; key?: string; cert?: string },
+    handler: ReturnType<typeof routes>,
+  ): unknown;
   upgradeWebSocket(request: Request, options: { idleTimeout: number }): { socket: Socket; response: Response };
 };
 
@@ -34,4 +37,4 @@ function upgrade(path: string, request: Request): Response | undefined {
   return response;
 }
 
-Deno.serve({ port, hostname: '127.0.0.1', onListen() {} }, routes(streams, upgrade));
+Deno.serve({ port, hostname: '127.0.0.1', onListen() {}, ...tls }, routes(streams, upgrade));

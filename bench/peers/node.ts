@@ -1,6 +1,7 @@
-// node:http
+// node:http, and node:https
 
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -19,6 +20,7 @@ import {
   port,
   statusFor,
   textHeaders,
+  tls,
 } from './shared.js';
 
 const subscribers = new Set<ServerResponse>();
@@ -76,4 +78,7 @@ everyInterval(() => {
   for (const response of subscribers) response.write(text);
 });
 
-createServer({ keepAliveTimeout: idleSeconds * 1000 }, listener).listen(port, '127.0.0.1');
+const options = { keepAliveTimeout: idleSeconds * 1000 };
+const server =
+  tls === undefined ? createServer(options, listener) : createSecureServer({ ...options, ...tls }, listener);
+server.listen(port, '127.0.0.1');

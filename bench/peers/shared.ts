@@ -18,10 +18,18 @@
 //   /topic           is sent what comes on /publish
 //   /publish         every message goes to all on /topic, and as an event to all on /events
 
+import { readFileSync } from 'node:fs';
+
 declare const Bun: { gc(force: boolean): void } | undefined;
 
 /** Where to listen, on 127.0.0.1. */
 export const port = Number(process.env.PORT);
+
+/** Key and certificate as PEM, if the server is to speak TLS. */
+export const tls =
+  process.env.TLS_KEY === undefined || process.env.TLS_CERT === undefined
+    ? undefined
+    : { key: readFileSync(process.env.TLS_KEY, 'utf8'), cert: readFileSync(process.env.TLS_CERT, 'utf8') };
 
 /** How long a connection may be idle, in seconds: the same for every peer, longer than any measurement. */
 export const idleSeconds = 240;

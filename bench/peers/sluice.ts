@@ -4,7 +4,7 @@
 import type { Server, Task, Topic, WebSocketConnection } from 'sluice';
 import { routes } from './fetch.js';
 import { handlers, type Upgrader, upgrade } from './handlers.js';
-import { deflates, everyInterval, idleSeconds, piece, pieces, port, timestamp } from './shared.js';
+import { deflates, everyInterval, idleSeconds, piece, pieces, port, timestamp, tls } from './shared.js';
 
 const library = (await import(process.env.SLUICE ?? 'sluice')) as typeof import('sluice');
 const hasTopics = 'topic' in library;
@@ -48,6 +48,7 @@ const server: Server = await library.serve({
   port,
   hostname: '127.0.0.1',
   idleTimeout: idleSeconds * 1000,
+  ...(tls && { tls }),
   fetch: routes(streams, process.env.THREADS === undefined ? upgrade : inThread),
   ...(hasTopics && {
     websocket: handlers((topic, text) => {

@@ -1,6 +1,7 @@
 // Scenario: what a connection costs in memory while nothing happens on it.
 
-import type { Kind } from '../crowd/protocol.js';
+import type { Kind, TlsVersion } from '../crowd/protocol.js';
+import { certificateObstacle } from '../load/certificate.js';
 import { Crowd } from '../load/crowd.js';
 import { Server } from '../load/server.js';
 import { workloads } from '../load/workloads.js';
@@ -9,12 +10,22 @@ import type { Peer, Service } from '../peers.js';
 import { wait } from '../processes.js';
 import { interleave, type Scenario } from './scenario.js';
 
-const states: { key: Kind; title: string; needs: Service }[] = [
-  { key: 'idle', title: 'fresh', needs: 'requests' },
-  { key: 'half', title: 'within a request head', needs: 'requests' },
-  { key: 'kept', title: 'between requests', needs: 'requests' },
-  { key: 'events', title: 'event stream', needs: 'events' },
-  { key: 'socket', title: 'WebSocket', needs: 'sockets' },
+interface State {
+  key: string;
+  kind: Kind;
+  title: string;
+  needs: Service;
+  tls?: TlsVersion;
+}
+
+const states: State[] = [
+  { key: 'idle', kind: 'idle', title: 'fresh', needs: 'requests' },
+  { key: 'half', kind: 'half', title: 'within a request head', needs: 'requests' },
+  { key: 'kept', kind: 'kept', title: 'between requests', needs: 'requests' },
+  { key: 'events', kind: 'events', title: 'event stream', needs: 'events' },
+  { key: 'socket', kind: 'socket', title: 'WebSocket', needs: 'sockets' },
+  { key: 'tls', kind: 'kept', title: 'TLS 1.3, between requests', needs: 'tls', tls: 'TLSv1.3' },
+  { key: 'tls12', kind: 'kept', title: 'TLS 1.2, between requests', needs: 'tls', tls: 'TLSv1.2' },
 ];
 
 const size = (quick: boolean) =>
@@ -39,9 +50,9 @@ export const memory: Scenario = {
   ],
   async run(context) {
     const { rounds, from, to, settle } = size(context.quick);
-    const measure = async (peer: Peer, kind: Kind): Promise<number> => {
-      const server = await Server.start(peer, { memoryOnly: true });
-      const crowd = new Crowd(server);
+    const measure = async (peer: Peer, { kind, tls }: State): Promise<number> => {
+      const server = await Server.start(peer, { memoryOnly: true, isSecure: tls !== undefined });
+      const crowd = new Crowd(server, tls);
       const memoryWith = async (more: number): Promise<number> => {
         await crowd.open(kind, more);
         await wait(settle);
@@ -66,7 +77,11 @@ export const memory: Scenario = {
     await interleave(context, 'memory', ready, { first: 0, count: rounds }, async (peer) => {
       context.progress(`memory: ${peer.title}`);
       const figures: Record<string, number> = {};
-      for (const { key, needs } of states) if (peer.services.includes(needs)) figures[key] = await measure(peer, key);
+      for (const state of states) {
+        const { key, needs, tls } = state;
+        if (!peer.services.includes(needs) || (tls !== undefined && certificateObstacle() !== undefined)) continue;
+        figures[key] = await measure(peer, state);
+      }
       return figures;
     });
   },

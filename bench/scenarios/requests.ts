@@ -30,7 +30,7 @@ interface Loading extends Table {
   options: LoadOptions;
 }
 
-function table(workload: Workload, connections: number, pipelined = 1): Loading {
+export function table(workload: Workload, connections: number, pipelined = 1): Loading {
   const plural = connections === 1 ? '1 connection' : `${connections} connections`;
   return {
     name: `${connections}${pipelined > 1 ? ' pipelined' : ''}`,
@@ -41,7 +41,17 @@ function table(workload: Workload, connections: number, pipelined = 1): Loading 
   };
 }
 
-function requests(about: Pick<Scenario, 'name' | 'title' | 'text'>, tables: Loading[], slowdown = 1): Scenario {
+interface RequestOptions {
+  /** How many times longer than usual the windows are. */
+  slowdown?: number;
+  isSecure?: boolean;
+}
+
+export function requests(
+  about: Pick<Scenario, 'name' | 'title' | 'text'>,
+  tables: Loading[],
+  { slowdown = 1, isSecure = false }: RequestOptions = {},
+): Scenario {
   const sizeOf = (quick: boolean): Size => {
     const size = quick ? quickSize : wholeSize;
     return { ...size, seconds: size.seconds * slowdown };
@@ -56,7 +66,7 @@ function requests(about: Pick<Scenario, 'name' | 'title' | 'text'>, tables: Load
     async run(context) {
       const size = sizeOf(context.quick);
       for (let generation = 0; generation < size.generations; generation++)
-        await runGeneration(context, about.name, tables, size, generation);
+        await runGeneration(context, about.name, tables, size, generation, isSecure);
     },
   };
 }
@@ -67,14 +77,16 @@ async function runGeneration(
   tables: readonly Loading[],
   size: Size,
   generation: number,
+  isSecure: boolean,
 ): Promise<void> {
   const peers = context.peers.filter(
     ({ isFloor, services }) =>
-      services.includes('requests') && (!isFloor || tables.every(({ options }) => options.workload.onFloor)),
+      services.includes(isSecure ? 'tls' : 'requests') &&
+      (!isFloor || tables.every(({ options }) => options.workload.onFloor)),
   );
   const servers = await getReady(context, peers, async (peer) => {
     context.progress(`${scenario}: start ${peer.title}`);
-    return Server.start(peer);
+    return Server.start(peer, { isSecure });
   });
   const { rounds, seconds, delayRounds, delaySeconds } = size;
   for (const { name, options } of tables) {
@@ -143,11 +155,11 @@ export const requestScenarios: Scenario[] = [
       text: 'POST of 1 MiB. The handler reads the whole body and answers with its length.',
     },
     [table(upload, 16)],
-    3,
+    { slowdown: 3 },
   ),
   requests(
     { name: 'download', title: 'Download', text: 'GET of 1 MiB of bytes that the handler has in memory.' },
     [table(download, 16)],
-    3,
+    { slowdown: 3 },
   ),
 ];

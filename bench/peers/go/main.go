@@ -172,6 +172,11 @@ func main() {
 	http.HandleFunc("/download", download)
 	http.HandleFunc("/flood", flood)
 	http.HandleFunc("/events", events)
-	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
+	address := "127.0.0.1:" + os.Getenv("PORT")
+	if key := os.Getenv("TLS_KEY"); key != "" {
+		fmt.Fprintln(os.Stderr, http.ListenAndServeTLS(address, os.Getenv("TLS_CERT"), key, nil))
+	} else {
+		fmt.Fprintln(os.Stderr, http.ListenAndServe(address, nil))
+	}
 	os.Exit(1)
 }
