@@ -31,14 +31,19 @@ function body(request: IncomingMessage, done: (bytes: Buffer) => void): void {
   request.on('end', () => done(Buffer.concat(parts)));
 }
 
+/** `writeHead` before `end` would make Node send chunks, which cost it more. */
+function answer(response: ServerResponse, status: number, headers: Record<string, string>, text: string): void {
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(text) }).end(text);
+}
+
 const listener: RequestListener = (request, response) => {
   switch (request.url) {
     case '/':
-      response.writeHead(200, textHeaders).end(hello);
+      answer(response, 200, textHeaders, hello);
       return;
     case '/order':
       body(request, (bytes) => {
-        response.writeHead(200, jsonHeaders).end(JSON.stringify(confirm(JSON.parse(bytes.toString()))));
+        answer(response, 200, jsonHeaders, JSON.stringify(confirm(JSON.parse(bytes.toString()))));
       });
       return;
     case '/upload':
@@ -60,11 +65,11 @@ const listener: RequestListener = (request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? '', `http://${request.headers.host}`);
       const document = documents[pathname];
       if (document === undefined) {
-        response.writeHead(404).end('not found');
+        answer(response, 404, textHeaders, 'not found');
         return;
       }
       const header = request.headers['x-client'];
-      response.writeHead(statusFor(searchParams.get('page'), String(header)), jsonHeaders).end(document);
+      answer(response, statusFor(searchParams.get('page'), String(header)), jsonHeaders, document);
     }
   }
 };
