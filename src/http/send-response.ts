@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer';
 import { endOfPiece } from '../connection/writer.js';
 import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';
+import { freeBytes } from '../util/free-bytes.js';
 import { publishResponse } from './diagnostics.js';
 import type { Exchange } from './exchange.js';
 import { type OutgoingResponse, ResponseError } from './outgoing.js';
@@ -51,6 +52,7 @@ export function* sendResponse(exchange: Exchange, out: OutgoingResponse, report:
   if (body === undefined) return;
   if (whole !== undefined) {
     yield* exchange.writer.write(whole);
+    if (typeof whole !== 'string') freeBytes(whole); // the content of a response that is sent is used by nothing else
     return;
   }
   try {
