@@ -2,37 +2,37 @@
 // Arguments: the port, how many, and `resumed` if each is to resume the session of a connection that was made before.
 
 import { once } from 'node:events';
-import { type ConnectionOptions, connect } from 'node:tls';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 
 const atATime = 8;
 const [, , port, count, kind] = process.argv;
 const options: ConnectionOptions = { port: Number(port), host: '127.0.0.1', rejectUnauthorized: false };
 
-/** Has a request answered, since a server of TLS 1.3 sends its tickets after the handshake. @returns a session to resume */
-async function session(): Promise<Buffer> {
-  const socket = connect(options);
-  const [ticket] = await Promise.all([
-    once(socket, 'session').then(([bytes]) => bytes as Buffer),
-    once(socket, 'secureConnect').then(() => socket.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')),
-  ]);
-  socket.destroy();
-  return ticket;
+/** Resolves with a session to resume. A server of TLS 1.3 sends it after the handshake, and some allow each to be used once. */
+async function sessionOf(socket: TLSSocket): Promise<Buffer> {
+  const [session] = await once(socket, 'session');
+  return session as Buffer;
 }
 
-async function handshake(resuming: Buffer | undefined): Promise<void> {
-  const socket = connect({ ...options, ...(resuming && { session: resuming }) });
+/** @param session to resume; undefined for a full handshake @returns the session to resume next */
+async function handshake(session?: Buffer): Promise<Buffer | undefined> {
+  const socket = connect({ ...options, ...(session && { session }) });
+  const next = kind === 'resumed' ? sessionOf(socket) : undefined;
   await once(socket, 'secureConnect');
-  if (socket.isSessionReused() !== (resuming !== undefined))
-    throw new Error(`the session was ${resuming === undefined ? '' : 'not '}resumed`);
+  if (socket.isSessionReused() !== (session !== undefined))
+    throw new Error(`the session was ${session === undefined ? '' : 'not '}resumed`);
+  socket.resume();
+  const result = await next;
   socket.on('error', () => {}); // the server may still be sending when it learns of the end
-  socket.resume().end();
+  socket.end();
   await once(socket, 'close');
+  return result;
 }
 
-const resuming = kind === 'resumed' ? await session() : undefined;
 let left = Number(count);
 await Promise.all(
   Array.from({ length: atATime }, async () => {
-    while (left-- > 0) await handshake(resuming);
+    let session = kind === 'resumed' ? await handshake() : undefined;
+    while (left-- > 0) session = await handshake(session);
   }),
 );
