@@ -186,6 +186,12 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     this.owner.transport.commit(this.slot, end);
   }
 
+  /** @internal */
+  sendNow(bytes: Uint8Array, start: number, end: number): number {
+    if (this.closed || this.finished) return 0; // `reserve` says why
+    return this.owner.transport.sendNow?.(this.slot, bytes, start, end) ?? 0;
+  }
+
   /** @internal The transport reports `drained` by itself, but only for a queue that was above its high-water mark. */
   notifyWritable(): void {
     if (this.owner.queuedBytes < highWaterMark) this.notifyFlushed();

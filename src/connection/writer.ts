@@ -115,6 +115,11 @@ export class Writer extends ParkingSpot implements Sink {
     put(this.duplex, piece);
   }
 
+  /** @internal See `Sink`. */
+  putNow(data: Uint8Array, start: number, end: number): number {
+    return this.duplex.sendNow?.(data, start, end) ?? 0;
+  }
+
   /** @internal Prepares the running thread to park here. @param all park until the kernel has taken all output @throws {ConnectionError} `ERR_BUSY` */
   beginWaiting(all: boolean): void {
     const { duplex } = this;
@@ -165,6 +170,13 @@ export function put(to: Duplex, data: string | Uint8Array): number {
   return bytes;
 }
 
+/**
+ * Data of at least so many bytes is handed to the kernel from where it is, and at most so many bytes of it in a turn, so that one client does not delay
+ * the others. For less, the system call would cost more than the copy.
+ */
+const leastAtOnce = 128 * 1024;
+const mostAtOnce = 512 * 1024;
+
 /** The result of `next` of a task that has returned nothing. */
 const returned: IteratorResult<Wait, void> = Object.freeze({ done: true, value: undefined });
 
@@ -180,6 +192,8 @@ export interface Outlet {
 export interface Sink extends Outlet {
   /** Data is about to be written. @throws if it may not be */
   begin(data: string | Uint8Array): void;
+  /** Sends a part of the data at once, if it can: see `Transport.sendNow`. @returns how many bytes were sent */
+  putNow?(data: Uint8Array, start: number, end: number): number;
   /** Queues a piece: a string or bytes, at most `pieceBytes` in UTF-8. @throws {ConnectionError} if nothing can be written */
   put(piece: string | Uint8Array): void;
 }
@@ -289,6 +303,11 @@ export class Writing extends Flooded {
   protected proceed(): Writer | undefined {
     const sink = this.#sink;
     const data = this.#data;
+    const left = data.length - this.#written;
+    if (typeof data !== 'string' && left >= leastAtOnce && sink.putNow !== undefined) {
+      const end = this.#written + Math.min(left, mostAtOnce);
+      if (sink.duplex.writable > 0) this.#written += sink.putNow(data, this.#written, end);
+    }
     while (this.#written < data.length) {
       const { writable } = sink.duplex;
       if (writable === 0) return sink.writer;

@@ -21,6 +21,12 @@ export interface Transport {
    * but counts as queued: a writer that continues is flooded, and does not delay `closed`.
    */
   commit(slot: Slot, end: number): void;
+  /**
+   * Hands output to the kernel at once, from where it is, so that a large body is not copied to `output` first. Transports that cannot do that lack it.
+   * @param bytes `bytes[start … end-1]` are to be sent; they are borrowed for the duration of the call. An array with memory of its own
+   * @returns how many the kernel has taken; 0 if it takes none now, or takes earlier output first: the rest goes through `reserve` and `commit`
+   */
+  sendNow?(slot: Slot, bytes: Uint8Array, start: number, end: number): number;
   /** Bytes of output that the kernel has not taken yet. */
   queued(slot: Slot): number;
   /** Asks for one call of `flushed`, when nothing is queued. */

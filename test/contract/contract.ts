@@ -449,6 +449,43 @@ function flooding(scenario: Scenario, variant: Variant): void {
     assert.equal(client.digest(), server.sentDigest());
   });
 
+  scenario('what is sent from where it is keeps its place among what is written', async (harness) => {
+    const { client, server } = await harness.pair();
+    const canSendNow = harness.layer.sendNow !== undefined;
+    const large = new Uint8Array(variant.bulk).map((_, i) => (i * 2_654_435_761) >>> 13);
+    client.pause();
+    server.write('before,');
+    let at = server.sendNow(large);
+    assert.equal(at > 0, canSendNow);
+    if (at > 0) assert.equal(server.queued, 0, 'what was written before has left first');
+    // How much the kernels take changes from one moment to the next.
+    for (let i = 0; i < 5; i++) {
+      server.write(`between ${i},`);
+      const sent = server.sendNow(large, at);
+      if (sent > 0) assert.equal(server.queued, 0);
+      at += sent;
+      await harness.pass(2);
+    }
+    assert.ok(at < large.length, 'the kernels hold it all: make bulk larger');
+    client.resume();
+    const { sentBytes } = server;
+    await harness.until(() => client.receivedBytes === sentBytes, 'all of it');
+    server.write('after');
+    server.sendNow(large.subarray(0, 300_000));
+    server.finish();
+    assert.equal(server.sendNow(large), 0, 'it has finished');
+    await harness.until(() => client.hasEnded, 'the end');
+    assert.equal(client.receivedBytes, server.sentBytes);
+    assert.equal(client.digest(), server.sentDigest());
+  });
+
+  scenario('what is sent from where it is to a peer that has gone is not taken', async (harness) => {
+    const { client, server } = await harness.pair();
+    client.reset();
+    await harness.until(() => server.isClosed || server.sendNow(new Uint8Array(200_000)) === 0, 'an end');
+    await harness.until(() => server.isClosed, 'closed');
+  });
+
   scenario('pausing in the middle of a stream, again and again, loses nothing', async (harness) => {
     const { client, server } = await harness.pair();
     const total = Math.min(variant.bulk, 2_000_000);

@@ -81,6 +81,14 @@ export class End {
     if (this.queued >= highWaterMark) this.isFlooded = true;
   }
 
+  /** Sends from where the bytes are, as far as the layer can. @returns how many it has taken; the others are to be written */
+  sendNow(bytes: Uint8Array, start = 0): number {
+    const sent = this.harness.command((layer) => layer.sendNow?.(this.slot, bytes, start, bytes.length) ?? 0);
+    this.sentBytes += sent;
+    this.#sentHash.update(bytes.subarray(start, start + sent));
+    return sent;
+  }
+
   finish(): void {
     this.harness.command((layer) => layer.finish(this.slot));
   }

@@ -57,6 +57,8 @@ export interface Libc {
   io_uring_register(number: number, fd: number, operation: number, argument: Bytes, count: number): number;
   /** What the last failed call has left. */
   errno(): number;
+  /** The address of an array's memory, which must be outside of the heap: that of an array of more than 64 bytes is. */
+  addressOf(bytes: Uint8Array): number;
   /** An ArrayBuffer over memory that stays mapped for as long as anybody may look at it. */
   view(address: number, bytes: number): ArrayBuffer;
 }
@@ -154,6 +156,7 @@ export function loadLibraries(): { libc: Libc; libuv: Libuv } {
         ...declareFunctions<Libc>(system, signatures),
         ...declareFunctions<Libc>(system, systemCalls, 'syscall'),
         errno: () => koffi.errno(),
+        addressOf: (bytes) => Number(koffi.address(bytes.buffer)) + bytes.byteOffset,
         view: (address, bytes) => koffi.view(BigInt(address), bytes),
       };
       const prototype = koffi.pointer(koffi.proto('void SluiceCallback()'));

@@ -213,6 +213,11 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     this.#output.commit(slot, end);
   }
 
+  sendNow(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
+    this.#checkSlot(slot);
+    return this.#output.sendNow(slot, bytes, start, end);
+  }
+
   queued(slot: Slot): number {
     this.#checkSlot(slot);
     return this.#output.queued(slot);

@@ -141,6 +141,22 @@ export class Output {
     if ((flags & dirty) === 0) this.#markDirty(slot);
   }
 
+  /** As in the contract. What the slot has in the slab goes first. */
+  sendNow(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
+    const flags = this.#slots.flags[slot];
+    if ((flags & (open | dropped | finishing | blocked)) !== open || this.#outboxes.has(slot)) return 0;
+    this.submitDeferred();
+    if (this.#pending[slot] > 0) {
+      this.#layer.send(slot, this.#slab.address + this.#from[slot], this.#pending[slot]);
+      this.#layer.submit();
+      this.#sent(slot);
+      if (this.#pending[slot] > 0) return 0;
+    }
+    this.#layer.send(slot, this.#libc.addressOf(bytes) + start, end - start);
+    this.#layer.submit();
+    return Math.max(0, this.#takeResult(slot, end - start));
+  }
+
   queued(slot: Slot): number {
     return this.#pending[slot];
   }

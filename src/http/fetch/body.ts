@@ -4,6 +4,7 @@
 
 import type { AsyncContext } from '../../threads/context.js';
 import { isTask, taskNotRun } from '../../threads/task.js';
+import { copyOf } from '../../util/copy-of.js';
 import { freeBytes } from '../../util/free-bytes.js';
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
 
@@ -85,10 +86,10 @@ export function extract(init: NonNullable<unknown>): BodyWithType {
     if (init.locked || isDisturbed(init)) throw new TypeError('expected a fresh stream, found one read from or locked');
     return new BodyWithType(new Body(trackDisturbed(init)), null);
   }
-  if (init instanceof ArrayBuffer) return new BodyWithType(new Body(new Uint8Array(init.slice(0))), null);
+  if (init instanceof ArrayBuffer) return new BodyWithType(new Body(copyOf(new Uint8Array(init))), null);
   if (ArrayBuffer.isView(init)) {
     const { buffer, byteOffset, byteLength } = init;
-    return new BodyWithType(new Body(new Uint8Array(buffer, byteOffset, byteLength).slice()), null);
+    return new BodyWithType(new Body(copyOf(new Uint8Array(buffer, byteOffset, byteLength))), null);
   }
   if (init instanceof URLSearchParams) {
     return new BodyWithType(new Body(`${init}`), 'application/x-www-form-urlencoded;charset=UTF-8');
@@ -239,7 +240,7 @@ export class Body {
     if (this.unusable) throw unusable();
     const source = this.#source;
     // Bytes are owned by one Body: reading may hand the buffer to user code. Text and blobs cannot be changed.
-    if (source instanceof Uint8Array) return new Body(source.slice());
+    if (source instanceof Uint8Array) return new Body(copyOf(source));
     if (source === null || typeof source === 'string' || source instanceof Blob) return new Body(source);
     const [kept, given] = open(source).tee();
     this.#source = trackDisturbed(kept);

@@ -76,6 +76,12 @@ export class PlainBody extends ResponseBody {
     this.#written += put(this.duplex, piece);
   }
 
+  putNow(data: Uint8Array, start: number, end: number): number {
+    const sent = this.duplex.sendNow?.(data, start, end) ?? 0;
+    this.#written += sent;
+    return sent;
+  }
+
   putShared({ content }: SharedPiece): void {
     this.begin(content);
     this.put(content);
