@@ -9,6 +9,8 @@ import { NodeCipher } from '#sluice/tls/detached/node-cipher.js';
 import { connectionsPerBlock } from '#sluice/tls/detached/record-keys.js';
 import { RecordLayer } from '#sluice/tls/detached/record-layer.js';
 import { maxContent, maxOverhead, Received } from '#sluice/tls/session.js';
+import { keyUpdateMessage } from './build.js';
+import { contentType, Direction } from './wire.js';
 
 /** A cipher that remembers the memory which it was given keys in. */
 class WatchedCipher extends NodeCipher {
@@ -151,6 +153,26 @@ test('a side that has ended its output still gets its input; a violation is not 
   assert.equal(setup.receive(server, Uint8Array.of(99, 3, 3, 0, 0)), Received.failure);
   assert.equal(server.failure?.code, 'ERR_TLS_PROTOCOL');
   assert.deepEqual(setup.sent, []);
+});
+
+test('a side that has ended its output sends no KeyUpdate, and takes what comes with new keys', () => {
+  for (const suite of cipherSuites) {
+    const setup = new Setup(suite);
+    const clientSecret = new Uint8Array(suite.secretBytes).fill(1);
+    const serverSecret = new Uint8Array(suite.secretBytes).fill(2);
+    // The next record but one is the last that the client's keys are good for.
+    const received = suite.recordsPerKey - 2;
+    const info = undefined;
+    const server = setup.layer.open({ suite, isClient: false, clientSecret, serverSecret, received, sent: 0, info });
+    const client = new Direction(suite.aead, clientSecret, BigInt(received));
+    setup.sealEnd(server);
+    const take = (record: Uint8Array) => setup.receive(server, record);
+    for (let i = 0; i < 3; i++) assert.equal(take(client.seal(contentType.content, 'x')), Received.content);
+    assert.equal(take(client.seal(contentType.handshake, keyUpdateMessage(1))), Received.nothing);
+    client.update();
+    assert.equal(take(client.seal(contentType.content, 'x')), Received.content);
+    assert.deepEqual(setup.sent, []);
+  }
 });
 
 test('what comes behind a failure is a failure, and what comes behind close_notify is nothing', () => {
