@@ -63,6 +63,32 @@ function handle(request) {
 }
 `;
 
+/** For a runtime: a server with TLS that asks for client certificates, and a client in a thread. Prints `tls ok` if all is well. */
+const tlsScript = `import { ConnectionError, connect, run, serve } from 'sluice';
+import { readFileSync } from 'node:fs';
+
+const tls = { key: 'server-key.pem', cert: 'server.pem', ca: 'ca.pem', requestCert: true };
+const show = (_, { tls }) => new Response(tls.protocol + ' ' + tls.serverName + ' ' + tls.peerCertificate?.subject + ' ' + tls.isAuthorized);
+const server = await serve({ port: 0, hostname: '127.0.0.1', tls, fetch: show });
+const { port } = server;
+const get = (tls) =>
+  run(function* () {
+    const { reader, writer } = yield* connect({ port, hostname: 'localhost', tls });
+    yield* writer.write('GET / HTTP/1.1\\r\\nhost: localhost\\r\\nconnection: close\\r\\n\\r\\n');
+    return new TextDecoder().decode(yield* reader.readAll(10_000)).split('\\r\\n\\r\\n')[1];
+  }).catch((error) => (error instanceof ConnectionError ? error.code : error.stack));
+const ca = readFileSync('ca.pem', 'utf8');
+const client = { ca, key: 'client-key.pem', cert: 'client.pem' };
+const found = [await get(client), await get({ ...client, ca: undefined }), await get({ ca })];
+await server.reload({ tls });
+found.push(await get(client));
+await server.close();
+const good = 'TLSv1.3 localhost CN=client true';
+const [first, untrusted, unknown, last] = found;
+const isRight = first === good && untrusted === 'ERR_TLS_CERTIFICATE' && unknown !== good && /^E/.test(unknown) && last === good;
+console.log(isRight ? 'tls ok' : 'tls: ' + JSON.stringify(found));
+`;
+
 /** For `sluice app.js`. */
 const appModule = `${handlers}
 export default { fetch: handle };
@@ -280,7 +306,34 @@ async function checkRuntime(runtime, tarball) {
     const installed = join(folder, 'node_modules', '.bin', 'sluice');
     await withServer(`${runtime.name}: the installed command`, folder, [installed, 'app.js', '-p', '0'], checkAnswers);
   }
+  makeCertificates(folder);
+  writeFileSync(join(folder, 'tls.js'), tlsScript);
+  const { stdout, stderr } = spawnSync(command[0], [...command.slice(1), 'tls.js'], {
+    ...{ cwd: folder, encoding: 'utf8', timeout: 60_000 },
+  });
+  check(`${runtime.name}: TLS, with certificates on both sides`, stdout === 'tls ok\n', stdout, stderr);
   rmSync(folder, { recursive: true });
+}
+
+/** An authority, and certificates of a server and a client that it has signed. */
+function makeCertificates(folder) {
+  const p256 = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  run(folder, 'openssl', ['req', '-x509', ...p256, '-subj', '/CN=ca', '-keyout', 'ca-key.pem', '-out', 'ca.pem']);
+  for (const name of ['server', 'client']) {
+    run(folder, 'openssl', [
+      'req',
+      ...p256,
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      `${name}-key.pem`,
+      '-out',
+      `${name}.csr`,
+    ]);
+    writeFileSync(join(folder, 'extensions'), 'subjectAltName=DNS:localhost\n');
+    const by = ['-CA', 'ca.pem', '-CAkey', 'ca-key.pem', '-CAcreateserial', '-extfile', 'extensions'];
+    run(folder, 'openssl', ['x509', '-req', '-in', `${name}.csr`, ...by, '-out', `${name}.pem`]);
+  }
 }
 
 function versionOf(program) {

@@ -5,6 +5,7 @@ import { type Connection, defaultLinger } from '../connection/connection.js';
 import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
 import { fieldsOfOption, type HeadersInit, hasField } from '../http/fetch/headers.js';
 import type { Task } from '../threads/task.js';
+import { tlsClientRule } from '../tls/options/options.js';
 import { isInstance, show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { openCompression } from './compression.js';
@@ -31,6 +32,8 @@ export interface WebSocketClientOptions extends SocketOptions {
   localAddress?: ConnectOptions['localAddress'];
   /** How long connecting may take, in milliseconds. Default 30,000. */
   connectTimeout?: ConnectOptions['connectTimeout'];
+  /** For `wss:`: what is to be other than usual, such as `{ ca }`; see the option of `connect`. */
+  tls?: ConnectOptions['tls'];
   /** The network to connect on. Default: that of the running thread. */
   network?: ConnectOptions['network'];
 }
@@ -45,6 +48,7 @@ const rules: OptionRules = {
   handshakeTimeout: { number: [1, longestDelay] },
   localAddress: { type: 'string' },
   connectTimeout: { number: [0, Infinity] },
+  tls: tlsClientRule,
   network: { accepts: () => true, expected: 'a Network' }, // `connect` looks at it
 };
 
@@ -63,7 +67,7 @@ const maxHead = 64 * 1024;
  * console.log(yield* socket.receive());
  * ```
  *
- * @param url `ws://host:port/path?query`
+ * @param url `ws://host:port/path?query`, or `wss:`, which goes through TLS
  * @throws {TypeError | RangeError} for a URL or options that are wrong
  * @throws {ConnectionError} as `connect`; `ERR_HANDSHAKE` if the server does not answer as RFC 6455 asks for, or not in time. Its message has what was
  *   found, such as the status
@@ -72,14 +76,18 @@ export function* connectWebSocket(url: string | URL, options: WebSocketClientOpt
   const where = 'connectWebSocket';
   checkOptions(where, options, rules);
   const target = targetOf(url);
+  if (options.tls !== undefined && target.protocol !== 'wss:')
+    throw new TypeError(`${where}: tls is given, and the URL begins with ws:; expected wss:`);
   const { localAddress, connectTimeout, network, protocols = [], handshakeTimeout = 30_000 } = options;
   checkProtocols(where, protocols);
   const settings = deflateOf(where, options.perMessageDeflate);
   const key = newKey();
   const head = requestHead(target, key, options, settings);
   const hostname = target.hostname.replace(/^\[(.*)\]$/, '$1');
-  const port = target.port === '' ? 80 : Number(target.port);
-  const connection = yield* connect({ hostname, port, localAddress, connectTimeout, network });
+  const isSecure = target.protocol === 'wss:';
+  const port = target.port === '' ? (isSecure ? 443 : 80) : Number(target.port);
+  const tls = isSecure ? (options.tls ?? true) : undefined;
+  const connection = yield* connect({ hostname, port, localAddress, connectTimeout, tls, network });
   let isComplete = false;
   try {
     yield* connection.writer.write(head);
@@ -102,7 +110,7 @@ function targetOf(url: string | URL): URL {
   const target = URL.canParse(`${url}`) ? new URL(url) : undefined;
   const refuse = (expected: string): TypeError =>
     new TypeError(`connectWebSocket: url is ${show(`${url}`)}; expected ${expected}`);
-  if (target?.protocol !== 'ws:') throw refuse('ws://host…');
+  if (target?.protocol !== 'ws:' && target?.protocol !== 'wss:') throw refuse('ws://host… or wss://host…');
   if (target.hash !== '' || `${url}`.includes('#')) throw refuse('no fragment (RFC 6455 §3)');
   if (target.username !== '' || target.password !== '')
     throw refuse('no user and password in it, but an authorization field in the option headers');

@@ -19,6 +19,8 @@ import { type Fetch, type ServeOptions, type Server, serve } from '#sluice/serve
 import { run } from '#sluice/threads/thread.js';
 import { missingEngine } from '#sluice/tls/engines.js';
 import type { TlsServerOptions } from '#sluice/tls/options/options.js';
+import { connectWebSocket } from '#sluice/websocket/client.js';
+import { webSocket } from '#sluice/websocket/server.js';
 import { authority, local, signed } from '../support/certificates.js';
 import { layers } from '../support/layers.js';
 import { get, open, runClient } from '../support/tls-clients.js';
@@ -254,6 +256,36 @@ for (const { name, make, skip } of layers) {
         assert.ok(reasons.length >= 4, `${reasons}`);
       }));
 
+    it('ends a connection for a forged record, with the alert for it', () =>
+      withServer({}, async (server, port) => {
+        for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
+          let text = '';
+          const reasons = await reasonsWhile(async () => {
+            const below = net.connect(port, '127.0.0.1');
+            const socket = await open(port, { maxVersion, socket: below });
+            socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+            await once(socket, 'data');
+            socket.on('error', ({ message }) => {
+              text = message;
+            });
+            below.write(Buffer.concat([Buffer.of(23, 3, 3, 0, 40), Buffer.alloc(40, 7)]));
+            await new Promise((resolve) => socket.once('close', resolve));
+            await until(() => server.connections.total === 0);
+          });
+          assert.match(text, /alert bad record mac/);
+          assert.deepEqual(reasons, ['ERR_TLS_PROTOCOL']);
+        }
+      }));
+
+    it('tells a client that its certificate is missing, which it learns after the handshake with TLS 1.3', () =>
+      withServer({ tls: { key, cert, ca: authority.cert, requestCert: true } }, async (_, port) => {
+        const tls = { ca: authority.cert, serverName: 'localhost' };
+        await assert.rejects(inThread({ port, tls }, String), {
+          code: 'ERR_TLS_ALERT',
+          message: /certificate required/,
+        });
+      }));
+
     it('refuses a client with other protocols only', () =>
       withServer({}, async (_, port) => {
         await assert.rejects(open(port, { ALPNProtocols: ['h2'] }), /no.application.protocol|alert number 120/i);
@@ -323,6 +355,27 @@ for (const { name, make, skip } of layers) {
         const { serverName, peerCertificate } = connection.tls ?? assert.fail('no TLS');
         yield* connection.writer.write(`${line} ${serverName} ${peerCertificate?.subject}\n`);
       });
+
+    it('carries WebSockets, as wss:', () => {
+      const fetch: Fetch = (request) =>
+        webSocket(request, function* (socket) {
+          yield* socket.send(`${yield* socket.receive()}, over ${request.url.split(':')[0]}`);
+        });
+      return withServer({ fetch }, async (_, port) => {
+        const heard = await run(
+          function* () {
+            const socket = yield* connectWebSocket(`wss://localhost:${port}/`, {
+              tls: { ca: authority.cert },
+              network,
+            });
+            yield* socket.send('hello');
+            return yield* socket.receive();
+          },
+          { scheduler: network.scheduler },
+        );
+        assert.equal(heard, 'hello, over https');
+      });
+    });
 
     it('listen and connect speak TLS to each other, for any protocol, with certificates on both sides', async () => {
       const server = await echo({ key, cert, ca: authority.cert, requestCert: true, alpnProtocols: ['echo', 'other'] });

@@ -16,6 +16,7 @@ import type { TlsServerOptions } from '#sluice/tls/options/options.js';
 import { ServerTls } from '#sluice/tls/options/server-config.js';
 import { SniCache } from '#sluice/tls/options/sni.js';
 import { authority, local, newKey, signed } from '../support/certificates.js';
+import { runClient } from '../support/tls-clients.js';
 
 const day = 86_400_000;
 const folder = mkdtempSync(path.join(tmpdir(), 'sluice-tls-'));
@@ -233,6 +234,25 @@ test('PEM may be text, bytes, the path of a file, a file: URL, and an array of t
     [encrypted, cert],
   ])
     assert.ok(server({ key: one, cert: two, passphrase: 'open sesame' }).identityFor(undefined));
+});
+
+test('a file of PKCS #12 has key and certificate, whose names and dates count', async () => {
+  const pfxOf = async (name: string, certificate: { cert: string; key: string }): Promise<string> => {
+    const place = path.join(folder, `${name}.p12`);
+    const parts = ['-in', file(`${name}.pem`, certificate.cert), '-inkey', file(`${name}-key.pem`, certificate.key)];
+    await runClient('openssl', ['pkcs12', '-export', '-out', place, '-passout', 'pass:word', ...parts]);
+    return place;
+  };
+  const first = await pfxOf('first', local);
+  const tls = server([
+    { pfx: first, passphrase: 'word' },
+    { pfx: await pfxOf('second', other), passphrase: 'word' },
+  ]);
+  assert.notEqual(tls.identityFor('other.example'), tls.identityFor('localhost'));
+  assert.equal(tls.identityFor('localhost'), tls.identityFor('unknown.example'));
+  const old = await pfxOf('old', expired);
+  assert.throws(() => server({ pfx: old, passphrase: 'word' }), { code: 'ERR_TLS_EXPIRED' });
+  assert.throws(() => server({ pfx: first, passphrase: 'other' }), { code: 'ERR_TLS_OPTION' });
 });
 
 test('a certificate that has expired is used with allowExpired', () => {

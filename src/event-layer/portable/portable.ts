@@ -81,6 +81,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     };
     this.#onError = function (error) {
       layer.#errors.set(this, error);
+      if (!this.destroyed) this.destroy(); // node:tls leaves that to the listener where both sides may end separately
     };
     // node:net calls it for each connection that has broken, at once, and libuv goes through all sockets that are ready before anything else has a
     // turn. To format the error's stack, close the descriptor and emit two events is most of what a broken connection costs. So this waits for its
@@ -337,6 +338,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   #ended(socket: SlotSocket): void {
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
+    if (this.#errors.has(socket)) return; // node:tls reports an end after an error; `close` follows
     const isSecured = this.#security.has(slot); // Deno fails to write nothing to a socket of node:tls whose peer has ended
     if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket) || isSecured) {
       this.#reportEndedSoon(socket);

@@ -11,17 +11,34 @@ const ofCertificate =
 
 /** @returns an error with one of this project's codes; errors of the socket below are returned as they are */
 export function explainNodeError(error: Error): Error {
+  if (error instanceof ConnectionError) return error;
   const code = String(propertyOf(error, 'code') ?? '');
   const { message } = error;
   if (ofCertificate.test(code)) return certificateRefused(`${message} (${code})`, { cause: error });
-  const alert = /SSL alert number (\d+)/.exec(message);
-  if (alert !== null) return alertReceived(Number(alert[1]));
-  if (!/^ERR_SSL_|^EPROTO$/.test(code) && !message.includes('SSL routines')) return error;
-  const reason = propertyOf(error, 'reason');
-  const why = typeof reason === 'string' ? reason : (/SSL routines:[^:]*:([^:]+)/.exec(message)?.[1] ?? message);
-  if (/did not return a certificate/i.test(why))
-    return certificateRefused('the client has sent none', { cause: error });
-  if (/no application protocol/i.test(why)) return alertSent(Alert.noApplicationProtocol);
-  const text = `what the peer has sent ends the TLS session: ${why}`;
-  return new ConnectionError('ERR_TLS_PROTOCOL', text, { cause: error });
+  const alert = alertIn(message);
+  if (alert !== undefined) return alertReceived(alert);
+  if (noCertificate.test(message)) return certificateRefused('the client has sent none', { cause: error });
+  if (noProtocol.test(message)) return alertSent(Alert.noApplicationProtocol);
+  const isOfTls = /^ERR_SSL_|^EPROTO$|^ERR_TLS_/.test(code) || message.includes('SSL routines') || code === '';
+  if (!isOfTls) return error;
+  const why = /SSL routines:[^:]*:([^:]+)/.exec(message)?.[1] ?? message;
+  return new ConnectionError('ERR_TLS_PROTOCOL', `what the peer has sent ends the TLS session: ${why}`, {
+    cause: error,
+  });
+}
+
+const noCertificate = /did.not.return.a.certificate|peer sent no certificates/i;
+const noProtocol = /no.application.protocol/i;
+/** OpenSSL's and BoringSSL's number for an alert that was received is the alert's and this: SSL_AD_REASON_OFFSET. */
+const alertOffset = 1000;
+
+/** The alert that the peer has sent, as OpenSSL, BoringSSL (Bun) and rustls (Deno) say it. */
+function alertIn(message: string): number | undefined {
+  const number = /error:[0-9a-f]{2,5}([0-9a-f]{3}):SSL routines/i.exec(message)?.[1];
+  const reason = number === undefined ? 0 : Number.parseInt(number, 16);
+  if (reason >= alertOffset && reason < alertOffset + 256) return reason - alertOffset;
+  const name = /received fatal alert: (\w+)/.exec(message)?.[1];
+  if (name === undefined) return undefined;
+  const key = name.charAt(0).toLowerCase() + name.slice(1);
+  return Object.entries(Alert).find(([each]) => each.toLowerCase() === key.toLowerCase())?.[1] ?? Alert.internalError;
 }

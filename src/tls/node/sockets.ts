@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import { checkServerIdentity, connect, TLSSocket } from 'node:tls';
 import type { SecuringEvents, SocketSecurity } from '../../event-layer/socket-security.js';
-import { propertyOf } from '../../util/inspect.js';
+import { describe, propertyOf } from '../../util/inspect.js';
 import { Alert } from '../alerts.js';
 import type { TlsClientConfig, TlsIdentity, TlsInfo, TlsServerConfig } from '../config.js';
 import {
@@ -185,6 +185,8 @@ export class NodeServerSecurity implements SocketSecurity {
     });
     this.#serverNames.set(secured, serverName);
     handshake.continueWith(secured);
+    // A tls.Server destroys its sockets for errors after the handshake. Other sockets of a server report them by this event alone.
+    secured.on('_tlsError', (error: Error) => secured.destroy(error));
     secured.once('secure', () => {
       const refused = requestCert && rejectUnauthorized ? verificationError(secured) : undefined;
       if (refused === undefined) handshake.succeed(secured);
@@ -229,14 +231,17 @@ export class NodeClientSecurity implements SocketSecurity {
   }
 }
 
-/** Why the certificate of a client cannot be verified; undefined if it can. node:tls has no other way to learn it than the one of its own servers. */
+/**
+ * Why the certificate of a client cannot be verified; undefined if it can. No documented property says it of a socket that no `tls.Server` has made. This
+ * is where those servers look, in Node, Bun and Deno: they have null, null and an empty string for a certificate that is verified.
+ */
 function verificationError(socket: TLSSocket): string | undefined {
-  const handle: unknown = propertyOf(socket, '_handle');
-  const verifyError = propertyOf(handle, 'verifyError');
+  const ssl: unknown = propertyOf(socket, 'ssl');
+  const verifyError = propertyOf(ssl, 'verifyError');
   if (typeof verifyError !== 'function') return 'this runtime does not say whether it can be verified';
-  const error: unknown = verifyError.call(handle);
-  if (error === null || error === undefined) return undefined;
-  return `${String(propertyOf(error, 'message'))} (${String(propertyOf(error, 'code'))})`;
+  const error: unknown = verifyError.call(ssl);
+  if (error === null || error === '') return undefined;
+  return typeof error === 'string' ? error : `${describe(error)} (${String(propertyOf(error, 'code'))})`;
 }
 
 function infoOf(socket: TLSSocket, serverName: string | undefined, unverified: string | undefined): TlsInfo {

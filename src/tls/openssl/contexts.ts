@@ -60,11 +60,12 @@ function prepare(openssl: o.OpenSsl, callbacks: Callbacks, address: number, iden
 }
 
 /**
- * What a ticket must have been made for to be accepted: the same certificate, and the same demands on the client's. It is the same in all processes
+ * What a ticket must have been made for to be accepted: the same certificate, the same demands on the client's, and the same authorities for it. It is the same in all processes
  * with the same options.
  */
-function sessionIdContext({ context, requestCert, rejectUnauthorized }: TlsIdentity): Uint8Array {
+function sessionIdContext({ context, contextOptions, requestCert, rejectUnauthorized }: TlsIdentity): Uint8Array {
   const certificate = (context.context as NativeContext).getCertificate?.() ?? '';
   const hash = createHash('sha256').update(certificate).update(`${requestCert} ${rejectUnauthorized}`);
+  hash.update(contextOptions.sessionIdContext ?? '');
   return Uint8Array.from(hash.digest());
 }

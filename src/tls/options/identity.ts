@@ -1,13 +1,16 @@
 // Loads one certificate with what belongs to it: reads the files, checks that the parts fit each other, and makes the context.
 
-import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { constants, createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { describe, show } from '../../util/inspect.js';
+import { describe, isInstance, propertyOf, show } from '../../util/inspect.js';
 import type { TlsIdentity } from '../config.js';
 import { TlsConfigError } from './errors.js';
 import { readBytes, readPem, type TlsSource } from './files.js';
 import { normalName } from './names.js';
 import type { TlsCertificateOptions, TlsClientOptions } from './options.js';
+
+// Other runtimes than Node lack the numbers, and the features.
+const { SSL_OP_NO_RENEGOTIATION: withoutRenegotiation = 0, SSL_OP_NO_COMPRESSION: withoutCompression = 0 } = constants;
 
 /** An identity, and what its owner needs to choose it and to make it again. */
 export interface LoadedIdentity {
@@ -55,6 +58,7 @@ export function loadIdentity(given: TlsCertificateOptions | TlsClientOptions, se
   const ocsp = options.ocsp === undefined ? undefined : readBytes(`${where}.ocsp`, options.ocsp);
   const leaves = certs.map((source) => ({ source, certificate: parseCertificate(source) }));
   checkKeys(keys, options.passphrase, leaves);
+  if (pfx !== undefined) leaves.push(...leavesOf(pfx, options.passphrase));
 
   const bytesOf = (sources: readonly TlsSource[]): Buffer[] | undefined =>
     sources.length === 0 ? undefined : sources.map(({ bytes }) => bytes);
@@ -72,6 +76,7 @@ export function loadIdentity(given: TlsCertificateOptions | TlsClientOptions, se
     minVersion,
     maxVersion,
     sessionTimeout: options.sessionTimeout ?? 7200,
+    secureOptions: withoutRenegotiation | withoutCompression,
   };
   const names = namesOf(options, leaves[0]?.certificate);
   if (side === 'server') {
@@ -122,6 +127,18 @@ function parseCertificate({ bytes, name }: TlsSource): X509Certificate {
     throw new TlsConfigError('ERR_TLS_CERT', `${name} has no certificate that can be read: ${describe(error)}`, {
       cause: error,
     });
+  }
+}
+
+/** The certificate in a file of PKCS #12; none where the runtime does not show it, or OpenSSL cannot read it, which it says later. */
+function leavesOf(source: TlsSource, passphrase: string | undefined): Leaf[] {
+  try {
+    const { context } = createSecureContext({ pfx: source.bytes, passphrase });
+    const getCertificate = propertyOf(context, 'getCertificate');
+    const der: unknown = typeof getCertificate === 'function' ? getCertificate.call(context) : undefined;
+    return isInstance(der, Uint8Array) ? [{ source, certificate: new X509Certificate(der) }] : [];
+  } catch {
+    return [];
   }
 }
 
