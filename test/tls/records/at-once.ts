@@ -27,9 +27,9 @@ export function runAtOnce(c: Case, cuts: readonly number[] | 'everywhere'): Outc
       transport.output.set(buffer.subarray(start, end), at);
       transport.commit(slot, at + end - start);
     },
-    ended(slot) {
+    ended(slot, isCut = false) {
       if (ending !== undefined) throw new Error('a second end');
-      ending = 'end';
+      ending = isCut ? 'cut' : 'end';
       transport.finish(slot);
     },
     sessionFailed(slot, reason) {
