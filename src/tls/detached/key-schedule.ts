@@ -2,7 +2,7 @@
 
 import { createHmac } from 'node:crypto';
 
-type Hash = 'sha256' | 'sha384';
+export type Hash = 'sha256' | 'sha384';
 
 /**
  * What HKDF-Expand hashes for a label without context (RFC 8446 §7.1): the HkdfLabel, and the number of the block, which is 1, because nothing here
@@ -15,6 +15,23 @@ function hkdfBlock(label: string, length: number): Uint8Array {
 
 const blocks = new Map<string, Uint8Array>();
 
+/** Writes the first `length` bytes of an HMAC (RFC 2104) into `output`, from `at` on. Nothing of it remains elsewhere. `key` and `output` may overlap. */
+export type WriteHmac = (
+  hash: Hash,
+  key: Uint8Array,
+  message: Uint8Array,
+  output: Uint8Array,
+  at: number,
+  length: number,
+) => void;
+
+/** With node:crypto. */
+export const nodeHmac: WriteHmac = (hash, key, message, output, at, length) => {
+  const derived = createHmac(hash, key).update(message).digest();
+  output.set(derived.subarray(0, length), at);
+  derived.fill(0);
+};
+
 /**
  * HKDF-Expand-Label(secret, label, "", length), RFC 8446 §7.1. Writes the result into `output[at … at+length-1]`.
  * @param length at most that of the hash
@@ -26,6 +43,7 @@ export function expandLabel(
   output: Uint8Array,
   at: number,
   length: number,
+  writeHmac: WriteHmac = nodeHmac,
 ): void {
   const name = `${label} ${length}`;
   let block = blocks.get(name);
@@ -33,7 +51,5 @@ export function expandLabel(
     block = hkdfBlock(label, length);
     blocks.set(name, block); // few: a label for each purpose, with the lengths of three suites
   }
-  const derived = createHmac(hash, secret).update(block).digest();
-  output.set(derived.subarray(0, length), at);
-  derived.fill(0);
+  writeHmac(hash, secret, block, output, at, length);
 }

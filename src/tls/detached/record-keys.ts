@@ -4,7 +4,7 @@
 import { headerBytes } from '../session.js';
 import { type AeadCipher, nonceBytes, tagBytes } from './aead-cipher.js';
 import type { CipherSuite } from './cipher-suites.js';
-import { expandLabel } from './key-schedule.js';
+import { expandLabel, nodeHmac, type WriteHmac } from './key-schedule.js';
 
 /** Connections of one block. A block is a single piece of memory that never moves, so that no copy of a key is left behind. */
 export const connectionsPerBlock = 256;
@@ -27,9 +27,16 @@ export class RecordKeys {
   /** Connections that have rows here. */
   used = 0;
   readonly #released: (block: RecordKeys) => void;
+  readonly #writeHmac: WriteHmac;
 
   /** @param released is called when a connection has given its rows back */
-  constructor(suite: CipherSuite, cipher: AeadCipher, released: (block: RecordKeys) => void) {
+  constructor(
+    suite: CipherSuite,
+    cipher: AeadCipher,
+    released: (block: RecordKeys) => void,
+    writeHmac: WriteHmac = nodeHmac,
+  ) {
+    this.#writeHmac = writeHmac;
     this.suite = suite;
     this.#cipher = cipher;
     this.#released = released;
@@ -62,21 +69,30 @@ export class RecordKeys {
 
   /** Sets the keys of a row. @param secret is copied @param sequence the number of the next record */
   set(row: number, secret: Uint8Array, sequence: number): void {
-    const { hash, secretBytes, keyBytes } = this.suite;
-    const at = row * this.#rowBytes;
-    this.#rows.set(secret, at);
-    expandLabel(hash, secret, 'key', this.#rows, at + secretBytes, keyBytes);
-    expandLabel(hash, secret, 'iv', this.#rows, at + secretBytes + keyBytes, nonceBytes);
-    this.#sequences[row] = sequence;
+    this.#rows.set(secret, row * this.#rowBytes);
+    this.#derive(row, sequence);
   }
 
   /** Replaces the keys of a row by the next ones (RFC 8446 §7.2). */
   renew(row: number): void {
+    this.#expand(row, 'traffic upd', 0, this.suite.secretBytes);
+    this.#derive(row, 0);
+  }
+
+  /** Derives the key and the IV of a row from its secret. */
+  #derive(row: number, sequence: number): void {
+    const { secretBytes, keyBytes } = this.suite;
+    this.#expand(row, 'key', secretBytes, keyBytes);
+    this.#expand(row, 'iv', secretBytes + keyBytes, nonceBytes);
+    this.#sequences[row] = sequence;
+  }
+
+  /** HKDF-Expand-Label with the secret of a row. @param to where in the row the result goes */
+  #expand(row: number, label: string, to: number, length: number): void {
     const { hash, secretBytes } = this.suite;
     const at = row * this.#rowBytes;
     const secret = this.#rows.subarray(at, at + secretBytes);
-    expandLabel(hash, secret, 'traffic upd', this.#rows, at, secretBytes);
-    this.set(row, secret, 0);
+    expandLabel(hash, secret, label, this.#rows, at + to, length, this.#writeHmac);
   }
 
   wipe(row: number): void {

@@ -3,6 +3,7 @@
 import type { AeadCipher } from './aead-cipher.js';
 import type { CipherSuite } from './cipher-suites.js';
 import { DetachedSession, type Established } from './detached-session.js';
+import { nodeHmac, type WriteHmac } from './key-schedule.js';
 import { connectionsPerBlock, RecordKeys } from './record-keys.js';
 
 /** What belongs to one suite. */
@@ -14,13 +15,15 @@ interface Suite {
 
 export class RecordLayer {
   readonly #suites = new Map<CipherSuite, Suite>();
+  readonly #writeHmac: WriteHmac;
   readonly #createCipher: (suite: CipherSuite) => AeadCipher;
   /** How many blocks of keys there are. */
   blocks = 0;
 
-  /** @param createCipher is called once for each suite that is used */
-  constructor(createCipher: (suite: CipherSuite) => AeadCipher) {
+  /** @param createCipher is called once for each suite that is used @param writeHmac for deriving keys */
+  constructor(createCipher: (suite: CipherSuite) => AeadCipher, writeHmac: WriteHmac = nodeHmac) {
     this.#createCipher = createCipher;
+    this.#writeHmac = writeHmac;
   }
 
   /** Creates the session of a connection whose handshake is complete. */
@@ -28,7 +31,7 @@ export class RecordLayer {
     const { cipher, open } = this.#suite(established.suite);
     let block = open.at(-1);
     if (block === undefined) {
-      block = new RecordKeys(established.suite, cipher, this.#released);
+      block = new RecordKeys(established.suite, cipher, this.#released, this.#writeHmac);
       this.blocks++;
       open.push(block);
     }

@@ -30,10 +30,12 @@ export class TrafficSecrets {
 /** Those of SHA-384. */
 const maxSecretBytes = 48;
 
-const clientLabel = Buffer.from('CLIENT_TRAFFIC_SECRET_0 ', 'latin1');
-const serverLabel = Buffer.from('SERVER_TRAFFIC_SECRET_0 ', 'latin1');
+/** What tells the labels `CLIENT_TRAFFIC_SECRET_0` and `SERVER_TRAFFIC_SECRET_0` from others. */
+const clientLabel = Buffer.from('CLIENT_TRAFFIC', 'latin1');
+const serverLabel = Buffer.from('SERVER_TRAFFIC', 'latin1');
+const labelBytes = clientLabel.length;
 /** The offset in a line of the key log of the secret, which follows the label and the client's random number. */
-const secretOffset = clientLabel.length + 64 + 1;
+const secretOffset = 'CLIENT_TRAFFIC_SECRET_0 '.length + 64 + 1;
 /** No line is longer: strncpy(3) fills with zeros what the line does not. */
 const lineBytes = 256;
 
@@ -90,14 +92,14 @@ export class Callbacks {
     const { target } = this;
     if (target === undefined || !target.wantsSecrets) return;
     const { address, bytes } = this.#scratch;
-    this.#openssl.strncpy(address, line, lineBytes);
-    const label = bytes.subarray(0, clientLabel.length);
-    const isClients = clientLabel.equals(label);
-    if (isClients || serverLabel.equals(label)) {
-      target.secrets ??= new TrafficSecrets();
-      decodeHex(bytes, secretOffset, isClients ? target.secrets.client : target.secrets.server);
-      target.secrets.count++;
-    }
+    const { memcpy, strncpy } = this.#openssl;
+    memcpy(address, line, labelBytes); // most lines have another label, and all are longer
+    const isClients = startsWith(bytes, clientLabel);
+    if (!isClients && !startsWith(bytes, serverLabel)) return;
+    strncpy(address, line, lineBytes);
+    target.secrets ??= new TrafficSecrets();
+    decodeHex(bytes, secretOffset, isClients ? target.secrets.client : target.secrets.server);
+    target.secrets.count++;
     bytes.fill(0, 0, lineBytes);
   };
 
@@ -135,4 +137,9 @@ function decodeHex(digits: Uint8Array, start: number, output: Uint8Array): void 
 /** 0 to 9 are 0x30 to 0x39; the letters, whose 0x40 is set, start at 0x41 and 0x61. */
 function digitOf(character: number): number {
   return (character & 0x40) === 0 ? character & 15 : (character & 15) + 9;
+}
+
+function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  for (let i = 0; i < start.length; i++) if (bytes[i] !== start[i]) return false;
+  return true;
 }

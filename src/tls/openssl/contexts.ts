@@ -8,6 +8,9 @@ import type { TlsIdentity } from '../config.js';
 import type { Callbacks } from './callbacks.js';
 import * as o from './library.js';
 
+/** As in Go. OpenSSL sends two by default, each of which is encrypted and signed for; a resumed connection gets a new one. */
+const ticketsPerHandshake = 1;
+
 /** A context that has been prepared, by its address. */
 const prepared = new WeakMap<SecureContext, number>();
 
@@ -56,6 +59,7 @@ function prepare(openssl: o.OpenSsl, callbacks: Callbacks, address: number, iden
   openssl.SSL_CTX_ctrl(address, o.SSL_CTRL_SET_SESS_CACHE_MODE, o.SSL_SESS_CACHE_OFF, 0);
   const id = sessionIdContext(identity);
   openssl.SSL_CTX_set_session_id_context(address, id, id.length);
+  openssl.SSL_CTX_set_num_tickets(address, ticketsPerHandshake);
   callbacks.install(address);
 }
 

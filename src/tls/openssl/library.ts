@@ -16,6 +16,7 @@ export interface OpenSsl {
   SSL_CTX_callback_ctrl(context: number, command: number, callback: number): number;
   SSL_CTX_set_options(context: number, options: number): void;
   SSL_CTX_set_session_id_context(context: number, id: Bytes, length: number): number;
+  SSL_CTX_set_num_tickets(context: number, count: number): number;
   SSL_CTX_set_alpn_select_cb(context: number, callback: number, argument: number): void;
   SSL_CTX_set_keylog_callback(context: number, callback: number): void;
   SSL_CTX_sess_set_new_cb(context: number, callback: number): void;
@@ -62,6 +63,17 @@ export interface OpenSsl {
   BIO_ctrl(bio: number, command: number, number: number, pointer: BigUint64Array | null): number;
   BIO_ctrl_pending(bio: number): number;
 
+  EVP_sha256(): number;
+  EVP_sha384(): number;
+  HMAC(
+    digest: number,
+    key: number,
+    keyBytes: number,
+    message: number,
+    messageBytes: number,
+    output: number,
+    outputBytes: number,
+  ): number;
   EVP_aes_128_gcm(): number;
   EVP_aes_256_gcm(): number;
   EVP_chacha20_poly1305(): number;
@@ -101,6 +113,7 @@ const signatures = {
   SSL_CTX_callback_ctrl: ['long', 'uintptr_t', 'int', 'uintptr_t'],
   SSL_CTX_set_options: ['void', 'uintptr_t', 'uint64_t'],
   SSL_CTX_set_session_id_context: ['int', 'uintptr_t', 'void *', 'uint32_t'],
+  SSL_CTX_set_num_tickets: ['int', 'uintptr_t', 'size_t'],
   SSL_CTX_set_alpn_select_cb: ['void', 'uintptr_t', 'uintptr_t', 'uintptr_t'],
   SSL_CTX_set_keylog_callback: ['void', 'uintptr_t', 'uintptr_t'],
   SSL_CTX_sess_set_new_cb: ['void', 'uintptr_t', 'uintptr_t'],
@@ -141,6 +154,9 @@ const signatures = {
   BIO_read: ['int', 'uintptr_t', 'uintptr_t', 'int'],
   BIO_ctrl: ['long', 'uintptr_t', 'int', 'long', 'void *'],
   BIO_ctrl_pending: ['size_t', 'uintptr_t'],
+  EVP_sha256: ['uintptr_t'],
+  EVP_sha384: ['uintptr_t'],
+  HMAC: ['uintptr_t', 'uintptr_t', 'uintptr_t', 'int', 'uintptr_t', 'size_t', 'uintptr_t', 'uintptr_t'],
   EVP_aes_128_gcm: ['uintptr_t'],
   EVP_aes_256_gcm: ['uintptr_t'],
   EVP_chacha20_poly1305: ['uintptr_t'],

@@ -6,6 +6,7 @@ import { Bios } from './bios.js';
 import { Callbacks } from './callbacks.js';
 import { contextOf } from './contexts.js';
 import { EvpCipher } from './evp-cipher.js';
+import { opensslHmac } from './hmac.js';
 import { SharedInfos } from './infos.js';
 import { type LoadedOpenSsl, loadOpenSsl, type OpenSsl } from './library.js';
 
@@ -21,7 +22,10 @@ export class SharedOpenSsl {
     this.openssl = loaded.openssl;
     this.bios = new Bios(loaded);
     this.callbacks = new Callbacks(loaded);
-    this.records = new RecordLayer((suite) => new EvpCipher(this.openssl, this.bios, suite));
+    this.records = new RecordLayer(
+      (suite) => new EvpCipher(this.openssl, this.bios, suite),
+      opensslHmac(this.openssl, this.bios),
+    );
   }
 
   /** The address of the SSL_CTX of an identity. */
