@@ -62,7 +62,7 @@ export interface TlsSession {
   /**
    * Writes `bytes[start … end-1]`, at most `maxContent`, as one record into `output` from `at` on; a record of the session itself may precede it. That
    * is at most `maxOverhead` bytes longer in all.
-   * @returns where that ends
+   * @returns where that ends; `at` if it cannot be sealed, and `failure` is set
    */
   seal(bytes: Uint8Array, start: number, end: number, output: Uint8Array, at: number): number;
   /** Writes the record that says that no more is sent (close_notify). @returns where that ends */

@@ -89,6 +89,8 @@ export class TlsTransport implements SecureTransport {
   #isInTurn = false;
   /** Connections that were resumed and whose end is to be reported in the next turn. */
   #ending: Slot[] = [];
+  /** Connections whose session could not seal their output, which is to be reported in the next turn. */
+  #failing: Slot[] = [];
   /** Connections that have closed in this turn. */
   #gone: Slot[] = [];
 
@@ -272,6 +274,7 @@ export class TlsTransport implements SecureTransport {
   beginTurn(): void {
     this.#isInTurn = true;
     this.#handshakesLeft = this.#handshakesPerTurn;
+    if (this.#failing.length > 0) this.#reportFailing();
     if (this.#ending.length === 0) return;
     const ending = this.#ending;
     this.#ending = [];
@@ -585,6 +588,21 @@ export class TlsTransport implements SecureTransport {
       const end = Math.min(length, start + maxContent);
       const at = below.reserve(slot, end - start + maxOverhead);
       below.commit(slot, session.seal(bytes, start, end, below.output, at));
+      if (session.failure === undefined) continue;
+      // Any command may be the reason that output is sealed, so this is no time for events.
+      this.#die(slot);
+      this.#failing.push(slot);
+      below.requestTurn();
+      return;
+    }
+  }
+
+  #reportFailing(): void {
+    const failing = this.#failing;
+    this.#failing = [];
+    for (const slot of failing) {
+      const failure = this.#sessions[slot]?.failure;
+      if ((this.#flags[slot] & (dead | gone)) === dead && failure !== undefined) this.#fail(slot, failure);
     }
   }
 

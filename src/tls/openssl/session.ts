@@ -111,11 +111,13 @@ abstract class OpenSslSession implements TlsSession {
     const { bios, openssl } = this.engine;
     openssl.ERR_clear_error();
     const count = openssl.SSL_write(this.ssl, bios.addressOf(bytes) + start, end - start);
-    if (count !== end - start) {
-      const { message } = sessionError(openssl, o.X509_V_OK);
-      throw new Error(`SSL_write returned ${count} for ${end - start} bytes: ${message}; this is a bug in sluice`);
-    }
-    return bios.take(output, at);
+    if (count === end - start) return bios.take(output, at);
+    // OpenSSL has read a part of a handshake message, and writes nothing until it has the rest.
+    if (openssl.SSL_get_error(this.ssl, count) === o.SSL_ERROR_WANT_READ)
+      this.failure = alertSent(Alert.unexpectedMessage, 'a handshake message in part, when output was due');
+    else this.failure = sessionError(openssl, o.X509_V_OK);
+    this.state = State.broken;
+    return at;
   }
 
   sealEnd(output: Uint8Array, at: number): number {
