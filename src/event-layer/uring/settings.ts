@@ -7,10 +7,7 @@ import { departuresPerTurn } from '../departures.js';
 export interface UringSettings {
   submissionEntries: number;
   completionEntries: number;
-  /**
-   * Buffers that the kernel receives into, and bytes of each. Where receives have no limit, the kernel fills 33 of them or more for one connection
-   * before reading can be paused: larger ones make large bodies cheaper, but more of what one client sends is then in memory while nothing reads it.
-   */
+  /** Buffers that the kernel receives into, and bytes of each. */
   bufferCount: number;
   bufferSize: number;
   /**
@@ -32,11 +29,17 @@ export interface UringSettings {
   sendsInWait: boolean;
 }
 
+/**
+ * The buffers where receives have no limit. The kernel fills 33 of them or more for one connection before reading can be paused: larger ones make large
+ * bodies cheaper, but more of what one client sends is then in memory while nothing reads it.
+ */
+export const buffersWithoutLimit = { bufferCount: 1024, bufferSize: 4096 };
+
 export const usualSettings: UringSettings = {
   submissionEntries: 4096,
   completionEntries: 16_384,
-  bufferCount: 1024,
-  bufferSize: 4096,
+  bufferCount: 256,
+  bufferSize: 16_384,
   receiveLimit: 32_768,
   directDescriptors: 65_536,
   acceptsPerTurn: departuresPerTurn,

@@ -26,7 +26,7 @@ import * as numbers from './operations.js';
 import { canLimitReceives, Operations } from './operations.js';
 import { Overshare } from './overshare.js';
 import { Ring } from './ring.js';
-import { type UringSettings, usualSettings } from './settings.js';
+import { buffersWithoutLimit, type UringSettings, usualSettings } from './settings.js';
 
 // As constants of this module: the engine loads what is imported each time that it is used.
 const { dropped, ended, paused } = slotFlags;
@@ -85,15 +85,16 @@ export class UringLayer extends LinuxLayer {
       const ring = new Ring(libc, submissionEntries, completionEntries, all.registeredRing, look);
       this.#ring = ring;
       made.push(ring);
-      this.#buffers = new Buffers(libc, ring, all.bufferCount, all.bufferSize);
+      this.#receiveLimit = canLimitReceives(ring) ? all.receiveLimit : 0;
+      const { bufferCount, bufferSize } = this.#receiveLimit > 0 ? all : { ...buffersWithoutLimit, ...settings };
+      this.#buffers = new Buffers(libc, ring, bufferCount, bufferSize);
       made.push(this.#buffers);
       this.#files = new Files(libc, ring, all.directDescriptors);
-      this.#receiveLimit = canLimitReceives(ring) ? all.receiveLimit : 0;
       this.#operations = new Operations(ring, slots, all.silentSends, this.#receiveLimit);
       this.#accepting = new Accepting(libc, ring, this.#operations, this.#files, this.listeners, acceptsPerTurn);
       this.#hangUps = new HangUps(this.#operations, slots);
       this.#direct = new Direct(libc, ring, this.#operations, slots);
-      this.#overshare = new Overshare(Math.max(1, Math.floor(pieceSize / all.bufferSize)));
+      this.#overshare = new Overshare(Math.max(1, Math.floor(pieceSize / bufferSize)));
     } catch (error) {
       for (const part of made) part.close();
       this.discard();

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { host, kindMask, Operations } from '#sluice/event-layer/uring/operations.js';
-import type { UringSettings } from '#sluice/event-layer/uring/settings.js';
+import { type UringSettings, usualSettings } from '#sluice/event-layer/uring/settings.js';
 import { UringLayer } from '#sluice/event-layer/uring/uring.js';
 import { realTime } from '../../contract/contract.js';
 import { type End, Harness, pour } from '../../contract/harness.js';
@@ -188,7 +188,7 @@ describe('what seldom happens with io_uring', { skip }, () => {
     assert.ok(took < 5000, `${took} ms`);
   });
 
-  for (const receiveLimit of [1000, 32_768])
+  for (const receiveLimit of [1000, usualSettings.receiveLimit])
     it(`reading is paused: no more comes than one receive brings, which is ${receiveLimit} bytes`, (context) =>
       play({ receiveLimit }, async (world, layer) => {
         if (layer.counts.receiveLimit === 0) {
@@ -200,7 +200,8 @@ describe('what seldom happens with io_uring', { skip }, () => {
         pour(client, 1_000_000, 50_000, () => client.finish());
         await world.until(() => client.isFlooded && server.receivedBytes > 0, 'the client is flooded');
         await world.pass(20);
-        const most = Math.ceil(receiveLimit / 4096) * 4096; // it ends with a buffer
+        const { bufferSize } = usualSettings;
+        const most = Math.ceil(receiveLimit / bufferSize) * bufferSize; // it ends with a buffer
         assert.ok(server.receivedBytes > 0 && server.receivedBytes <= most, `${server.receivedBytes} bytes`);
         server.onReceived = () => {};
         server.onEnded = () => server.finish();
