@@ -214,7 +214,7 @@ export class WebSocketServer implements SocketEndpoint {
       connection.reader.consume(limit - start);
       const compression = deflate && settings && openCompression('server', deflate, settings);
       const kept = this.owner.keepsRequests ? source : undefined;
-      this.#upgraded.set(source, sentAlready); // where the request is kept, the response and this function are not
+      this.#upgraded.delete(source); // where the request is kept, the response and this function are not
       new ServerWebSocket(this, connection, data, compression, kept).opened(early, finished);
     };
     // A thread for a moment: what opens the socket ends at once.
@@ -302,9 +302,6 @@ export class WebSocketServer implements SocketEndpoint {
     this.owner.report(error, socket.request, { peer: socket.peer });
   }
 }
-
-/** In place of the response to a request whose WebSocket is open. */
-const sentAlready = new Response(null);
 
 /** A message as one compressed frame, to be sent as it is to many clients. @returns undefined if it is not worth compressing */
 function compressedFrame(

@@ -283,15 +283,22 @@ describe('a WebSocket by handlers', () => {
 
   it('is upgraded once: a second upgrade of the same request returns false', async () => {
     const seen: boolean[] = [];
+    let whenOpen = (): unknown => undefined;
     await between(
-      {},
+      { open: () => void whenOpen() },
       function* (peer) {
         yield* peer.sendClose();
         yield* peer.rest();
       },
-      { fetch: (request, info) => void seen.push(info.upgrade(request), info.upgrade(request)) as undefined },
+      {
+        fetch(request, info) {
+          seen.push(info.upgrade(request), info.upgrade(request));
+          whenOpen = () => seen.push(info.upgrade(request));
+          return undefined;
+        },
+      },
     );
-    assert.deepEqual(seen, [true, false]);
+    assert.deepEqual(seen, [true, false, false]);
   });
 
   it('is not upgraded once its request has been answered, or its client is gone: upgrade returns false', async () => {
