@@ -1,6 +1,7 @@
 // The server name in a ClientHello (RFC 8446 §4.1.2, RFC 6066 §3), by which the certificate is chosen before OpenSSL sees any of it. OpenSSL judges the
 // message: one that is not well-formed has no name here.
 
+import { ByteBuilder } from '../util/byte-builder.js';
 import { headerBytes } from './session.js';
 
 const handshakeType = 22;
@@ -11,45 +12,84 @@ const fixedFields = 2 + 32;
 const serverNameExtension = 0;
 const hostNameType = 0;
 
-/** A ClientHello of which this many bytes have come and which is not complete is refused. Those of browsers have 2 KB. */
+/** A ClientHello that is not complete after so many bytes of records is refused. Those of browsers have 2 KB. */
 export const maxClientHello = 32_768;
 
-/**
- * The handshake message in a sequence of whole records.
- * @returns undefined if more records are needed; an empty array if it is no ClientHello
- */
-export function clientHelloIn(records: Uint8Array): Uint8Array | undefined {
-  const first = fragmentAt(records, 0);
-  if (first === undefined) return empty;
-  let message = first;
-  for (let at = headerBytes + first.length; ; ) {
-    if (message.length >= 1 && message[0] !== clientHelloType) return empty;
-    if (message.length >= messageHeader) {
-      const end = messageHeader + ((message[1] << 16) | (message[2] << 8) | message[3]);
-      if (end <= message.length) return message.subarray(messageHeader, end);
-    }
-    if (at >= records.length) return undefined;
-    const next = fragmentAt(records, at);
-    if (next === undefined) return empty;
-    const joined = new Uint8Array(message.length + next.length);
-    joined.set(message);
-    joined.set(next, message.length);
-    message = joined;
-    at += headerBytes + next.length;
+/** Takes records until it has a whole ClientHello. Each byte is copied a bounded number of times, however many records it comes in. */
+export class ClientHelloRecords {
+  readonly #records = new ByteBuilder();
+  readonly #message = new ByteBuilder();
+  /** The first bytes of the message: its type and its length. */
+  readonly #header: number[] = [];
+
+  /** Bytes of memory that it takes. */
+  get memory(): number {
+    return this.#records.capacity + this.#message.capacity;
+  }
+
+  /** Bytes of all records. */
+  get length(): number {
+    return this.#records.length;
+  }
+
+  /** @param record a whole one @returns whether the message is complete, or no ClientHello */
+  add(record: Uint8Array): boolean {
+    this.#records.add(record);
+    const fragment = fragmentOf(record);
+    if (fragment === undefined) return true;
+    this.#message.add(fragment);
+    const header = this.#header;
+    for (let i = 0; i < fragment.length && header.length < messageHeader; i++) header.push(fragment[i]);
+    if (header[0] !== clientHelloType) return true;
+    return header.length === messageHeader && this.#message.length >= messageLength(header);
+  }
+
+  /** Ends it. @returns all records, and the server name, if there is one */
+  finish(): { records: Uint8Array; serverName: string | undefined } {
+    return { records: this.#records.toBytes(), serverName: serverNameIn(this.#message.toBytes()) };
   }
 }
 
-const empty = new Uint8Array(0);
-
-/** The content of the record at `at`; undefined if it is not of a handshake, or has none. */
-function fragmentAt(records: Uint8Array, at: number): Uint8Array | undefined {
-  const end = at + headerBytes + ((records[at + 3] << 8) | records[at + 4]);
-  if (records[at] !== handshakeType || end === at + headerBytes) return undefined;
-  return records.subarray(at + headerBytes, end);
+/**
+ * Looks for the server name in a sequence of whole records.
+ * @returns undefined if more records are needed
+ */
+export function findServerName(records: Uint8Array): { serverName: string | undefined } | undefined {
+  const hello = new ClientHelloRecords();
+  for (let at = 0; at < records.length; ) {
+    const next = at + headerBytes + uint16(records, at + 3);
+    if (hello.add(records.subarray(at, next))) return hello.finish();
+    at = next;
+  }
+  return undefined;
 }
 
-/** @param hello without its header @returns the name in lower case; undefined if there is none */
-export function serverNameIn(hello: Uint8Array): string | undefined {
+/** Whether one record has a whole ClientHello, as nearly all have. */
+export function hasWholeClientHello(record: Uint8Array): boolean {
+  const fragment = fragmentOf(record);
+  if (fragment === undefined || fragment[0] !== clientHelloType) return false;
+  return fragment.length >= messageHeader && fragment.length >= messageLength(fragment);
+}
+
+/** The server name in a record with a whole ClientHello. */
+export function serverNameOf(record: Uint8Array): string | undefined {
+  return serverNameIn(record.subarray(headerBytes));
+}
+
+function messageLength(header: ArrayLike<number>): number {
+  return messageHeader + ((header[1] << 16) | (header[2] << 8) | header[3]);
+}
+
+/** The content of a record; undefined if it is not of a handshake, or has none. */
+function fragmentOf(record: Uint8Array): Uint8Array | undefined {
+  if (record[0] !== handshakeType || record.length <= headerBytes) return undefined;
+  return record.subarray(headerBytes);
+}
+
+/** @param message with its header @returns the name in lower case; undefined if there is none, or this is no ClientHello */
+function serverNameIn(message: Uint8Array): string | undefined {
+  if (message[0] !== clientHelloType) return undefined;
+  const hello = message.subarray(messageHeader, messageLength(message));
   let at = fixedFields;
   at += 1 + hello[at]; // legacy_session_id
   at += 2 + uint16(hello, at); // cipher_suites

@@ -15,16 +15,19 @@ export class PendingBytes {
   early: ByteBuilder | undefined;
   /** Bytes of output that count as queued, and that the layer below does not have: those of `early`, and those that were dropped. */
   unsent = 0;
+  /** Bytes of memory that the session takes during the handshake. */
+  session = 0;
   /** How often `flushed` is to be reported when `early` has left. */
   flushes = 0;
 
   /** Bytes of memory that it takes. */
   get memory(): number {
-    return this.#input.length + (this.early?.capacity ?? 0);
+    return this.#input.length + (this.early?.capacity ?? 0) + this.session;
   }
 
   get isEmpty(): boolean {
-    return this.inputLength === 0 && this.early === undefined && this.unsent === 0 && this.flushes === 0;
+    const isWithoutOutput = this.early === undefined && this.unsent === 0 && this.flushes === 0;
+    return isWithoutOutput && this.inputLength === 0 && this.session === 0;
   }
 
   /** The memory of the input. */

@@ -40,6 +40,8 @@ export interface TlsSession {
   readonly info: TlsInfo | undefined;
   /** Why the session is broken; undefined if it is not. */
   readonly failure: ConnectionError | undefined;
+  /** Bytes of memory that it takes for a handshake of which the peer has sent a part. Default: none that counts. */
+  readonly memory?: number;
   /** Where the content of the last record ends that was received. */
   readonly contentEnd: number;
   /** For a client: starts the handshake. `failure` is set if it cannot be started. */

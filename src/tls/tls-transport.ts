@@ -402,7 +402,10 @@ export class TlsTransport implements SecureTransport {
   /** What a session has made of a record. */
   #handle(slot: Slot, received: Received): void {
     const session = this.#sessionOf(slot);
-    if ((this.#flags[slot] & opened) === 0 && session.isOpen) this.#opened(slot, session);
+    if ((this.#flags[slot] & opened) === 0) {
+      this.#countSession(slot, session.memory ?? 0);
+      if (session.isOpen) this.#opened(slot, session);
+    }
     if (received === Received.content) this.#filled = session.contentEnd;
     if (this.#filled > pieceSize - maxContent || received >= Received.end) this.#deliver(slot);
     if (received === Received.wait) this.#wait(slot, session);
@@ -537,6 +540,15 @@ export class TlsTransport implements SecureTransport {
     if (!pending.isEmpty) return;
     this.#pending.delete(slot);
     this.#flags[slot] &= ~hasPending;
+  }
+
+  /** @param memory bytes that the session takes */
+  #countSession(slot: Slot, memory: number): void {
+    if (memory === 0 && (this.#flags[slot] & hasPending) === 0) return;
+    const pending = this.#pendingOf(slot);
+    const before = pending.memory;
+    pending.session = memory;
+    this.#memoryChanged(slot, pending, before);
   }
 
   /** Keeps output that was just written until the handshake is complete. */

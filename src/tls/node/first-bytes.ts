@@ -1,6 +1,6 @@
 // What the first bytes of a client are. They are read before node:tls gets them.
 
-import { clientHelloIn, maxClientHello, serverNameIn } from '../client-hello.js';
+import { findServerName, maxClientHello } from '../client-hello.js';
 import { startsLikeHttp } from '../plain-http.js';
 import { headerBytes, majorVersion, maxContent, maxExpansion } from '../session.js';
 
@@ -19,8 +19,8 @@ export function readFirstBytes(bytes: Buffer): FirstBytes {
   if (bytes.length < headerBytes) return { is: 'incomplete' };
   if (startsLikeHttp(bytes, 0, bytes.length)) return { is: 'http' };
   const end = recordsEnd(bytes);
-  const hello = end === 0 ? undefined : clientHelloIn(bytes.subarray(0, end));
-  if (hello !== undefined) return { is: 'tls', serverName: serverNameIn(hello) };
+  const found = findServerName(bytes.subarray(0, end));
+  if (found !== undefined) return { is: 'tls', serverName: found.serverName };
   return isHandshake(bytes, 0) && bytes.length < maxClientHello
     ? { is: 'incomplete' }
     : { is: 'tls', serverName: undefined };

@@ -5,9 +5,8 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { ConnectionError } from '../../event-layer/event-layer.js';
 import type { TlsInfo } from '../../event-layer/tls-info.js';
-import { ByteBuilder } from '../../util/byte-builder.js';
 import { Alert, alertSent } from '../alerts.js';
-import { clientHelloIn, maxClientHello, serverNameIn } from '../client-hello.js';
+import { ClientHelloRecords, hasWholeClientHello, maxClientHello, serverNameOf } from '../client-hello.js';
 import type { TlsClientConfig, TlsIdentity, TlsServerConfig } from '../config.js';
 import { cipherSuiteNamed } from '../detached/cipher-suites.js';
 import { maxContent, Received, type SendRecords, type TlsSession } from '../session.js';
@@ -55,6 +54,10 @@ abstract class OpenSslSession implements TlsSession {
 
   get info(): TlsInfo | undefined {
     return this.isOpen ? (this.#info ??= this.#describe()) : undefined;
+  }
+
+  get memory(): number {
+    return 0;
   }
 
   abstract start(send: SendRecords): void;
@@ -223,8 +226,10 @@ export class ServerSession extends OpenSslSession {
   protected serverName: string | undefined;
   readonly #config: TlsServerConfig;
   #identity: TlsIdentity | undefined;
-  /** Records of a ClientHello of which the rest has not come, or for which the identity is being chosen. */
-  #hello: ByteBuilder | undefined;
+  /** A ClientHello of which the rest has not come. */
+  #hello: ClientHelloRecords | undefined;
+  /** The records of a ClientHello for which the identity is being chosen. */
+  #waiting: Uint8Array | undefined;
   #whenChosen: (() => void) | undefined;
 
   constructor(engine: SharedOpenSsl, config: TlsServerConfig) {
@@ -252,23 +257,26 @@ export class ServerSession extends OpenSslSession {
     send: SendRecords,
   ): Received {
     if (this.state !== State.hello) return super.receive(bytes, start, end, plain, at, send);
-    let records = bytes.subarray(start, end);
-    if (this.#hello !== undefined) {
-      this.#hello.add(records);
-      records = this.#hello.toBytes();
-      this.#hello = undefined;
+    const record = bytes.subarray(start, end);
+    if (this.#hello === undefined && hasWholeClientHello(record)) {
+      this.serverName = serverNameOf(record);
+      return this.#choose(record, send);
     }
-    const hello = clientHelloIn(records);
-    if (hello === undefined) {
-      if (records.length > maxClientHello) return this.refuse(Alert.decodeError, send);
-      this.#keep(records);
-      return Received.nothing;
-    }
-    this.serverName = serverNameIn(hello);
+    this.#hello ??= new ClientHelloRecords();
+    if (!this.#hello.add(record))
+      return this.#hello.length > maxClientHello ? this.refuse(Alert.decodeError, send) : Received.nothing;
+    const { records, serverName } = this.#hello.finish();
+    this.#hello = undefined;
+    this.serverName = serverName;
+    return this.#choose(records, send);
+  }
+
+  /** @param records those of the ClientHello, borrowed */
+  #choose(records: Uint8Array, send: SendRecords): Received {
     const identity = this.#config.identityFor(this.serverName);
     if (!(identity instanceof Promise)) return this.#begin(identity, records, send);
     this.state = State.choosing;
-    this.#keep(records);
+    this.#waiting = Uint8Array.from(records);
     const chosen = (choice: TlsIdentity | undefined): void => {
       this.#identity = choice;
       this.#whenChosen?.();
@@ -277,21 +285,21 @@ export class ServerSession extends OpenSslSession {
     return Received.wait;
   }
 
+  /** Of a ClientHello. */
+  override get memory(): number {
+    return (this.#hello?.memory ?? 0) + (this.#waiting?.length ?? 0);
+  }
+
   whenReady(ready: () => void): void {
     this.#whenChosen = ready;
   }
 
   resume(send: SendRecords): Received {
-    const records = this.#hello?.toBytes();
-    this.#hello = undefined;
+    const records = this.#waiting;
+    this.#waiting = undefined;
     this.#whenChosen = undefined;
     if (records === undefined) return Received.failure; // it was freed meanwhile
     return this.#begin(this.#identity, records, send);
-  }
-
-  #keep(records: Uint8Array): void {
-    this.#hello = new ByteBuilder();
-    this.#hello.add(records);
   }
 
   #begin(identity: TlsIdentity | undefined, records: Uint8Array, send: SendRecords): Received {
@@ -317,6 +325,7 @@ export class ServerSession extends OpenSslSession {
   override free(): void {
     super.free();
     this.#hello = undefined;
+    this.#waiting = undefined;
     this.#whenChosen = undefined;
   }
 }

@@ -9,6 +9,7 @@ import { connect, createSecureContext, type TLSSocket } from 'node:tls';
 import { listen } from '#sluice/connection/listen.js';
 import { Network } from '#sluice/connection/network.js';
 import { Response } from '#sluice/http/fetch/response.js';
+import { Alert } from '#sluice/tls/alerts.js';
 import type { TlsIdentity } from '#sluice/tls/config.js';
 import { opensslServerTransport } from '#sluice/tls/openssl/transport.js';
 import { authority, local, signed } from '../../support/certificates.js';
@@ -127,6 +128,23 @@ for (const layer of linuxLayers)
           assert.equal(first, 22, 'a handshake record answers it');
           socket.destroy();
         }
+      });
+    });
+
+    test('a ClientHello without an end, in as many records as there can be, counts as memory and is refused at its limit', async () => {
+      await withServer(layer, serverConfig(), { fetch }, async ({ port, server }) => {
+        const socket = connectPlain(port, '127.0.0.1');
+        const answer = received(socket);
+        socket.write(Buffer.from([22, 3, 1, 0, 4, 1, 0xff, 0xff, 0xff]));
+        const records = (count: number) =>
+          Buffer.concat(Array.from({ length: count }, () => Buffer.from([22, 3, 1, 0, 1, 0])));
+        socket.write(records(2000));
+        while (server.buffered.held < 12_000) await delay(1);
+        const { user } = process.cpuUsage();
+        socket.write(records(4000));
+        assert.deepEqual([...(await answer)], [21, 3, 3, 0, 2, 2, Alert.decodeError]);
+        assert.ok(process.cpuUsage().user - user < 500_000, 'each byte costs as much as another');
+        assert.equal(server.buffered.held, 0);
       });
     });
 
