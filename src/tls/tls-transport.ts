@@ -67,6 +67,17 @@ const ready = 16_384;
 /** Reading is paused because too much input is kept. */
 const heldBack = 32_768;
 
+/** Memory of all transports: a process may have one for each server that it connects to. */
+interface SharedMemory {
+  /** Output that is not sealed yet. */
+  readonly output: OutputMemory;
+  /** The transport that has written into it last: it seals what is there before another one writes. */
+  writer: TlsTransport;
+  /** Content of received records. It is delivered before the call that has received it returns. */
+  readonly plain: Uint8Array;
+}
+let shared: SharedMemory | undefined;
+
 export interface TlsTransportOptions {
   /** How many handshakes of servers are started in a turn. Default: no limit. */
   maxHandshakesPerTurn?: number;
@@ -106,13 +117,12 @@ export class TlsTransport implements SecureTransport {
   readonly #timers: TransportTimers | undefined;
   #timer = 0;
 
-  readonly #output: OutputMemory = outputMemory(Buffer.alloc(outputBytes));
-  /** Output that is not sealed yet: `#output[0 … #written-1]`, of the slot `#writer`; -1 is none. */
+  readonly #memory: SharedMemory;
+  /** Output that is not sealed yet: the first `#written` bytes of the memory for it, of the slot `#writer`; -1 is none. */
   #writer: Slot = -1;
   #written = 0;
 
-  /** Content of received records, on its way to the code above: the first `#filled` bytes. */
-  readonly #plain = Buffer.alloc(pieceSize + maxContent);
+  /** Content of received records, on its way to the code above: the first `#filled` bytes of the memory for it. */
   #filled = 0;
 
   /** @param below records go through it: an event layer */
@@ -123,6 +133,12 @@ export class TlsTransport implements SecureTransport {
     this.#handshakesLeft = this.#handshakesPerTurn;
     this.#handshakeTimeout = options.handshakeTimeout ?? Infinity;
     this.#timers = options.timers;
+    shared ??= {
+      output: outputMemory(Buffer.alloc(outputBytes)),
+      plain: Buffer.alloc(pieceSize + maxContent),
+      writer: this,
+    };
+    this.#memory = shared;
   }
 
   start(above: SecureTransportEvents): void {
@@ -140,12 +156,17 @@ export class TlsTransport implements SecureTransport {
   // From above.
 
   get output(): OutputMemory {
-    return this.#output;
+    return this.#memory.output;
   }
 
   reserve(slot: Slot, bytes: number): number {
     this.#check(slot);
     checkReserve(bytes);
+    const memory = this.#memory;
+    if (memory.writer !== this) {
+      memory.writer.#sealPending();
+      memory.writer = this;
+    }
     if (this.#writer !== slot || this.#written + bytes > outputBytes) {
       this.#sealPending();
       this.#writer = slot;
@@ -376,7 +397,7 @@ export class TlsTransport implements SecureTransport {
   }
 
   /**
-   * Takes the whole records in `bytes[start … end-1]`. Their content is in `#plain` afterwards, as far as it was not delivered.
+   * Takes the whole records in `bytes[start … end-1]`. Their content is in the memory for content afterwards, as far as it was not delivered.
    * @returns where the rest starts; `end` if nothing more is wanted of the peer
    */
   #take(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
@@ -391,7 +412,7 @@ export class TlsTransport implements SecureTransport {
         break;
       }
       this.#sendingTo = slot;
-      const received = this.#sessionOf(slot).receive(bytes, at, next, this.#plain, this.#filled, this.#send);
+      const received = this.#sessionOf(slot).receive(bytes, at, next, this.#memory.plain, this.#filled, this.#send);
       at = next;
       this.#handle(slot, received);
       if ((this.#flags[slot] & waiting) !== 0) break;
@@ -469,7 +490,7 @@ export class TlsTransport implements SecureTransport {
   #deliver(slot: Slot): void {
     const filled = this.#filled;
     this.#filled = 0;
-    if (filled > 0 && (this.#flags[slot] & dead) === 0) this.#above?.received(slot, this.#plain, 0, filled);
+    if (filled > 0 && (this.#flags[slot] & dead) === 0) this.#above?.received(slot, this.#memory.plain, 0, filled);
   }
 
   /** The peer has ended the session, in order or not. */
@@ -555,7 +576,7 @@ export class TlsTransport implements SecureTransport {
   #addEarly(slot: Slot, length: number): void {
     const pending = this.#pendingOf(slot);
     const { memory } = pending;
-    pending.addEarly(this.#output, this.#written, length);
+    pending.addEarly(this.#memory.output, this.#written, length);
     this.#memoryChanged(slot, pending, memory);
   }
 
@@ -590,7 +611,7 @@ export class TlsTransport implements SecureTransport {
   #sealPending(): void {
     const length = this.#written;
     this.#written = 0;
-    if (length > 0) this.#sealRecords(this.#writer, this.#output, length);
+    if (length > 0) this.#sealRecords(this.#writer, this.#memory.output, length);
   }
 
   #sealRecords(slot: Slot, bytes: Uint8Array, length: number): void {
