@@ -390,6 +390,19 @@ for (const { name, make, skip } of layers) {
       await server.close({ deadline: 100 });
     });
 
+    it('what a handler writes first waits for the handshake', async () => {
+      const server = await listen(
+        { port: 0, hostname: '127.0.0.1', network, tls: { key, cert } },
+        function* ({ writer }) {
+          yield* writer.write('welcome\n');
+        },
+      );
+      const port = server.port ?? 0;
+      assert.equal((await textOf(plain(port, 'garbage\r\n'))).includes('welcome'), false);
+      assert.equal(await textOf(await open(port)), 'welcome\n');
+      await server.close({ deadline: 100 });
+    });
+
     it('connect refuses a server that it does not trust, or that is another', async () => {
       const server = await echo({ ...clientOf('other.example') });
       const { port } = server;

@@ -45,6 +45,13 @@ import { codeOf, drop, isWriting, peerOf, setCarrier } from './sockets.js';
 import { Turns, type TurnsLayer } from './turns.js';
 
 const nothing = Buffer.alloc(0);
+const isDeno = process.versions.deno !== undefined;
+/** How long an empty write may take whose earlier writes are done, in milliseconds. */
+const probeTimeout = 1000;
+
+function brokenOff(): Error {
+  return Object.assign(new Error('the peer has reset the connection'), { code: 'ECONNRESET' });
+}
 
 export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, ListeningLayer {
   readonly name = 'portable';
@@ -56,6 +63,8 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   readonly #listeners = new Listeners(this);
   /** What `error` has said of a socket whose `close` is to follow. */
   readonly #errors = new Map<SlotSocket, Error>();
+  /** Bytes that secured connections have received in this round of the event loop. */
+  readonly #taken = new Map<Slot, number>();
   /** What secures the connections that are secured. */
   readonly #security = new Map<Slot, SocketSecurity>();
   /** Sockets that are not read from until the event loop has been through the others. */
@@ -269,8 +278,8 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     socket.setNoDelay(true);
     const slot = security === undefined ? this.#adopt(socket, open) : this.#slots.allocate(socket, open);
     this.#slots.listeners[slot] = listener;
+    if (security !== undefined) this.#secure(socket, slot, security); // first: what is written from now on waits for the handshake
     this.#turns.dispatch(() => this.#reportAccepted(socket, slot, listener));
-    if (security !== undefined) this.#secure(socket, slot, security);
   }
 
   outputHeld(slot: Slot, bytes: number): void {
@@ -313,15 +322,20 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     if (slot === undefined) return;
     for (let start = 0; start < data.length && this.#slots.isReported(socket, slot); start += pieceSize)
       this.#sink.received(slot, data, start, Math.min(start + pieceSize, data.length));
-    // libuv reads on as long as its buffer is full, 32 times.
-    if (data.length < pieceSize || !this.#slots.isReported(socket, slot) || (this.#slots.flags[slot] & overshare) !== 0)
-      return;
+    // libuv reads on as long as its buffer is full, 32 times. node:tls passes on the records of one such buffer one by one.
+    if (this.#security.has(slot)) {
+      const taken = (this.#taken.get(slot) ?? 0) + data.length;
+      this.#taken.set(slot, taken);
+      if (taken < pieceSize) return;
+    } else if (data.length < pieceSize) return;
+    if (!this.#slots.isReported(socket, slot) || (this.#slots.flags[slot] & overshare) !== 0) return;
     this.#slots.flags[slot] |= overshare;
     this.#overshare.push(socket);
     socket.pause();
   }
 
   roundOver(): void {
+    this.#taken.clear();
     if (this.#overshare.length === 0) return;
     const sockets = this.#overshare;
     this.#overshare = [];
@@ -339,14 +353,18 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
     if (this.#errors.has(socket)) return; // node:tls reports an end after an error; `close` follows
-    const isSecured = this.#security.has(slot); // Deno fails to write nothing to a socket of node:tls whose peer has ended
-    if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket) || isSecured) {
+    const isSecured = this.#security.has(slot);
+    const cannotProbe = isDeno && isSecured; // it fails to write nothing to a socket of node:tls whose peer has ended
+    if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket) || cannotProbe) {
       this.#reportEndedSoon(socket);
       return;
     }
     // Where a reset comes while bytes are unread, libuv reports an end after them (it takes EPOLLHUP for one), and what was cut
     // off would pass for complete. An empty write fails in that case, and node:net emits `error` and `close`.
+    // A socket of node:tls never calls back if sending its session tickets has failed.
+    const timer = isSecured ? setTimeout(() => socket.destroy(brokenOff()), probeTimeout).unref() : undefined;
     socket.write(nothing, (error) => {
+      clearTimeout(timer);
       if (error === undefined || error === null) this.#reportEndedSoon(socket);
     });
   }
