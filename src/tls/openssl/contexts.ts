@@ -2,10 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
-import { inspect } from 'node:util';
-import { ConnectionError } from '../../event-layer/event-layer.js';
 import type { TlsIdentity } from '../config.js';
 import type { Callbacks } from './callbacks.js';
+import { addressOfContext } from './context-address.js';
 import * as o from './library.js';
 
 /** As in Go. OpenSSL sends two by default, each of which is encrypted and signed for; a resumed connection gets a new one. */
@@ -19,7 +18,7 @@ export function contextOf(openssl: o.OpenSsl, callbacks: Callbacks, identity: Tl
   const { context } = identity;
   let address = prepared.get(context);
   if (address === undefined) {
-    address = addressOf(context);
+    address = addressOfContext(context);
     prepare(openssl, callbacks, address, identity);
     prepared.set(context, address);
   }
@@ -28,23 +27,7 @@ export function contextOf(openssl: o.OpenSsl, callbacks: Callbacks, identity: Tl
 
 /** What node:tls keeps in a secure context, as far as it is used. */
 interface NativeContext {
-  readonly _external?: unknown;
   getCertificate?(): Uint8Array | null;
-}
-
-/**
- * Node shows the address in no other way than by `util.inspect`: `[External: 5581d0c3]`, or `[External: address]`.
- * @throws {ConnectionError} `ERR_EVENT_LAYER` if this version of Node shows none
- */
-export function addressOf(context: SecureContext): number {
-  const { _external } = context.context as NativeContext;
-  const shown = inspect(_external);
-  const [, digits] = /^\[External: (?:0x)?([0-9a-f]+)\]$/.exec(shown) ?? [];
-  if (digits === undefined) {
-    const message = `this version of Node does not show the address of a TLS context: ${shown.slice(0, 80)}`;
-    throw new ConnectionError('ERR_EVENT_LAYER', message);
-  }
-  return Number.parseInt(digits, 16);
 }
 
 /** Sets what differs from what node:tls expects of a context. */

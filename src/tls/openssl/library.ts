@@ -1,9 +1,11 @@
 // The OpenSSL inside the Node binary, which exports its functions, called through koffi. It is loaded when the first secure transport is created.
 // The manual pages of OpenSSL 3 describe the functions. Addresses are numbers; 0 is NULL.
 
+import { createSecureContext } from 'node:tls';
 import { ConnectionError } from '../../event-layer/event-layer.js';
 import { declareFunctions, type Koffi, loadKoffi } from '../../event-layer/linux/koffi.js';
 import { type Libc, loadLibraries } from '../../event-layer/linux/libc.js';
+import { addressOfContext } from './context-address.js';
 
 /** Memory of an argument, for the duration of a call. */
 type Bytes = Uint8Array | null;
@@ -203,9 +205,10 @@ export function loadOpenSsl(): LoadedOpenSsl {
       ...declareFunctions<OpenSsl>(library, hostNameSignature, 'SSL_ctrl'),
       ...declareFunctions<OpenSsl>(library, memcpyFromSignature, 'memcpy'),
     };
+    addressOfContext(createSecureContext({ ca: [] }));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new ConnectionError('ERR_EVENT_LAYER', `this Node binary does not export OpenSSL 3: ${reason}`, {
+    throw new ConnectionError('ERR_EVENT_LAYER', `the OpenSSL inside this Node cannot be called: ${reason}`, {
       cause: error,
     });
   }

@@ -3,7 +3,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { ConnectionError } from '../../event-layer/event-layer.js';
+import { ConnectionError } from '../../event-layer/event-layer.js';
 import type { TlsInfo } from '../../event-layer/tls-info.js';
 import { Alert, alertSent } from '../alerts.js';
 import { ClientHelloRecords, hasWholeClientHello, maxClientHello, serverNameOf } from '../client-hello.js';
@@ -159,13 +159,19 @@ abstract class OpenSslSession implements TlsSession {
     return detached;
   }
 
-  /** Creates the SSL. */
-  protected create(context: number): void {
+  /** Creates the SSL. @returns false if there is no memory for it: see `failure` */
+  protected create(context: number): boolean {
     const { bios, openssl } = this.engine;
     this.ssl = openssl.SSL_new(context);
-    if (this.ssl === 0) throw new Error(`SSL_new: ${sessionError(openssl, o.X509_V_OK).message}`);
+    if (this.ssl === 0) {
+      openssl.ERR_clear_error();
+      this.failure = new ConnectionError('ENOMEM', 'there is no memory for a TLS session (SSL_new)');
+      this.state = State.broken;
+      return false;
+    }
     bios.attach(this.ssl);
     this.state = State.handshake;
+    return true;
   }
 
   /** Refuses the handshake before there is an SSL. */
@@ -306,7 +312,7 @@ export class ServerSession extends OpenSslSession {
     if (identity === undefined) return this.refuse(Alert.unrecognizedName, send);
     this.#identity = identity;
     const { bios, callbacks, openssl } = this.engine;
-    this.create(this.engine.contextOf(identity));
+    if (!this.create(this.engine.contextOf(identity))) return Received.failure;
     openssl.SSL_set_accept_state(this.ssl);
     if (identity.requestCert) {
       const { rejectUnauthorized } = identity;
@@ -353,7 +359,7 @@ export class ClientSession extends OpenSslSession {
   start(send: SendRecords): void {
     const { callbacks, openssl } = this.engine;
     const { identity, serverName, host } = this.#config;
-    this.create(this.engine.contextOf(identity));
+    if (!this.create(this.engine.contextOf(identity))) return;
     const { ssl } = this;
     openssl.SSL_set_connect_state(ssl);
     if (serverName !== undefined)
