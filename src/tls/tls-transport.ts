@@ -483,8 +483,7 @@ export class TlsTransport implements SecureTransport {
       if (at < input.length) this.#keepInput(slot, input, at, input.length);
     }
     this.#deliver(slot);
-    if ((flags & heldBack) !== 0 && (this.#flags[slot] & (paused | heldBack | dead)) === 0)
-      this.#below.resumeReading(slot);
+    if ((flags & heldBack) !== 0 && (this.#flags[slot] & (paused | heldBack)) === 0) this.#below.resumeReading(slot);
   }
 
   #deliver(slot: Slot): void {
