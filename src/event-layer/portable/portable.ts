@@ -41,17 +41,11 @@ import {
   Slots,
   securing,
 } from './slots.js';
-import { codeOf, drop, isWriting, peerOf, setCarrier } from './sockets.js';
+import { carrierOf, codeOf, drop, isWriting, peerOf, setCarrier } from './sockets.js';
 import { Turns, type TurnsLayer } from './turns.js';
 
 const nothing = Buffer.alloc(0);
-const isDeno = process.versions.deno !== undefined;
-/** How long an empty write may take whose earlier writes are done, in milliseconds. */
-const probeTimeout = 1000;
-
-function brokenOff(): Error {
-  return Object.assign(new Error('the peer has reset the connection'), { code: 'ECONNRESET' });
-}
+const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
 
 export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, ListeningLayer {
   readonly name = 'portable';
@@ -353,18 +347,14 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
     if (this.#errors.has(socket)) return; // node:tls reports an end after an error; `close` follows
-    const isSecured = this.#security.has(slot);
-    const cannotProbe = isDeno && isSecured; // it fails to write nothing to a socket of node:tls whose peer has ended
+    const cannotProbe = !isNode && this.#security.has(slot); // their sockets of node:tls leave none to write to
     if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket) || cannotProbe) {
       this.#reportEndedSoon(socket);
       return;
     }
     // Where a reset comes while bytes are unread, libuv reports an end after them (it takes EPOLLHUP for one), and what was cut
     // off would pass for complete. An empty write fails in that case, and node:net emits `error` and `close`.
-    // A socket of node:tls never calls back if sending its session tickets has failed.
-    const timer = isSecured ? setTimeout(() => socket.destroy(brokenOff()), probeTimeout).unref() : undefined;
-    socket.write(nothing, (error) => {
-      clearTimeout(timer);
+    carrierOf(socket).write(nothing, (error) => {
       if (error === undefined || error === null) this.#reportEndedSoon(socket);
     });
   }

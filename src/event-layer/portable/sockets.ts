@@ -18,6 +18,11 @@ export function setCarrier(socket: SecuredSocket, carrier: Socket): void {
   socket[carrierKey] = carrier;
 }
 
+/** The socket that carries the records; the same one for a plain connection. */
+export function carrierOf(socket: SecuredSocket): Socket {
+  return socket[carrierKey] ?? socket;
+}
+
 /** Ends a socket with RST, where that is possible. */
 export function drop(socket: SecuredSocket): void {
   const carrier = socket[carrierKey];
