@@ -11,9 +11,6 @@ import { addressOfContext } from './context-address.js';
 type Bytes = Uint8Array | null;
 
 export interface OpenSsl {
-  OpenSSL_version(type: number): string;
-  OpenSSL_version_num(): number;
-
   SSL_CTX_ctrl(context: number, command: number, number: number, pointer: number): number;
   SSL_CTX_callback_ctrl(context: number, command: number, callback: number): number;
   SSL_CTX_set_options(context: number, options: number): void;
@@ -42,12 +39,10 @@ export interface OpenSsl {
   SSL_write(ssl: number, address: number, bytes: number): number;
   SSL_shutdown(ssl: number): number;
   SSL_get_error(ssl: number, result: number): number;
-  SSL_version(ssl: number): number;
+  SSL_get_version(ssl: number): string;
   SSL_session_reused(ssl: number): number;
   SSL_get_current_cipher(ssl: number): number;
   SSL_CIPHER_get_name(cipher: number): string;
-  SSL_CIPHER_standard_name(cipher: number): string;
-  SSL_CIPHER_get_protocol_id(cipher: number): number;
   SSL_get0_alpn_selected(ssl: number, protocol: BigUint64Array, length: Uint32Array): void;
   SSL_get_verify_result(ssl: number): number;
   SSL_get1_peer_certificate(ssl: number): number;
@@ -109,8 +104,6 @@ export interface OpenSsl {
 }
 
 const signatures = {
-  OpenSSL_version: ['const char *', 'int'],
-  OpenSSL_version_num: ['unsigned long'],
   SSL_CTX_ctrl: ['long', 'uintptr_t', 'int', 'long', 'uintptr_t'],
   SSL_CTX_callback_ctrl: ['long', 'uintptr_t', 'int', 'uintptr_t'],
   SSL_CTX_set_options: ['void', 'uintptr_t', 'uint64_t'],
@@ -136,12 +129,10 @@ const signatures = {
   SSL_write: ['int', 'uintptr_t', 'uintptr_t', 'int'],
   SSL_shutdown: ['int', 'uintptr_t'],
   SSL_get_error: ['int', 'uintptr_t', 'int'],
-  SSL_version: ['int', 'uintptr_t'],
+  SSL_get_version: ['const char *', 'uintptr_t'],
   SSL_session_reused: ['int', 'uintptr_t'],
   SSL_get_current_cipher: ['uintptr_t', 'uintptr_t'],
   SSL_CIPHER_get_name: ['const char *', 'uintptr_t'],
-  SSL_CIPHER_standard_name: ['const char *', 'uintptr_t'],
-  SSL_CIPHER_get_protocol_id: ['uint16_t', 'uintptr_t'],
   SSL_get0_alpn_selected: ['void', 'uintptr_t', 'void *', 'void *'],
   SSL_get_verify_result: ['long', 'uintptr_t'],
   SSL_get1_peer_certificate: ['uintptr_t', 'uintptr_t'],
@@ -228,7 +219,6 @@ export function whyNoOpenSsl(): string | undefined {
 
 // Numbers of the headers: openssl/ssl.h, openssl/bio.h, openssl/tls1.h, openssl/x509_vfy.h.
 
-export const SSL_ERROR_SSL = 1;
 export const SSL_ERROR_WANT_READ = 2;
 export const SSL_ERROR_ZERO_RETURN = 6;
 
@@ -251,13 +241,10 @@ export const SSL_OP_NO_COMPRESSION = 2 ** 17;
 export const SSL_OP_CIPHER_SERVER_PREFERENCE = 2 ** 22;
 export const SSL_OP_NO_RENEGOTIATION = 2 ** 30;
 
-export const SSL_VERIFY_NONE = 0;
 export const SSL_VERIFY_PEER = 1;
 export const SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
 export const X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS = 4;
 export const X509_V_OK = 0;
-
-export const TLS1_3_VERSION = 0x0304;
 
 export const BIO_C_GET_BUF_MEM_PTR = 115;
 export const BIO_C_SET_BUF_MEM_EOF_RETURN = 130;

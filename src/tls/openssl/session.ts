@@ -187,7 +187,7 @@ abstract class OpenSslSession implements TlsSession {
     const { ssl } = this;
     const certificate = this.isClient || this.identity.requestCert ? this.#peerCertificate() : undefined;
     return this.engine.infos.intern({
-      protocol: openssl.SSL_version(ssl) === o.TLS1_3_VERSION ? 'TLSv1.3' : 'TLSv1.2',
+      protocol: openssl.SSL_get_version(ssl),
       cipher: openssl.SSL_CIPHER_get_name(openssl.SSL_get_current_cipher(ssl)),
       serverName: this.serverName,
       alpnProtocol: this.#alpnProtocol(),
