@@ -317,7 +317,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     for (let start = 0; start < data.length && this.#slots.isReported(socket, slot); start += pieceSize)
       this.#sink.received(slot, data, start, Math.min(start + pieceSize, data.length));
     // libuv reads on as long as its buffer is full, 32 times. node:tls passes on the records of one such buffer one by one.
-    if (this.#security.has(slot)) {
+    if (this.#isSecured(slot)) {
       const taken = (this.#taken.get(slot) ?? 0) + data.length;
       this.#taken.set(slot, taken);
       if (taken < pieceSize) return;
@@ -329,7 +329,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   roundOver(): void {
-    this.#taken.clear();
+    if (this.#taken.size > 0) this.#taken.clear();
     if (this.#overshare.length === 0) return;
     const sockets = this.#overshare;
     this.#overshare = [];
@@ -347,7 +347,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const slot = this.#slots.slotOf(socket);
     if (slot === undefined || !this.#slots.isReported(socket, slot)) return;
     if (this.#errors.has(socket)) return; // node:tls reports an end after an error; `close` follows
-    const cannotProbe = !isNode && this.#security.has(slot); // their sockets of node:tls leave none to write to
+    const cannotProbe = !isNode && this.#isSecured(slot); // their sockets of node:tls leave none to write to
     if ((this.#slots.flags[slot] & finished) !== 0 || socket.destroyed || isWriting(socket) || cannotProbe) {
       this.#reportEndedSoon(socket);
       return;
@@ -396,6 +396,10 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     if (this.#security.size > 0) this.#security.delete(slot);
     this.#slots.free(slot);
     this.#closedIfNothingLeft();
+  }
+
+  #isSecured(slot: Slot): boolean {
+    return this.#security.size > 0 && this.#security.has(slot);
   }
 
   /** Starts the handshake of a socket that is connected. Its slot has the socket with the plain bytes from when that is complete. */
