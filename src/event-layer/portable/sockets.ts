@@ -27,7 +27,9 @@ export function carrierOf(socket: SecuredSocket): Socket {
 export function drop(socket: SecuredSocket): void {
   const carrier = socket[carrierKey];
   if (carrier !== undefined) {
-    drop(carrier);
+    // node:tls sends the FIN through the handle of the carrier, which does not know of it.
+    if (isSendingFin(socket)) carrier.destroy();
+    else drop(carrier);
     socket.destroy();
     return;
   }
@@ -35,12 +37,16 @@ export function drop(socket: SecuredSocket): void {
   if (socket.destroyed) return;
   if (!isTcp || socket.connecting || typeof socket.resetAndDestroy !== 'function') {
     socket.destroy();
-  } else if (socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished) {
+  } else if (isSendingFin(socket)) {
     // The FIN is on its way through libuv, which refuses to reset meanwhile (and node:net would never close the handle).
     socket.once('finish', () => socket.resetAndDestroy());
   } else {
     socket.resetAndDestroy();
   }
+}
+
+function isSendingFin(socket: Socket): boolean {
+  return socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished;
 }
 
 /** The peer's address as the contract wants it. */
