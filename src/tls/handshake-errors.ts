@@ -4,7 +4,7 @@ import { ConnectionError } from '../event-layer/event-layer.js';
 
 /** `handshakeTimeout` has passed. */
 export function handshakeTimedOut(milliseconds: number): ConnectionError {
-  const message = `the TLS handshake was not complete within ${milliseconds} ms, which handshakeTimeout allows`;
+  const message = `the TLS handshake was not complete within ${milliseconds} ms (handshakeTimeout)`;
   return new ConnectionError('ERR_TLS_HANDSHAKE_TIMEOUT', message);
 }
 
@@ -16,7 +16,7 @@ export function handshakeCutOff(): ConnectionError {
 
 /** The peer's certificate is missing, or cannot be verified. @param why with OpenSSL's or Node's code, such as `CERT_HAS_EXPIRED` */
 export function certificateRefused(why: string, options?: ErrorOptions): ConnectionError {
-  return new ConnectionError('ERR_TLS_CERTIFICATE', `the peer's certificate is refused: ${why}`, options);
+  return new ConnectionError('ERR_TLS_CERTIFICATE', `the peer's certificate is not accepted: ${why}`, options);
 }
 
 /** A client has asked for a name that no certificate is for (unrecognized_name, RFC 6066 §3). */

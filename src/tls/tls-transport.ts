@@ -16,6 +16,7 @@ import type { TlsInfo } from '../event-layer/tls-info.js';
 import { type OutputMemory, outputMemory } from '../util/output-memory.js';
 import { growTypedArray } from '../util/typed-array.js';
 import { Alert, alertSent } from './alerts.js';
+import { handshakeCutOff, handshakeTimedOut } from './handshake-errors.js';
 import { PendingBytes } from './pending-bytes.js';
 import { plainHttpResponse, startsLikeHttp } from './plain-http.js';
 import {
@@ -369,8 +370,7 @@ export class TlsTransport implements SecureTransport {
       this.#flags[slot] |= peerEnded;
       this.#above?.ended(slot, true);
     } else {
-      const message = 'the peer has ended the connection before the TLS handshake was complete';
-      this.#fail(slot, new ConnectionError('ECONNRESET', message));
+      this.#fail(slot, handshakeCutOff());
     }
   }
 
@@ -691,8 +691,7 @@ export class TlsTransport implements SecureTransport {
     const now = this.#below.now();
     for (const [slot, deadline] of this.#deadlines) {
       if (deadline > now) break;
-      const message = `the TLS handshake was not complete within ${this.#handshakeTimeout} ms (handshakeTimeout)`;
-      this.#fail(slot, new ConnectionError('ERR_TLS_HANDSHAKE_TIMEOUT', message));
+      this.#fail(slot, handshakeTimedOut(this.#handshakeTimeout));
     }
     if (this.#timer === 0) this.#arm();
   }

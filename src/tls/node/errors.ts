@@ -17,7 +17,7 @@ export function explainNodeError(error: Error): Error {
   if (ofCertificate.test(code)) return certificateRefused(`${message} (${code})`, { cause: error });
   const alert = alertIn(message);
   if (alert !== undefined) return alertReceived(alert);
-  if (noCertificate.test(message)) return certificateRefused('the client has sent none', { cause: error });
+  if (noCertificate.test(message)) return certificateRefused('it has sent none', { cause: error });
   if (noProtocol.test(message)) return alertSent(Alert.noApplicationProtocol);
   const isOfTls = /^ERR_SSL_|^EPROTO$|^ERR_TLS_/.test(code) || message.includes('SSL routines') || code === '';
   if (!isOfTls) return error;

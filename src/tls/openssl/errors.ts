@@ -2,6 +2,7 @@
 
 import { ConnectionError } from '../../event-layer/event-layer.js';
 import { Alert, alertReceived, alertSent } from '../alerts.js';
+import { certificateRefused } from '../handshake-errors.js';
 import type * as o from './library.js';
 
 // openssl/err.h and openssl/sslerr.h of OpenSSL 3.
@@ -26,8 +27,8 @@ export function sessionError(openssl: o.OpenSsl, verified: number): ConnectionEr
   const reason = reasonOf(first);
   if (libraryOf(first) === sslLibrary) {
     if (reason >= alertOffset && reason < alertOffset + 256) return alertReceived(reason - alertOffset);
-    if (reason === verifyFailed) return certificateError(openssl.X509_verify_cert_error_string(verified));
-    if (reason === noCertificate) return certificateError('it has sent none');
+    if (reason === verifyFailed) return certificateRefused(openssl.X509_verify_cert_error_string(verified));
+    if (reason === noCertificate) return certificateRefused('it has sent none');
     if (reason === noProtocol) return alertSent(Alert.noApplicationProtocol);
   }
   return protocolError(openssl.ERR_reason_error_string(first) ?? `error ${first.toString(16)}`);
@@ -36,8 +37,4 @@ export function sessionError(openssl: o.OpenSsl, verified: number): ConnectionEr
 /** What the peer has sent is refused for a reason that only OpenSSL knows. An alert says so to the peer. */
 function protocolError(reason: string): ConnectionError {
   return new ConnectionError('ERR_TLS_PROTOCOL', `what the peer has sent ends the TLS session: ${reason}`);
-}
-
-export function certificateError(reason: string): ConnectionError {
-  return new ConnectionError('ERR_TLS_CERTIFICATE', `the peer's certificate is not accepted: ${reason}`);
 }

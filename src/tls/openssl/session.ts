@@ -9,9 +9,10 @@ import { Alert, alertSent } from '../alerts.js';
 import { ClientHelloRecords, hasWholeClientHello, maxClientHello, serverNameOf } from '../client-hello.js';
 import type { TlsClientConfig, TlsIdentity, TlsServerConfig } from '../config.js';
 import { cipherSuiteNamed } from '../detached/cipher-suites.js';
+import { certificateRefused } from '../handshake-errors.js';
 import { maxContent, Received, type SendRecords, type TlsSession } from '../session.js';
 import type { TrafficSecrets } from './callbacks.js';
-import { certificateError, sessionError } from './errors.js';
+import { sessionError } from './errors.js';
 import * as o from './library.js';
 import type { SharedOpenSsl } from './shared.js';
 
@@ -372,7 +373,7 @@ export class ClientSession extends OpenSslSession {
     }
     openssl.SSL_set_verify(ssl, o.SSL_VERIFY_PEER, identity.rejectUnauthorized ? 0 : callbacks.acceptAny);
     if (identity.rejectUnauthorized && !this.#expect(host)) {
-      this.failure = certificateError(`none can be for the host ${JSON.stringify(host)}`);
+      this.failure = certificateRefused(`none can be for the host ${JSON.stringify(host)}`);
       this.state = State.broken;
       return;
     }
