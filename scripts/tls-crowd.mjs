@@ -114,11 +114,13 @@ console.log(
 console.log(
   `${handshakes} handshakes with a request in ${seconds.toFixed(1)} s, ${handshakeCpu.toFixed(0)} µs of the servers' CPU each`,
 );
-if (sum(opened.map(({ failed }) => failed)) > 0) throw new Error(`connections failed: ${JSON.stringify(opened)}`);
+if (sum(opened.map(({ failed }) => failed)) > 0)
+  throw new Error(`connections failed: ${JSON.stringify(opened.map(({ failures }) => failures))}`);
 
 const asked = await Promise.all(clients.map((child) => ask(child, { ask: Number(values.minute) * 1000 })));
 console.log(`one request of each within ${values.minute} s: ${percentiles(asked.map(({ delays }) => delays))}`);
-if (sum(asked.map(({ failed }) => failed)) > 0) throw new Error('requests failed');
+if (sum(asked.map(({ failed }) => failed)) > 0)
+  throw new Error(`requests failed: ${JSON.stringify(asked.map(({ failures }) => failures))}`);
 
 if (values.storm) {
   const probes = start('clients.mjs', [String(ready[0].port), values.version]);
@@ -135,7 +137,8 @@ if (values.storm) {
   console.log(
     `all reconnect at once: back after ${took.toFixed(1)} s; the connected ones meanwhile: ${percentiles([delays])}`,
   );
-  if (sum(back.map(({ failed }) => failed)) > 0) throw new Error(`clients did not come back: ${JSON.stringify(back)}`);
+  if (sum(back.map(({ failed }) => failed)) > 0)
+    throw new Error(`clients did not come back: ${JSON.stringify(back.map(({ failures }) => failures))}`);
   probes.kill();
 }
 for (const child of [...clients, ...servers]) child.kill();

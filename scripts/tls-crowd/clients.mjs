@@ -1,5 +1,5 @@
-// Clients of one server. Each connects over TLS, has a request answered, and waits. Arguments: the port, and the version of TLS.
-import { connect, run, Semaphore, sleep } from '../../dist/index.js';
+// Clients of one server. Each is a thread that connects over TLS, has a request answered, and waits for orders. Arguments: the port, and the version of TLS.
+import { Channel, connect, run, Semaphore, sleep } from '../../dist/index.js';
 
 const [, , port, version] = process.argv;
 const options = { port: Number(port), hostname: '127.0.0.1', tls: { rejectUnauthorized: false, maxVersion: version } };
@@ -9,7 +9,10 @@ const perAddress = 4000;
 /** How many may be connecting at a time, but for a storm. */
 const gate = new Semaphore(200);
 let made = 0;
+/** The orders of each client. */
 const clients = [];
+/** Ends what `probe` does. */
+let isStopped = false;
 
 function* exchange({ reader, writer }) {
   const began = performance.now();
@@ -25,74 +28,95 @@ function nextAddress() {
   return `127.${2 + (process.pid % 200)}.${1 + Math.floor(number / 250)}.${1 + (number % 250)}`;
 }
 
-function* open(client) {
-  client.connection = yield* connect({ ...options, localAddress: nextAddress() });
-  yield* exchange(client.connection);
+function* open() {
+  const connection = yield* connect({ ...options, localAddress: nextAddress() });
+  yield* exchange(connection);
+  return connection;
 }
 
-/** Runs a task for each, and counts those that fail. */
-async function forEach(list, task) {
-  const failures = {};
-  let failed = 0;
-  const delays = [];
-  await Promise.all(
-    list.map((client) =>
-      run(() => task(client)).then(
-        (delay) => delays.push(delay),
-        (error) => {
-          failed++;
-          failures[error.message] = (failures[error.message] ?? 0) + 1;
-        },
-      ),
-    ),
-  );
-  return { failed, failures, delays };
-}
-
-const orders = {
-  async open(count) {
-    const fresh = Array.from({ length: count }, () => ({ connection: undefined }));
-    clients.push(...fresh);
-    return forEach(fresh, function* (client) {
-      yield* gate.acquire();
-      try {
-        yield* open(client);
-      } finally {
-        gate.release();
-      }
-    });
-  },
-  ask: (milliseconds) =>
-    forEach(clients, function* ({ connection }) {
+/** A client. The connection of a thread ends with it. @param opened is called when its first request has been answered */
+function* client(orders, opened) {
+  yield* gate.acquire();
+  let connection;
+  try {
+    connection = yield* open();
+  } finally {
+    gate.release();
+  }
+  opened();
+  for (;;) {
+    const { kind, milliseconds, done } = yield* orders.receive();
+    if (kind === 'ask') {
       yield* sleep(Math.random() * milliseconds);
-      return yield* exchange(connection);
-    }),
-  async probe(milliseconds) {
-    stopped = false;
-    const delays = [];
-    const until = performance.now() + milliseconds;
-    await forEach(clients, function* ({ connection }) {
-      while (!stopped && performance.now() < until) {
+      done([yield* exchange(connection)]);
+    } else if (kind === 'probe') {
+      const delays = [];
+      for (const until = performance.now() + milliseconds; !isStopped && performance.now() < until; ) {
         delays.push(yield* exchange(connection));
         yield* sleep(10);
       }
-    });
-    return { failed: 0, delays };
+      done(delays);
+    } else {
+      connection.reset();
+      connection = yield* open();
+      done([]);
+    }
+  }
+}
+
+/** Why clients have ended, and how many. */
+const failures = {};
+let failed = 0;
+let whenFailed = () => {};
+
+function start(orders, opened) {
+  run(() => client(orders, opened)).catch((error) => {
+    failed++;
+    failures[error.message] = (failures[error.message] ?? 0) + 1;
+    whenFailed();
+  });
+}
+
+/** Has each client do something, and waits for all that live. */
+function all(count, give) {
+  return new Promise((resolve) => {
+    const delays = [];
+    let left = count - (give === undefined ? 0 : failed);
+    const done = (own = []) => {
+      for (const delay of own) delays.push(delay);
+      if (--left === 0) resolve({ failed, failures, delays });
+    };
+    whenFailed = done;
+    if (give !== undefined) for (const orders of clients) give(orders, done);
+    else for (const orders of clients.slice(-count)) start(orders, done);
+  });
+}
+
+function order(kind, milliseconds) {
+  return all(clients.length, (orders, done) => void orders.trySend({ kind, milliseconds, done }));
+}
+
+const orders = {
+  open(count) {
+    for (let i = 0; i < count; i++) clients.push(new Channel(1));
+    return all(count);
+  },
+  ask: (milliseconds) => order('ask', milliseconds),
+  probe(milliseconds) {
+    isStopped = false;
+    return order('probe', milliseconds);
   },
   /** All at once. */
-  reconnect() {
-    for (const { connection } of clients) connection.reset();
-    return forEach(clients, open);
-  },
+  reconnect: () => order('reconnect', 0),
 };
 
-let stopped = false;
-process.on('message', async (order) => {
-  if (order === 'stop') {
-    stopped = true;
+process.on('message', async (message) => {
+  if (message === 'stop') {
+    isStopped = true;
     return;
   }
-  const [name, value] = typeof order === 'string' ? [order] : Object.entries(order)[0];
+  const [name, value] = typeof message === 'string' ? [message] : Object.entries(message)[0];
   process.send(await orders[name](value));
 });
+process.on('disconnect', () => process.exit());
 process.send('ready');

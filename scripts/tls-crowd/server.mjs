@@ -29,3 +29,4 @@ function cpu() {
 }
 
 process.on('message', (question) => process.send(question === 'cpu' ? cpu() : memory()));
+process.on('disconnect', () => process.exit());
