@@ -1,7 +1,22 @@
 // Bytes that wait, first in, first out. They are copied into few buffers of the queue's own, so a queue keeps its own bytes alive and no others.
+//
+// Buffers of the largest size are used again, by all queues. A download to a client that is slower than its server passes through a queue, and new
+// buffers for all of it would make the engine look for unused ones so often that this costs several times what copying does.
 
 const smallest = 1024;
 const largest = 16 * 1024;
+
+/** Buffers of the largest size that no queue uses, at most 2 MiB. */
+const spare: Buffer[] = [];
+const mostSpare = 128;
+
+function bufferOf(bytes: number): Buffer {
+  return (bytes === largest ? spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(bytes);
+}
+
+function release(buffer: Buffer): void {
+  if (buffer.length === largest && spare.length < mostSpare) spare.push(buffer);
+}
 
 export class ByteQueue {
   /** Bytes held. */
@@ -11,14 +26,13 @@ export class ByteQueue {
   #filled = 0;
   #taken = 0;
 
-  /** Copies the bytes. Buffers double from 1 to 16 KiB; larger pieces get a buffer of their size. */
+  /** Copies the bytes. Buffers double from 1 to 16 KiB. */
   add(bytes: Uint8Array): void {
     this.length += bytes.length;
     for (let from = 0; from < bytes.length; ) {
       let tail = this.#buffers.at(-1);
       if (tail === undefined || this.#filled === tail.length) {
-        const doubled = Math.min(2 * (tail?.length ?? 0), largest);
-        tail = Buffer.allocUnsafeSlow(Math.max(smallest, doubled, bytes.length - from));
+        tail = bufferOf(Math.min(largest, Math.max(smallest, 2 * (tail?.length ?? 0), bytes.length - from)));
         this.#buffers.push(tail);
         this.#filled = 0;
       }
@@ -47,10 +61,14 @@ export class ByteQueue {
     this.#taken += bytes;
     while (this.#buffers.length > 0 && this.#taken >= this.#buffers[0].length) {
       this.#taken -= this.#buffers[0].length;
+      release(this.#buffers[0]);
       this.#buffers.shift();
     }
     if (this.length > 0) return;
-    if (this.#buffers.length > 0 && this.#buffers[0].length > smallest) this.#buffers.length = 0;
+    if (this.#buffers.length > 0 && this.#buffers[0].length > smallest) {
+      release(this.#buffers[0]);
+      this.#buffers.length = 0;
+    }
     this.#filled = 0;
     this.#taken = 0;
   }
