@@ -74,10 +74,15 @@ export abstract class ParkingSpot {
 
   /** @internal The connection's deadline has passed, which may be that of the other half. */
   expire(): void {
-    if (this.parkedUntil > this.duplex.scheduler.due || !this.hasTimedOut()) return;
+    if (!this.isOverdue()) return;
     this.timedOut = true;
     this.parkedUntil = Infinity;
     this.wake();
+  }
+
+  /** @internal The deadline of the parked thread has passed, and has not been extended. To be called when the connection's deadline has passed. */
+  isOverdue(): boolean {
+    return this.parkedUntil <= this.duplex.scheduler.due && this.hasTimedOut();
   }
 
   /** The deadline has passed. @returns false if it has been extended instead */

@@ -38,7 +38,8 @@ type ServerOwner = Owner & { endConnection(slot: Slot): void; awaitThread(thread
  * - When the client closes the WebSocket or its connection, a thread that is parked in `receive` gets `undefined`, behind the messages that came before.
  *   A thread that is parked elsewhere is unwound, unless messages wait for it. It has `closeTimeout` to end in any case.
  * - When the connection is lost, the thread is unwound where it is. `request.signal` is aborted in all these cases.
- * - When the task returns, the WebSocket is closed with 1000; when it throws, with 1011, and `onError` is called; when it was unwound by others, with 1001.
+ * - When the task returns, the WebSocket is closed with 1000; when it throws, with 1011, and `onError` is called, but not for what
+ *   `send` and `ping` of a WebSocket that is closed throw; when it was unwound by others, with 1001.
  *
  * ```ts
  * fetch: (request) =>

@@ -186,7 +186,8 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
   /**
    * Sends a message: a string as text, bytes as binary. Parks while the peer is flooded. Long ones go out in several frames, between which
    * pings are answered. When the thread is unwound in the middle of a message, the connection is reset.
-   * @throws {ConnectionError} `ERR_CLOSED` if the WebSocket is closed or closing; `ERR_WRITE_TIMEOUT`; `ERR_BUSY` if another thread is parked in `send`
+   * @throws {ConnectionError} `ERR_CLOSED` if the WebSocket is closed or closing, by whichever side; `ERR_WRITE_TIMEOUT` if it was reset because the peer took no
+   *   output: the thread that the WebSocket of a server belongs to is unwound then; `ERR_BUSY` if another thread is sending a long message, or is parked in `send`
    * @throws {TypeError} if it is neither a string nor a Uint8Array
    */
   send(data: string | Uint8Array): Task<void> {
@@ -289,11 +290,10 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     if (isLast) this.setFlag(Flag.sending, false);
   }
 
-  /** @internal A message that is not complete is given up: nothing but its rest could follow. @param error why, if it is because of the peer */
-  breakMessage(error: Error | undefined): void {
+  /** @internal A message that is not complete is given up: nothing but its rest could follow. */
+  breakMessage(): void {
     this.setFlag(Flag.sending, false);
-    if (error === undefined) this.abort();
-    else this.giveUp(error);
+    this.abort();
   }
 
   /** @internal @throws {ConnectionError} `ERR_BUSY` if another thread is within a message */
@@ -496,7 +496,9 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
 
   /** @internal */
   override expired(): void {
-    this.#writer?.expire();
+    // The end comes first: what the thread finds when it runs again, or is unwound, is how the WebSocket has ended.
+    if (this.#writer?.isOverdue()) this.tooSlow();
+    if (this.isOver) return;
     if (this.#inputUntil !== 0 && this.#inputUntil <= this.scheduler.due) {
       this.#inputUntil = 0;
       const end = this.#end;
@@ -605,6 +607,9 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
 
   /** @internal */
   closedError(): ConnectionError {
+    const { error } = this;
+    if (isInstance(error, ConnectionError) && error.code === 'ERR_WRITE_TIMEOUT')
+      return this.recordFault(error.code, error.message, error);
     const why = this.code === 0 ? 'is closing' : `was closed with ${this.code}`;
     return this.recordFault('ERR_CLOSED', `the WebSocket ${why}`, this.#connection.reason);
   }
@@ -733,7 +738,7 @@ class Sending extends Flooded {
     try {
       return super.next();
     } catch (error) {
-      this.#breakOff(isInstance(error, Error) ? error : undefined); // the peer has taken nothing for too long
+      this.#breakOff();
       throw error;
     }
   }
@@ -780,7 +785,7 @@ class Sending extends Flooded {
     this.#breakOff();
   }
 
-  #breakOff(error?: Error): void {
-    if (this.#sent !== -1 && this.#sent < this.#data.length) this.#socket.breakMessage(error);
+  #breakOff(): void {
+    if (this.#sent !== -1 && this.#sent < this.#data.length) this.#socket.breakMessage();
   }
 }

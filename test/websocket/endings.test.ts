@@ -7,6 +7,9 @@ import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
+import { uninterruptible } from '#sluice/threads/uninterruptible.js';
+import { propertyOf } from '#sluice/util/inspect.js';
+import type { WebSocketConnection } from '#sluice/websocket/web-socket.js';
 import { pauseReading, World } from '../support/world.js';
 import { closeFrame, frame, opcode, RawPeer } from './raw-peer.js';
 
@@ -157,3 +160,104 @@ for (const face of ['threads', 'handlers'])
         await world.close();
       });
   });
+
+describe('a thread in `send` whose client takes no output', () => {
+  for (const size of [100, 10_000, 32_000, 100_000])
+    it(`is unwound where it is, and its finally block knows why: messages of ${size} bytes`, async () => {
+      const seen: unknown[] = [];
+      const world = new World({ latency: 0.01, pieces: 'whole', capacity: 4096 });
+      await world.serve({
+        writeTimeout: 1000,
+        fetch: (request) =>
+          webSocket(request, function* (socket) {
+            const look = (): unknown[] => [socket.isOpen, socket.code, propertyOf(socket.error, 'code')];
+            try {
+              for (;;)
+                try {
+                  yield* socket.send('x'.repeat(size));
+                } catch (error) {
+                  if (seen.push('caught', error) > 10) return;
+                }
+            } finally {
+              seen.push(...look());
+            }
+          }),
+      });
+      world.run(function* () {
+        const peer = yield* RawPeer.open(world);
+        pauseReading(peer.connection);
+        yield* sleep(5000);
+        peer.connection.reset();
+      });
+      await world.pass();
+      assert.deepEqual(seen, [false, 1006, 'ERR_WRITE_TIMEOUT']);
+      assert.deepEqual(world.errors, []);
+      await world.close();
+    });
+
+  it('gets ERR_WRITE_TIMEOUT if it is another thread than that of the WebSocket, which knows why by then', async () => {
+    const seen: unknown[] = [];
+    const world = new World({ latency: 0.01, pieces: 'whole', capacity: 4096 });
+    const flood = function* (socket: WebSocketConnection, who: string): Task<void> {
+      try {
+        for (;;) yield* socket.send('x'.repeat(100));
+      } catch (error) {
+        seen.push([who, propertyOf(error, 'code'), socket.isOpen, socket.code, propertyOf(socket.error, 'code')]);
+      }
+    };
+    await world.serve({
+      writeTimeout: 1000,
+      fetch: (request) =>
+        webSocket(request, function* (socket) {
+          spawn(() => flood(socket, 'child'));
+          yield* uninterruptible(sleep(3000));
+        }),
+    });
+    world.run(function* () {
+      const peer = yield* RawPeer.open(world);
+      pauseReading(peer.connection);
+      yield* sleep(5000);
+      peer.connection.reset();
+    });
+    await world.pass();
+    assert.deepEqual(seen, [['child', 'ERR_WRITE_TIMEOUT', false, 1006, 'ERR_WRITE_TIMEOUT']]);
+    assert.deepEqual(world.errors, []);
+    await world.close();
+  });
+});
+
+describe("`send` and `ping` after the program's own close()", () => {
+  for (const what of ['send', 'ping'] as const)
+    it(`${what} throws ERR_CLOSED, which ends the task as the WebSocket does, and does not go to onError`, async () => {
+      const seen: unknown[] = [];
+      const world = await World.open(
+        {
+          fetch: (request) =>
+            webSocket(request, function* (socket) {
+              try {
+                socket.close(4000, 'enough');
+                if (what === 'send') yield* socket.send('x');
+                else socket.ping();
+              } catch (error) {
+                seen.push(propertyOf(error, 'code'));
+                throw error;
+              } finally {
+                seen.push(socket.isOpen, socket.code);
+              }
+            }),
+        },
+        { latency: 0.01, pieces: 'whole' },
+      );
+      const client = world.run(function* () {
+        const peer = yield* RawPeer.open(world);
+        const first = yield* peer.read();
+        yield* peer.sendClose(4000);
+        return [first, ...(yield* peer.rest())];
+      });
+      await world.pass();
+      assert.deepEqual(await client, ['close:4000:enough', 'FIN']);
+      assert.deepEqual(seen, ['ERR_CLOSED', false, 0]);
+      assert.deepEqual(world.errors, []);
+      await world.close();
+    });
+});

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, it } from 'node:test';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { ConnectionError } from '#sluice/event-layer/event-layer.js';
 import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { timeout } from '#sluice/threads/group.js';
 import { sleep } from '#sluice/threads/sleep.js';
@@ -817,10 +818,9 @@ describe('the end of a WebSocket in a thread', () => {
         webSocket(request, function* (socket) {
           try {
             yield* socket.send('x'.repeat(1_000_000));
-          } catch (error) {
-            codes.push((error as { code: string }).code);
+          } finally {
+            codes.push(socket.isOpen, socket.code, (socket.error as ConnectionError).code);
           }
-          codes.push(socket.isOpen);
         }),
     });
     const client = world.run(function* () {
@@ -832,7 +832,7 @@ describe('the end of a WebSocket in a thread', () => {
     });
     await world.pass();
     assert.equal(await client, 'reset');
-    assert.deepEqual(codes, ['ERR_WRITE_TIMEOUT', false]);
+    assert.deepEqual(codes, [false, 1006, 'ERR_WRITE_TIMEOUT']);
     assert.deepEqual(world.errors, []);
     await world.close();
   });
