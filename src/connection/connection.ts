@@ -187,6 +187,11 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   }
 
   /** @internal */
+  push(): void {
+    if (!this.closed) this.owner.transport.push(this.slot);
+  }
+
+  /** @internal */
   sendNow(bytes: Uint8Array, start: number, end: number): number {
     if (this.closed || this.finished) return 0; // `reserve` says why
     return this.owner.transport.sendNow?.(this.slot, bytes, start, end) ?? 0;

@@ -32,6 +32,8 @@ export interface Duplex {
   reserve(bytes: number): number;
   /** See `Transport.commit`. */
   commit(end: number): void;
+  /** See `Transport.push`. */
+  push?(): void;
   /** See `Transport.sendNow`. */
   sendNow?(bytes: Uint8Array, start: number, end: number): number;
   /** Requests that the writer is woken when more may be written. */

@@ -27,6 +27,11 @@ export interface Transport {
    * @returns how many the kernel has taken; 0 if it takes none now, or takes earlier output first: the rest goes through `reserve` and `commit`
    */
   sendNow?(slot: Slot, bytes: Uint8Array, start: number, end: number): number;
+  /**
+   * Hands the connection's output to the kernel now, instead of at the end of the turn: whether a peer is slow can be seen only then. Events that follow from
+   * it are reported later.
+   */
+  push(slot: Slot): void;
   /** Bytes of output that the kernel has not taken yet. */
   queued(slot: Slot): number;
   /** Asks for one call of `flushed`, when nothing is queued. */

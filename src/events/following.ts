@@ -175,7 +175,11 @@ export class Following<M> extends WaitingTask<void> implements Follower<SharedPi
     const { duplex } = body;
     if (duplex.closed || duplex.finished) return true;
     const { length } = piece.chunk;
-    if (this.#output.isOccupied || length > pieceBytes || length > duplex.writable) return false;
+    if (this.#output.isOccupied || length > pieceBytes) return false;
+    if (length > duplex.writable) {
+      duplex.push?.(); // the client may only seem slow because the turn is not over
+      if (length > duplex.writable) return false;
+    }
     body.putShared(piece);
     this.#output.noteSent();
     return true;

@@ -193,6 +193,12 @@ export class TlsTransport implements SecureTransport {
     if (!this.#isInTurn) this.#below.requestTurn();
   }
 
+  push(slot: Slot): void {
+    this.#check(slot);
+    if (this.#writer === slot) this.#sealPending();
+    this.#below.push(slot);
+  }
+
   queued(slot: Slot): number {
     this.#check(slot);
     return this.#queued(slot);

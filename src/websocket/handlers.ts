@@ -503,7 +503,7 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /** @returns -1 if the client is slow */
   private sent(bytes: number): number {
-    if (this.queued < highWaterMark) return bytes;
+    if (this.queued < highWaterMark || this.pushed() < highWaterMark) return bytes;
     this.setFlag(Flag.drainAwaited, true);
     return -1;
   }
@@ -529,9 +529,11 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   private takes(bytes: number): boolean {
     if (!this.isOpen) return false;
-    const { endpoint, queued } = this;
+    const { endpoint } = this;
     // While all clients together take as much memory as they may, one message may wait for each.
     const most = endpoint.owner.buffers.isFull ? 0 : endpoint.backpressureLimit;
+    let { queued } = this;
+    if (queued > 0 && queued + bytes > most) queued = this.pushed();
     if (queued === 0 || queued + bytes <= most) return true;
     const isOver = queued + bytes > endpoint.backpressureLimit;
     if (isOver && endpoint.handlers.closeOnBackpressureLimit === true) this.terminate();

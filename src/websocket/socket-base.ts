@@ -152,7 +152,14 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket, WatchedS
 
   /** @internal See `FollowedSocket`. */
   get hasRoom(): boolean {
-    return this.queued < this.endpoint.owner.queuedBytes;
+    const { queuedBytes } = this.endpoint.owner;
+    return this.queued < queuedBytes || this.pushed() < queuedBytes;
+  }
+
+  /** Hands the output to the kernel: a client may only seem slow because the turn is not over. @returns bytes that are still queued */
+  protected pushed(): number {
+    if (!this.isOver) this.endpoint.owner.transport.push(this.slot);
+    return this.queued;
   }
 
   /** @internal See `FollowedSocket`. */

@@ -39,6 +39,8 @@ export interface LayerDescription {
   variants: Variant[];
   /** Its connections have sessions: an end that finishes also sends bytes, which a peer that has gone answers with RST. */
   hasSessions?: boolean;
+  /** What is pushed may take a moment to be with the kernel. */
+  pushesLater?: boolean;
   /** No system below it: no files, no resolver, no process that it could hold open. */
   isSimulated: boolean;
   /** Lets turns happen for that many milliseconds of the layer's clock. */
@@ -72,7 +74,7 @@ export function contract(description: LayerDescription): void {
       transferring(scenario, variant);
       halfClosing(scenario, variant);
       breaking(scenario, variant, description.hasSessions);
-      flooding(scenario, variant);
+      flooding(scenario, variant, description);
       crowding(scenario, variant);
       arriving(scenario);
       timing(scenario);
@@ -394,7 +396,7 @@ function breaking(scenario: Scenario, variant: Variant, hasSessions = false): vo
   });
 }
 
-function flooding(scenario: Scenario, variant: Variant): void {
+function flooding(scenario: Scenario, variant: Variant, description: LayerDescription): void {
   scenario(
     'a reader that stops: the writer is flooded, holds no more than it may, and goes on to the last byte',
     async (harness) => {
@@ -442,6 +444,48 @@ function flooding(scenario: Scenario, variant: Variant): void {
       server.write(`line ${i};`);
       if (i % 50 === 0) await harness.pass(1);
     }
+    const { sentBytes } = server;
+    server.onDrained = () => {};
+    client.resume();
+    await harness.until(() => client.receivedBytes === sentBytes, 'all of it');
+    assert.equal(client.digest(), server.sentDigest());
+  });
+
+  scenario('output that is pushed is with the kernel before the turn is over', async (harness) => {
+    const { client, server } = await harness.pair();
+    let left = -1;
+    let isDone = false;
+    harness.onTurnBegins = () => {
+      if (isDone) return;
+      isDone = true;
+      for (let i = 0; i < 3; i++) {
+        server.write(new Uint8Array(20_000).fill(i));
+        server.push();
+        left = server.queued;
+        if (left > 0) return;
+      }
+      server.write('after');
+    };
+    harness.layer.requestTurn();
+    await harness.until(() => isDone && client.receivedBytes === server.sentBytes, 'all of it');
+    if (!description.pushesLater) assert.ok(left < 20_000, `${left} bytes are queued after the last push`);
+    assert.equal(client.digest(), server.sentDigest());
+  });
+
+  scenario('a push changes nothing for a client that does not read, and loses nothing', async (harness) => {
+    const { client, server } = await harness.pair();
+    client.pause();
+    pour(server, variant.bulk, pieceSize, () => {});
+    for (let before = -1; before !== server.sentBytes; ) {
+      before = server.sentBytes;
+      await harness.pass(40);
+    }
+    for (let i = 0; i < 30; i++) {
+      server.write(`line ${i};`);
+      server.push();
+      if (i % 10 === 0) await harness.pass(1);
+    }
+    assert.ok(server.queued > 0);
     const { sentBytes } = server;
     server.onDrained = () => {};
     client.resume();

@@ -81,6 +81,10 @@ export class End {
     if (this.queued >= highWaterMark) this.isFlooded = true;
   }
 
+  push(): void {
+    this.harness.command((layer) => layer.push(this.slot));
+  }
+
   /** Sends from where the bytes are, as far as the layer can. @returns how many it has taken; the others are to be written */
   sendNow(bytes: Uint8Array, start = 0): number {
     const sent = this.harness.command((layer) => layer.sendNow?.(this.slot, bytes, start, bytes.length) ?? 0);

@@ -7,6 +7,7 @@ contract({
   name: 'portable with TLS',
   isSimulated: false,
   hasSessions: true,
+  pushesLater: true,
   pass: realTime,
   variants: [{ label: '', make: () => new SecuredPortable(), bulk: 8 * 2 ** 20, crowd: 50, isWhole: true }],
 });

@@ -71,6 +71,20 @@ test('each client gets each message, and the stream goes on behind `follow` when
   await world.close();
 });
 
+test('a burst in one turn is not dropped for a client that reads', async () => {
+  const news = topic<string>('news', { policy: 'disconnect', maxWaiting: 1 });
+  const world = await open(news, {}, { latency: 0.01, pieces: 'whole', capacity: 2 ** 20 });
+  const client = world.exchange(get('/', close));
+  await world.pass(100);
+  for (let i = 0; i < 300; i++) news.publish('x'.repeat(1000));
+  await world.pass(100);
+  news.close();
+  await world.pass();
+  assert.equal(bodyOf(await client).split('data: ').length - 1, 300);
+  assert.equal(news.counts.disconnected, 0);
+  await world.close();
+});
+
 test('no thread is resumed for a message while the clients have room', async () => {
   const news = topic<number>('news');
   const world = await open(news);

@@ -82,6 +82,10 @@ export class LayerTap implements EventLayer, EventSink {
     this.below.commit(slot, end);
   }
 
+  push(slot: Slot): void {
+    this.below.push(slot);
+  }
+
   queued(slot: Slot): number {
     return this.below.queued(slot);
   }

@@ -94,6 +94,7 @@ export class SecureLayer implements EventLayer {
 
   reserve = (slot: Slot, bytes: number): number => this.#transport.reserve(slot, bytes);
   commit = (slot: Slot, end: number): void => this.#transport.commit(slot, end);
+  push = (slot: Slot): void => this.#transport.push(slot);
   queued = (slot: Slot): number => this.#transport.queued(slot);
   notifyFlushed = (slot: Slot): void => this.#transport.notifyFlushed(slot);
   pauseReading = (slot: Slot): void => this.#transport.pauseReading(slot);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.js';
 import { connectWebSocket, topic, webSocket } from '#sluice/index.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
@@ -19,7 +20,7 @@ function* received(world: World, count: number): Task<unknown[]> {
 }
 
 for (const face of ['thread', 'handlers'] as const) {
-  const open = (news: ReturnType<typeof topic<unknown>>, options = {}) =>
+  const open = (news: ReturnType<typeof topic<unknown>>, options = {}, simulated?: SimulatedOptions) =>
     World.open(
       face === 'thread'
         ? {
@@ -33,6 +34,7 @@ for (const face of ['thread', 'handlers'] as const) {
             fetch: (request, info) => void info.upgrade(request) as undefined,
             websocket: { open: (ws) => void ws.follow(news, options), message() {} },
           },
+      simulated,
     );
 
   test(`${face}: text, bytes and objects of a topic arrive in order at every socket that follows it`, async () => {
@@ -46,6 +48,18 @@ for (const face of ['thread', 'handlers'] as const) {
     for (const client of clients) assert.deepEqual(await client, ['text', [1, 2], '{"a":"ž"}']);
     await world.pass();
     assert.equal(news.counts.subscribers, 0);
+    await world.close();
+  });
+
+  test(`${face}: a burst in one turn is not dropped for sockets that read`, async () => {
+    const news = topic<unknown>('news', { policy: 'disconnect', maxWaiting: 1 });
+    const world = await open(news, {}, { latency: 0.01, pieces: 'whole', capacity: 2 ** 20 });
+    const client = world.run(() => received(world, 300));
+    await world.pass(100);
+    for (let i = 0; i < 300; i++) news.publish('x'.repeat(1000));
+    await world.pass(100);
+    assert.equal((await client).length, 300);
+    assert.equal(news.counts.disconnected, 0);
     await world.close();
   });
 

@@ -482,10 +482,37 @@ describe('sending from handlers', () => {
         yield* peer.rest();
         return seen;
       },
+      {},
+      { ...quiet, capacity: 4 }, // most of the first message waits
     );
     assert.deepEqual(got, [`text:${'x'.repeat(20)}`, 'text:z']);
     assert.deepEqual(results, [22, 0, 3]);
     assert.deepEqual(events, ['open', 'go', 'drain', 'close 1005']);
+  });
+
+  it('delivers all that is sent in one turn to a client that reads, however much more than the limit it is', async () => {
+    const results: number[] = [];
+    const { got, events } = await between(
+      {
+        backpressureLimit: 150_000,
+        closeOnBackpressureLimit: true,
+        open(ws) {
+          for (let i = 0; i < 14; i++) results.push(ws.send('x'.repeat(100_000)));
+        },
+      },
+      function* (peer) {
+        let length = 0;
+        for (let i = 0; i < 14; i++) length += (yield* peer.next())?.payload.length ?? 0;
+        yield* peer.sendClose(1000);
+        yield* peer.rest();
+        return length;
+      },
+      {},
+      { ...quiet, capacity: 2 ** 21 },
+    );
+    assert.equal(got, 1_400_000);
+    assert.deepEqual(results, Array(14).fill(100_010));
+    assert.deepEqual(events, ['open', 'close 1000']);
   });
 
   it('disconnects a client for which a message is dropped, with closeOnBackpressureLimit', async () => {

@@ -218,6 +218,11 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     return this.#output.sendNow(slot, bytes, start, end);
   }
 
+  push(slot: Slot): void {
+    this.#checkSlot(slot);
+    this.#output.push(slot);
+  }
+
   queued(slot: Slot): number {
     this.#checkSlot(slot);
     return this.#output.queued(slot);

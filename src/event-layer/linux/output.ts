@@ -141,17 +141,23 @@ export class Output {
     if ((flags & dirty) === 0) this.#markDirty(slot);
   }
 
+  /** As in the contract. */
+  push(slot: Slot): void {
+    const from = this.#from[slot];
+    const bytes = this.#to[slot] - from;
+    if (bytes === 0 || (this.#slots.flags[slot] & (open | dropped | blocked)) !== open) return;
+    this.submitDeferred();
+    this.#layer.send(slot, this.#slab.address + from, bytes);
+    this.#layer.submit();
+    this.#sent(slot);
+  }
+
   /** As in the contract. What the slot has in the slab goes first. */
   sendNow(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
-    const flags = this.#slots.flags[slot];
-    if ((flags & (open | dropped | finishing | blocked)) !== open || this.#outboxes.has(slot)) return 0;
+    this.push(slot);
+    if (this.#pending[slot] > 0) return 0;
+    if ((this.#slots.flags[slot] & (open | dropped | finishing | blocked)) !== open) return 0;
     this.submitDeferred();
-    if (this.#pending[slot] > 0) {
-      this.#layer.send(slot, this.#slab.address + this.#from[slot], this.#pending[slot]);
-      this.#layer.submit();
-      this.#sent(slot);
-      if (this.#pending[slot] > 0) return 0;
-    }
     this.#layer.send(slot, this.#libc.addressOf(bytes) + start, end - start);
     this.#layer.submit();
     return Math.max(0, this.#takeResult(slot, end - start));

@@ -145,6 +145,11 @@ export class Output {
     return isWriting(socket) || (this.#slots.flags[slot] & securing) !== 0;
   }
 
+  /** As in the contract. */
+  push(slot: Slot): void {
+    this.#flush(slot);
+  }
+
   queued(slot: Slot, socket: SlotSocket): number {
     const isGone = socket.destroyed || (this.#slots.flags[slot] & dropped) !== 0;
     return this.#pending[slot] + (isGone ? 0 : socket.writableLength);

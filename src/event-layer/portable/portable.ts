@@ -168,6 +168,11 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#output.commit(slot, this.#slots.socketOf(slot), end);
   }
 
+  push(slot: Slot): void {
+    this.#slots.socketOf(slot);
+    this.#turns.deferringEvents(() => this.#output.push(slot));
+  }
+
   queued(slot: Slot): number {
     return this.#output.queued(slot, this.#slots.socketOf(slot));
   }

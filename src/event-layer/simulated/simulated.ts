@@ -346,6 +346,17 @@ export class SimulatedLayer implements EventLayer {
     if (!this.#inTurn) this.#requested = true;
   }
 
+  push(slot: Slot): void {
+    const end = this.#endOf(slot);
+    const ready = Math.min(end.queued, end.capacity - end.wire.length);
+    if (end.gone || end.silent || end.other === undefined || ready <= 0) return;
+    end.wire.add(end.queue.take(ready));
+    end.queued -= ready;
+    end.fresh = Math.min(end.fresh, end.queued);
+    this.#sink?.outputHeld?.(slot, -ready);
+    this.#transferSoon(end);
+  }
+
   queued(slot: Slot): number {
     return this.#endOf(slot).queued;
   }
