@@ -34,6 +34,7 @@ class Handshake {
   #isOver = false;
   readonly #onError = (error: Error): void => this.fail(explainNodeError(error));
   readonly #onClose = (): void => this.#closed();
+  readonly #onEnd = (): void => this.fail(handshakeCutOff());
 
   /** @param timeout milliseconds */
   constructor(socket: Socket, timeout: number, events: SecuringEvents) {
@@ -52,6 +53,7 @@ class Handshake {
   /** From now on the session is between the peer and this one, over the socket. */
   continueWith(secured: TLSSocket): void {
     secured.on('error', this.#onError);
+    secured.on('end', this.#onEnd);
     secured.on('close', () => this.#socket.destroy());
   }
 
@@ -61,6 +63,7 @@ class Handshake {
     // The code above listens to the secured one, which reports what happens to the other.
     this.#socket.on('error', ignore);
     secured.off('error', this.#onError);
+    secured.off('end', this.#onEnd);
     this.#events.secured(secured);
   }
 
@@ -105,9 +108,12 @@ export class NodeServerSecurity implements SocketSecurity {
   /** Handshakes that are to begin, in the order in which their first bytes have arrived. */
   #waiting: (() => void)[] = [];
   #round: NodeJS.Immediate | undefined;
+  /** How many may begin before the next round. */
+  #left: number;
 
   constructor(config: TlsServerConfig) {
     this.#config = config;
+    this.#left = config.maxHandshakesPerTurn;
   }
 
   secure(socket: Socket, events: SecuringEvents): void {
@@ -143,15 +149,26 @@ export class NodeServerSecurity implements SocketSecurity {
     return info;
   }
 
+  /**
+   * Begins a handshake at once, if the turn has one left. What node:tls sends within a `setImmediate` counts as being sent until the next one. It sends no
+   * alert meanwhile, so that a client which answers before then would learn only that the connection has ended.
+   */
   #enqueue(begin: () => void): void {
-    this.#waiting.push(begin);
     this.#round ??= setImmediate(this.#beginSome);
+    if (this.#left === 0 || this.#waiting.length > 0) {
+      this.#waiting.push(begin);
+      return;
+    }
+    this.#left--;
+    begin();
   }
 
   readonly #beginSome = (): void => {
     this.#round = undefined;
-    const some = this.#waiting.splice(0, this.#config.maxHandshakesPerTurn);
-    if (this.#waiting.length > 0) this.#round = setImmediate(this.#beginSome);
+    const { maxHandshakesPerTurn } = this.#config;
+    const some = this.#waiting.splice(0, maxHandshakesPerTurn);
+    this.#left = maxHandshakesPerTurn - some.length;
+    if (some.length > 0) this.#round = setImmediate(this.#beginSome);
     for (const begin of some) begin();
   };
 
