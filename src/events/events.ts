@@ -1,7 +1,7 @@
 // `events()`: a response that is an event stream (https://html.spec.whatwg.org/multipage/server-sent-events.html), written by a thread.
 
 import { Buffer } from 'node:buffer';
-import { fieldsOfOption, type Headers, type HeadersInit, headersOver } from '../http/fetch/headers.js';
+import { fieldsOfOption, type Headers, type HeadersInit, headersOver, headersRule } from '../http/fetch/headers.js';
 import type { Response } from '../http/fetch/response.js';
 import { type Endable, ResponseBody } from '../http/response-body.js';
 import { type BodyWriter, stream } from '../http/stream.js';
@@ -42,7 +42,7 @@ export interface EventsOptions {
 }
 
 const rules: OptionRules<EventsOptions> = {
-  headers: { type: 'object' },
+  headers: headersRule,
   keepAlive: { whole: [0, longestDelay] },
   endOnClose: { type: 'boolean' },
   retryOnClose: { whole: [0, longestRetry / 2] },

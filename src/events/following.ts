@@ -14,7 +14,7 @@ import { WireFormat, type WireMessage } from '../topics/published.js';
 import type { Follower, FollowerSubscription } from '../topics/subscription.js';
 import type { BaseTopic } from '../topics/topic.js';
 import { show } from '../util/inspect.js';
-import { checkOptions, type OptionRules } from '../util/options.js';
+import { checkOptions, isOptions, type OptionRules } from '../util/options.js';
 import { formatEvent, type ServerSentEvent } from './event-format.js';
 import type { EventOutput } from './event-output.js';
 
@@ -34,7 +34,7 @@ export interface FollowOptions {
 const rules: OptionRules = {
   after: { accepts: (value) => typeof value === 'string', expected: 'a string' },
   replay: { type: 'boolean' },
-  missed: { accepts: (value) => typeof value === 'object' || value === false, expected: 'an event or false' },
+  missed: { accepts: (value) => isOptions(value) || value === false, expected: 'an event or false' },
 };
 
 const encoder = new TextEncoder();

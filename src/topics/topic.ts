@@ -15,7 +15,7 @@ import { currentThread, runningThread, Thread } from '../threads/thread.js';
 import { isInstance, show } from '../util/inspect.js';
 import { toJson } from '../util/json.js';
 import { checkOneLine } from '../util/one-line.js';
-import { checkOptions, type OptionRules } from '../util/options.js';
+import { checkOptions, isOptions, type OptionRules } from '../util/options.js';
 import { History } from './history.js';
 import { Published, type WireMessage } from './published.js';
 import {
@@ -97,7 +97,7 @@ const rules: OptionRules = {
   maxWaiting: { whole: [1, mostMessages] },
   key: { type: 'function' },
   history: {
-    accepts: (value) => typeof value === 'number' || typeof value === 'object',
+    accepts: (value) => typeof value === 'number' || isOptions(value),
     expected: 'a number or an object',
   },
   encode: { accepts: (value) => typeof value === 'function' || value === false, expected: 'a function or false' },

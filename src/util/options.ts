@@ -4,7 +4,9 @@ import { isInstance, show } from './inspect.js';
 
 /** What an option may be. An option whose value is `undefined` counts as not given; `null` does not. */
 export type OptionRule =
-  | { type: 'function' | 'boolean' | 'object' }
+  | { type: 'function' | 'boolean' }
+  /** See `isOptions`. */
+  | { type: 'object' }
   /** A string that is not empty. */
   | { type: 'string' }
   /** A whole number in a range, both ends included. */
@@ -18,6 +20,11 @@ export type OptionRule =
   | { instance: abstract new (...args: never[]) => object }
   /** Whatever a function accepts, which must not throw; and what that is, for the message. The message says of a secret only what kind of value it is. */
   | { accepts: (value: unknown) => boolean; expected: string; isSecret?: boolean };
+
+/** Whether a value may be an object of options: neither null nor an array. */
+export function isOptions(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 /** A day, in milliseconds: no timeout of a server may be longer, and none is without end. */
 export const longestDelay = 86_400_000;
@@ -33,7 +40,7 @@ export type OptionRules<Options = Record<string, unknown>> = Readonly<Record<key
  * @throws {RangeError} for a number that is out of range
  */
 export function checkOptions(where: string, options: object, rules: OptionRules): void {
-  if (typeof options !== 'object' || options === null) {
+  if (!isOptions(options)) {
     throw new TypeError(`${where}: the options are ${show(options)}; expected an object`);
   }
   for (const key of keysOf(where, options)) {
@@ -67,7 +74,7 @@ function readOption(where: string, options: object, name: string): unknown {
 function checkOption(name: string, value: unknown, rule: OptionRule): void {
   if ('type' in rule) {
     if (value === '') throw new TypeError(`${name} is empty; expected a string that is not`);
-    if (typeof value === rule.type) return;
+    if (rule.type === 'object' ? isOptions(value) : typeof value === rule.type) return;
     throw new TypeError(`${name} is ${show(value)}; expected ${rule.type === 'object' ? 'an' : 'a'} ${rule.type}`);
   } else if ('accepts' in rule) {
     if (rule.accepts(value)) return;

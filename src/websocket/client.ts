@@ -3,7 +3,7 @@
 import { type ConnectOptions, connect } from '../connection/connect.js';
 import { type Connection, defaultLinger } from '../connection/connection.js';
 import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
-import { fieldsOfOption, type HeadersInit, hasField } from '../http/fetch/headers.js';
+import { fieldsOfOption, type HeadersInit, hasField, headersRule } from '../http/fetch/headers.js';
 import type { Task } from '../threads/task.js';
 import { tlsClientRule } from '../tls/options/options.js';
 import { isInstance, show } from '../util/inspect.js';
@@ -44,7 +44,7 @@ const rules: OptionRules = {
     accepts: (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
     expected: 'an array of strings',
   },
-  headers: { accepts: (value) => typeof value === 'object' && value !== null, expected: 'headers' },
+  headers: headersRule,
   handshakeTimeout: { number: [1, longestDelay] },
   localAddress: { type: 'string' },
   connectTimeout: { number: [0, Infinity] },

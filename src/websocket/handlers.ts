@@ -4,8 +4,8 @@
 import { Blob, Buffer } from 'node:buffer';
 import type { Connection } from '../connection/connection.js';
 import { checkData } from '../connection/writer.js';
-import { highWaterMark, type Slot } from '../event-layer/event-layer.js';
-import type { HeadersInit } from '../http/fetch/headers.js';
+import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import { type HeadersInit, headersRule } from '../http/fetch/headers.js';
 import { type Request, requestFrom } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
 import { type IncomingRequest, incomingRequest } from '../http/incoming-request.js';
@@ -110,7 +110,7 @@ const rules: OptionRules = {
 
 const upgradeRules: OptionRules = {
   data: { accepts: () => true, expected: 'anything' },
-  headers: { accepts: (value) => typeof value === 'object' && value !== null, expected: 'headers' },
+  headers: headersRule,
 };
 
 /** The time in which a ping is to be answered, in milliseconds, if `idleTimeout` leaves as much. */
@@ -536,7 +536,13 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     if (queued > 0 && queued + bytes > most) queued = this.pushed();
     if (queued === 0 || queued + bytes <= most) return true;
     const isOver = queued + bytes > endpoint.backpressureLimit;
-    if (isOver && endpoint.handlers.closeOnBackpressureLimit === true) this.terminate();
+    if (isOver && endpoint.handlers.closeOnBackpressureLimit === true)
+      this.giveUp(
+        new ConnectionError(
+          'ERR_TOO_SLOW',
+          `the client is too slow: ${queued} bytes are queued for it, and ${bytes} more would exceed backpressureLimit, ${endpoint.backpressureLimit} bytes`,
+        ),
+      );
     else {
       this.setFlag(Flag.drainAwaited, true);
       if (queued < highWaterMark) this.notifyRoom(); // by itself the transport reports only a queue that has been above that

@@ -1,7 +1,7 @@
 // The options of a WebSocket, and what is made of them for all sockets that have the same.
 
 import type { Owner } from '../connection/network.js';
-import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
+import { checkOptions, isOptions, longestDelay, type OptionRules } from '../util/options.js';
 import type { PaceLimit } from '../util/pace.js';
 import { type DeflateOptions, type DeflateSettings, deflateRules, deflateSettings } from './extensions.js';
 import { MessageParser } from './messages.js';
@@ -55,7 +55,7 @@ export function messagePaceOf({ messageTimeout = 60_000, minMessageRate = 240 }:
 export const socketRules: OptionRules = {
   maxPayloadLength: { whole: [0, 2 ** 31 - 1] },
   perMessageDeflate: {
-    accepts: (value) => typeof value === 'boolean' || (typeof value === 'object' && value !== null),
+    accepts: (value) => typeof value === 'boolean' || isOptions(value),
     expected: 'true, false, or an object of options',
   },
   pingInterval: { number: [0, longestDelay] },

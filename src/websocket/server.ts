@@ -3,6 +3,7 @@
 import type { Connection } from '../connection/connection.js';
 import type { Owner } from '../connection/network.js';
 import type { Slot } from '../event-layer/event-layer.js';
+import { headersRule } from '../http/fetch/headers.js';
 import type { Request } from '../http/fetch/request.js';
 import { Response } from '../http/fetch/response.js';
 import { incomingRequest } from '../http/incoming-request.js';
@@ -23,7 +24,7 @@ export interface WebSocketOptions extends HandshakeOptions, SocketOptions {}
 const rules: OptionRules = {
   ...socketRules,
   ...handshakeRules,
-  headers: { accepts: (value) => typeof value === 'object' && value !== null, expected: 'headers' },
+  headers: headersRule,
 };
 
 /** What runs on a WebSocket, in the thread of its connection. */

@@ -26,6 +26,10 @@ test('each wrong option is refused with its name, what was found and what was ex
   fails({ pieces: 'all' }, /^TypeError: f: pieces is "all"; expected "few" or "many" or a whole number from 1 to 9$/);
   fails({ pieces: 0 }, /^RangeError: f: pieces is 0; expected "few"/);
   fails({ more: 1 }, /^TypeError: f: more is 1; expected an object$/);
+  fails({ more: null }, /^TypeError: f: more is null; expected an object$/);
+  fails({ more: [] }, /^TypeError: f: more is \[object Array\]; expected an object$/);
+  fails([], /^TypeError: f: the options are \[object Array\]; expected an object$/);
+  fails(null, /^TypeError: f: the options are null; expected an object$/);
   fails({ [Symbol('size')]: 1 }, /^TypeError: f: unknown option Symbol\(size\); expected one of/);
   fails({ toString: 1 }, /^TypeError: f: unknown option "toString"; expected one of/);
 });

@@ -9,6 +9,7 @@ import { stream } from '#sluice/http/stream.js';
 import type { ServeOptions } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
+import { propertyOf } from '#sluice/util/inspect.js';
 import type { WebSocketError } from '#sluice/websocket/errors.js';
 import type { ServerWebSocket, WebSocketHandlers } from '#sluice/websocket/handlers.js';
 import { pauseReading, resumeReading, World } from '../support/world.js';
@@ -517,10 +518,14 @@ describe('sending from handlers', () => {
 
   it('disconnects a client for which a message is dropped, with closeOnBackpressureLimit', async () => {
     const results: number[] = [];
+    let error: Error | undefined;
     const { got, events } = await between(
       {
         backpressureLimit: 100_000,
         closeOnBackpressureLimit: true,
+        close(ws) {
+          error = ws.error;
+        },
         message(ws) {
           for (let i = 0; i < 4; i++) results.push(ws.send('x'.repeat(60_000)));
         },
@@ -538,6 +543,11 @@ describe('sending from handlers', () => {
     assert.equal(got, 'reset');
     assert.deepEqual(results, [60_004, 0, 0, 0]);
     assert.deepEqual(events, ['open', 'go', 'close 1006']);
+    assert.match(
+      String(error),
+      /^ConnectionError: the client is too slow: \d+ bytes are queued for it, and 60000 more would exceed backpressureLimit, 100000 bytes$/,
+    );
+    assert.equal(propertyOf(error, 'code'), 'ERR_TOO_SLOW');
   });
 
   it('has nothing left queued or counted when a client that reads nothing has gone', async () => {
@@ -972,6 +982,16 @@ describe('handlers and limits that are wrong are refused by name', () => {
     ],
     [{ message() {}, onmessage() {} }, /serve: websocket: unknown option "onmessage"/],
     [5, /serve: websocket is 5; expected an object/],
+    [null, /serve: websocket is null; expected an object/],
+    [[], /serve: websocket is \[object Array\]; expected an object/],
+    [
+      { perMessageDeflate: null },
+      /serve: websocket: perMessageDeflate is null; expected true, false, or an object of options/,
+    ],
+    [
+      { perMessageDeflate: [] },
+      /serve: websocket: perMessageDeflate is \[object Array\]; expected true, false, or an object/,
+    ],
   ];
   for (const [websocket, message] of wrong)
     it(String(message).slice(1, 70), async () => {

@@ -2,6 +2,7 @@
 // on the array; the class is made only when user code says `.headers`. https://fetch.spec.whatwg.org/#headers-class
 
 import { describe } from '../../util/inspect.js';
+import type { OptionRule } from '../../util/options.js';
 import { type Inspect, inspect, masqueradeAs, PlatformHeaders } from './platform.js';
 
 /** Field lines in order: lowercased name, value, lowercased name, value, … A name may occur more than once. */
@@ -66,6 +67,12 @@ function fieldValue(value: unknown): string {
 function isWhitespace(code: number): boolean {
   return code === 32 || code === 9 || code === 10 || code === 13;
 }
+
+/** Of an option `headers`: what is in them is checked by `fieldsOfOption`. */
+export const headersRule: OptionRule = {
+  accepts: (value) => typeof value === 'object' && value !== null,
+  expected: 'an object of names and values, pairs, or Headers',
+};
 
 /** `fieldsFrom` of an option `headers`. @param where the function that was called, for the message @throws {TypeError} with what is wrong as its `cause` */
 export function fieldsOfOption(where: string, init: unknown): Fields {

@@ -2,7 +2,7 @@
 // that users of the library do not need Node's types.
 
 import { isInstance } from '../../util/inspect.js';
-import { checkOptions, longestDelay, type OptionRule, type OptionRules } from '../../util/options.js';
+import { checkOptions, isOptions, longestDelay, type OptionRule, type OptionRules } from '../../util/options.js';
 
 /** PEM as text or as bytes; or the path of a file with it, which is a string without `-----BEGIN`, or a `file:` URL. */
 export type TlsFile = string | Uint8Array | ArrayBuffer | URL;
@@ -161,11 +161,11 @@ const clientRules: OptionRules<TlsClientOptions> = {
 
 /** The rule of the option itself: what is in it is checked by the functions below. */
 export const tlsServerRule: OptionRule = {
-  accepts: (value) => typeof value === 'object' && value !== null,
+  accepts: (value) => isOptions(value) || Array.isArray(value),
   expected: 'an object with key and cert, or an array of these',
 };
 export const tlsClientRule: OptionRule = {
-  accepts: (value) => value === true || (typeof value === 'object' && value !== null && !Array.isArray(value)),
+  accepts: (value) => value === true || isOptions(value),
   expected: 'true, or an object',
 };
 
