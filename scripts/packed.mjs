@@ -257,7 +257,7 @@ function checkTypes(tarball) {
   for (const { name, packages, lib, types } of tables) {
     const folder = project('types', tarball, [typescript, ...packages]);
     writeFileSync(join(folder, 'consumer.ts'), consumer);
-    cpSync(join(root, 'test', 'packed', 'members.ts'), join(folder, 'members.ts'));
+    for (const file of ['members.ts', 'web-sockets.ts']) cpSync(join(root, 'test', 'packed', file), join(folder, file));
     for (const [module, moduleResolution] of [
       ['nodenext', 'nodenext'],
       ['esnext', 'bundler'],
@@ -269,7 +269,7 @@ function checkTypes(tarball) {
       };
       writeFileSync(
         join(folder, 'tsconfig.json'),
-        JSON.stringify({ compilerOptions, files: ['consumer.ts', 'members.ts'] }),
+        JSON.stringify({ compilerOptions, files: ['consumer.ts', 'members.ts', 'web-sockets.ts'] }),
       );
       const { status, stdout } = spawnSync(join(folder, 'node_modules', '.bin', 'tsc'), ['-p', '.'], {
         cwd: folder,

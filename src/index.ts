@@ -66,7 +66,14 @@ export { connectWebSocket, type WebSocketClientOptions } from './websocket/clien
 export { WebSocketError } from './websocket/errors.js';
 export type { DeflateOptions } from './websocket/extensions.js';
 export type { Following } from './websocket/following.js';
-export type { BinaryType, Sendable, ServerWebSocket, UpgradeOptions, WebSocketHandlers } from './websocket/handlers.js';
+export type {
+  BinaryType,
+  Sendable,
+  ServerWebSocket,
+  UpgradeArguments,
+  UpgradeOptions,
+  WebSocketHandlers,
+} from './websocket/handlers.js';
 export type { HandshakeOptions, OriginRule } from './websocket/handshake.js';
 export { type WebSocketOptions, type WebSocketTask, webSocket } from './websocket/server.js';
 export type { MessageParts, WebSocketConnection, WebSocketMessage } from './websocket/web-socket.js';

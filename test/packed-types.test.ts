@@ -22,12 +22,13 @@ it('the shipped types compile by themselves, and have the public members only', 
   const library = join(folder, 'node_modules', 'sluice');
   runScript('scripts/prepack.mjs', join(library, 'dist'));
   cpSync(join(root, 'package.json'), join(library, 'package.json'));
-  cpSync(join(root, 'test', 'packed', 'members.ts'), join(folder, 'members.ts'));
+  const files = ['members.ts', 'web-sockets.ts'];
+  for (const file of files) cpSync(join(root, 'test', 'packed', file), join(folder, file));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
   const compilerOptions = {
     ...{ target: 'es2022', module: 'nodenext', lib: ['ES2023'], strict: true, noEmit: true, skipLibCheck: false },
     ...{ exactOptionalPropertyTypes: true, typeRoots: [join(root, 'node_modules', '@types')], types: ['node'] },
   };
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['members.ts'] }));
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
   runScript('node_modules/typescript/bin/tsc', '-p', folder);
 });

@@ -5,10 +5,10 @@ import type { Request } from '../http/fetch/request.js';
 import { incomingRequest } from '../http/incoming-request.js';
 import type { RequestInfo } from '../http/settings.js';
 import { type SocketAddress, socketAddressOf } from '../http/socket-address.js';
-import type { Sendable, UpgradeOptions, WebSocketServer } from '../websocket/handlers.js';
+import type { Sendable, UpgradeArguments, UpgradeOptions, WebSocketServer } from '../websocket/handlers.js';
 
 /** What a handler can do with its server. `upgrade`, `publish` and `subscriberCount` need the option `websocket` of `serve`, and throw without it. */
-export interface FetchInfo extends RequestInfo {
+export interface FetchInfo<Data = unknown> extends RequestInfo {
   /**
    * Answers a request with the opening handshake of a WebSocket, whatever its handler returns afterwards. A handshake that is wrong is answered with
    * 400, 403 or 426.
@@ -16,7 +16,7 @@ export interface FetchInfo extends RequestInfo {
    *   gone
    * @throws {TypeError} for options that are wrong, and a request that is not this server's
    */
-  upgrade<Data = unknown>(request: Request | globalThis.Request, options?: UpgradeOptions<Data>): boolean;
+  upgrade(request: Request | globalThis.Request, ...options: UpgradeArguments<Data>): boolean;
   /**
    * Sends a message to all WebSockets that have subscribed to a topic.
    * @param compress whether it is compressed, whatever its size, where `perMessageDeflate` has been agreed on. Default: from its `threshold` on

@@ -29,7 +29,13 @@ import { currentThread, type Thread } from '../threads/thread.js';
 import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { growTypedArray } from '../util/typed-array.js';
-import { type Sendable, type UpgradeOptions, type WebSocketHandlers, WebSocketServer } from '../websocket/handlers.js';
+import {
+  type Sendable,
+  type UpgradeArguments,
+  type UpgradeOptions,
+  type WebSocketHandlers,
+  WebSocketServer,
+} from '../websocket/handlers.js';
 import { Admission, type ConnectionSource } from './admission.js';
 import { holdRejections, releaseRejections } from './client-rejections.js';
 import { type FetchInfo, FetchServer } from './fetch-server.js';
@@ -42,19 +48,20 @@ export type AnyResponse = Response | globalThis.Response;
  * `info.peer` is the client's address; `info.upgrade` makes a WebSocket of the request.
  * The request is a light one, which can be used as the platform's `Request`; it may be annotated as either.
  */
-export type Fetch = (
+export type Fetch<Data = unknown> = (
   request: Request & globalThis.Request,
-  info: FetchInfo,
+  info: FetchInfo<Data>,
 ) => Answer | PromiseLike<Answer | Task<Answer>> | Task<Answer | PromiseLike<Answer>>;
 
 /** What a request is answered with; nothing if `info.upgrade` has answered it. */
 export type Answer = AnyResponse | undefined;
 
-export interface ServeOptions extends AddressOptions, ConnectionSocketOptions {
+/** @typeParam Data what `ws.data` is, for WebSockets by handlers */
+export interface ServeOptions<Data = unknown> extends AddressOptions, ConnectionSocketOptions {
   /** Answers each request. */
-  fetch: Fetch;
+  fetch: Fetch<Data>;
   /** The handlers of WebSockets, for requests that `info.upgrade` is called for. For WebSockets in threads see {@link webSocket}: they need no option. */
-  websocket?: WebSocketHandlers | undefined;
+  websocket?: WebSocketHandlers<Data> | undefined;
   /** TCP port, 0 to 65535; 0 lets the system choose one. Default 3000, unless `path` is given. */
   port?: number | undefined;
   /** Where to listen. Default `0.0.0.0`, all IPv4 addresses of the machine. */
@@ -174,8 +181,8 @@ export interface ActiveConnection {
   readonly request: { method: string; url: string } | undefined;
 }
 
-/** An HTTP server: what `serve` returns. */
-export interface Server extends AsyncDisposable {
+/** An HTTP server: what `serve` returns. @typeParam Data what `ws.data` is, for WebSockets by handlers */
+export interface Server<Data = unknown> extends AsyncDisposable {
   /** Its URL: `http://127.0.0.1:8080/`, or `http+unix:` and the percent-encoded path of a Unix-domain socket. */
   readonly url: string;
   /** The TCP port, or `undefined` for a Unix-domain socket. */
@@ -198,7 +205,7 @@ export interface Server extends AsyncDisposable {
    */
   reload(options: ReloadOptions): Promise<void>;
   /** See {@link FetchInfo}. */
-  upgrade<Data = unknown>(request: Request | globalThis.Request, options?: UpgradeOptions<Data>): boolean;
+  upgrade(request: Request | globalThis.Request, ...options: UpgradeArguments<Data>): boolean;
   /** See {@link FetchInfo}. */
   requestIP(request: Request | globalThis.Request): SocketAddress | null;
   /** How many WebSockets by handlers there are. */
@@ -282,7 +289,7 @@ const rules: OptionRules<ServeOptions> = {
  * @throws {TypeError | RangeError} (rejects) for options that are wrong, naming the option
  * @throws {ConnectionError} (rejects) with the system's code, such as `EADDRINUSE`
  */
-export async function serve(options: ServeOptions): Promise<Server> {
+export async function serve<Data = unknown>(options: ServeOptions<Data>): Promise<Server<Data>> {
   checkOptions('serve', options, rules);
   if (options.fetch === undefined) throw new TypeError('serve: fetch is undefined; expected a function');
   const address = addressOf('serve', options, {

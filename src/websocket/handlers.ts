@@ -75,7 +75,7 @@ export interface WebSocketHandlers<Data = unknown> extends MessagePaceOptions {
   protocols?: HandshakeOptions['protocols'];
   /** See {@link HandshakeOptions}. */
   origin?: HandshakeOptions['origin'];
-  /** Not used: in code for Bun, TypeScript takes the type of `ws.data` from it. */
+  /** For TypeScript alone, as in Bun: `data: {} as Data` tells it the type of `ws.data`, and of what `upgrade` is given. The value is not used. */
   data?: Data | undefined;
 }
 
@@ -86,6 +86,11 @@ export interface UpgradeOptions<Data = unknown> {
   /** More fields for the 101. */
   headers?: HeadersInit | undefined;
 }
+
+/** What `upgrade` is given behind the request: `data` may be left out only where `ws.data` may be undefined. */
+export type UpgradeArguments<Data> = undefined extends Data
+  ? [options?: UpgradeOptions<Data>]
+  : [options: UpgradeOptions<Data> & { data: Data }];
 
 const handler = { type: 'function' } as const;
 
