@@ -46,7 +46,10 @@ export const byHandlers = serve({
     info.upgrade(request, { data: { name: 5 } });
     return info.upgrade(request, { data: { name: 'anna' } }) ? undefined : new Response();
   },
-  websocket: { message(ws: ServerWebSocket<Person>, message) {}, open: (ws: ServerWebSocket<Person>) => ws.data.name },
+  websocket: {
+    message: (ws: ServerWebSocket<Person>, message) => ws.send(message),
+    open: (ws: ServerWebSocket<Person>) => ws.data.name,
+  },
 });
 
 const handlers: WebSocketHandlers<Person> = { message: (ws, message) => ws.sendText(`${ws.data.name}: ${message}`) };
