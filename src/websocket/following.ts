@@ -3,6 +3,8 @@
 
 import type { ThreadError } from '../threads/errors.js';
 import type { Scheduler } from '../threads/scheduler.js';
+import { parked, type Task, waitUntil } from '../threads/task.js';
+import { runningThread, type Thread } from '../threads/thread.js';
 import { WireFormat } from '../topics/published.js';
 import type { Follower, FollowerSubscription } from '../topics/subscription.js';
 import { BaseTopic, type SubscribeOptions, subscribeRules } from '../topics/topic.js';
@@ -26,6 +28,9 @@ export interface FollowedSocket {
   disconnect(reason: ThreadError): void;
   dropFollowing(following: Following): void;
 }
+
+/** Threads in `join`. Most followings have none, so they have no field for them. */
+const joiners = new WeakMap<Following, Set<Thread<unknown>>>();
 
 /** A topic that is piped to a WebSocket: see `follow`. */
 export class Following<M = unknown> implements Follower<Uint8Array> {
@@ -52,13 +57,35 @@ export class Following<M = unknown> implements Follower<Uint8Array> {
     return this.#missed;
   }
 
-  /** Sends nothing more of the topic. Calling it again changes nothing. */
+  /** Nothing more of the topic will be sent: `stop` has been called, the WebSocket has ended, or the topic is closed and all that waited has been sent. */
+  get isOver(): boolean {
+    return this.#subscription === undefined;
+  }
+
+  /** Parks until `isOver`. The WebSocket stays open when the topic is closed: what is to happen then comes behind this. */
+  *join(): Task<void> {
+    if (this.isOver) return;
+    const thread = runningThread('join');
+    const threads = joiners.get(this as Following) ?? new Set();
+    joiners.set(this as Following, threads.add(thread));
+    try {
+      yield* waitUntil(() => this.isOver, parked.join);
+    } finally {
+      threads.delete(thread);
+    }
+  }
+
+  /** Sends nothing more of the topic: messages that wait are dropped. Calling it again changes nothing. */
   stop(): void {
-    const subscription = this.#subscription;
+    this.#subscription?.close();
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#subscription === undefined) return;
     this.#subscription = undefined;
-    if (subscription === undefined) return;
-    subscription.close();
     this.#socket.dropFollowing(this);
+    for (const thread of joiners.get(this as Following) ?? []) thread.scheduler.resume(thread);
   }
 
   /** @internal There is room: what waits is sent. */
@@ -97,8 +124,7 @@ export class Following<M = unknown> implements Follower<Uint8Array> {
 
   /** @internal */
   disconnect(reason: ThreadError): void {
-    this.#subscription = undefined;
-    this.#socket.dropFollowing(this);
+    this.#end();
     this.#socket.disconnect(reason);
   }
 

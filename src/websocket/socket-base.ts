@@ -130,8 +130,9 @@ export abstract class SocketBase implements SlotRecord, FollowedSocket, WatchedS
 
   /**
    * Sends each message of a topic from now on, or from where `options` say: text as it is, bytes as binary, anything else as JSON, unless the topic
-   * encodes it otherwise. No thread runs for that. It ends with the WebSocket, or the topic.
-   * @returns what ends it
+   * encodes it otherwise. No thread runs for that. It ends with the WebSocket, or with the topic: then the WebSocket stays open. Following a topic twice sends its messages
+   * twice.
+   * @returns what stops it, and tells its end
    * @throws {TypeError} for what is no topic, and for a client's WebSocket, whose frames cannot be the same for many (RFC 6455 §5.3)
    * @throws {ThreadError} `ERR_TOPIC_CLOSED`
    */

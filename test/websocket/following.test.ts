@@ -6,7 +6,12 @@ import type { SimulatedOptions } from '#sluice/event-layer/simulated/simulated.j
 import { connectWebSocket, topic, webSocket } from '#sluice/index.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
+import type { Following } from '#sluice/websocket/following.js';
+import type { SocketBase } from '#sluice/websocket/socket-base.js';
 import { pauseReading, World } from '../support/world.js';
+
+/** A WebSocket of either form. */
+type Followed = Pick<SocketBase, 'follow' | 'isOpen'> & { close(code: number, reason: string): void };
 
 function* received(world: World, count: number): Task<unknown[]> {
   const socket = yield* connectWebSocket(`ws://127.0.0.1:${world.server.port}/`, { network: world.network });
@@ -72,6 +77,79 @@ for (const face of ['thread', 'handlers'] as const) {
     news.publish('d');
     await world.pass();
     assert.deepEqual(await client, ['b', 'c', 'd']);
+    await world.close();
+  });
+
+  test(`${face}: the end of the topic leaves the WebSocket open, and is seen with isOver and join`, async () => {
+    const news = topic<string>('news');
+    const seen: unknown[] = [];
+    const follow = function* (socket: Followed): Task<void> {
+      const following = socket.follow(news);
+      seen.push(following.isOver);
+      yield* following.join();
+      seen.push(following.isOver, socket.isOpen, news.counts.subscribers);
+      yield* following.join();
+      socket.close(4000, 'the topic is closed');
+    };
+    const world = await World.open(
+      face === 'thread'
+        ? { fetch: (request) => webSocket(request, follow) }
+        : {
+            fetch: (request, info) => void info.upgrade(request) as undefined,
+            websocket: { open: (ws) => void world.run(() => follow(ws)) },
+          },
+    );
+    const client = world.run(function* () {
+      const socket = yield* connectWebSocket(`ws://127.0.0.1:${world.server.port}/`, { network: world.network });
+      const messages: unknown[] = [];
+      for (let message: unknown; (message = yield* socket.receive()) !== undefined; ) messages.push(message);
+      return [...messages, socket.code, socket.reason];
+    });
+    await world.pass(100);
+    news.publish('last');
+    news.close();
+    await world.pass();
+    assert.deepEqual(await client, ['last', 4000, 'the topic is closed']);
+    assert.deepEqual(seen, [false, true, true, 0]);
+    assert.deepEqual(world.errors, []);
+    await world.close();
+  });
+
+  test(`${face}: join ends with stop, and with the WebSocket; a topic that is followed twice is sent twice`, async () => {
+    const news = topic<string>('news');
+    const all: Following[] = [];
+    const joined: number[] = [];
+    const follow = (socket: Followed): void => {
+      for (const i of [0, 1]) {
+        const following = socket.follow(news);
+        all.push(following as Following);
+        world.run(function* () {
+          yield* following.join();
+          joined.push(i);
+        });
+      }
+    };
+    const world = await World.open(
+      face === 'thread'
+        ? {
+            fetch: (request) =>
+              webSocket(request, function* (socket) {
+                follow(socket);
+                yield* socket.receive();
+              }),
+          }
+        : { fetch: (request, info) => void info.upgrade(request) as undefined, websocket: { open: follow } },
+    );
+    const client = world.run(() => received(world, 3));
+    await world.pass(100);
+    news.publish('a');
+    await world.pass(100);
+    all[0].stop();
+    assert.deepEqual([all[0].isOver, all[1].isOver], [true, false]);
+    news.publish('b');
+    await world.pass();
+    assert.deepEqual(await client, ['a', 'a', 'b']);
+    assert.deepEqual(joined, [0, 1]);
     await world.close();
   });
 
