@@ -425,7 +425,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
 
   constructor(options: ServeOptions) {
     const { network, maxBufferedBytes, tls, secure } = options;
-    const security = { where: 'serve', tls, alpnProtocols: ['http/1.1'], secure };
+    const security = { where: 'serve', tls, alpnProtocols: ['http/1.1', 'http/1.0'], secure };
     super(networkFor(network, Network.current, tls !== undefined), maxBufferedBytes, security);
     this.scheme = this.hasTls || secure !== undefined ? 'https' : 'http';
     this.headSize = options.maxHeadSize ?? 16_384;

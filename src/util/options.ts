@@ -18,8 +18,13 @@ export type OptionRule =
   /** One of several words, or a whole number in a range, both ends included. */
   | { words: readonly string[]; whole: readonly [number, number] }
   | { instance: abstract new (...args: never[]) => object }
-  /** Whatever a function accepts, which must not throw; and what that is, for the message. The message says of a secret only what kind of value it is. */
-  | { accepts: (value: unknown) => boolean; expected: string; isSecret?: boolean };
+  /** Whatever a function accepts, which must not throw; and what that is, for the message. The message says of a secret only what kind of value it is. A hint may follow. */
+  | {
+      accepts: (value: unknown) => boolean;
+      expected: string;
+      isSecret?: boolean;
+      hint?: (value: unknown) => string | undefined;
+    };
 
 /** Whether a value may be an object of options: neither null nor an array. */
 export function isOptions(value: unknown): value is object {
@@ -78,7 +83,9 @@ function checkOption(name: string, value: unknown, rule: OptionRule): void {
     throw new TypeError(`${name} is ${show(value)}; expected ${rule.type === 'object' ? 'an' : 'a'} ${rule.type}`);
   } else if ('accepts' in rule) {
     if (rule.accepts(value)) return;
-    throw new TypeError(`${name} is ${rule.isSecret ? showKind(value) : show(value)}; expected ${rule.expected}`);
+    const hint = rule.hint?.(value);
+    const found = rule.isSecret ? showKind(value) : show(value);
+    throw new TypeError(`${name} is ${found}; expected ${rule.expected}${hint === undefined ? '' : `; ${hint}`}`);
   } else if ('instance' in rule) {
     if (!isInstance(value, rule.instance))
       throw new TypeError(`${name} is ${show(value)}; expected a ${rule.instance.name}`);

@@ -182,6 +182,19 @@ for (const { name, make, skip } of layers) {
         await assert.rejects(open(port, { servername: '' }), /unrecognized.name|alert number 112/i);
       }));
 
+    it('refuses clients whose name sni fails for, also beside a certificate', () => {
+      const sni = (name: string) => (name === 'none.example' ? undefined : assert.fail('thrown'));
+      const errors: unknown[] = [];
+      return withServer({ tls: { key, cert, sni }, onError: (error) => void errors.push(error) }, async (_, port) => {
+        await assert.rejects(open(port, { servername: 'x.example' }), /unrecognized.name|alert number 112/i);
+        (await open(port, { servername: 'none.example', checkServerIdentity: () => undefined })).destroy();
+        assert.match(
+          String(errors),
+          /^TlsConfigError: sni\("x\.example"\) has failed, and the client is refused: thrown$/,
+        );
+      });
+    });
+
     it('asks for client certificates, and refuses clients without one that it trusts', () =>
       withServer({ tls: { key, cert, ca: authority.cert, requestCert: true } }, async (server) => {
         const seen = await ask(server.url, clientOf('some client'));

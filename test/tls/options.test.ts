@@ -1,6 +1,7 @@
 // The option `tls`: what it may be, and the error for everything that it may not be. Nothing is opened before all of it has been checked.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -40,11 +41,18 @@ const early = signed('localhost', { from: Date.now() + day, to: Date.now() + 3 *
 /** A key without the lines around it, as people paste them. */
 const bare = key.split('\n').slice(1, -2).join('');
 
+const damaged = cert.replace(/\n.{9}/, '\nAAAAAAAAA');
+const fifo = path.join(folder, 'fifo');
+execFileSync('mkfifo', [fifo]);
+
 const errors: unknown[] = [];
 function server(options: unknown): ServerTls {
   // The cast: many are wrong on purpose.
   const tls = options as TlsServerOptions;
-  return new ServerTls('serve: tls', tls, { alpnProtocols: ['http/1.1'], onError: (error) => errors.push(error) });
+  return new ServerTls('serve: tls', tls, {
+    alpnProtocols: ['http/1.1', 'http/1.0'],
+    onError: (error) => errors.push(error),
+  });
 }
 
 /** Options, the code of the error or its class, and its message. */
@@ -70,13 +78,23 @@ const refused: [name: string, options: unknown, code: string, message: RegExp][]
     'ERR_TLS_KEY',
     /tls\.key has no private key that can be read/,
   ],
-  ['a certificate as a key', { key: certFile, cert }, 'ERR_TLS_KEY', /tls\.key \(.*cert\.pem\) has no private key/],
-  ['a key as a certificate', { key, cert: keyFile }, 'ERR_TLS_CERT', /tls\.cert \(.*key\.pem\) has no certificate/],
+  [
+    'a certificate as a key',
+    { key: certFile, cert },
+    'ERR_TLS_KEY',
+    /tls\.key \(.*cert\.pem\) has no private key: found CERTIFICATE, expected PRIVATE KEY$/,
+  ],
+  [
+    'a key as a certificate',
+    { key, cert: keyFile },
+    'ERR_TLS_CERT',
+    /tls\.cert \(.*key\.pem\) has no certificate: found PRIVATE KEY, expected CERTIFICATE$/,
+  ],
   [
     'another key',
     { key: other.key, cert: certFile },
     'ERR_TLS_KEY_MISMATCH',
-    /tls\.key is not the key of serve: tls\.cert \(.*cert\.pem\)/,
+    /^serve: tls\.key is not the key of tls\.cert \(.*cert\.pem\)$/,
   ],
   [
     'two keys for one certificate',
@@ -125,13 +143,111 @@ const refused: [name: string, options: unknown, code: string, message: RegExp][]
     'no algorithm',
     { key, cert, sigalgs: 'none-such' },
     'ERR_TLS_OPTION',
-    /tls\.sigalgs is "none-such", which OpenSSL refuses/,
+    /tls\.sigalgs is "none-such", which OpenSSL refuses: it has a name that OpenSSL does not know$/,
   ],
   [
     'a pfx that is none',
     { pfx: Buffer.from('none') },
     'ERR_TLS_OPTION',
     /tls\.pfx cannot be used: .*expected PKCS #12/,
+  ],
+  ['PEM as pfx', { pfx: certFile }, 'ERR_TLS_OPTION', /tls\.pfx \(.*cert\.pem\) cannot be used: found PEM/],
+  ['a FIFO', { key: fifo, cert }, 'ERR_TLS_FILE', /tls\.key is ".*fifo", which cannot be read: it is no regular file$/],
+  ['a device', { key, cert: '/dev/null' }, 'ERR_TLS_FILE', /tls\.cert is "\/dev\/null", which .*no regular file$/],
+  [
+    'a key that is cut',
+    { key: key.slice(0, 150), cert },
+    'ERR_TLS_KEY',
+    /tls\.key has no private key that can be read: "-----END PRIVATE KEY-----" is missing$/,
+  ],
+  [
+    'a chain whose second certificate is cut',
+    { key, cert: file('cut.pem', cert + other.cert.slice(0, 200)) },
+    'ERR_TLS_CERT',
+    /tls\.cert \(.*cut\.pem\) has no certificate that can be read: "-----END CERTIFICATE-----" is missing$/,
+  ],
+  [
+    'a chain whose second certificate is damaged',
+    { key, cert: cert + damaged },
+    'ERR_TLS_CERT',
+    /tls\.cert has no certificate that can be read in place 2 of 2: /,
+  ],
+  [
+    'a key as ca',
+    { key, cert, ca: [authority.cert, keyFile] },
+    'ERR_TLS_CERT',
+    /tls\.ca\[1\] \(.*key\.pem\) has no certificate: found PRIVATE KEY, expected CERTIFICATE$/,
+  ],
+  ['a damaged ca', { key, cert, ca: damaged }, 'ERR_TLS_CERT', /tls\.ca has no certificate that can be read: /],
+  ['a ca that is cut', { key, cert, ca: cert.slice(0, 200) }, 'ERR_TLS_CERT', /tls\.ca .*is missing$/],
+  [
+    'a certificate as crl',
+    { key, cert, crl: cert },
+    'ERR_TLS_OPTION',
+    /tls\.crl .*: found CERTIFICATE, expected X509 CRL$/,
+  ],
+  [
+    'a damaged crl',
+    { key, cert, crl: damaged.replaceAll('CERTIFICATE', 'X509 CRL') },
+    'ERR_TLS_OPTION',
+    /tls\.crl has a revocation list that cannot be read/,
+  ],
+  [
+    'a certificate as dhparam',
+    { key, cert, dhparam: cert },
+    'ERR_TLS_OPTION',
+    /tls\.dhparam .*: found CERTIFICATE, expected DH PARAMETERS$/,
+  ],
+  [
+    'an OCSP response of 3 bytes',
+    { key, cert, ocsp: new Uint8Array(3) },
+    'ERR_TLS_OPTION',
+    /tls\.ocsp has 3 bytes that are no OCSP response; expected DER$/,
+  ],
+  [
+    'DER that is no OCSP response',
+    { key, cert, ocsp: Uint8Array.of(0x30, 2, 5, 0) },
+    'ERR_TLS_OPTION',
+    /tls\.ocsp is DER, but no OCSP response/,
+  ],
+  [
+    'an OCSP response without an answer',
+    { key, cert, ocsp: Uint8Array.of(0x30, 3, 10, 1, 3) },
+    'ERR_TLS_OPTION',
+    /tls\.ocsp .*with the status 3; expected 0/,
+  ],
+  [
+    'HTTP/2, which is not spoken',
+    { key, cert, alpnProtocols: ['h2', 'http/1.1'] },
+    'TypeError',
+    /^serve: tls: alpnProtocols has "h2"; expected only "http\/1\.1" and "http\/1\.0"/,
+  ],
+  [
+    "Node's form of keys",
+    { key: [{ pem: key }], cert },
+    'TypeError',
+    /key is an array with something else; .*; of Node's \{ pem, passphrase \}/,
+  ],
+  [
+    'a name in other letters',
+    { key, cert, serverName: '*.bücher.example' },
+    'TypeError',
+    /in ASCII \(punycode\) it is "\*\.xn--bcher-kva\.example"$/,
+  ],
+  [
+    'a URL of a file on another machine',
+    { key: 'file://host/key', cert },
+    'TypeError',
+    /tls\.key is "file:\/\/host\/key"; expected a file: URL with a path/,
+  ],
+  [
+    'a name for two certificates',
+    [
+      { key, cert, serverName: 'a.example' },
+      { key, cert, serverName: ['b.example', 'A.example.'] },
+    ],
+    'TypeError',
+    /^serve: tls\[1\]: serverName has "a\.example", which tls\[0\] has too/,
   ],
   ['neither key nor cert', {}, 'TypeError', /^serve: tls: neither key and cert nor pfx are given/],
   ['a key alone', { key }, 'TypeError', /key is given without cert/],
@@ -170,7 +286,7 @@ const refused: [name: string, options: unknown, code: string, message: RegExp][]
     'short ticket keys',
     { key, cert, ticketKeys: Buffer.alloc(47) },
     'TypeError',
-    /ticketKeys is .*; expected 48 bytes/,
+    /ticketKeys is .*; expected 48 bytes; it has 47$/,
   ],
   ['a protocol that is too long', { key, cert, alpnProtocols: ['x'.repeat(256)] }, 'TypeError', /alpnProtocols is/],
   [
@@ -230,6 +346,8 @@ test('PEM may be text, bytes, the path of a file, a file: URL, and an array of t
     [Buffer.from(key), new Uint8Array(Buffer.from(cert))],
     [keyFile, certFile],
     [pathToFileURL(keyFile), pathToFileURL(certFile)],
+    [pathToFileURL(keyFile).href, pathToFileURL(certFile).href],
+    [cert + key, key + cert],
     [[key], [certFile]],
     [encrypted, cert],
   ])
@@ -336,12 +454,18 @@ describe('sni', () => {
       () => ({ key, cert: other.cert }),
       () => ({ key, cert, handshakeTimeout: 1 }),
       () => 5,
+      () => null,
     ];
-    for (const sni of wrong) {
-      errors.length = 0;
-      assert.equal(await server({ sni }).identityFor('x.example'), undefined);
-      assert.equal(errors.length, 1, String(sni));
-    }
+    for (const beside of [{}, { key, cert }])
+      for (const sni of wrong) {
+        errors.length = 0;
+        assert.equal(await server({ ...beside, sni }).identityFor('x.example'), undefined, String(sni));
+        assert.equal(errors.length, 1, String(sni));
+        assert.match(
+          String(errors[0]),
+          /^TlsConfigError: sni\("x\.example"\) has failed, and the client is refused: ./,
+        );
+      }
   });
 
   it('keeps what was returned for 1,000 names', () => {

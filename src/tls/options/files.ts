@@ -1,6 +1,6 @@
 // Reads what the option `tls` names: PEM, DER, or the files with them.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, isInstance, propertyOf, show } from '../../util/inspect.js';
 import { TlsConfigError } from './errors.js';
@@ -36,6 +36,7 @@ export function readBytes(option: string, value: TlsFile): TlsSource {
 function read(option: string, value: TlsFile, isContent: (text: string) => boolean): TlsSource {
   if (typeof value === 'string') {
     if (isContent(value)) return { bytes: Buffer.from(value), name: option };
+    if (value.startsWith('file:')) return readFile(option, pathOf(option, value));
     if (/[\r\n]/.test(value) || likelyKey.test(value)) {
       const found = `a string of ${value.length} characters without "${pemBegin}"`;
       throw new TlsConfigError('ERR_TLS_PEM', `${option} is ${found}; expected PEM, or the path of a file`);
@@ -45,24 +46,35 @@ function read(option: string, value: TlsFile, isContent: (text: string) => boole
   if (isInstance(value, URL)) {
     if (value.protocol !== 'file:')
       throw new TypeError(`${option} is a URL with the scheme ${show(value.protocol)}; expected file:`);
-    return readFile(option, fileURLToPath(value));
+    return readFile(option, pathOf(option, value));
   }
   // A copy: what the user does to the bytes later must not matter when contexts are made from them again.
   return { bytes: Buffer.from(isInstance(value, ArrayBuffer) ? new Uint8Array(value) : value), name: option };
 }
 
-function readFile(option: string, path: string): TlsSource {
+/** @throws {TypeError} for a URL of a file that is none on this system */
+function pathOf(option: string, url: string | URL): string {
   try {
-    return { bytes: readFileSync(path), name: `${option} (${path})` };
+    return fileURLToPath(url);
   } catch (error) {
-    const reasons: Record<string, string> = {
-      ENOENT: 'there is no such file',
-      EACCES: 'permission denied',
-      EISDIR: 'it is a folder',
-    };
-    const reason = reasons[String(propertyOf(error, 'code'))] ?? describe(error);
-    throw new TlsConfigError('ERR_TLS_FILE', `${option} is ${show(path)}, which cannot be read: ${reason}`, {
+    throw new TypeError(`${option} is ${show(String(url))}; expected a file: URL with a path: ${describe(error)}`, {
       cause: error,
     });
+  }
+}
+
+function readFile(option: string, path: string): TlsSource {
+  const unreadable = (reason: string, options?: ErrorOptions): TlsConfigError =>
+    new TlsConfigError('ERR_TLS_FILE', `${option} is ${show(path)}, which cannot be read: ${reason}`, options);
+  try {
+    // Before it is opened: that of a FIFO would wait for a writer, and the process with it.
+    const stat = statSync(path);
+    if (stat.isDirectory()) throw unreadable('it is a folder');
+    if (!stat.isFile()) throw unreadable('it is no regular file');
+    return { bytes: readFileSync(path), name: `${option} (${path})` };
+  } catch (error) {
+    if (error instanceof TlsConfigError) throw error;
+    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EACCES: 'permission denied' };
+    throw unreadable(reasons[String(propertyOf(error, 'code'))] ?? describe(error), { cause: error });
   }
 }

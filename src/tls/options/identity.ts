@@ -7,7 +7,9 @@ import type { TlsIdentity } from '../config.js';
 import { TlsConfigError } from './errors.js';
 import { readBytes, readPem, type TlsSource } from './files.js';
 import { normalName } from './names.js';
-import type { TlsCertificateOptions, TlsClientOptions } from './options.js';
+import { checkNegotiated } from './negotiated.js';
+import type { TlsCertificateOptions, TlsClientOptions, TlsFile } from './options.js';
+import { isDerSequence, pemBlocks, pemKinds } from './pem.js';
 
 // Other runtimes than Node lack the numbers, and the features.
 const { SSL_OP_NO_RENEGOTIATION: withoutRenegotiation = 0, SSL_OP_NO_COMPRESSION: withoutCompression = 0 } = constants;
@@ -29,7 +31,7 @@ export interface LoadSettings {
   /** For messages, such as `serve: tls`. */
   readonly where: string;
   readonly side: 'server' | 'client';
-  /** Default of the option. */
+  /** Default of the option, which may have no others; if empty, it may have any. */
   readonly alpnProtocols: readonly string[];
   /** For a server that is given none. */
   readonly ticketKeys: Uint8Array | undefined;
@@ -49,27 +51,28 @@ export function loadIdentity(given: TlsCertificateOptions | TlsClientOptions, se
       `${where}: minVersion is ${minVersion} and maxVersion ${maxVersion}; expected one that is not older`,
     );
   checkParts(where, side, options);
-  const keys = readPem(`${where}.key`, options.key);
-  const certs = readPem(`${where}.cert`, options.cert);
-  const ca = readPem(`${where}.ca`, options.ca);
-  const crl = readPem(`${where}.crl`, options.crl);
+  const alpnProtocols = checkProtocols(where, options.alpnProtocols, settings.alpnProtocols);
+  const keys = readKeys(`${where}.key`, options);
+  const certs = readPem(`${where}.cert`, options.cert).map(readCertificates);
+  const ca = readPem(`${where}.ca`, options.ca).map(readCertificates);
+  const crl = readPem(`${where}.crl`, options.crl).flatMap(readLists);
   const pfx = options.pfx === undefined ? undefined : readBytes(`${where}.pfx`, options.pfx);
   const dhparam = options.dhparam === 'auto' ? undefined : readPem(`${where}.dhparam`, options.dhparam)[0];
-  const ocsp = options.ocsp === undefined ? undefined : readBytes(`${where}.ocsp`, options.ocsp);
-  const leaves = certs.map((source) => ({ source, certificate: parseCertificate(source) }));
-  checkKeys(keys, options.passphrase, leaves);
+  const ocsp = options.ocsp === undefined ? undefined : readOcsp(`${where}.ocsp`, options.ocsp);
+  const leaves: Leaf[] = [...certs];
+  checkKeys(keys, leaves);
   if (pfx !== undefined) leaves.push(...leavesOf(pfx, options.passphrase));
 
-  const bytesOf = (sources: readonly TlsSource[]): Buffer[] | undefined =>
-    sources.length === 0 ? undefined : sources.map(({ bytes }) => bytes);
+  const bytesOf = (list: readonly { pem: Buffer }[]): Buffer[] | undefined =>
+    list.length === 0 ? undefined : list.map(({ pem }) => pem);
   const contextOptions: SecureContextOptions = {
     key: bytesOf(keys),
     cert: bytesOf(certs),
     pfx: pfx?.bytes,
     passphrase: options.passphrase,
     ca: bytesOf(ca),
-    crl: bytesOf(crl),
-    dhparam: options.dhparam === 'auto' ? 'auto' : dhparam?.bytes,
+    crl: crl.length === 0 ? undefined : crl,
+    dhparam: options.dhparam === 'auto' ? 'auto' : dhparam && pemBlocks(dhparam, pemKinds.dhparam)[0],
     ciphers: options.ciphers,
     sigalgs: options.sigalgs,
     ecdhCurve: options.ecdhCurve,
@@ -83,12 +86,13 @@ export function loadIdentity(given: TlsCertificateOptions | TlsClientOptions, se
     contextOptions.honorCipherOrder = true;
     contextOptions.sessionIdContext = sessionContextOf(names, ca, requestCert, rejectUnauthorized);
   }
+  checkNegotiated(where, options);
   const expires = checkDates(leaves, options.allowExpired ?? false);
   const common = {
-    alpnProtocols: options.alpnProtocols ?? settings.alpnProtocols,
+    alpnProtocols,
     requestCert,
     rejectUnauthorized,
-    ocsp: ocsp?.bytes,
+    ocsp,
   };
   const make = (ticketKeys: Uint8Array | undefined): LoadedIdentity => {
     const own = ticketKeys === undefined ? contextOptions : { ...contextOptions, ticketKeys: Buffer.from(ticketKeys) };
@@ -114,59 +118,133 @@ function checkParts(where: string, side: 'server' | 'client', { key, cert, pfx }
   if (cert === undefined) throw new TypeError(`${where}: key is given without cert; expected both`);
 }
 
+/** @throws {TypeError} for one that the server does not speak: a client that has agreed on it would be answered in another */
+function checkProtocols(
+  where: string,
+  given: readonly string[] | undefined,
+  spoken: readonly string[],
+): readonly string[] {
+  const unknown = spoken.length === 0 ? undefined : given?.find((protocol) => !spoken.includes(protocol));
+  if (unknown === undefined) return given ?? spoken;
+  const list = spoken.map(show).join(' and ');
+  throw new TypeError(
+    `${where}: alpnProtocols has ${show(unknown)}; expected only ${list}, which is what this server speaks`,
+  );
+}
+
 interface Leaf {
   readonly source: TlsSource;
+  /** The first of a chain. */
   readonly certificate: X509Certificate;
 }
 
-/** The first certificate of a chain. */
-function parseCertificate({ bytes, name }: TlsSource): X509Certificate {
+interface Chain extends Leaf {
+  readonly pem: Buffer;
+}
+
+/** The certificates in a file, each of which must be readable. */
+function readCertificates(source: TlsSource): Chain {
+  const blocks = pemBlocks(source, pemKinds.certificate);
+  const parsed = blocks.map((block, i) => {
+    try {
+      return new X509Certificate(block);
+    } catch (error) {
+      const place = blocks.length === 1 ? '' : ` in place ${i + 1} of ${blocks.length}`;
+      const message = `${source.name} has no certificate that can be read${place}: ${describe(error)}`;
+      throw new TlsConfigError('ERR_TLS_CERT', message, { cause: error });
+    }
+  });
+  return { source, certificate: parsed[0], pem: Buffer.concat(blocks) };
+}
+
+/** One by one: of several in a file OpenSSL would read the first. */
+function readLists(source: TlsSource): Buffer[] {
+  const blocks = pemBlocks(source, pemKinds.crl);
+  for (const crl of blocks) {
+    try {
+      createSecureContext({ crl });
+    } catch (error) {
+      const message = `${source.name} has a revocation list that cannot be read: ${describe(error)}`;
+      throw new TlsConfigError('ERR_TLS_OPTION', message, { cause: error });
+    }
+  }
+  return blocks;
+}
+
+/** OCSPResponse of RFC 6960 §4.2.1: the status, which is 0 in one that says something, and the response. */
+function readOcsp(option: string, value: TlsFile): Uint8Array {
+  const { bytes, name } = readBytes(option, value);
+  if (!isDerSequence(bytes))
+    throw new TlsConfigError(
+      'ERR_TLS_OPTION',
+      `${name} has ${bytes.length} bytes that are no OCSP response; expected DER`,
+    );
+  const content = bytes.subarray(bytes[1] < 0x80 ? 2 : 2 + (bytes[1] & 0x7f));
+  if (content[0] !== 0x0a || content[1] !== 1)
+    throw new TlsConfigError('ERR_TLS_OPTION', `${name} is DER, but no OCSP response (RFC 6960 §4.2.1)`);
+  if (content[2] === 0 && content[3] === 0xa0) return bytes;
+  const message = `${name} is an OCSP response without an answer, with the status ${content[2]}; expected 0 (successful)`;
+  throw new TlsConfigError('ERR_TLS_OPTION', message);
+}
+
+/** The certificate in a file of PKCS #12; none where the runtime does not show it. @throws {TlsConfigError} `ERR_TLS_OPTION` */
+function leavesOf(source: TlsSource, passphrase: string | undefined): Leaf[] {
+  const der = certificateIn(source, passphrase);
+  return isInstance(der, Uint8Array) ? [{ source, certificate: new X509Certificate(der) }] : [];
+}
+
+function certificateIn({ bytes, name }: TlsSource, passphrase: string | undefined): unknown {
+  const refused = (why: string, options?: ErrorOptions): TlsConfigError =>
+    new TlsConfigError('ERR_TLS_OPTION', `${name} cannot be used: ${why}`, options);
+  if (bytes.includes('-----BEGIN ')) throw refused('found PEM, expected PKCS #12; pass PEM as key and cert');
+  if (bytes[0] !== 0x30) throw refused('it is not PKCS #12, or damaged; expected PKCS #12');
   try {
-    return new X509Certificate(bytes);
+    const { context } = createSecureContext({ pfx: bytes, passphrase });
+    const getCertificate = propertyOf(context, 'getCertificate');
+    return typeof getCertificate === 'function' ? getCertificate.call(context) : undefined;
   } catch (error) {
-    throw new TlsConfigError('ERR_TLS_CERT', `${name} has no certificate that can be read: ${describe(error)}`, {
-      cause: error,
-    });
+    const why = passphrase === undefined ? 'passphrase is not given, or the file' : 'passphrase is wrong, or the file';
+    throw refused(`${why} is damaged (${describe(error)}); expected PKCS #12, and its passphrase`, { cause: error });
   }
 }
 
-/** The certificate in a file of PKCS #12; none where the runtime does not show it, or OpenSSL cannot read it, which it says later. */
-function leavesOf(source: TlsSource, passphrase: string | undefined): Leaf[] {
-  try {
-    const { context } = createSecureContext({ pfx: source.bytes, passphrase });
-    const getCertificate = propertyOf(context, 'getCertificate');
-    const der: unknown = typeof getCertificate === 'function' ? getCertificate.call(context) : undefined;
-    return isInstance(der, Uint8Array) ? [{ source, certificate: new X509Certificate(der) }] : [];
-  } catch {
-    return [];
-  }
+interface Key {
+  readonly source: TlsSource;
+  readonly pem: Buffer;
+  readonly key: KeyObject;
+}
+
+function readKeys(option: string, { key, passphrase }: Options): Key[] {
+  return readPem(option, key).map((source) => {
+    const [pem] = pemBlocks(source, pemKinds.key);
+    return { source, pem, key: parseKey(source.name, pem, passphrase) };
+  });
 }
 
 /** Each key must have its certificate, and each certificate its key. */
-function checkKeys(keys: readonly TlsSource[], passphrase: string | undefined, leaves: readonly Leaf[]): void {
-  const parsed = keys.map((source) => ({ source, key: parseKey(source, passphrase) }));
+function checkKeys(keys: readonly Key[], leaves: readonly Leaf[]): void {
   const fits = (key: KeyObject, { certificate }: Leaf): boolean => certificate.checkPrivateKey(key);
-  const certNames = leaves.map(({ source }) => source.name).join(', ');
-  for (const { source, key } of parsed) {
-    if (leaves.some((leaf) => fits(key, leaf))) continue;
-    throw new TlsConfigError('ERR_TLS_KEY_MISMATCH', `${source.name} is not the key of ${certNames}`);
-  }
-  for (const leaf of leaves) {
-    if (parsed.some(({ key }) => fits(key, leaf))) continue;
-    throw new TlsConfigError(
-      'ERR_TLS_KEY_MISMATCH',
-      `${leaf.source.name} has no key among ${keys.map(({ name }) => name).join(', ')}`,
-    );
-  }
+  const mismatch = (message: string): TlsConfigError => new TlsConfigError('ERR_TLS_KEY_MISMATCH', message);
+  for (const { source, key } of keys)
+    if (!leaves.some((leaf) => fits(key, leaf)))
+      throw mismatch(`${source.name} is not the key of ${shortNames(leaves)}`);
+  for (const leaf of leaves)
+    if (!keys.some(({ key }) => fits(key, leaf)))
+      throw mismatch(`${leaf.source.name} has no key among ${shortNames(keys)}`);
 }
 
-function parseKey({ bytes, name }: TlsSource, passphrase: string | undefined): KeyObject {
+/** Without the function that the message names already, as in `serve: `. */
+function shortNames(list: readonly { source: TlsSource }[]): string {
+  return list.map(({ source }) => source.name.replace(/^\w+: /, '')).join(', ');
+}
+
+function parseKey(name: string, pem: Buffer, passphrase: string | undefined): KeyObject {
   try {
-    return createPrivateKey({ key: bytes, ...(passphrase === undefined ? {} : { passphrase }) });
+    return createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (error) {
-    const isEncrypted = bytes.includes('ENCRYPTED');
+    const isEncrypted = pem.includes('ENCRYPTED');
     const why = !isEncrypted
-      ? describe(error)
+      ? `it is damaged (${describe(error)})`
       : passphrase === undefined
         ? 'it is encrypted, and passphrase is not given'
         : 'it is encrypted, and passphrase does not fit';
@@ -224,12 +302,12 @@ function namesIn({ subjectAltName, subject }: X509Certificate): string[] {
  */
 function sessionContextOf(
   names: readonly string[],
-  ca: readonly TlsSource[],
+  ca: readonly Chain[],
   requestCert: boolean,
   rejectUnauthorized: boolean,
 ): string {
   const hash = createHash('sha256').update(JSON.stringify([names, requestCert, rejectUnauthorized]));
-  for (const { bytes } of ca) hash.update(bytes);
+  for (const { pem } of ca) hash.update(pem);
   return hash.digest('hex').slice(0, 32); // at most 32 bytes
 }
 
@@ -242,8 +320,9 @@ function makeContext(where: string, options: SecureContextOptions): TlsIdentity[
     const subject = name === undefined ? where : `${where}.${name}`;
     const value = name === 'ciphers' || name === 'sigalgs' || name === 'ecdhCurve' ? options[name] : undefined;
     const found = value === undefined ? 'cannot be used' : `is ${show(value)}, which OpenSSL refuses`;
-    const hint = name === 'pfx' ? '; expected PKCS #12, and its passphrase' : '';
-    throw new TlsConfigError('ERR_TLS_OPTION', `${subject} ${found}: ${describe(error)}${hint}`, { cause: error });
+    // For algorithms it often has no reason: `lib(0)::reason(0)`.
+    const why = /reason\(0\)/.test(describe(error)) ? 'it has a name that OpenSSL does not know' : describe(error);
+    throw new TlsConfigError('ERR_TLS_OPTION', `${subject} ${found}: ${why}`, { cause: error });
   }
 }
 

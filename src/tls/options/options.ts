@@ -1,10 +1,11 @@
 // The option `tls` of `serve`, `listen` and `connect`, as users give it. Names and meanings are those of Node and Bun. The types name nothing of Node's, so
 // that users of the library do not need Node's types.
 
-import { isInstance } from '../../util/inspect.js';
+import { domainToASCII } from 'node:url';
+import { isInstance, show } from '../../util/inspect.js';
 import { checkOptions, isOptions, longestDelay, type OptionRule, type OptionRules } from '../../util/options.js';
 
-/** PEM as text or as bytes; or the path of a file with it, which is a string without `-----BEGIN`, or a `file:` URL. */
+/** PEM as text or as bytes; or the path of a file with it, or its `file:` URL, as text or as a URL. */
 export type TlsFile = string | Uint8Array | ArrayBuffer | URL;
 export type TlsFiles = TlsFile | readonly TlsFile[];
 
@@ -22,7 +23,7 @@ interface TlsCommonOptions {
   ca?: TlsFiles | undefined;
   /** Lists of revoked certificates. */
   crl?: TlsFiles | undefined;
-  /** Protocols for ALPN (RFC 7301), in the order of preference. Default: `['http/1.1']` for `serve`, which has no other; none for `listen` and `connect`. */
+  /** Protocols for ALPN (RFC 7301), in the order of preference. Default: `['http/1.1', 'http/1.0']` for `serve`, which has no others; none for `listen` and `connect`, which take any. */
   alpnProtocols?: readonly string[] | undefined;
   /** `TLSv1.2` or `TLSv1.3`. Default `TLSv1.2`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
@@ -62,8 +63,8 @@ export interface TlsCertificateOptions extends TlsCommonOptions {
 /** The option `tls` of `serve` and `listen`. Of several certificates, the first has the settings of the listener. */
 export interface TlsServerOptions extends TlsCertificateOptions {
   /**
-   * Called for clients that name a server which no certificate is for: returns the certificate, or undefined to refuse the client (unless there is a `cert`,
-   * which it gets then). What it returns is kept for the 1,000 names used last, until `server.reload({ tls })`, or until the certificate has expired.
+   * Called for clients that name a server which no certificate is for. Returns the certificate; or undefined: then the client gets the `cert` beside `sni`, and is
+   * refused if there is none. If it throws, or what it returns cannot be used, the client is refused, and `onError` is told (`ERR_TLS_SNI`). What it returns is kept for the 1,000 names used last, until `server.reload({ tls })`, or until the certificate has expired.
    * @param serverName in lower case
    */
   sni?:
@@ -95,6 +96,10 @@ const files: OptionRule = {
   accepts: (value) => isFile(value) || (Array.isArray(value) && value.length > 0 && value.every(isFile)),
   expected: 'PEM, the path of a file, or an array of these',
   isSecret: true,
+  hint: (value) =>
+    Array.isArray(value) && value.some((each) => typeof each === 'object' && each !== null && 'pem' in each)
+      ? "of Node's { pem, passphrase }, give pem itself, and passphrase as the option beside it"
+      : undefined,
 };
 const bytesFile: OptionRule = { accepts: isFile, expected: 'bytes, or the path of a file', isSecret: true };
 const version: OptionRule = {
@@ -104,6 +109,7 @@ const version: OptionRule = {
 const names: OptionRule = {
   accepts: (value) => isServerName(value) || (Array.isArray(value) && value.length > 0 && value.every(isServerName)),
   expected: 'a host name such as "example.com" or "*.example.com", or an array of these',
+  hint: asciiHint,
 };
 const ticketKeyBytes = 48;
 
@@ -138,6 +144,7 @@ const certificateRules: OptionRules<TlsCertificateOptions> = {
     accepts: (value) => isInstance(value, Uint8Array) && value.length === ticketKeyBytes,
     expected: '48 bytes',
     isSecret: true,
+    hint: (value) => (isInstance(value, Uint8Array) ? `it has ${value.length}` : undefined),
   },
 };
 
@@ -156,7 +163,11 @@ const serverRules: OptionRules<TlsServerOptions> = {
 const clientRules: OptionRules<TlsClientOptions> = {
   ...commonRules,
   ...handshakeRules,
-  serverName: { accepts: isHostName, expected: 'a host name, which an IP address is not (RFC 6066 §3)' },
+  serverName: {
+    accepts: isHostName,
+    expected: 'a host name, which an IP address is not (RFC 6066 §3)',
+    hint: asciiHint,
+  },
 };
 
 /** The rule of the option itself: what is in it is checked by the functions below. */
@@ -176,7 +187,7 @@ export function checkServerOptions(where: string, options: object): asserts opti
 
 /** The same for certificates after the first, and for what `sni` returns. */
 export function checkCertificateOptions(where: string, options: object): asserts options is TlsCertificateOptions {
-  for (const name of Object.keys(serverRules))
+  for (const name of isOptions(options) ? Object.keys(serverRules) : [])
     if (!Object.hasOwn(certificateRules, name) && Object.hasOwn(options, name))
       throw new TypeError(
         `${where}: ${name} is given; expected it with the first certificate, since it is a setting of the listener`,
@@ -187,6 +198,14 @@ export function checkCertificateOptions(where: string, options: object): asserts
 /** @throws {TypeError | RangeError} */
 export function checkClientOptions(where: string, options: object): asserts options is TlsClientOptions {
   checkOptions(where, options, clientRules);
+}
+
+/** For a name with other characters than ASCII: how it is written in certificates (RFC 5891, punycode). */
+function asciiHint(value: unknown): string | undefined {
+  const names: unknown[] = Array.isArray(value) ? value : [value];
+  const name = names.find((each): each is string => typeof each === 'string' && /[^\0-\x7f]/.test(each));
+  const ascii = name === undefined ? '' : domainToASCII(name.replace(/^\*\./, ''));
+  return ascii === '' ? undefined : `in ASCII (punycode) it is ${show(name?.startsWith('*.') ? `*.${ascii}` : ascii)}`;
 }
 
 function isFile(value: unknown): value is TlsFile {

@@ -1,6 +1,7 @@
 // What a listener knows of TLS: the certificates of its names, and those that `sni` has returned. A reload puts others in their place.
 
 import { randomBytes } from 'node:crypto';
+import { show } from '../../util/inspect.js';
 import {
   defaultHandshakesPerTurn,
   defaultHandshakeTimeout,
@@ -15,14 +16,14 @@ import {
   type TlsCertificateOptions,
   type TlsServerOptions,
 } from './options.js';
-import { SniCache } from './sni.js';
+import { failed, SniCache, type SniChoice } from './sni.js';
 
 /** How long session tickets are encrypted with the same random keys, in milliseconds: with them, what was sent in that time can be read. */
 const ticketKeyLife = 12 * 3_600_000;
 const ticketKeyBytes = 48;
 
 export interface TlsServerSettings {
-  /** Default of the option. */
+  /** Default of the option, which may have no others; if empty, it may have any. */
   readonly alpnProtocols: readonly string[];
   /** Called with what `sni` throws, and with what it returns if that cannot be used. Must not throw. */
   readonly onError: (error: unknown) => void;
@@ -88,11 +89,11 @@ export class ServerTls implements TlsServerConfig {
     const found = byName.get(name) ?? byName.get(withStar(name));
     if (found !== undefined) return found.identity;
     if (sni === undefined) return first?.identity;
-    const answer = sni.identityFor(name);
-    if (first === undefined) return answer;
-    return answer instanceof Promise
-      ? answer.then((identity) => identity ?? first.identity)
-      : (answer ?? first.identity);
+    // Only for undefined the one beside it: a client must not get another certificate than the one that the function was about to return.
+    const chosen = (choice: SniChoice): TlsIdentity | undefined =>
+      choice === failed ? undefined : (choice ?? first?.identity);
+    const choice = sni.identityFor(name);
+    return choice instanceof Promise ? choice.then(chosen) : chosen(choice);
   }
 
   #load(where: string, options: TlsServerOptions | readonly TlsServerOptions[]): Loaded {
@@ -109,6 +110,7 @@ export class ServerTls implements TlsServerConfig {
     const isSniAlone = main.sni !== undefined && !hasCertificate && others.length === 0;
     const identities = isSniAlone ? [] : list.map((each, i) => this.#loadIdentity(nameOf(i), each));
     const byName = new Map<string, LoadedIdentity>();
+    checkNames(nameOf, list);
     for (const identity of identities)
       for (const name of identity.names) if (!byName.has(name)) byName.set(name, identity);
     const sni = main.sni && new SniCache(main.sni, (returned) => this.#loadReturned(returned), this.#settings.onError);
@@ -116,7 +118,7 @@ export class ServerTls implements TlsServerConfig {
   }
 
   #loadReturned(options: TlsCertificateOptions): LoadedIdentity {
-    const where = 'what sni returned';
+    const where = 'the result';
     checkCertificateOptions(where, options);
     return this.#loadIdentity(where, options);
   }
@@ -140,6 +142,21 @@ export class ServerTls implements TlsServerConfig {
     };
     const replaced = new Map([...byName].map(([name, old]) => [name, replace(old)]));
     this.#loaded = { ...this.#loaded, byName: replaced, first: first && replace(first) };
+  }
+}
+
+/** Names that are in two certificates are for the first; those that two options give are a mistake. @throws {TypeError} */
+function checkNames(nameOf: (i: number) => string, list: readonly TlsServerOptions[]): void {
+  const owners = new Map<string, number>();
+  for (const [i, { serverName = [] }] of list.entries()) {
+    for (const name of new Set((typeof serverName === 'string' ? [serverName] : serverName).map(normalName))) {
+      const owner = owners.get(name);
+      if (owner !== undefined)
+        throw new TypeError(
+          `${nameOf(i)}: serverName has ${show(name)}, which ${nameOf(owner).replace(/^\w+: /, '')} has too; expected each name once`,
+        );
+      owners.set(name, i);
+    }
   }
 }
 

@@ -1,12 +1,18 @@
 // The certificates that the user's function `sni` has returned, by name.
 
-import { propertyOf } from '../../util/inspect.js';
+import { describe, propertyOf, show } from '../../util/inspect.js';
 import type { TlsIdentity } from '../config.js';
+import { TlsConfigError } from './errors.js';
 import type { LoadedIdentity } from './identity.js';
 import type { TlsCertificateOptions, TlsServerOptions } from './options.js';
 
 /** How many names are kept: clients may ask for any. */
 const maxNames = 1000;
+
+/** The client is refused: the function has failed. */
+export const failed = Symbol('sni has failed');
+/** Undefined if the function has none for the name. */
+export type SniChoice = TlsIdentity | undefined | typeof failed;
 
 export class SniCache {
   readonly #sni: NonNullable<TlsServerOptions['sni']>;
@@ -15,7 +21,7 @@ export class SniCache {
   /** Those that were returned; the one used last at the end. */
   readonly #known = new Map<string, LoadedIdentity>();
   /** Those that are on their way: not more than there are handshakes. */
-  readonly #pending = new Map<string, Promise<TlsIdentity | undefined>>();
+  readonly #pending = new Map<string, Promise<SniChoice>>();
 
   /**
    * @param load checks and loads what the function returns; may throw
@@ -31,8 +37,8 @@ export class SniCache {
     this.#onError = onError;
   }
 
-  /** @returns undefined, or a promise of it, if the function has none, or has failed. Never throws, never rejects */
-  identityFor(name: string): TlsIdentity | undefined | Promise<TlsIdentity | undefined> {
+  /** Never throws, never rejects. */
+  identityFor(name: string): SniChoice | Promise<SniChoice> {
     const known = this.#known.get(name);
     this.#known.delete(name);
     if (known !== undefined && known.expires > Date.now()) {
@@ -48,8 +54,7 @@ export class SniCache {
       this.#pending.set(name, promise);
       return promise;
     } catch (error) {
-      this.#onError(error);
-      return undefined;
+      return this.#refuse(name, error);
     }
   }
 
@@ -58,15 +63,27 @@ export class SniCache {
     this.#known.clear();
   }
 
-  async #await(name: string, result: PromiseLike<TlsCertificateOptions | undefined>): Promise<TlsIdentity | undefined> {
+  async #await(name: string, promise: PromiseLike<TlsCertificateOptions | undefined>): Promise<SniChoice> {
     try {
-      return this.#accept(name, await result);
+      return this.#accept(name, await promise);
     } catch (error) {
-      this.#onError(error);
-      return undefined;
+      return this.#refuse(name, error);
     } finally {
       this.#pending.delete(name);
     }
+  }
+
+  #refuse(name: string, error: unknown): typeof failed {
+    this.#onError(
+      new TlsConfigError(
+        'ERR_TLS_SNI',
+        `sni(${show(name)}) has failed, and the client is refused: ${describe(error)}`,
+        {
+          cause: error,
+        },
+      ),
+    );
+    return failed;
   }
 
   #accept(name: string, options: TlsCertificateOptions | undefined): TlsIdentity | undefined {
