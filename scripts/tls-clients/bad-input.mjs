@@ -173,7 +173,7 @@ async function memoryAfter({ ports, ca, ask }, count) {
     socket.resume();
     await once(socket, 'close');
   };
-  await each(2000, 64, one); // programs and heaps grow before anything is measured
+  await each(5000, 64, one); // programs and heaps grow before anything is measured
   await untilEmpty(ask);
   await sleep(1000);
   const before = { memory: await ask('memory'), ...(await ask('held')) };
@@ -183,7 +183,8 @@ async function memoryAfter({ ports, ca, ask }, count) {
   const after = { memory: await ask('memory'), ...(await ask('held')) };
   const grown = (after.memory - before.memory) / 2 ** 20;
   const descriptors = after.descriptors - before.descriptors;
-  if (grown > 4 || descriptors > 2) throw new Error(`${grown.toFixed(1)} MiB and ${descriptors} descriptors more`);
+  // A session that is kept would be 10 MiB with 1 KiB. V8's heap grows by some MiB for as many connections without TLS, too.
+  if (grown > 8 || descriptors > 2) throw new Error(`${grown.toFixed(1)} MiB and ${descriptors} descriptors more`);
   return `${grown.toFixed(1)} MiB more, ${descriptors} descriptors more`;
 }
 
