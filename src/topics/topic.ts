@@ -464,7 +464,7 @@ export function topic<M>(name: string, options: TopicOptions<M> & { policy: 'par
 export function topic<M>(name: string, options?: TopicOptions<M> & { policy?: Exclude<Policy, 'park'> }): Topic<M>;
 export function topic<M>(name: string, options: TopicOptions<M> = {}): BaseTopic<M> {
   if (typeof name !== 'string' || name === '')
-    throw new TypeError(`topic: the name is ${show(name)}; expected a string`);
+    throw new TypeError(`topic: the name is ${show(name)}; expected a string that is not empty`);
   checkOptions('topic', options, rules);
   const { event, policy, key } = options;
   if (typeof event === 'string') checkOneLine('topic: event', event);

@@ -1,5 +1,6 @@
 // `connectWebSocket`: the client's side of a WebSocket, for a thread.
 
+import { Buffer } from 'node:buffer';
 import { type ConnectOptions, connect } from '../connection/connect.js';
 import { type Connection, defaultLinger } from '../connection/connection.js';
 import { ConnectionError, type Slot } from '../event-layer/event-layer.js';
@@ -12,6 +13,7 @@ import { openCompression } from './compression.js';
 import {
   type DeflateParameters,
   type DeflateSettings,
+  ExtensionError,
   offerDeflate,
   parseExtensions,
   readAcceptedDeflate,
@@ -41,7 +43,7 @@ export interface WebSocketClientOptions extends SocketOptions {
 const rules: OptionRules = {
   ...socketRules,
   protocols: {
-    accepts: (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
+    accepts: (value) => Array.isArray(value), // what is in it is checked by `checkProtocols`
     expected: 'an array of strings',
   },
   headers: headersRule,
@@ -143,6 +145,13 @@ function requestHead(
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
+/** What an answer in HTTP begins with. */
+const httpStart = 'HTTP/';
+
+function latin1({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('latin1');
+}
+
 interface Answer {
   /** The sub-protocol; empty if there is none. */
   readonly protocol: string;
@@ -158,10 +167,13 @@ function* readAnswer(
   timeout: number,
 ): Task<Answer> {
   const fields = new Map<string, string>();
-  let status: string | undefined;
   try {
-    status = yield* reader.readLine(maxLine);
-    if (status === undefined) throw notAgreed('nothing, and has closed the connection');
+    const start = latin1(yield* reader.peek(httpStart.length));
+    if (start === '') throw notAgreed('nothing, and has closed the connection');
+    // Another protocol may have no lines, or wait for its client's answer.
+    if (!start.startsWith(httpStart)) throw notAgreed(show(start.split(/\r?\n/, 1)[0]));
+    const status = (yield* reader.readLine(maxLine)) ?? '';
+    if (!/^HTTP\/1\.1 101(?: |$)/.test(status)) throw notAgreed(show(status));
     for (let size = 0, line: string | undefined; (line = yield* reader.readLine(maxLine)) !== ''; ) {
       if (line === undefined) throw notAgreed('a head that is cut short');
       size += line.length;
@@ -180,7 +192,6 @@ function* readAnswer(
     throw error;
   }
   reader.deadline = Infinity;
-  if (!/^HTTP\/1\.1 101(?: |$)/.test(status)) throw notAgreed(show(status));
   if (fields.get('upgrade')?.toLowerCase() !== 'websocket') throw notAgreed('no Upgrade: websocket');
   if (!listOf(fields.get('connection') ?? '').some((option) => option.toLowerCase() === 'upgrade'))
     throw notAgreed('no Connection: Upgrade');
@@ -194,14 +205,19 @@ function* readAnswer(
   try {
     return { protocol, deflate: readAcceptedDeflate(extensions, settings) };
   } catch (error) {
-    throw notAgreed(isInstance(error, Error) ? error.message : 'a wrong Sec-WebSocket-Extensions', error);
+    if (!isInstance(error, ExtensionError)) throw error;
+    throw notAgreed(error.found, error, error.expected);
   }
 }
 
-function notAgreed(found: string, cause?: unknown): ConnectionError {
+function notAgreed(
+  found: string,
+  cause?: unknown,
+  expected = 'the opening handshake of RFC 6455 §4.2.2',
+): ConnectionError {
   return new ConnectionError(
     'ERR_HANDSHAKE',
-    `connectWebSocket: the server answered with ${found}; expected the opening handshake of RFC 6455 §4.2.2`,
+    `connectWebSocket: the server answered with ${found}; expected ${expected}`,
     cause === undefined ? undefined : { cause },
   );
 }

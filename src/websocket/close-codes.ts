@@ -39,7 +39,7 @@ export function isCloseCode(code: number): boolean {
  * Checks what a program wants to close a WebSocket with.
  * @param where the function that it called, for the message
  * @param code without one, there must be no reason
- * @throws {TypeError} if the reason is not a string, or there is a reason without a code
+ * @throws {TypeError} if the code is not a number, or the reason is not a string, or there is a reason without a code
  * @throws {RangeError} for a code that may not be sent, and a reason of more than 123 bytes
  */
 export function checkClose(
@@ -55,9 +55,16 @@ export function checkClose(
       throw new TypeError(`${where}: reason is given without a code (RFC 6455 §5.5.1); expected both`);
     return;
   }
-  if (!Number.isInteger(code) || !isCloseCode(code) || (code === closeCodes.missingExtension && role === 'server')) {
+  const isNumber = typeof code === 'number';
+  if (
+    !isNumber ||
+    !Number.isInteger(code) ||
+    !isCloseCode(code) ||
+    (code === closeCodes.missingExtension && role === 'server')
+  ) {
     const allowed = `1000 to 1003, 1007 to ${role === 'server' ? '1009, 1011 to ' : ''}1014, or 3000 to 4999`;
-    throw new RangeError(`${where}: code is ${show(code)}; expected ${allowed} (RFC 6455 §7.4)`);
+    const message = `${where}: code is ${show(code)}; expected ${allowed} (RFC 6455 §7.4)`;
+    throw isNumber ? new RangeError(message) : new TypeError(message);
   }
   const length = reason === undefined ? 0 : Buffer.byteLength(reason);
   if (length > maxReasonBytes)

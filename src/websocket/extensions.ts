@@ -109,7 +109,15 @@ interface Parsed {
   clientMaxWindowBits: number | true | undefined;
 }
 
-function parseParameters(extension: Extension): Parsed | string {
+/** What is wrong with a parameter. */
+interface Wrong {
+  readonly found: string;
+  readonly expected: string;
+}
+
+const bits = 'a whole number from 8 to 15';
+
+function parseParameters(extension: Extension): Parsed | Wrong {
   const parsed: Parsed = {
     serverNoContextTakeover: false,
     clientNoContextTakeover: false,
@@ -118,29 +126,28 @@ function parseParameters(extension: Extension): Parsed | string {
   };
   const seen = new Set<string>();
   for (const [parameterName, value] of extension.parameters) {
-    if (seen.has(parameterName)) return `${parameterName} is there twice`;
+    if (seen.has(parameterName)) return { found: `${parameterName} is there twice`, expected: 'it once' };
     seen.add(parameterName);
     const isBits = typeof value === 'string' && /^(?:[89]|1[0-5])$/.test(value);
     switch (parameterName) {
       case 'server_no_context_takeover':
-        if (value !== true) return `${parameterName} has a value; expected none`;
+        if (value !== true) return { found: `${parameterName} has a value`, expected: 'none' };
         parsed.serverNoContextTakeover = true;
         break;
       case 'client_no_context_takeover':
-        if (value !== true) return `${parameterName} has a value; expected none`;
+        if (value !== true) return { found: `${parameterName} has a value`, expected: 'none' };
         parsed.clientNoContextTakeover = true;
         break;
       case 'server_max_window_bits':
-        if (!isBits) return `${parameterName} is ${String(value)}; expected a whole number from 8 to 15`;
+        if (!isBits) return { found: `${parameterName} is ${String(value)}`, expected: bits };
         parsed.serverMaxWindowBits = Number(value);
         break;
       case 'client_max_window_bits':
-        if (!isBits && value !== true)
-          return `${parameterName} is ${String(value)}; expected a whole number from 8 to 15`;
+        if (!isBits && value !== true) return { found: `${parameterName} is ${String(value)}`, expected: bits };
         parsed.clientMaxWindowBits = value === true ? true : Number(value);
         break;
       default:
-        return `${parameterName} is unknown`;
+        return { found: `${parameterName} is unknown`, expected: 'parameters of RFC 7692 §7.1' };
     }
   }
   return parsed;
@@ -161,7 +168,7 @@ export function acceptDeflate(offers: readonly Extension[], settings: DeflateSet
   for (const offer of offers) {
     if (offer.name !== name) continue;
     const asked = parseParameters(offer);
-    if (typeof asked === 'string') continue;
+    if ('found' in asked) continue;
     if (settings.clientMaxWindowBits < mostWindowBits && asked.clientMaxWindowBits === undefined) continue;
     const parameters: DeflateParameters = {
       serverContextTakeover: settings.serverContextTakeover && !asked.serverNoContextTakeover,
@@ -195,12 +202,24 @@ export function offerDeflate(settings: DeflateSettings): string {
   return offer;
 }
 
+/** A server's answer does not fit the offer. */
+export class ExtensionError extends Error {
+  readonly found: string;
+  readonly expected: string;
+
+  constructor(found: string, expected: string) {
+    super(`${found}; expected ${expected}`);
+    this.found = found;
+    this.expected = expected;
+  }
+}
+
 /**
  * Reads a server's answer to `offerDeflate`.
  * @param answer its field
  * @param settings what was offered; undefined if nothing was
  * @returns what both agree on; undefined if the server does without compression
- * @throws {Error} if the answer does not fit the offer: the client must fail the connection (RFC 6455 §4.1, RFC 7692 §5.1)
+ * @throws {ExtensionError} if the answer does not fit the offer: the client must fail the connection (RFC 6455 §4.1, RFC 7692 §5.1)
  */
 export function readAcceptedDeflate(
   answer: readonly Extension[],
@@ -209,22 +228,23 @@ export function readAcceptedDeflate(
   if (answer.length === 0) return undefined;
   const [extension] = answer;
   if (answer.length > 1 || extension.name !== name || settings === undefined)
-    throw new Error(
-      `the server uses the extensions ${answer.map((each) => each.name).join(', ')}; expected ${settings === undefined ? 'none' : `${name}, or none`} (RFC 6455 §4.1)`,
+    throw new ExtensionError(
+      `the ${answer.length === 1 ? 'extension' : 'extensions'} ${answer.map((each) => each.name).join(', ')}`,
+      `${settings === undefined ? 'none, since none was offered' : `${name}, or none`} (RFC 6455 §4.1)`,
     );
   const accepted = parseParameters(extension);
-  const fail = (what: string): Error =>
-    new Error(`the server's answer to the offer of ${name}: ${what} (RFC 7692 §7.1)`);
-  if (typeof accepted === 'string') throw fail(accepted);
+  const fail = (what: string, expected: string): Error =>
+    new ExtensionError(`the extension ${name}, of which ${what}`, `${expected} (RFC 7692 §7.1)`);
+  if ('found' in accepted) throw fail(accepted.found, accepted.expected);
   const { serverMaxWindowBits = mostWindowBits, clientMaxWindowBits = mostWindowBits } = accepted;
-  if (clientMaxWindowBits === true)
-    throw fail('client_max_window_bits has no value; expected a whole number from 8 to 15');
+  if (clientMaxWindowBits === true) throw fail('client_max_window_bits has no value', bits);
   if (serverMaxWindowBits > settings.serverMaxWindowBits)
     throw fail(
-      `server_max_window_bits is ${serverMaxWindowBits}; expected at most ${settings.serverMaxWindowBits}, as offered`,
+      `server_max_window_bits is ${serverMaxWindowBits}`,
+      `at most ${settings.serverMaxWindowBits}, as offered`,
     );
   if (!settings.serverContextTakeover && !accepted.serverNoContextTakeover)
-    throw fail('server_no_context_takeover, which was offered, is missing');
+    throw fail('server_no_context_takeover is missing', 'it, since it was offered');
   return {
     serverContextTakeover: !accepted.serverNoContextTakeover,
     clientContextTakeover: settings.clientContextTakeover && !accepted.clientNoContextTakeover,

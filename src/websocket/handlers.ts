@@ -354,8 +354,10 @@ function messageOf(where: string, data: unknown): string | Uint8Array {
   if (isInstance(data, ArrayBuffer) || isInstance(data, SharedArrayBuffer)) return new Uint8Array(data);
   if (ArrayBuffer.isView(data) && !isInstance(data, Uint8Array))
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (!isInstance(data, Uint8Array))
+    throw new TypeError(`${where}: the data is ${show(data)}; expected a string, an ArrayBuffer, or a view of one`);
   checkData(data, where);
-  return data as string | Uint8Array; // as just checked
+  return data;
 }
 
 /** A WebSocket of a server, as its handlers get it: always the same object for the same client. */
@@ -458,7 +460,7 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
 
   /**
    * Stops reading, so that TCP slows the client. Messages that have been read are still given out, `idleTimeout` and `messageTimeout` do not run, and sending works. Until
-   * `resume`, or `close`.
+   * `resume`, or `close`. Meanwhile a Close frame or a FIN of the client is not seen: pause for a bounded time.
    */
   pause(): void {
     if (!this.isOpen || this.isPaused) return;

@@ -16,8 +16,8 @@ const version = '13';
 /** 16 bytes in base64. The last four bits have no meaning. */
 const keyPattern = /^[A-Za-z0-9+/]{22}==$/;
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** A serialised origin (RFC 6454 §6.2): a scheme, a host, and a port that is not the scheme's own. */
-const originPattern = /^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#@]+)$/;
+/** What looks like a serialised origin (RFC 6454 §6.2): a scheme, a host, and a port that is not the scheme's own. */
+const originPattern = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@]+$/i;
 
 /** Which origins may connect: a list of them as `https://example.com`, `*` for any, or a function. */
 export type OriginRule = '*' | readonly string[] | ((origin: string, request: Request) => boolean);
@@ -38,17 +38,14 @@ export interface HandshakeOptions {
   headers?: HeadersInit | undefined;
 }
 
-const isStrings = (value: unknown): boolean =>
-  Array.isArray(value) && value.every((element) => typeof element === 'string');
-
-/** Of `protocols` and `origin`. */
+/** Of `protocols` and `origin`. What is in an array is checked by `checkHandshakeOptions`. */
 export const handshakeRules: OptionRules = {
   protocols: {
-    accepts: (value) => typeof value === 'function' || isStrings(value),
+    accepts: (value) => typeof value === 'function' || Array.isArray(value),
     expected: 'an array of strings, or a function',
   },
   origin: {
-    accepts: (value) => value === '*' || typeof value === 'function' || isStrings(value),
+    accepts: (value) => value === '*' || typeof value === 'function' || Array.isArray(value),
     expected: "'*', an array of origins, or a function",
   },
 };
@@ -56,19 +53,29 @@ export const handshakeRules: OptionRules = {
 /** Checks what the rules do not. @throws {TypeError} for what could never match, or may not be sent */
 export function checkHandshakeOptions(where: string, { protocols, origin }: HandshakeOptions): void {
   if (Array.isArray(origin))
-    origin.forEach((one: string, i) => {
-      if (!originPattern.test(one) || one !== one.toLowerCase())
-        throw new TypeError(
-          `${where}: origin[${i}] is ${show(one)}; expected an origin such as "https://example.com", without a path`,
-        );
+    origin.forEach((one: unknown, i) => {
+      const expected = expectedOrigin(one);
+      if (expected !== undefined) throw new TypeError(`${where}: origin[${i}] is ${show(one)}; expected ${expected}`);
     });
   if (Array.isArray(protocols)) checkProtocols(where, protocols);
 }
 
+/** What is expected instead of an element of the option `origin`; undefined if it is as browsers send an origin. */
+function expectedOrigin(one: unknown): string | undefined {
+  if (one === 'null') return undefined;
+  if (one === '*') return 'an origin; for any, give "*" instead of the array';
+  if (typeof one !== 'string' || !originPattern.test(one))
+    return 'an origin such as "https://example.com", without a path';
+  if (one.includes('*')) return 'an origin without a wildcard, or a function instead of the array';
+  const { origin = 'null' } = URL.canParse(one) ? new URL(one) : {};
+  const sent = origin === 'null' ? one.toLowerCase() : origin; // of schemes that the URL standard does not know it says nothing
+  return sent === one ? undefined : `${show(sent)}, as browsers send it`;
+}
+
 /** @throws {TypeError} if one is no token, or is there twice */
 export function checkProtocols(where: string, protocols: readonly string[]): void {
-  protocols.forEach((name, i) => {
-    if (!tokenPattern.test(name))
+  protocols.forEach((name: unknown, i) => {
+    if (typeof name !== 'string' || !tokenPattern.test(name))
       throw new TypeError(`${where}: protocols[${i}] is ${show(name)}; expected a token (RFC 9110 §5.6.2)`);
     if (protocols.indexOf(name) !== i) throw new TypeError(`${where}: protocols has ${show(name)} twice`);
   });

@@ -185,7 +185,9 @@ describe('connectWebSocket', () => {
   const wrong: [string, (asked: Asked) => string, RegExp, WebSocketClientOptions?][] = [
     ['another status', () => 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n', /"HTTP\/1.1 404 Not Found"/],
     ['HTTP/1.0', (asked) => answer(asked, {}, 'HTTP/1.0 101 x'), /"HTTP\/1.0 101 x"/],
-    ['no HTTP', () => 'SSH-2.0-x\r\n\r\n', /"SSH-2.0-x"/],
+    ['no HTTP, whose peer waits for an answer', () => 'SSH-2.0-x\r\n', /"SSH-2.0-x"/],
+    ['no lines', () => '\x15\x03\x01\0\x02\x02', /"\\u0015/],
+    ['another status, before the end of its head', () => 'HTTP/1.1 404 x\r\na: ', /"HTTP\/1.1 404 x"/],
     ['no Upgrade', (asked) => answer(asked, { upgrade: '' }), /no Upgrade: websocket/],
     ['another Upgrade', (asked) => answer(asked, { upgrade: 'h2c' }), /no Upgrade: websocket/],
     ['no Connection', (asked) => answer(asked, { connection: 'keep-alive' }), /no Connection: Upgrade/],
@@ -205,12 +207,12 @@ describe('connectWebSocket', () => {
     [
       'an extension that was not offered',
       (asked) => answer(asked, { 'sec-websocket-extensions': 'permessage-deflate' }),
-      /expected none/,
+      /the extension permessage-deflate; expected none, since none was offered/,
     ],
     [
       'an unknown extension',
       (asked) => answer(asked, { 'sec-websocket-extensions': 'x' }),
-      /uses the extensions x/,
+      /the extension x; expected permessage-deflate, or none/,
       { perMessageDeflate: true },
     ],
     [
@@ -260,7 +262,7 @@ describe('connectWebSocket', () => {
       assert.match(got.message, message);
       assert.match(
         got.message,
-        /^connectWebSocket: the server answered with .*; expected the opening handshake of RFC 6455/,
+        /^connectWebSocket: the server answered with [^;]*; expected (?:the opening handshake of RFC 6455 §4.2.2|[^;]* \(RFC (?:6455 §4.1|7692 §7.1)\))$/,
       );
       assert.equal(ending, 'reset');
     });

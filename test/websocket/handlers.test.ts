@@ -402,7 +402,11 @@ describe('sending from handlers', () => {
           ws.pong(new Uint8Array([113]));
           ws.cork((same) => same.send('corked'));
           for (const [wrong, message] of [
-            [() => ws.send(5 as never), /TypeError: send: the data is 5; expected a string or a Uint8Array/],
+            [
+              () => ws.send(5 as never),
+              /TypeError: send: the data is 5; expected a string, an ArrayBuffer, or a view of one/,
+            ],
+            [() => ws.close('1000' as never), /TypeError: close: code is "1000"; expected 1000 to 1003/],
             [() => ws.sendText(new Uint8Array(1) as never), /TypeError: sendText: the data is .*; expected a string/],
             [() => ws.sendBinary('a' as never), /TypeError: sendBinary: the data is "a"; expected bytes/],
             [() => ws.ping('x'.repeat(126)), /RangeError: ping: the data has 126 bytes; expected at most 125/],
@@ -700,6 +704,25 @@ describe('the end of a WebSocket by handlers', () => {
 });
 
 describe('idleTimeout', () => {
+  it('does not run while the WebSocket is paused, and FIN is not seen until it is read again', async () => {
+    const { got, events } = await between(
+      {
+        idleTimeout: 1,
+        open: (ws) => ws.pause(),
+      },
+      function* (peer, { sockets, events: seen }) {
+        peer.connection.finish();
+        yield* sleep(5000);
+        const before = [...seen];
+        sockets[0]?.resume();
+        yield* peer.rest();
+        return before;
+      },
+    );
+    assert.deepEqual(got, ['open']);
+    assert.deepEqual(events, ['open', 'close 1006']);
+  });
+
   it('is in seconds: a client of which nothing comes gets a ping before, and is reset', async () => {
     const { got, events } = await between({ idleTimeout: 20 }, function* (peer, { world }) {
       const start = world.now;
