@@ -5,10 +5,13 @@
 export interface PeerCertificate {
   /** One attribute a line, such as `CN=client`. */
   readonly subject: string;
+  /** Who has signed it, in the same form. */
   readonly issuer: string;
   /** As OpenSSL writes it, such as `DNS:example.com, IP Address:127.0.0.1`; undefined if it has none. */
   readonly subjectAltName: string | undefined;
+  /** When it starts to be valid, as OpenSSL writes it: `Nov 30 22:00:00 2026 GMT`. */
   readonly validFrom: string;
+  /** When it expires, in the same form. */
   readonly validTo: string;
   /** In hexadecimal digits. */
   readonly serialNumber: string;

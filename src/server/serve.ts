@@ -56,7 +56,10 @@ export type Fetch<Data = unknown> = (
 /** What a request is answered with; nothing if `info.upgrade` has answered it. */
 export type Answer = AnyResponse | undefined;
 
-/** @typeParam Data what `ws.data` is, for WebSockets by handlers */
+/**
+ * The options of `serve`.
+ * @typeParam Data what `ws.data` is, for WebSockets by handlers
+ */
 export interface ServeOptions<Data = unknown> extends AddressOptions, ConnectionSocketOptions {
   /** Answers each request. */
   fetch: Fetch<Data>;

@@ -7,6 +7,7 @@ import { checkOptions, isOptions, longestDelay, type OptionRule, type OptionRule
 
 /** PEM as text or as bytes; or the path of a file with it, or its `file:` URL, as text or as a URL. */
 export type TlsFile = string | Uint8Array | ArrayBuffer | URL;
+/** One of these, or several. */
 export type TlsFiles = TlsFile | readonly TlsFile[];
 
 /** Certificates, keys, and what is negotiated. As the options of Node's `tls.createSecureContext` with the same names, where not said otherwise. */
