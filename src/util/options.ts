@@ -28,7 +28,11 @@ export type OptionRule =
 
 /** Whether a value may be an object of options: neither null nor an array. */
 export function isOptions(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  try {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return true; // a Proxy that was revoked, of which reading its properties says more
+  }
 }
 
 /** A day, in milliseconds: no timeout of a server may be longer, and none is without end. */

@@ -46,6 +46,8 @@ export interface OpenSsl {
   SSL_get0_alpn_selected(ssl: number, protocol: BigUint64Array, length: Uint32Array): void;
   SSL_get_verify_result(ssl: number): number;
   SSL_get1_peer_certificate(ssl: number): number;
+  SSL_get_peer_cert_chain(ssl: number): number;
+  OPENSSL_sk_value(stack: number, index: number): number;
 
   X509_VERIFY_PARAM_set1_ip_asc(parameters: number, address: string): number;
   X509_verify_cert_error_string(result: number): string;
@@ -136,6 +138,8 @@ const signatures = {
   SSL_get0_alpn_selected: ['void', 'uintptr_t', 'void *', 'void *'],
   SSL_get_verify_result: ['long', 'uintptr_t'],
   SSL_get1_peer_certificate: ['uintptr_t', 'uintptr_t'],
+  SSL_get_peer_cert_chain: ['uintptr_t', 'uintptr_t'],
+  OPENSSL_sk_value: ['uintptr_t', 'uintptr_t', 'int'],
   X509_VERIFY_PARAM_set1_ip_asc: ['int', 'uintptr_t', 'const char *'],
   X509_verify_cert_error_string: ['const char *', 'long'],
   X509_free: ['void', 'uintptr_t'],

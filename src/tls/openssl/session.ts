@@ -12,7 +12,7 @@ import { cipherSuiteNamed } from '../detached/cipher-suites.js';
 import { certificateRefused } from '../handshake-errors.js';
 import { maxContent, Received, type SendRecords, type TlsSession } from '../session.js';
 import type { TrafficSecrets } from './callbacks.js';
-import { sessionError } from './errors.js';
+import { type CheckedServer, sessionError } from './errors.js';
 import * as o from './library.js';
 import type { SharedOpenSsl } from './shared.js';
 
@@ -48,6 +48,8 @@ abstract class OpenSslSession implements TlsSession {
   protected abstract readonly serverName: string | undefined;
   abstract readonly wantsSecrets: boolean;
   protected abstract readonly isClient: boolean;
+  /** Of a client, for the message of an error. */
+  protected readonly checkedServer?: () => CheckedServer;
 
   get isOpen(): boolean {
     return this.state === State.open;
@@ -106,7 +108,7 @@ abstract class OpenSslSession implements TlsSession {
     if (error === o.SSL_ERROR_ZERO_RETURN) return Received.end;
     const { openssl } = this.engine;
     const verified = openssl.SSL_get_verify_result(this.ssl);
-    this.failure = sessionError(openssl, verified);
+    this.failure = sessionError(openssl, verified, this.checkedServer);
     this.state = State.broken;
     return Received.failure;
   }
@@ -207,7 +209,7 @@ abstract class OpenSslSession implements TlsSession {
   }
 
   /** i2d_X509(3): the first call says how many bytes, the second writes them and moves the pointer. */
-  #derOf(certificate: number): Uint8Array {
+  protected derOf(certificate: number): Uint8Array {
     const { openssl, bios } = this.engine;
     const der = new Uint8Array(new ArrayBuffer(openssl.i2d_X509(certificate, null)));
     const pointer = BigUint64Array.of(BigInt(bios.addressOf(der)));
@@ -220,7 +222,7 @@ abstract class OpenSslSession implements TlsSession {
     const certificate = openssl.SSL_get1_peer_certificate(this.ssl);
     if (certificate === 0) return undefined;
     try {
-      return new X509Certificate(this.#derOf(certificate));
+      return new X509Certificate(this.derOf(certificate));
     } finally {
       openssl.X509_free(certificate);
     }
@@ -380,6 +382,15 @@ export class ClientSession extends OpenSslSession {
     openssl.ERR_clear_error();
     this.shake(send);
   }
+
+  /** The certificate is not that of the session, since it has not been accepted: it is the first of the chain that has come. */
+  protected override readonly checkedServer = (): CheckedServer => {
+    const { openssl } = this.engine;
+    const chain = openssl.SSL_get_peer_cert_chain(this.ssl);
+    const first = chain === 0 ? 0 : openssl.OPENSSL_sk_value(chain, 0);
+    const certificate = first === 0 ? undefined : new X509Certificate(this.derOf(first));
+    return { host: this.#config.host, certificate };
+  };
 
   /** Has OpenSSL compare the certificate with the host, by the rules of RFC 6125. @returns false if it takes no such host */
   #expect(host: string): boolean {
