@@ -1,9 +1,9 @@
 // `--tls-self-signed`: a certificate for this machine, for development. It is made once and kept, so that clients have to be told only once to trust it.
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeCertificate } from './certificate.js';
 
 const day = 86_400_000;
@@ -36,13 +36,25 @@ export function selfSigned(folder: string = cacheFolder(), now: number = Date.no
   const names = [...new Set(['localhost', hostname().toLowerCase(), '127.0.0.1', '::1'])];
   const known = lastDay(key, cert, names);
   if (known > now + renewal) return { key, cert, isNew: false, until: new Date(known) };
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const to = now + validity;
   const subject = `sluice on ${hostname()}, for development`.slice(0, 64); // RFC 5280, ub-common-name
   write(key, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   write(cert, makeCertificate({ key: privateKey, subject, names, from: now - day, to }));
   return { key, cert, isNew: true, until: new Date(to) };
+}
+
+/** Step by step: `recursive` of Node never returns where the system says ENOENT for a folder that cannot be made, as in /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!existsSync(path)) throw error; // another process may have made it
+  }
 }
 
 /** When the certificate there expires, in milliseconds since the Unix epoch; 0 if there is none for these names with its key. */

@@ -12,7 +12,15 @@ import { urlsOf, wildcardMeaning } from './addresses.js';
 import { CommandError, loadApp, oneLine } from './app.js';
 import { diagnose } from './doctor.js';
 import { redirectOptions } from './redirect.js';
-import { inTermsOfCommand, reloadOnChange, type TlsArguments, type TlsFilePair, tlsFiles, withTls } from './tls.js';
+import {
+  checkTlsArguments,
+  inTermsOfCommand,
+  reloadOnChange,
+  type TlsArguments,
+  type TlsFilePair,
+  tlsFiles,
+  withTls,
+} from './tls.js';
 
 /** How long requests in flight may take after the first signal, in milliseconds: container runtimes kill after 10 s. */
 const closingDeadline = 8_000;
@@ -125,15 +133,15 @@ function portOf(name: string, text: string): number {
   return port;
 }
 
-/** @param files of the command line, for messages */
-async function listen(options: ServeOptions, files: TlsFilePair | undefined): Promise<Server> {
+/** @param portOption the option with the port, for messages @param files of the command line, for messages */
+async function listen(options: ServeOptions, portOption: string, files: TlsFilePair | undefined): Promise<Server> {
   try {
     return await serve(options);
   } catch (error) {
     const { port = 3000, hostname = defaultHost, path } = options;
     const address = path ?? `${hostname}:${port}`;
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
-      throw new CommandError(`${address} is in use; choose another port with --port`);
+      throw new CommandError(`${address} is in use; choose another port with ${portOption}`);
     }
     if (error instanceof TlsConfigError) throw new CommandError(inTermsOfCommand(error.message, files));
     throw new CommandError(`cannot serve on ${address}: ${oneLine(error)}`);
@@ -173,16 +181,19 @@ async function main(argv: string[]): Promise<void> {
     process.stdout.write(await diagnose());
     return;
   }
-  const files = tlsFiles(args.tls);
-  const options = withTls(withAddress(await loadApp(args.app), args), files);
-  const redirectPort = redirectPortOf(args, options);
-  const server = await listen(options, files);
+  checkTlsArguments(args.tls);
+  const app = withAddress(await loadApp(args.app), args);
+  const redirectPort = redirectPortOf(args, app);
+  const files = tlsFiles(args.tls); // after all checks: it may make a certificate
+  const options = withTls(app, files);
+  const server = await listen(options, '--port', files);
   if (files !== undefined) reloadOnChange(server, files);
   const redirects: Server[] = [];
   if (redirectPort !== undefined)
     redirects.push(
       await listen(
         redirectOptions(redirectPort, options.hostname, () => server.port),
+        '--redirect-http',
         undefined,
       ),
     );
@@ -192,15 +203,19 @@ async function main(argv: string[]): Promise<void> {
 }
 
 /** @throws {CommandError} if it is no port, or there is nothing to redirect to */
-function redirectPortOf({ tls: { redirectHttp } }: Arguments, { tls, path }: ServeOptions): number | undefined {
+function redirectPortOf({ tls: args }: Arguments, { tls, path, port = 3000 }: ServeOptions): number | undefined {
+  const { redirectHttp } = args;
   if (redirectHttp === undefined) return undefined;
-  if (tls === undefined)
+  if (tls === undefined && args.key === undefined && !args.selfSigned)
     throw new CommandError(
       '--redirect-http is given without TLS; expected --tls-key and --tls-cert, --tls-self-signed, or a module with the option tls',
     );
   if (path !== undefined)
     throw new CommandError('--redirect-http is given for a server on a Unix-domain socket; expected one on a port');
-  return portOf('--redirect-http', redirectHttp);
+  const redirectPort = portOf('--redirect-http', redirectHttp);
+  if (redirectPort === port && port !== 0)
+    throw new CommandError(`--redirect-http is ${port}, the port that is served with TLS; expected another`);
+  return redirectPort;
 }
 
 /** Where the server listens: its URL, or all of them if it listens on all addresses of the machine. */

@@ -27,17 +27,19 @@ export interface TlsFilePair {
   readonly cert: string;
 }
 
-/** @throws {CommandError} for options that do not fit each other, and if no certificate can be made */
-export function tlsFiles({ key, cert, selfSigned: isSelfSigned }: TlsArguments): TlsFilePair | undefined {
-  if (isSelfSigned) {
-    if (key !== undefined || cert !== undefined)
-      throw new CommandError('--tls-self-signed and --tls-key or --tls-cert are both given; expected one of them');
-    return selfSignedFiles();
-  }
-  if (key === undefined && cert === undefined) return undefined;
+/** @throws {CommandError} for options that do not fit each other */
+export function checkTlsArguments({ key, cert, selfSigned: isSelfSigned }: TlsArguments): void {
+  if (isSelfSigned && (key !== undefined || cert !== undefined))
+    throw new CommandError('--tls-self-signed and --tls-key or --tls-cert are both given; expected one of them');
+  if (key === undefined && cert === undefined) return;
   if (cert === undefined) throw new CommandError('--tls-key is given without --tls-cert; expected both');
   if (key === undefined) throw new CommandError('--tls-cert is given without --tls-key; expected both');
-  return { key, cert };
+}
+
+/** @param args have been checked @throws {CommandError} if no certificate can be made */
+export function tlsFiles({ key, cert, selfSigned: isSelfSigned }: TlsArguments): TlsFilePair | undefined {
+  if (isSelfSigned) return selfSignedFiles();
+  return key === undefined || cert === undefined ? undefined : { key, cert };
 }
 
 function selfSignedFiles(): TlsFilePair {
@@ -63,7 +65,12 @@ export function withTls(options: ServeOptions, files: TlsFilePair | undefined): 
 /** A message of `serve` or `reload` in terms of the command. */
 export function inTermsOfCommand(message: string, files: TlsFilePair | undefined): string {
   if (files === undefined) return message;
-  return message.replaceAll(/(?:serve|reload): tls\.(key|cert)/g, '--tls-$1');
+  return message
+    .replace('; allowExpired: true uses it all the same', '')
+    .replaceAll(
+      /(?:serve|reload): tls\.(key|cert)|(?<=is not the key of |has no key among )tls\.(key|cert)/g,
+      '--tls-$1$2',
+    );
 }
 
 /** Loads the files again when they change, until the returned function is called. What cannot be used is reported, and the old stays. */

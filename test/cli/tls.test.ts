@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -31,9 +31,14 @@ function file(name: string, text: string): string {
 const app = file('app.mjs', "export default { fetch: ({ url }, { tls }) => new Response(url + ' ' + tls?.protocol) };");
 const key = file('key.pem', local.key);
 const cert = file('cert.pem', local.cert);
+const otherCert = file('other.pem', signed('other').cert);
 
 function start(...args: string[]): Program {
-  const env = { PORT: '0', HOST: '127.0.0.1', XDG_CACHE_HOME: folder };
+  return startIn(folder, ...args);
+}
+
+function startIn(cache: string, ...args: string[]): Program {
+  const env = { PORT: '0', HOST: '127.0.0.1', XDG_CACHE_HOME: cache };
   const run = new Program([process.execPath, command, app, ...args], { env });
   runs.push(run);
   return run;
@@ -78,14 +83,23 @@ describe('the sluice command', () => {
         failure('--tls-self-signed', '--tls-cert', cert),
         failure('--tls-key', join(folder, 'none'), '--tls-cert', cert),
         failure('--redirect-http', '80'),
+        failure('--tls-key', key, '--tls-cert', cert, '--port', '4', '--redirect-http', '4'),
+        failure('--tls-key', key, '--tls-cert', otherCert),
+        startIn(join(folder, 'unused'), '--tls-self-signed', '--redirect-http', 'abc').ended.then((run) => run.stderr),
       ]),
       [
         'sluice: --tls-key is given without --tls-cert; expected both\n',
         'sluice: --tls-self-signed and --tls-key or --tls-cert are both given; expected one of them\n',
         `sluice: --tls-key is "${join(folder, 'none')}", which cannot be read: there is no such file\n`,
         'sluice: --redirect-http is given without TLS; expected --tls-key and --tls-cert, --tls-self-signed, or a module with the option tls\n',
+        'sluice: --redirect-http is 4, the port that is served with TLS; expected another\n',
+        `sluice: --tls-key (${key}) is not the key of --tls-cert (${otherCert})\n`,
+        'sluice: --redirect-http is "abc"; expected a whole number from 0 to 65535\n',
       ],
     );
+    assert.equal(existsSync(join(folder, 'unused')), false, 'no certificate has been made');
+    const { stderr } = await startIn('/proc/nope', '--tls-self-signed').ended;
+    assert.match(stderr, /^sluice: --tls-self-signed: no certificate can be made: ENOENT/);
   });
 });
 
