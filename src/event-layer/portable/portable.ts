@@ -83,7 +83,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
       layer.#turns.handleDeparture(() => layer.#ended(this));
     };
     this.#onError = function (error) {
-      layer.#errors.set(this, error);
+      layer.#keepError(this, error);
       if (!this.destroyed) this.destroy(); // node:tls leaves that to the listener where both sides may end separately
     };
     // node:net calls it for each connection that has broken, at once, and libuv goes through all sockets that are ready before anything else has a
@@ -435,12 +435,12 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   #notSecured(socket: SlotSocket, reason: Error | undefined): void {
-    if (reason !== undefined) this.#errors.set(socket, reason);
+    if (reason !== undefined) this.#keepError(socket, reason);
     this.#turns.handleDeparture(() => this.#closed(socket));
   }
 
   #connectSecured(socket: SlotSocket, slot: Slot, security: SocketSecurity): void {
-    const onError = (error: Error): void => void this.#errors.set(socket, error);
+    const onError = (error: Error): void => this.#keepError(socket, error);
     const onClose = (): void => this.#notSecured(socket, undefined);
     socket.once('error', onError);
     socket.once('close', onClose);
@@ -464,6 +464,11 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
+  }
+
+  /** Keeps an error for the report of the close. A socket of node:tls whose carrier has gone first emits `close` before `error`: too late for it. */
+  #keepError(socket: SlotSocket, error: Error): void {
+    if (this.#slots.slotOf(socket) !== undefined) this.#errors.set(socket, error);
   }
 
   #reasonOf(socket: SlotSocket, slot: Slot): ConnectionError | undefined {

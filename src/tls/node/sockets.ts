@@ -30,6 +30,7 @@ class Handshake {
   readonly #socket: Socket;
   readonly #events: SecuringEvents;
   readonly #timer: NodeJS.Timeout;
+  #linger: NodeJS.Timeout | undefined;
   #reason: Error | undefined;
   #isOver = false;
   readonly #onError = (error: Error): void => this.fail(explainNodeError(error));
@@ -78,7 +79,7 @@ class Handshake {
     // Closing with unread input would reset the connection, and the client might not get it.
     this.#socket.end(last);
     this.#socket.resume();
-    setTimeout(() => this.#socket.destroy(), refusedLinger).unref();
+    this.#linger = setTimeout(() => this.#socket.destroy(), refusedLinger).unref();
   }
 
   #closed(): void {
@@ -90,6 +91,7 @@ class Handshake {
   #end(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#linger);
     this.#socket.off('error', this.#onError);
     this.#socket.off('close', this.#onClose);
     this.#socket.on('error', ignore);
