@@ -3,7 +3,7 @@
 
 import {
   type Address,
-  type ConnectionError,
+  ConnectionError,
   formatAddress,
   type ListenerId,
   type ListenOptions,
@@ -191,12 +191,14 @@ export abstract class Listener implements Owner {
   /**
    * Replaces the certificates for connections that come from now on.
    * @throws {TypeError | RangeError | TlsConfigError} (rejects) if the options cannot be used: then nothing has changed
+   * @throws {ConnectionError} (rejects) `ERR_CLOSED` if the server is closed, or closing
    */
   async reload(options: ReloadOptions): Promise<void> {
     checkOptions('reload', options, { tls: tlsServerRule });
     const { tls } = options;
     if (tls === undefined) throw new TypeError('reload: tls is undefined; expected an object with key and cert');
     if (this.#tls === undefined) throw new TypeError('reload: tls is given, and the server was started without tls');
+    if (this.closing) throw new ConnectionError('ERR_CLOSED', 'reload: the server is closed, or closing');
     this.#tls.reload('reload: tls', tls);
   }
 

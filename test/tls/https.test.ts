@@ -321,6 +321,8 @@ for (const { name, make, skip } of layers) {
         assert.match(await textOf(kept), /200 OK/);
         // The cast: wrong on purpose.
         await assert.rejects(server.reload({} as { tls: TlsServerOptions }), /reload: tls is undefined/);
+        await server.close();
+        await assert.rejects(server.reload({ tls: clientOf('late.example') }), { code: 'ERR_CLOSED' });
       }));
 
     it('a plain server has no TLS to reload, and no info.tls', async () => {
