@@ -3,13 +3,13 @@
 import { Buffer } from 'node:buffer';
 import { headerBytes } from './session.js';
 
-/** How requests start, in as many bytes as a record's header has. No record starts like this. */
-const starts = new Set(['GET /', 'HEAD ', 'POST ', 'PUT /', 'DELET', 'OPTIO', 'PATCH', 'CONNE', 'TRACE', 'PRI *']);
+/** How requests start, whatever their method is, in as many bytes as a record's header has. No record starts like this. */
+const start = /^(?:[A-Z]{5}|[A-Z]{4} |[A-Z]{3} [*/h])/;
 
 /** Whether `bytes` has the beginning of a request at `at`. @param end where the bytes end, at least `headerBytes` after `at` */
 export function startsLikeHttp(bytes: Uint8Array, at: number, end: number): boolean {
   if (end - at < headerBytes || bytes[at] < 0x41 || bytes[at] > 0x5a) return false;
-  return starts.has(String.fromCharCode(...bytes.subarray(at, at + headerBytes)));
+  return start.test(String.fromCharCode(...bytes.subarray(at, at + headerBytes)));
 }
 
 const text = 'This port speaks HTTPS: the URL must start with https://\n';

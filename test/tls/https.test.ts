@@ -246,6 +246,8 @@ for (const { name, make, skip } of layers) {
           'GET / HTTP/1.1\r\nhost: a\r\n\r\n',
           'POST /a HTTP/1.0\r\n\r\n',
           'PRI * HTTP/2.0\r\n\r\n',
+          'PROPFIND / HTTP/1.1\r\nhost: a\r\n\r\n',
+          'COPY /a HTTP/1.1\r\nhost: a\r\n\r\n',
         ]) {
           const text = await textOf(plain(port, request));
           assert.match(text, /^HTTP\/1\.1 400 Bad Request\r\n/);
