@@ -154,12 +154,12 @@ function endOnSignal(server: Server, others: readonly Server[]): void {
   const end = (signal: 'SIGINT' | 'SIGTERM') => {
     if (ending) process.exit(128 + constants.signals[signal]);
     ending = true;
-    const { total, idle } = server.connections;
-    if (total > idle)
-      console.error(`sluice: ${signal}: ${total - idle} connections at work may finish; again ends them`);
+    const { total, idle, closing } = server.connections;
+    const working = total - idle - closing;
+    if (working > 0) console.error(`sluice: ${signal}: ${working} connections at work may finish; again ends them`);
     // What the application may have left behind (a timer, a pool of connections) is no reason to stay.
-    const closing = [server, ...others].map((each) => each.close({ deadline: closingDeadline }));
-    Promise.all(closing).then(() => process.exit(0));
+    const closes = [server, ...others].map((each) => each.close({ deadline: closingDeadline }));
+    Promise.all(closes).then(() => process.exit(0));
   };
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
