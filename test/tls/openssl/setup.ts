@@ -1,31 +1,15 @@
 // Servers over OpenSSL on an event layer with sockets, for the tests of this folder.
 
-import {
-  type ConnectionOptions,
-  connect,
-  createSecureContext,
-  type SecureContextOptions,
-  type TLSSocket,
-} from 'node:tls';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { Network } from '#sluice/connection/network.js';
 import { type ServeOptions, type Server, serve } from '#sluice/server/serve.js';
 import type { TlsIdentity, TlsServerConfig } from '#sluice/tls/config.js';
 import { opensslServerTransport } from '#sluice/tls/openssl/transport.js';
-import { authority, local } from '../../support/certificates.js';
+import { authority } from '../../support/certificates.js';
 import type { SocketLayer } from '../../support/layers.js';
+import { identity } from '../../support/tls-identity.js';
 
-export function identity(options: SecureContextOptions = local, more: Partial<TlsIdentity> = {}): TlsIdentity {
-  const contextOptions = { ca: authority.cert, ...options };
-  return {
-    context: createSecureContext(contextOptions),
-    contextOptions,
-    alpnProtocols: ['http/1.1'],
-    requestCert: false,
-    rejectUnauthorized: true,
-    ocsp: undefined,
-    ...more,
-  };
-}
+export { identity };
 
 export function serverConfig(one: TlsIdentity = identity(), more: Partial<TlsServerConfig> = {}): TlsServerConfig {
   return { identityFor: () => one, detached: true, handshakeTimeout: 10_000, maxHandshakesPerTurn: 16, ...more };
