@@ -144,33 +144,49 @@ static void receive(int fd) {
   }
 }
 
-static void next_round(void) {
-  if (is_publishing && running && in_flight == 0) {
-    for (int i = 0; i < connections; i++) answers[sockets[i]] = 0;
-    publish();
-  }
+static void publish_next(void) {
+  if (!is_publishing || !running || in_flight > 0) return;
+  for (int i = 0; i < connections; i++) answers[sockets[i]] = 0;
+  publish();
+}
+
+static void report(void) {
   if (!stopping || in_flight > 0) return;
   stopping = 0;
   printf("%lu\n", received);
 }
 
-static void obey(void) {
-  char text[64];
-  ssize_t count = read(STDIN_FILENO, text, sizeof text - 1);
-  if (count <= 0) exit(0);
-  text[count] = 0;
-  if (strcmp(text, "stop\n") == 0) {
+static void obey(const char *order) {
+  if (strcmp(order, "stop") == 0) {
     running = 0;
     stopping = 1;
-  } else if (strcmp(text, "run\n") == 0 && in_flight == 0) {
+  } else if (strcmp(order, "run") == 0 && !running && !stopping) {
     running = 1;
     received = 0;
-    if (is_publishing) return; // `next_round` does
-    for (int i = 0; i < connections; i++) {
+    publish_next();
+    for (int i = 0; i < connections && !is_publishing; i++) {
       in_flight += depth;
       send_messages(sockets[i]);
     }
-  } else fail("the order %s is unknown, or comes too soon", text);
+  } else fail("the order %s is unknown, or comes too soon", order);
+}
+
+// One read may bring several orders, where this process had no processor between them, and the beginning of one.
+static void read_orders(void) {
+  static char text[64];
+  static size_t length;
+  ssize_t count = read(STDIN_FILENO, text + length, sizeof text - 1 - length);
+  if (count <= 0) exit(0);
+  length += count;
+  text[length] = 0;
+  char *order = text;
+  for (char *end; (end = strchr(order, '\n')) != NULL; order = end + 1) {
+    *end = 0;
+    obey(order);
+  }
+  length -= order - text;
+  memmove(text, order, length);
+  if (length == sizeof text - 1) fail("an order is longer than %zu bytes", length);
 }
 
 static void watch(int fd) {
@@ -204,9 +220,10 @@ int main(int count, char **arguments) {
   for (;;) {
     int ready = epoll_wait(poller, events, 1024, -1);
     for (int i = 0; i < ready; i++) {
-      if (events[i].data.fd == STDIN_FILENO) obey();
+      if (events[i].data.fd == STDIN_FILENO) read_orders();
       else receive(events[i].data.fd);
     }
-    next_round();
+    publish_next();
+    report();
   }
 }

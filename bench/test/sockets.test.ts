@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { type Exchange, scriptFor } from '../load/messages.js';
 import { Server } from '../load/server.js';
-import { Sockets } from '../load/sockets.js';
+import { compileSockets, Sockets } from '../load/sockets.js';
 import { findPeers, type Peer } from '../peers.js';
-import { versionOf } from '../processes.js';
+import { end, start, versionOf } from '../processes.js';
 
 function peer(name: string): Peer {
   const found = findPeers([name], undefined, undefined).peers.find((each) => each.name === name);
@@ -44,6 +50,44 @@ test('a message is published to all WebSockets', { skip: !hasCompiler }, async (
     await load.end();
   } finally {
     await server.stop();
+  }
+});
+
+test('orders that reach the clients together, or in parts, are obeyed one by one', { skip: !hasCompiler }, async () => {
+  const texts = { handshake: 'hello', publisher: 'hello', message: 'x', answer: 'x' };
+  const head = 'HTTP/1.1 101 Switching Protocols\r\n\r\n';
+  const place = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(place, name), text);
+  const server = createServer((socket) => {
+    socket.once('data', () => {
+      socket.write(head);
+      socket.on('data', (bytes) => socket.write(bytes));
+    });
+    socket.on('error', () => {}); // the clients are killed
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const clients = start([compileSockets(), 'echo', String(address.port), '2', '3', '0', '101', place], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  try {
+    const { stdin, stdout } = clients;
+    assert.ok(stdin !== null && stdout !== null);
+    const lines = createInterface(stdout)[Symbol.asyncIterator]();
+    const line = async (): Promise<unknown> => (await lines.next()).value;
+    assert.equal(await line(), 'ready');
+    stdin.write('run\nstop\n');
+    assert.equal(await line(), '6', 'two connections have sent three messages each');
+    stdin.write('run\nst');
+    setTimeout(() => stdin.write('op\n'), 20);
+    assert.ok(Number(await line()) >= 6);
+    stdin.write('run\nrun\n');
+    assert.equal(await line(), 'problem: the order run is unknown, or comes too soon');
+  } finally {
+    await end(clients);
+    server.close();
+    rmSync(place, { recursive: true });
   }
 });
 
