@@ -166,8 +166,9 @@ export class HostLoop {
   #serve(): void {
     this.#setIdling(false);
     try {
+      if (this.#members.length === 1) this.#serveAlone(this.#members[0]);
+      // Also those that have come meanwhile, in a turn of the one: libuv waits next.
       if (this.#members.length > 1) this.#serveAll();
-      else if (this.#members.length === 1) this.#serveAlone(this.#members[0]);
     } finally {
       // libuv does not wait now: it may have nothing to do after all, and then nothing would wait for the member.
       if (this.#members.length === 1) this.#setIdling(true);
@@ -224,6 +225,7 @@ export class HostLoop {
       runTicks?.();
       guest.settle();
     }
+    for (const guest of this.#members) guest.settle(); // a turn of one may have asked another for something
     clearTimeout(this.#timer);
     const now = performance.now();
     const patience = Math.min(...this.#members.map((guest) => guest.wakeTime() - now), maxTimeout);

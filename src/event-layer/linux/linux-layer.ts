@@ -379,6 +379,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
 
   settle(): void {
     this.#output.submitDeferred();
+    if (!this.isClosed) this.submit(); // what ticks and other layers' turns have asked for
   }
 
   /** A turn has reported what had arrived before it. */

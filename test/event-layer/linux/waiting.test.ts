@@ -8,12 +8,12 @@ import type { EventLayer, Slot } from '#sluice/event-layer/event-layer.js';
 import { linuxLayers } from '../../support/layers.js';
 import { runProgram } from '../../support/program.js';
 
-/** Asks fifty times, each time when it has been answered; gives up after ten seconds. */
+/** Asks fifty times, each time when it has been answered; gives up after four seconds. */
 function clientProgram(port: number): string {
   return `
     import { once } from 'node:events';
     import { connect } from 'node:net';
-    setTimeout(() => process.exit(1), 10_000).unref();
+    setTimeout(() => process.exit(1), 4_000).unref();
     const socket = connect(${port}, '127.0.0.1');
     for (let i = 0; i < 50; i++) {
       socket.write('x');
@@ -91,6 +91,15 @@ for (const { name, make: makeLayer, skip } of linuxLayers)
       await third.close();
       await talk(ports[1]);
       await other.close();
+    });
+
+    test('two layers that are made in the last turn of another accept at once', async () => {
+      const first = make();
+      await echo(first, () => {});
+      await first.close(); // it resolves in that turn
+      const ports = [await echo(make(), () => {}), await echo(make(), () => {})];
+      for (const { code } of await Promise.all(ports.map((port) => runProgram(clientProgram(port)))))
+        assert.equal(code, 0, 'the client was answered in time');
     });
 
     test('timers, immediates and promises of Node take turns with the layer, whichever is busy', async () => {
