@@ -104,7 +104,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
     return this.#rareFields?.peer ?? '';
   }
 
-  /** What is known of its TLS session; undefined if it has none, its handshake is not complete, or it has closed. Looked up on each use. */
+  /** What is known of its TLS session; undefined if it has none, or has closed. Looked up on each use. */
   get tls(): TlsInfo | undefined {
     return (this.#flags & ConnectionFlag.closed) === 0 ? this.owner.transport.tls?.(this.slot) : undefined;
   }

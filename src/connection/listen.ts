@@ -11,7 +11,7 @@ import { checkOptions, longestDelay, type OptionRules } from '../util/options.js
 import { type BufferedCounts, bufferedRule } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
 import { type CloseOptions, type ConnectionCounts, Listener, type ReloadOptions } from './listener.js';
-import { Network, type SlotRecord } from './network.js';
+import { Network, type SlotRecord, SlotState } from './network.js';
 import { callOnError, printError } from './on-error.js';
 import { networkFor } from './securing.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
@@ -126,7 +126,7 @@ function withoutBrackets(where: string, hostname: string): string {
 /**
  * Serves a protocol of your own. The handler runs in a thread for each connection, and is unwound when the connection is reset. The peer's FIN is
  * the end of its input. When the handler returns, what it wrote is sent and the connection is closed; if it throws, the connection is reset and
- * `onError` is called.
+ * `onError` is called. With `tls` it starts when the handshake is complete, and not at all if that fails.
  *
  * ```ts
  * await listen({ port: 7000 }, function* ({ reader, writer }) {
@@ -200,6 +200,14 @@ class RawListener extends Listener {
   }
 
   protected begin(slot: Slot): void {
+    if (!this.hasHandshake) this.#start(slot);
+  }
+
+  secured(slot: Slot): void {
+    if (this.hasHandshake) this.#start(slot);
+  }
+
+  #start(slot: Slot): void {
     const connection = new Connection(this, slot);
     connection.rememberPeer(); // for errors that are reported after it has closed
     this.network.attach(connection);
@@ -227,7 +235,7 @@ class RawListener extends Listener {
     else connection.reset();
   }
 
-  // Every connection has a thread while it is open, so none is ever idle and these three are never called.
+  // A connection is idle only during its handshake, in which the owner gets none of these three.
   received(slot: Slot): void {
     throw new Error(`slot ${slot} of ${this} is idle; this is a bug in sluice`);
   }
@@ -238,8 +246,9 @@ class RawListener extends Listener {
 
   expired(): void {}
 
-  protected closeIfIdle(): void {
-    // Only the handler knows when its connection may close; the deadline applies to it.
+  protected closeIfIdle(slot: Slot): void {
+    // Only the handler knows when its connection may close; the deadline applies to it. During the handshake there is none yet.
+    if (this.network.state(slot) === SlotState.idle) this.endIdle(slot);
   }
 
   protected forceClose(slot: Slot): void {
@@ -251,7 +260,14 @@ class RawListener extends Listener {
   }
 
   protected countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'> {
-    return { idle: 0, reading: 0, handling: open, writing: 0 };
+    const idle = this.hasHandshake ? this.#countHandshakes() : 0;
+    return { idle, reading: 0, handling: open - idle, writing: 0 };
+  }
+
+  #countHandshakes(): number {
+    let count = 0;
+    for (const slot of this.network.slotsOf(this)) if (this.network.state(slot) === SlotState.idle) count++;
+    return count;
   }
 
   protected whenClosed(): void {}

@@ -25,7 +25,7 @@ import { type Network, type Owner, type SlotRecord, SlotState } from './network.
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
-  /** How many are open without a request: new, or between two requests. */
+  /** How many are open without a request: new, or between two requests. With `listen`, those in their TLS handshake. */
   idle: number;
   /** Number of connections on which a request is being read. */
   reading: number;
@@ -133,6 +133,7 @@ export abstract class Listener implements Owner {
   abstract readonly readTimeout: number;
   abstract readonly writeTimeout: number;
   abstract readonly writeRate: number;
+  abstract secured(slot: Slot): void;
   abstract received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
   abstract ended(slot: Slot): void;
   abstract expired(slot: Slot): void;
@@ -181,6 +182,11 @@ export abstract class Listener implements Owner {
     this.network.adoptListener(listener, this, (error) => this.failed(error));
     this.#unobserve = this.buffers.observe((isFull) => this.fullnessChanged(isFull));
     if (this.buffers.isFull) this.fullnessChanged(true);
+  }
+
+  /** Whether connections have a handshake before they can be read from and written to. `secured` is called when it is complete. */
+  protected get hasHandshake(): boolean {
+    return this.#socketSecurity !== undefined || this.transport !== this.network.layer;
   }
 
   /** Whether its connections are secured by the option `tls`. */

@@ -58,8 +58,10 @@ export interface Owner {
   readonly writeRate: number;
   /** The deadline for closing has passed: whatever ends from now on ends at once. */
   readonly forceClosing?: boolean;
-  /** The connection is established. */
+  /** The connection is established; for a client with TLS, its handshake is complete. */
   opened(slot: Slot): void;
+  /** The TLS handshake of a connection that was accepted is complete. */
+  secured(slot: Slot): void;
   /** Bytes have arrived for a slot without a record: `bytes[start … end-1]`, valid only during the call. */
   received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
   /** The peer of a slot without a record has sent FIN. */
@@ -420,6 +422,11 @@ export class Network implements EventSink, TimerTarget {
     return true;
   }
 
+  /** @internal A connection that is already closing has its end sent, and does not start. */
+  secured(slot: Slot): void {
+    if (this.state(slot) !== SlotState.closing) this.owner(slot)?.secured(slot);
+  }
+
   /** @internal */
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     const state = this.#states[slot];
@@ -512,6 +519,7 @@ export class Network implements EventSink, TimerTarget {
     drained: (slot) => this.record(slot)?.drained(),
     flushed: (slot) => this.#deliverFlushed(slot),
     connected: (slot) => this.#deliverConnected(slot),
+    secured: (slot) => this.secured(slot),
     sessionFailed: (slot, reason) => this.#deliverSessionFailed(slot, reason),
     outputHeld: (slot, bytes) => this.outputHeld(slot, bytes),
   };

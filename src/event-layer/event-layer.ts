@@ -56,6 +56,8 @@ export interface EventSink {
   accepted(slot: Slot, listener: ListenerId): void;
   /** A connection that `connect` has started is established. Reading is on. For one that fails, only `closed` is called. */
   connected(slot: Slot): void;
+  /** The TLS handshake of a connection that was accepted with `ListenOptions.security` is complete. What was received follows. */
+  secured?(slot: Slot): void;
   /**
    * Bytes from the peer: `buffer[start … end-1]`, at least one and at most 64 KiB. They are borrowed for the duration of the
    * call; afterwards the memory is reused.

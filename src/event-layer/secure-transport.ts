@@ -17,6 +17,8 @@ export type SecureTransportFactory = (layer: EventLayer, timers: TransportTimers
 export interface SecureTransportEvents extends TransportEvents {
   /** A connection that `connect` has started is established, and its handshake is complete. */
   connected(slot: Slot): void;
+  /** The handshake of a connection that was accepted is complete. What was received follows. */
+  secured(slot: Slot): void;
   /**
    * The session is broken, or its handshake has failed. Nothing more is received, and no more output is sent. An alert may be on its way to the peer:
    * `finish`, and time for it to arrive, before the connection is dropped. The only later events are `flushed` and `closed`.

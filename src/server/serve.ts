@@ -640,6 +640,9 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
   }
 
+  /** Its deadlines count from when it was accepted. */
+  secured(): void {}
+
   readonly reportThread = (error: unknown, thread: Thread<unknown>): void => {
     const subject = subjectOf(thread);
     this.report(error, subject?.request, subject);

@@ -531,6 +531,7 @@ export class TlsTransport implements SecureTransport {
     const pending = this.#pending.get(slot);
     if (pending !== undefined) this.#sendEarly(slot, pending);
     if ((this.#flags[slot] & isClient) !== 0) this.#above?.connected(slot);
+    else this.#above?.secured(slot);
     if ((this.#flags[slot] & (finishRequested | finSent)) === finishRequested) this.#sendEnd(slot);
   }
 

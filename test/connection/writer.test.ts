@@ -384,6 +384,7 @@ test('threads that are parked because their clients are flooded take little memo
     writeTimeout: Infinity,
     writeRate: 0,
     opened() {},
+    secured() {},
     received() {},
     ended() {},
     expired() {},

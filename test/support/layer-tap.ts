@@ -136,6 +136,10 @@ export class LayerTap implements EventLayer, EventSink {
     this.above.connected(slot);
   }
 
+  secured(slot: Slot): void {
+    this.above.secured?.(slot);
+  }
+
   received(slot: Slot, buffer: Uint8Array, start: number, end: number): void {
     this.above.received(slot, buffer, start, end);
   }

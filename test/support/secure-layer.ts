@@ -37,6 +37,7 @@ export class SecureLayer implements EventLayer {
       drained: (slot) => above.drained(slot),
       flushed: (slot) => above.flushed(slot),
       connected: (slot) => above.connected(slot),
+      secured: (slot) => above.secured?.(slot),
       outputHeld: (slot, bytes) => above.outputHeld?.(slot, bytes),
       sessionFailed: (slot, reason) => {
         failures.set(slot, reason);

@@ -46,6 +46,7 @@ function setUp(maxHandshakesPerTurn: number) {
     drained: () => {},
     flushed: () => {},
     connected: () => {},
+    secured: () => {},
     sessionFailed: (slot, { code }: ConnectionError) => events.push(`failed ${slot} ${code}`),
     outputHeld: (_, bytes) => {
       held += bytes;

@@ -8,6 +8,7 @@ import net, { type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { type ConnectOptions, connect } from '#sluice/connection/connect.js';
 import type { ConnectionMessage } from '#sluice/connection/diagnostics.js';
 import { listen } from '#sluice/connection/listen.js';
@@ -407,17 +408,47 @@ for (const { name, make, skip } of layers) {
       await server.close({ deadline: 100 });
     });
 
-    it('what a handler writes first waits for the handshake', async () => {
+    it('a handler of listen starts when the handshake is complete, knows the client, and may speak first', async () => {
+      const tls = { key, cert, ca: authority.cert, requestCert: true, handshakeTimeout: 100 };
+      let started = 0;
+      const server = await listen({ port: 0, hostname: '127.0.0.1', network, tls }, function* ({ tls, writer }) {
+        started++;
+        yield* writer.write(`welcome ${tls?.peerCertificate?.subject}, ${tls?.isAuthorized}, ${tls?.protocol}\n`);
+      });
+      const port = server.port ?? 0;
+      for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
+        assert.equal(
+          await textOf(await open(port, { ...clientOf('ann'), maxVersion })),
+          `welcome CN=ann, true, ${maxVersion}\n`,
+        );
+      assert.equal((await textOf(plain(port, 'garbage\r\n'))).includes('welcome'), false);
+      await textOf(plain(port, '\x16\x03\x01'));
+      for (const refused of [stranger(), {}]) {
+        const socket = await open(port, { ...refused, maxVersion: 'TLSv1.3' }); // complete for the client
+        assert.equal(await textOf(socket), '');
+      }
+      assert.equal(started, 2);
+      await server.close({ deadline: 100 });
+    });
+
+    it('a connection in its handshake counts as idle, has no thread, and does not keep its server from closing', async () => {
       const server = await listen(
         { port: 0, hostname: '127.0.0.1', network, tls: { key, cert } },
-        function* ({ writer }) {
-          yield* writer.write('welcome\n');
+        function* ({ reader }) {
+          yield* reader.read();
         },
       );
       const port = server.port ?? 0;
-      assert.equal((await textOf(plain(port, 'garbage\r\n'))).includes('welcome'), false);
-      assert.equal(await textOf(await open(port)), 'welcome\n');
-      await server.close({ deadline: 100 });
+      const silent = plain(port, '\x16\x03\x01');
+      const secured = await open(port);
+      while (server.connections.total < 2 || server.connections.handling < 1) await wait(1);
+      assert.deepEqual(server.connections, { idle: 1, reading: 0, handling: 1, writing: 0, closing: 0, total: 2 });
+      assert.equal([...server.threads()].length, 1);
+      const closing = server.close();
+      await textOf(silent);
+      secured.end();
+      secured.resume();
+      await closing;
     });
 
     it('connect refuses a server that it does not trust, or that is another', async () => {

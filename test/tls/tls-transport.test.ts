@@ -28,6 +28,7 @@ class Setup {
       drained: (slot) => this.events.push(`drained ${slot}`),
       flushed: (slot) => this.events.push(`flushed ${slot}`),
       connected: (slot) => this.events.push(`connected ${slot}`),
+      secured: () => {},
       sessionFailed: (slot, { code }: ConnectionError) => this.events.push(`failed ${slot} ${code}`),
       outputHeld: (_slot, bytes) => {
         this.held += bytes;

@@ -431,7 +431,13 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     this.#listenTo(plain);
     if ((flags[slot] & paused) !== 0) plain.pause();
     if ((flags[slot] & connecting) !== 0) this.#connected(plain);
-    else this.#turns.dispatch(() => this.#output.connected(slot));
+    else this.#turns.dispatch(() => this.#reportSecured(plain, slot));
+  }
+
+  #reportSecured(socket: SlotSocket, slot: Slot): void {
+    if (!this.#slots.isReported(socket, slot)) return;
+    this.#output.connected(slot);
+    this.#sink.secured?.(slot);
   }
 
   #notSecured(socket: SlotSocket, reason: Error | undefined): void {

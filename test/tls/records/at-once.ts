@@ -40,6 +40,7 @@ export function runAtOnce(c: Case, cuts: readonly number[] | 'everywhere'): Outc
     drained() {},
     flushed() {},
     connected() {},
+    secured() {},
   });
   const turn = (events: () => void): void => {
     transport.beginTurn();
