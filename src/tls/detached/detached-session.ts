@@ -34,6 +34,15 @@ const recordVersion = 0x0303;
  * costs work, and moves nothing. BoringSSL and OpenSSL have the same bound for some of them.
  */
 export const maxWithoutContent = 32;
+/**
+ * After so many milliseconds one more may come. A client that only listens may replace its keys for days: what costs is many at once, so the rate is
+ * bounded, and not how many come in all.
+ */
+const timePerMessage = 10_000;
+/** Times are kept in this unit of milliseconds: as small integers for years, which take no memory of their own. */
+const tick = 100;
+const ticksPerMessage = timePerMessage / tick;
+const tooMany = `messages without content, more than ${maxWithoutContent} at once and one each ${timePerMessage / 1000} seconds`;
 
 /** The message or the alert that is being sealed. Over an `ArrayBuffer` of its own, as ciphers expect. */
 const ownContent = new Uint8Array(new ArrayBuffer(8));
@@ -59,8 +68,8 @@ export class DetachedSession implements TlsSession {
   /** The row of the keys for receiving. The next one is that for sending. -1 when the session is free. */
   #row: number;
   #flags: number;
-  /** How many messages have come since there was content. */
-  #withoutContent = 0;
+  /** The time, in ticks, from which on as many messages without content may come at once as ever. Each puts it off; content brings it back to 0. */
+  #restoredAt = 0;
   /** A handshake message that has come in part. */
   #message: HandshakeMessage | undefined;
 
@@ -127,7 +136,7 @@ export class DetachedSession implements TlsSession {
     if (this.#message !== undefined)
       return this.#fail(Alert.unexpectedMessage, 'content between the parts of a handshake message', send);
     if (end === at) return this.#withoutContentAgain(send);
-    this.#withoutContent = 0;
+    this.#restoredAt = 0;
     this.contentEnd = end;
     return Received.content;
   }
@@ -178,10 +187,12 @@ export class DetachedSession implements TlsSession {
     return Received.nothing;
   }
 
-  /** A message has come that is no content: too many of these in a row are refused. */
+  /** A message has come that is no content: too many of these in a row are refused, unless they come slowly. */
   #withoutContentAgain(send: SendRecords): Received {
-    if (++this.#withoutContent <= maxWithoutContent) return Received.nothing;
-    return this.#fail(Alert.unexpectedMessage, `${maxWithoutContent + 1} messages in a row without content`, send);
+    const now = Math.floor(this.#keys.now() / tick);
+    this.#restoredAt = Math.max(this.#restoredAt, now) + ticksPerMessage;
+    if (this.#restoredAt - now <= maxWithoutContent * ticksPerMessage) return Received.nothing;
+    return this.#fail(Alert.unexpectedMessage, tooMany, send);
   }
 
   /** If the peer uses its keys for more records than it should, it is asked once for others (RFC 8446 §5.5). */

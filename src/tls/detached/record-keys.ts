@@ -4,7 +4,7 @@
 import { headerBytes } from '../session.js';
 import { type AeadCipher, nonceBytes, tagBytes } from './aead-cipher.js';
 import type { CipherSuite } from './cipher-suites.js';
-import { expandLabel, nodeHmac, type WriteHmac } from './key-schedule.js';
+import { expandLabel, type WriteHmac } from './key-schedule.js';
 
 /** Connections of one block. A block is a single piece of memory that never moves, so that no copy of a key is left behind. */
 export const connectionsPerBlock = 256;
@@ -28,15 +28,19 @@ export class RecordKeys {
   used = 0;
   readonly #released: (block: RecordKeys) => void;
   readonly #writeHmac: WriteHmac;
+  /** The clock of the sessions that have rows here, in milliseconds. */
+  readonly now: () => number;
 
   /** @param released is called when a connection has given its rows back */
   constructor(
     suite: CipherSuite,
     cipher: AeadCipher,
     released: (block: RecordKeys) => void,
-    writeHmac: WriteHmac = nodeHmac,
+    writeHmac: WriteHmac,
+    now: () => number,
   ) {
     this.#writeHmac = writeHmac;
+    this.now = now;
     this.suite = suite;
     this.#cipher = cipher;
     this.#released = released;

@@ -17,11 +17,17 @@ export class RecordLayer {
   readonly #suites = new Map<CipherSuite, Suite>();
   readonly #writeHmac: WriteHmac;
   readonly #createCipher: (suite: CipherSuite) => AeadCipher;
+  readonly #now: () => number;
   /** How many blocks of keys there are. */
   blocks = 0;
 
-  /** @param createCipher is called once for each suite that is used @param writeHmac for deriving keys */
-  constructor(createCipher: (suite: CipherSuite) => AeadCipher, writeHmac: WriteHmac = nodeHmac) {
+  /** @param createCipher is called once for each suite that is used @param writeHmac for deriving keys @param now a clock, in milliseconds */
+  constructor(
+    createCipher: (suite: CipherSuite) => AeadCipher,
+    writeHmac: WriteHmac = nodeHmac,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#now = now;
     this.#createCipher = createCipher;
     this.#writeHmac = writeHmac;
   }
@@ -31,7 +37,7 @@ export class RecordLayer {
     const { cipher, open } = this.#suite(established.suite);
     let block = open.at(-1);
     if (block === undefined) {
-      block = new RecordKeys(established.suite, cipher, this.#released, this.#writeHmac);
+      block = new RecordKeys(established.suite, cipher, this.#released, this.#writeHmac, this.#now);
       this.blocks++;
       open.push(block);
     }

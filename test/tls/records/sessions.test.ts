@@ -39,11 +39,17 @@ class Setup {
   readonly #plain = new Uint8Array(maxContent + 1);
   /** Records that sessions have sent by themselves. */
   readonly sent: Uint8Array[] = [];
+  /** Milliseconds. */
+  now = 0;
 
   constructor(suite = cipherSuites[0]) {
     this.suite = suite;
     this.cipher = new WatchedCipher(suite);
-    this.layer = new RecordLayer(() => this.cipher);
+    this.layer = new RecordLayer(
+      () => this.cipher,
+      undefined,
+      () => this.now,
+    );
   }
 
   session(isClient: boolean, seed = 1): DetachedSession {
@@ -172,6 +178,40 @@ test('a side that has ended its output sends no KeyUpdate, and takes what comes 
     client.update();
     assert.equal(take(client.seal(contentType.content, 'x')), Received.content);
     assert.deepEqual(setup.sent, []);
+  }
+});
+
+test('a client that sends no content may replace its keys for as long as it likes, but not more than 32 times at once', () => {
+  const suite = cipherSuites[0];
+  const secret = new Uint8Array(suite.secretBytes).fill(1);
+  const open = (setup: Setup) => {
+    const established = { suite, isClient: false, clientSecret: secret, serverSecret: secret, received: 0, sent: 0 };
+    const session = setup.layer.open({ ...established, info: undefined });
+    const client = new Direction(suite.aead, secret);
+    return () => {
+      const received = setup.receive(session, client.seal(contentType.handshake, keyUpdateMessage(0)));
+      client.update();
+      return received;
+    };
+  };
+  for (const apart of [60_000, 10_000, 9_000, 1_000]) {
+    const setup = new Setup();
+    const update = open(setup);
+    let refused = false;
+    for (let i = 0; i < 500 && !refused; i++) {
+      refused = update() === Received.failure;
+      setup.now += apart;
+    }
+    assert.equal(refused, apart < 10_000, `a KeyUpdate each ${apart} ms`);
+  }
+  for (const pause of [10_000, 24 * 3_600_000]) {
+    const setup = new Setup();
+    const update = open(setup);
+    for (let i = 0; i < 32; i++) assert.equal(update(), Received.nothing);
+    setup.now += pause;
+    const more = Math.min(32, pause / 10_000);
+    for (let i = 0; i < more; i++) assert.equal(update(), Received.nothing);
+    assert.equal(update(), Received.failure);
   }
 });
 
