@@ -110,6 +110,7 @@ test('flush parks until the kernel has everything', async () => {
       yield* until(server.close());
     },
     { capacity: 1024 },
+    251,
   );
 });
 
@@ -139,6 +140,7 @@ test('flush returns when nothing is queued, and not before, also if another thre
       assert.deepEqual(queued, [0]);
     },
     { capacity: 1024 },
+    251,
   );
 });
 
@@ -179,6 +181,7 @@ test('a thread that is unwound while it is flooded leaves the writer to others',
       yield* until(server.close());
     },
     { capacity: 1024 },
+    251,
   );
 });
 

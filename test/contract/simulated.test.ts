@@ -17,7 +17,7 @@ contract({
   variants: [
     variant('in one piece', { pieces: 'whole', capacity: 256 * 1024 }, 10 * 2 ** 20, 2000),
     variant('in one piece, without latency', { pieces: 'whole', capacity: 256 * 1024, latency: 0 }, 2 ** 20),
-    variant('byte by byte', { pieces: 1, capacity: 16_384, latency: 0.2 }, 100_000, 50),
+    variant('in pieces of 7 bytes', { pieces: 7, capacity: 16_384, latency: 0.2 }, 100_000, 50),
     ...Array.from({ length: 12 }, (_, seed) => variant(`seed ${seed}`, { seed })),
   ],
 });

@@ -52,5 +52,5 @@ export interface Case {
 /** Moves so many bytes that one at a time is too slow. */
 export function isBulky(c: Case): boolean {
   const sent = c.steps.reduce((sum, step) => sum + (typeof step === 'string' ? step.length : 0), 0);
-  return c.responses.reduce((sum, { body }) => sum + (typeof body === 'string' ? body.length : 0), sent) > 10_000;
+  return c.responses.reduce((sum, { body }) => sum + (typeof body === 'string' ? body.length : 0), sent) > 3_000;
 }
