@@ -1,33 +1,19 @@
 // Chromium, by playwright-core: a page whose script uses fetch, a WebSocket and an EventSource over TLS.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-
-const places = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/usr/bin/google-chrome-stable',
-];
-const flags = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-];
+import { chromiumFlags, findChromium } from '../../build/test/browser/chromium.js';
 
 /** The browser's program; undefined if there is none. */
-export const chromiumProgram = process.env.CHROMIUM || places.find((path) => existsSync(path));
+export const chromiumProgram = findChromium();
 
 /** @param version of TLS @returns what was seen */
 export async function tryChromium(port, version) {
   const profile = mkdtempSync(join(tmpdir(), 'tls-clients-chromium-'));
   // The authority of this script is not one that the browser trusts.
   const args = [
-    ...flags,
+    ...chromiumFlags,
     '--ignore-certificate-errors',
     ...(version === 'TLSv1.2' ? ['--ssl-version-max=tls1.2'] : []),
   ];

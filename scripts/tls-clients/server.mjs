@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { events, Response, serve, sleep, stream, webSocket } from '../../dist/index.js';
+import { memory } from '../memory.mjs';
 
 const folder = process.argv[2];
 const file = (name) => join(folder, name);
@@ -99,15 +100,6 @@ for (const [name, options] of Object.entries(servers)) {
 }
 
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** Resident bytes without the program, after a garbage collection. */
-function memory() {
-  for (let i = 0; i < 3; i++) globalThis.gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-  const status = readFileSync('/proc/self/status', 'utf8');
-  let bytes = 0;
-  for (const [, kilobytes] of status.matchAll(/^Rss(?:Anon|Shmem):\s*(\d+) kB/gm)) bytes += Number(kilobytes) * 1024;
-  return bytes;
-}
 
 const answers = {
   /** Connections, descriptors, errors of `onError`. */

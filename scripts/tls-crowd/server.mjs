@@ -1,6 +1,6 @@
 // A server that speaks TLS. Arguments: the files of the key and the certificate, and the version of TLS.
-import { readFileSync } from 'node:fs';
 import { serve } from '../../dist/index.js';
+import { memory } from '../memory.mjs';
 
 const [, , key, cert, version] = process.argv;
 const server = await serve({
@@ -13,15 +13,6 @@ const server = await serve({
   fetch: () => new Response('hello'),
 });
 process.send({ port: server.port, eventLayer: server.eventLayer });
-
-/** Resident bytes, without the program, after a garbage collection. */
-function memory() {
-  for (let i = 0; i < 3; i++) globalThis.gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-  const status = readFileSync('/proc/self/status', 'utf8');
-  let bytes = 0;
-  for (const [, kilobytes] of status.matchAll(/^Rss(?:Anon|Shmem):\s*(\d+) kB/gm)) bytes += Number(kilobytes) * 1024;
-  return bytes;
-}
 
 function cpu() {
   const { user, system } = process.cpuUsage();

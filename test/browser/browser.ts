@@ -1,34 +1,18 @@
 // A real browser for tests, with a separate profile.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { chromium, type Page } from 'playwright-core';
-
-const flags = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-const places = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/usr/bin/google-chrome-stable',
-];
+import { chromiumFlags, chromiumPlaces, findChromium } from './chromium.js';
 
 /** The browser's program. Skips the test where there is none. */
 export function browserFor(t: TestContext): string | undefined {
-  const executable = process.env.CHROMIUM || places.find((path) => existsSync(path));
-  if (executable === undefined) t.skip(`no Chromium found (looked for ${places.join(', ')}; CHROMIUM may name one)`);
+  const executable = findChromium();
+  if (executable === undefined)
+    t.skip(`no Chromium found (looked for ${chromiumPlaces.join(', ')}; CHROMIUM may name one)`);
   return executable;
 }
 
@@ -40,7 +24,11 @@ export async function withPage(
 ): Promise<void> {
   const profile = mkdtempSync(join(tmpdir(), 'sluice-browser-'));
   try {
-    const browser = await chromium.launchPersistentContext(profile, { executablePath, args: flags, ...options });
+    const browser = await chromium.launchPersistentContext(profile, {
+      executablePath,
+      args: chromiumFlags,
+      ...options,
+    });
     try {
       const page = browser.pages()[0] ?? (await browser.newPage());
       page.setDefaultTimeout(20_000);

@@ -399,62 +399,49 @@ describe('the end of a WebSocket in a thread', () => {
     assert.deepEqual(errors, []);
   });
 
-  it('is 1011 when the task throws, and onError is called once, with the request and the peer', async () => {
-    const infos: unknown[] = [];
-    const world = new World();
-    await world.serve({
-      fetch: (request) =>
-        webSocket(request, function* (socket) {
+  for (const [what, task, message] of [
+    [
+      'the task throws',
+      function* (socket) {
+        yield* socket.receive();
+        throw new Error('of the task');
+      },
+      'Error: of the task',
+    ],
+    [
+      'a thread that it has spawned fails',
+      function* (socket) {
+        spawn(function* () {
           yield* socket.receive();
-          throw new Error('of the task');
-        }),
-      onError: (error, request, info) =>
-        infos.push([
-          String(error),
-          request?.url,
-          request?.headers.get('sec-websocket-version'),
-          /^127/.test(info?.peer ?? ''),
-        ]),
+          throw new Error('of a child');
+        });
+        yield* sleep(50);
+      },
+      'Error: of a child',
+    ],
+  ] satisfies [string, WebSocketTask, string][])
+    it(`is 1011 when ${what}, and onError is called once, with the request and the peer`, async () => {
+      const infos: unknown[] = [];
+      const world = new World(quiet);
+      await world.serve({
+        fetch: (request) => webSocket(request, task),
+        onError: (error, request, info) => {
+          const version = request?.headers.get('sec-websocket-version');
+          infos.push([String(error), request?.url, version, /^127/.test(info?.peer ?? '')]);
+        },
+      });
+      const client = world.run(function* () {
+        const peer = yield* RawPeer.open(world);
+        yield* peer.sendText('a');
+        const seen = yield* peer.read();
+        yield* peer.sendClose(1011);
+        return [seen, ...(yield* peer.rest())];
+      });
+      await world.pass();
+      assert.deepEqual(await client, ['close:1011:', 'FIN']);
+      assert.deepEqual(infos, [[message, 'http://a/', '13', true]]);
+      await world.close();
     });
-    const client = world.run(function* () {
-      const peer = yield* RawPeer.open(world);
-      yield* peer.sendText('a');
-      const seen = yield* peer.read();
-      yield* peer.sendClose(1011);
-      return [seen, ...(yield* peer.rest())];
-    });
-    await world.pass();
-    assert.deepEqual(await client, ['close:1011:', 'FIN']);
-    assert.deepEqual(infos, [['Error: of the task', 'http://a/', '13', true]]);
-    await world.close();
-  });
-
-  it('is 1011 when a thread that it has spawned fails, and onError gets the request', async () => {
-    const infos: unknown[] = [];
-    const world = new World(quiet);
-    await world.serve({
-      fetch: (request) =>
-        webSocket(request, function* (socket) {
-          spawn(function* () {
-            yield* socket.receive();
-            throw new Error('of a child');
-          });
-          yield* sleep(50);
-        }),
-      onError: (error, request, info) => infos.push([String(error), request?.url, /^127/.test(info?.peer ?? '')]),
-    });
-    const client = world.run(function* () {
-      const peer = yield* RawPeer.open(world);
-      yield* peer.sendText('a');
-      const seen = yield* peer.read();
-      yield* peer.sendClose(1011);
-      return [seen, ...(yield* peer.rest())];
-    });
-    await world.pass();
-    assert.deepEqual(await client, ['close:1011:', 'FIN']);
-    assert.deepEqual(infos, [['Error: of a child', 'http://a/', true]]);
-    await world.close();
-  });
 
   it('is 1001 when the thread is unwound by the program', async () => {
     const { got, errors } = await between(
