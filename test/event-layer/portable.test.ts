@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { describe, it, mock } from 'node:test';
+import { connect } from 'node:tls';
 import { departuresPerTurn } from '#sluice/event-layer/departures.js';
 import { type EventLayer, highWaterMark } from '#sluice/event-layer/event-layer.js';
 import { PortableLayer } from '#sluice/event-layer/portable/portable.js';
 import { Harness } from '../contract/harness.js';
+import { SecuredPortable } from '../support/secured-portable.js';
 
 const pass = (_layer: EventLayer, milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-async function inWorld(play: (harness: Harness) => Promise<void>): Promise<void> {
-  const harness = new Harness(new PortableLayer(), pass);
+async function inWorld(play: (harness: Harness) => Promise<void>, layer = new PortableLayer()): Promise<void> {
+  const harness = new Harness(layer, pass);
   await play(harness);
   await harness.over();
 }
@@ -74,30 +77,43 @@ describe('the portable layer', () => {
       peer.close();
     }));
 
-  it('spreads a crowd of resets over several rounds of the event loop', () =>
-    inWorld(async (harness) => {
-      const { address } = await harness.listen();
-      const port = 'port' in address ? address.port : assert.fail();
-      const clients = Array.from({ length: 200 }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
-      await harness.until(() => harness.open === clients.length, 'the crowd');
-      const servers = new Set(harness.ends);
-      const release = mock.method(net.Socket.prototype, '_destroy');
-      let before = 0;
-      let most = 0;
-      const countRounds = (): void => {
-        const broken = release.mock.calls.filter(({ arguments: [error] }) => error !== null).length;
-        most = Math.max(most, broken - before);
-        before = broken;
-        round = setImmediate(countRounds);
-      };
-      let round = setImmediate(countRounds);
-      for (const client of clients) client.resetAndDestroy();
-      await harness.until(() => harness.open === 0, 'the crowd to leave');
-      clearImmediate(round);
-      release.mock.restore();
-      assert.ok(most > 0 && most <= departuresPerTurn, `${most} in one round`);
-      for (const end of servers) assert.equal(end.reason?.code, 'ECONNRESET');
-    }));
+  for (const [name, make, size] of [
+    ['plain', () => new PortableLayer(), 200],
+    ['with TLS', () => new SecuredPortable(), 100],
+  ] as const)
+    it(`spreads a crowd of resets over several rounds of the event loop, ${name}`, () =>
+      inWorld(async (harness) => {
+        const { address } = await harness.listen();
+        const port = 'port' in address ? address.port : assert.fail();
+        const clients = Array.from({ length: size }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
+        if (name === 'with TLS')
+          await Promise.all(
+            clients.map((socket) =>
+              once(
+                connect({ socket, rejectUnauthorized: false }).on('error', () => {}),
+                'session',
+              ),
+            ),
+          );
+        await harness.until(() => harness.open === clients.length, 'the crowd');
+        const servers = new Set(harness.ends);
+        const release = mock.method(net.Socket.prototype, '_destroy');
+        let before = 0;
+        let most = 0;
+        const countRounds = (): void => {
+          const broken = release.mock.calls.filter(({ arguments: [error] }) => error !== null).length;
+          most = Math.max(most, broken - before);
+          before = broken;
+          round = setImmediate(countRounds);
+        };
+        let round = setImmediate(countRounds);
+        for (const client of clients) client.resetAndDestroy();
+        await harness.until(() => harness.open === 0, 'the crowd to leave');
+        clearImmediate(round);
+        release.mock.restore();
+        assert.ok(most > 0 && most <= departuresPerTurn, `${most} in one round`);
+        for (const end of servers) assert.equal(end.reason?.code, 'ECONNRESET');
+      }, make()));
 
   it('writes output into the same memory again and again, as soon as it has been sent', () =>
     inWorld(async (harness) => {

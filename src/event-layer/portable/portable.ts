@@ -428,6 +428,7 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     const { flags } = this.#slots;
     flags[slot] &= ~securing;
     this.#slots.replace(slot, plain);
+    plain.destroy = this.#destroy;
     this.#listenTo(plain);
     if ((flags[slot] & paused) !== 0) plain.pause();
     if ((flags[slot] & connecting) !== 0) this.#connected(plain);
