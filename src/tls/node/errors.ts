@@ -3,18 +3,28 @@
 import { ConnectionError } from '../../event-layer/event-layer.js';
 import { propertyOf } from '../../util/inspect.js';
 import { Alert, alertReceived, alertSent } from '../alerts.js';
-import { certificateRefused } from '../handshake-errors.js';
+import { type CheckedServer, certificateRefused, withHost } from '../handshake-errors.js';
 
 /** Codes of X509_verify_cert_error_string(3), as Node writes them, and of `tls.checkServerIdentity`. */
 const ofCertificate =
   /^(?:CERT_|CRL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERROR_IN_|INVALID_|PATH_LENGTH_|HOSTNAME_|ERR_TLS_CERT_)/;
 
-/** @returns an error with one of this project's codes; errors of the socket below are returned as they are */
-export function explainNodeError(error: Error): Error {
+/** Of node:tls, whose message has the host and the names. */
+const otherHost = 'ERR_TLS_CERT_ALTNAME_INVALID';
+
+/**
+ * @param server asked for if the certificate of a server has not been accepted
+ * @returns an error with one of this project's codes; errors of the socket below are returned as they are
+ */
+export function explainNodeError(error: Error, server?: () => CheckedServer): Error {
   if (error instanceof ConnectionError) return error;
   const code = String(propertyOf(error, 'code') ?? '');
   const { message } = error;
-  if (ofCertificate.test(code)) return certificateRefused(`${message} (${code})`, { cause: error });
+  if (ofCertificate.test(code)) {
+    const reason = `${message} (${code})`;
+    const why = server === undefined || code === otherHost ? reason : withHost(reason, server());
+    return certificateRefused(why, { cause: error });
+  }
   const alert = alertIn(message);
   if (alert !== undefined) return alertReceived(alert);
   if (noCertificate.test(message)) return certificateRefused('it has sent none', { cause: error });

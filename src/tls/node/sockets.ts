@@ -3,6 +3,7 @@
 // The first bytes of a client are read before node:tls gets them. So the certificate is chosen before the handshake begins, with everything that belongs to
 // it (Node's SNICallback can choose the context alone), and a request of HTTP without TLS gets a response that people can read.
 
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { checkServerIdentity, connect, TLSSocket } from 'node:tls';
 import type { SecuringEvents, SocketSecurity } from '../../event-layer/socket-security.js';
@@ -10,6 +11,7 @@ import { describe, propertyOf } from '../../util/inspect.js';
 import { Alert } from '../alerts.js';
 import type { TlsClientConfig, TlsIdentity, TlsInfo, TlsServerConfig } from '../config.js';
 import {
+  type CheckedServer,
   certificateRefused,
   handshakeCutOff,
   handshakeTimedOut,
@@ -33,12 +35,14 @@ class Handshake {
   #linger: NodeJS.Timeout | undefined;
   #reason: Error | undefined;
   #isOver = false;
-  readonly #onError = (error: Error): void => this.fail(explainNodeError(error));
+  readonly #server: (() => CheckedServer) | undefined;
+  readonly #onError = (error: Error): void => this.fail(explainNodeError(error, this.#server));
   readonly #onClose = (): void => this.#closed();
   readonly #onEnd = (): void => this.fail(handshakeCutOff());
 
-  /** @param timeout milliseconds */
-  constructor(socket: Socket, timeout: number, events: SecuringEvents) {
+  /** @param timeout milliseconds @param server for a client: asked for if the certificate of the server has not been accepted */
+  constructor(socket: Socket, timeout: number, events: SecuringEvents, server?: () => CheckedServer) {
+    this.#server = server;
     this.#socket = socket;
     this.#events = events;
     this.#timer = setTimeout(() => this.fail(handshakeTimedOut(timeout)), timeout);
@@ -225,7 +229,8 @@ export class NodeClientSecurity implements SocketSecurity {
 
   secure(socket: Socket, events: SecuringEvents): void {
     const { identity, serverName, host, handshakeTimeout } = this.#config;
-    const handshake = new Handshake(socket, handshakeTimeout, events);
+    let certificate: X509Certificate | undefined;
+    const handshake = new Handshake(socket, handshakeTimeout, events, () => ({ host, certificate }));
     const secured = connect({
       socket,
       ...identity.contextOptions,
@@ -236,6 +241,10 @@ export class NodeClientSecurity implements SocketSecurity {
       ...(identity.alpnProtocols.length === 0 ? {} : { ALPNProtocols: [...identity.alpnProtocols] }),
     });
     handshake.continueWith(secured);
+    // Before node:tls destroys the socket, which has no certificate any more then.
+    secured.prependOnceListener('secure', () => {
+      if (verificationError(secured) !== undefined) certificate = secured.getPeerX509Certificate();
+    });
     secured.once('secureConnect', () => handshake.succeed(secured));
   }
 

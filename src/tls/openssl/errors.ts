@@ -1,11 +1,10 @@
 // What OpenSSL has put into its queue of errors, as errors of ours. The queue is empty afterwards.
 
-import type { X509Certificate } from 'node:crypto';
 import { checkServerIdentity } from 'node:tls';
 import { ConnectionError } from '../../event-layer/event-layer.js';
-import { escapeControls, propertyOf, show } from '../../util/inspect.js';
+import { propertyOf } from '../../util/inspect.js';
 import { Alert, alertReceived, alertSent } from '../alerts.js';
-import { certificateRefused } from '../handshake-errors.js';
+import { type CheckedServer, certificateRefused, withHost } from '../handshake-errors.js';
 import type * as o from './library.js';
 
 // openssl/err.h and openssl/sslerr.h of OpenSSL 3.
@@ -42,12 +41,6 @@ const notYetValid = 9;
 const expired = 10;
 /** X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH. */
 const otherHosts = [62, 64];
-
-/** The server that a client has asked for, and what it has got. */
-export interface CheckedServer {
-  readonly host: string;
-  readonly certificate: X509Certificate | undefined;
-}
 
 const libraryOf = (error: number): number => Math.floor(error / 2 ** 23) & 0xff;
 const reasonOf = (error: number): number => error % 2 ** 23;
@@ -88,8 +81,7 @@ function whyRefused(openssl: o.OpenSsl, verified: number, server: CheckedServer 
   const code = verifyCodes.get(result);
   const reason = `${openssl.X509_verify_cert_error_string(result)}${code === undefined ? '' : ` (${code})`}`;
   if (server === undefined) return reason;
-  const names = certificate?.subjectAltName ?? certificate?.subject.replaceAll('\n', ', ') ?? '';
-  return `${reason}; the host is ${show(server.host)}${names === '' ? '' : `, the certificate is for ${escapeControls(names)}`}`;
+  return withHost(reason, server);
 }
 
 /** What the peer has sent is refused for a reason that only OpenSSL knows. An alert says so to the peer. */

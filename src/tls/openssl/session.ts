@@ -9,10 +9,10 @@ import { Alert, alertSent } from '../alerts.js';
 import { ClientHelloRecords, hasWholeClientHello, maxClientHello, serverNameOf } from '../client-hello.js';
 import type { TlsClientConfig, TlsIdentity, TlsServerConfig } from '../config.js';
 import { cipherSuiteNamed } from '../detached/cipher-suites.js';
-import { certificateRefused } from '../handshake-errors.js';
+import { type CheckedServer, certificateRefused } from '../handshake-errors.js';
 import { maxContent, Received, type SendRecords, type TlsSession } from '../session.js';
 import type { TrafficSecrets } from './callbacks.js';
-import { type CheckedServer, sessionError } from './errors.js';
+import { sessionError } from './errors.js';
 import * as o from './library.js';
 import type { SharedOpenSsl } from './shared.js';
 
