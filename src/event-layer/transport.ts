@@ -24,7 +24,8 @@ export interface Transport {
   /**
    * Hands output to the kernel at once, from where it is, so that a large body is not copied to `output` first. Transports that cannot do that lack it.
    * @param bytes `bytes[start … end-1]` are to be sent; they are borrowed for the duration of the call. An array with memory of its own
-   * @returns how many the kernel has taken; 0 if it takes none now, or takes earlier output first: the rest goes through `reserve` and `commit`
+   * @returns how many the kernel has taken; 0 if it takes none now, or takes earlier output first: the rest goes through `reserve` and `commit`. A secure
+   *   transport counts what it has sealed: up to a piece of that may still be queued
    */
   sendNow?(slot: Slot, bytes: Uint8Array, start: number, end: number): number;
   /**

@@ -193,6 +193,24 @@ export class TlsTransport implements SecureTransport {
     if (!this.#isInTurn) this.#below.requestTurn();
   }
 
+  /** Seals the bytes where they are, and hands each piece to the kernel before the next is sealed: so no more than a piece is ever left to wait. */
+  sendNow(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
+    const below = this.#below;
+    if ((this.#check(slot) & (opened | dead | finishRequested)) !== opened) return 0;
+    if (below.queued(slot) > 0) below.push(slot);
+    if (below.queued(slot) > 0) return 0;
+    if (this.#writer === slot) this.#sealPending(); // goes with the first piece: the head of a response, say
+    let at = start;
+    do {
+      const next = Math.min(end, at + pieceSize);
+      this.#sealRecords(slot, bytes, at, next);
+      below.push(slot);
+      at = next;
+    } while (at < end && below.queued(slot) === 0 && (this.#flags[slot] & dead) === 0);
+    if (this.#queued(slot) >= highWaterMark) this.#flags[slot] |= flooded;
+    return at - start;
+  }
+
   push(slot: Slot): void {
     this.#check(slot);
     if (this.#writer === slot) this.#sealPending();
@@ -544,7 +562,7 @@ export class TlsTransport implements SecureTransport {
     pending.unsent = 0;
     pending.flushes = 0;
     this.#memoryChanged(slot, pending, memory);
-    this.#sealRecords(slot, bytes, bytes.length);
+    this.#sealRecords(slot, bytes, 0, bytes.length);
     for (let i = 0; i < flushes; i++) this.#below.notifyFlushed(slot);
   }
 
@@ -617,16 +635,16 @@ export class TlsTransport implements SecureTransport {
   #sealPending(): void {
     const length = this.#written;
     this.#written = 0;
-    if (length > 0) this.#sealRecords(this.#writer, this.#memory.output, length);
+    if (length > 0) this.#sealRecords(this.#writer, this.#memory.output, 0, length);
   }
 
-  #sealRecords(slot: Slot, bytes: Uint8Array, length: number): void {
+  #sealRecords(slot: Slot, bytes: Uint8Array, start: number, end: number): void {
     const below = this.#below;
     const session = this.#sessionOf(slot);
-    for (let start = 0; start < length; start += maxContent) {
-      const end = Math.min(length, start + maxContent);
-      const at = below.reserve(slot, end - start + maxOverhead);
-      below.commit(slot, session.seal(bytes, start, end, below.output, at));
+    for (let from = start; from < end; from += maxContent) {
+      const to = Math.min(end, from + maxContent);
+      const at = below.reserve(slot, to - from + maxOverhead);
+      below.commit(slot, session.seal(bytes, from, to, below.output, at));
       if (session.failure === undefined) continue;
       // Any command may be the reason that output is sealed, so this is no time for events.
       this.#die(slot);

@@ -501,12 +501,14 @@ function flooding(scenario: Scenario, variant: Variant, description: LayerDescri
     server.write('before,');
     let at = server.sendNow(large);
     assert.equal(at > 0, canSendNow);
-    if (at > 0) assert.equal(server.queued, 0, 'what was written before has left first');
+    // What is sealed counts as sent: a piece of it at most may wait, and what was written before, with the records' overhead.
+    const mostLeft = description.hasSessions ? pieceSize + 1024 : 0;
+    if (at > 0) assert.ok(server.queued <= mostLeft, 'what was written before has left first');
     // How much the kernels take changes from one moment to the next.
     for (let i = 0; i < 5; i++) {
       server.write(`between ${i},`);
       const sent = server.sendNow(large, at);
-      if (sent > 0) assert.equal(server.queued, 0);
+      if (sent > 0) assert.ok(server.queued <= mostLeft);
       at += sent;
       await harness.pass(2);
     }

@@ -95,6 +95,8 @@ export class SecureLayer implements EventLayer {
 
   reserve = (slot: Slot, bytes: number): number => this.#transport.reserve(slot, bytes);
   commit = (slot: Slot, end: number): void => this.#transport.commit(slot, end);
+  sendNow = (slot: Slot, bytes: Uint8Array, start: number, end: number): number =>
+    this.#transport.sendNow?.(slot, bytes, start, end) ?? 0;
   push = (slot: Slot): void => this.#transport.push(slot);
   queued = (slot: Slot): number => this.#transport.queued(slot);
   notifyFlushed = (slot: Slot): void => this.#transport.notifyFlushed(slot);

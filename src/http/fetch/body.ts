@@ -4,7 +4,7 @@
 
 import type { AsyncContext } from '../../threads/context.js';
 import { isTask, taskNotRun } from '../../threads/task.js';
-import { copyOf } from '../../util/copy-of.js';
+import { copyOf, owned } from '../../util/copy-of.js';
 import { freeBytes } from '../../util/free-bytes.js';
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
 
@@ -287,7 +287,7 @@ function decoded(text: string): string {
 async function allBytes(source: Source | null): Promise<Uint8Array<ArrayBuffer>> {
   if (source === null) return new Uint8Array(0);
   if (typeof source === 'string') return encoder.encode(source);
-  if (source instanceof Uint8Array) return source;
+  if (source instanceof Uint8Array) return owned(source);
   if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
   return isIncoming(source) ? source.bytes() : readToEnd(open(source));
 }
@@ -319,7 +319,7 @@ async function readToEnd(stream: ReadableStream<Uint8Array>): Promise<Uint8Array
 function open(source: Source): ReadableStream<Uint8Array> {
   if (source instanceof ReadableStream) return source;
   if (typeof source === 'string') return byteStream(encoder.encode(source));
-  if (source instanceof Uint8Array) return byteStream(source);
+  if (source instanceof Uint8Array) return byteStream(owned(source));
   if (source instanceof Takeover) return brokenStream('the response hands the connection over, and has no body');
   return source instanceof ThreadBody ? source.toStream() : source.stream();
 }
