@@ -194,7 +194,10 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   /** @internal */
   sendNow(bytes: Uint8Array, start: number, end: number): number {
     if (this.closed || this.finished) return 0; // `reserve` says why
-    return this.owner.transport.sendNow?.(this.slot, bytes, start, end) ?? 0;
+    const { transport, queuedBytes } = this.owner;
+    // What a secure transport has sealed, and the kernel has not taken, is queued.
+    if (transport.tls !== undefined && queuedBytes < highWaterMark) return 0;
+    return transport.sendNow?.(this.slot, bytes, start, end) ?? 0;
   }
 
   /** @internal The transport reports `drained` by itself, but only for a queue that was above its high-water mark. */
