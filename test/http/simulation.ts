@@ -16,6 +16,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { describe, isInstance } from '#sluice/util/inspect.js';
+import { writePaced } from '../support/paced.js';
 import { World } from '../support/world.js';
 import { type Case, type ServerName, servers } from './cases.js';
 import { check, checkBeginning, Outcome, probe } from './check.js';
@@ -117,15 +118,7 @@ function* client(
 function* write(connection: Connection, c: Case, outcome: Outcome, news: Channel<true>, pace?: Random): Task<void> {
   const { writer } = connection;
   const { parser } = outcome;
-  const send = function* (text: string): Task<void> {
-    const bytes = Buffer.from(text, 'latin1');
-    for (let at = 0; at < bytes.length; ) {
-      const size = pace === undefined ? bytes.length : pace.whole(1, bytes.length - at);
-      yield* writer.write(bytes.subarray(at, at + size));
-      at += size;
-      if (pace?.chance(0.3)) yield* sleep(pace.whole(0, 20));
-    }
-  };
+  const send = (text: string): Task<void> => writePaced(writer, Buffer.from(text, 'latin1'), pace);
   try {
     for (const step of c.steps) {
       if (typeof step !== 'string') {

@@ -13,6 +13,7 @@ import { sleep } from '#sluice/threads/sleep.js';
 import type { Task } from '#sluice/threads/task.js';
 import { spawn } from '#sluice/threads/thread.js';
 import { connectWebSocket } from '#sluice/websocket/client.js';
+import { writePaced } from '../support/paced.js';
 import { World } from '../support/world.js';
 import { Conversation, handshake } from './conversation.js';
 import { bytesOf, join } from './corpus/build.js';
@@ -74,14 +75,7 @@ function* write(
   { isEager, pace }: Manner,
 ): Task<void> {
   const { writer } = connection;
-  const send = function* (bytes: Uint8Array): Task<void> {
-    for (let at = 0; at < bytes.length; ) {
-      const size = pace === undefined ? bytes.length : pace.whole(1, bytes.length - at);
-      yield* writer.write(bytes.subarray(at, at + size));
-      at += size;
-      if (pace?.chance(0.3)) yield* sleep(pace.whole(0, 20));
-    }
-  };
+  const send = (bytes: Uint8Array): Task<void> => writePaced(writer, bytes, pace);
   try {
     const { case: c } = conversation;
     if (isEager) yield* send(join(handshake(c.endpoint), c.sent));
