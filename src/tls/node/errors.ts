@@ -9,9 +9,6 @@ import { type CheckedServer, certificateRefused, withHost } from '../handshake-e
 const ofCertificate =
   /^(?:CERT_|CRL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERROR_IN_|INVALID_|PATH_LENGTH_|HOSTNAME_|ERR_TLS_CERT_)/;
 
-/** Of node:tls, whose message has the host and the names. */
-const otherHost = 'ERR_TLS_CERT_ALTNAME_INVALID';
-
 /**
  * @param server asked for if the certificate of a server has not been accepted
  * @returns an error with one of this project's codes; errors of the socket below are returned as they are
@@ -22,7 +19,8 @@ export function explainNodeError(error: Error, server?: () => CheckedServer): Er
   const { message } = error;
   if (ofCertificate.test(code)) {
     const reason = `${message} (${code})`;
-    const why = server === undefined || code === otherHost ? reason : withHost(reason, server());
+    const hasHost = code === 'ERR_TLS_CERT_ALTNAME_INVALID'; // of node:tls, whose message has the host and the names
+    const why = server === undefined || hasHost ? reason : withHost(reason, server());
     return certificateRefused(why, { cause: error });
   }
   const alert = alertIn(message);
