@@ -25,6 +25,8 @@ export class End {
   /** Undefined for a client. */
   readonly listener: ListenerId | undefined;
   isThere = false;
+  /** The handshake of a server's end is complete. */
+  isSecured = false;
   hasEnded = false;
   isClosed = false;
   wasReset = false;
@@ -182,9 +184,17 @@ export class Harness implements EventSink {
   /** Options for the sockets of clients. */
   connectOptions: SocketOptions = {};
 
-  constructor(layer: EventLayer, pass: (layer: EventLayer, milliseconds: number) => Promise<void>) {
+  readonly #hasHandshakes: boolean;
+
+  /** @param hasHandshakes whether connections have a handshake, which is reported by `secured` */
+  constructor(
+    layer: EventLayer,
+    pass: (layer: EventLayer, milliseconds: number) => Promise<void>,
+    hasHandshakes = false,
+  ) {
     this.layer = layer;
     this.#pass = pass;
+    this.#hasHandshakes = hasHandshakes;
     layer.start(this);
   }
 
@@ -229,7 +239,7 @@ export class Harness implements EventSink {
       server ??= end;
     };
     const client = this.connect(to, localAddress);
-    await this.until(() => client.isThere && server !== undefined, 'a connection');
+    await this.until(() => client.isThere && server?.isSecured === true, 'a connection');
     this.onAccepted = before;
     return { client, server: server ?? assert.fail(), address: to, listener: listening?.listener ?? -1 };
   }
@@ -283,10 +293,18 @@ export class Harness implements EventSink {
     if (this.#current.has(slot)) this.#violated(`accepted ${slot}, which is in use`);
     const end = new End(this, slot, listener);
     end.isThere = true;
+    end.isSecured = !this.#hasHandshakes;
     this.#current.set(slot, end);
     this.ends.push(end);
     end.events.push('accepted');
     this.onAccepted(end);
+  }
+
+  secured(slot: Slot): void {
+    this.#inOrder('secured');
+    const end = this.#current.get(slot);
+    if (end === undefined || end.isSecured || end.isClosed) this.#violated(`secured ${slot} twice, or without need`);
+    else end.isSecured = true;
   }
 
   connected(slot: Slot): void {
@@ -301,6 +319,8 @@ export class Harness implements EventSink {
     const end = this.#endOf(slot, 'received');
     if (end === undefined) return;
     if (!end.isThere) this.#violated(`received of ${slot} before it was there`);
+    if (end.listener !== undefined && !end.isSecured)
+      this.#violated(`received of ${slot} before its handshake was complete`);
     if (end.hasEnded) this.#violated(`received of ${slot} after its end`);
     if (start < 0 || stop > buffer.length || stop <= start || stop - start > pieceSize)
       this.#violated(`a piece from ${start} to ${stop} of ${buffer.length}`);
