@@ -13,7 +13,7 @@ const pass = (_layer: EventLayer, milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 async function inWorld(play: (harness: Harness) => Promise<void>, layer = new PortableLayer()): Promise<void> {
-  const harness = new Harness(layer, pass);
+  const harness = new Harness(layer, pass, layer instanceof SecuredPortable);
   await play(harness);
   await harness.over();
 }
