@@ -1,14 +1,14 @@
 // The bench's command: finds the peers, runs the scenarios, prints the tables, and after a run of everything writes results.json,
 // docs/performance.md and the charts.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { wrkVersion } from './load/wrk.js';
 import { parseOptions, usage } from './options.js';
 import { findPeers, folder, layers, node, type Peer, peerNames } from './peers.js';
 import { canPin, clientCore, endAll, serverCore, versionOf } from './processes.js';
-import { renderScenario, resultsFile, writePage } from './report.js';
+import { renderScenario, writePage, writeResults } from './report.js';
 import { type Results, resultOf } from './results.js';
 import { crowdScenarios } from './scenarios/crowds.js';
 import { memory } from './scenarios/memory.js';
@@ -91,7 +91,7 @@ results.seconds = (Date.now() - began) / 1000;
 for (const { title, reason } of missing) console.log(`${title} was not measured: ${reason}`);
 const isWhole = options.scenarios.length === 0 && options.peers === undefined && options.layers === undefined;
 if (isWhole && options.against === undefined) {
-  writeFileSync(resultsFile, `${JSON.stringify(results, undefined, 1)}\n`);
+  writeResults(results);
   writePage(results);
   console.log('Written: bench/results.json, docs/performance.md, docs/figures/');
 }

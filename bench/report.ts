@@ -8,7 +8,14 @@ import type { Results, Row, ScenarioResult, TableResult } from './results.js';
 import type { Column } from './scenarios/scenario.js';
 
 const docs = join(folder, '..', 'docs');
-export const resultsFile = join(folder, 'results.json');
+const resultsFile = join(folder, 'results.json');
+
+/** Writes results.json, from which the page can be made again: to eight digits, and a line for each row of a table, so that it stays small. */
+export function writeResults(results: Results): void {
+  const rounded = (_key: string, value: unknown): unknown =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(8)) : value;
+  writeFileSync(resultsFile, `${JSON.stringify(results, rounded).replaceAll('{"title":', '\n{"title":')}\n`);
+}
 
 /** Writes docs/performance.md and the charts. */
 export function writePage(results: Results): void {
