@@ -7,7 +7,7 @@ export const usage = `npm run bench -- [scenario …] [options]
   scenario            mixed, post-json, hello, upload, download, echo, publish, tls, handshakes, memory, fan-out, slow-senders, slow-readers;
                       default: all
   --quick             a shorter form of each
-  --peers a,b,…       only these: sluice, bun, deno, go, node, ws, fastify, hono; and broken, which is broken on purpose. The floor always takes part
+  --peers a,b,…       only these: sluice, bun, deno, go, node, sluicenode, ws, fastify, hono; and broken, which is broken on purpose. The floor always takes part
   --layer a,b,…       only these event layers of sluice: uring, epoll, portable
   --against FOLDER    measure the library of another checkout as well, interleaved, and show the ratios
   --help              this

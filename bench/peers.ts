@@ -177,6 +177,16 @@ function candidates(against: string | undefined): Candidate[] {
       find: () => compile('go', 'go', ['build'], 'version', join(folder, 'peers', 'go')),
     },
     { name: 'node', title: 'node:http', find: () => onNode('node') },
+    ...layers.map(
+      (layer): Candidate => ({
+        name: `sluicenode-${layer}`,
+        title: `sluice/node, ${layer}`,
+        find() {
+          const { env } = sluice(layer, {});
+          return { ...onNode('node'), env: { ...env, ON_SLUICE: 'yes' } };
+        },
+      }),
+    ),
     {
       name: 'ws',
       title: 'ws (on Node)',
@@ -205,7 +215,7 @@ function candidates(against: string | undefined): Candidate[] {
 }
 
 /** Names that `--peers` knows. */
-export const peerNames = ['sluice', 'bun', 'deno', 'go', 'node', 'ws', 'fastify', 'hono', 'broken'];
+export const peerNames = ['sluice', 'bun', 'deno', 'go', 'node', 'sluicenode', 'ws', 'fastify', 'hono', 'broken'];
 
 /** Finds the peers that are wanted. The floor always takes part. */
 export function findPeers(

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 const layers = [
   ['cli'],
   ['server'],
-  ['observe', 'events', 'topics', 'websocket'],
+  ['observe', 'events', 'topics', 'websocket', 'node'],
   ['http'],
   ['connection'],
   ['threads', 'event-layer', 'tls'],

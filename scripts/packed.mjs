@@ -89,6 +89,23 @@ const isRight = first === good && untrusted === 'ERR_TLS_CERTIFICATE' && unknown
 console.log(isRight ? 'tls ok' : 'tls: ' + JSON.stringify(found));
 `;
 
+/** For Node: an application for node:http, alone and beside fetch handlers. Prints `node ok` if all is well. */
+const nodeScript = `import http from 'node:http';
+import { serve } from 'sluice';
+import { createServer, listen } from 'sluice/node';
+
+const application = (request, response) => response.end(request.method + ' ' + request.url);
+const own = createServer(application);
+await new Promise((resolve) => own.listen(0, '127.0.0.1', resolve));
+const given = await listen(http.createServer(application), { port: 0, hostname: '127.0.0.1' });
+const both = await serve({ port: 0, hostname: '127.0.0.1', fetch: () => undefined, node: application });
+const found = [];
+for (const { port } of [own.address(), given, both])
+  found.push(await (await fetch('http://127.0.0.1:' + port + '/path', { method: 'PUT', body: 'text' })).text());
+await Promise.all([new Promise((resolve) => own.close(resolve)), given.close(), both.close()]);
+console.log(found.every((text) => text === 'PUT /path') ? 'node ok' : 'node: ' + JSON.stringify(found));
+`;
+
 /** For `sluice app.js`. */
 const appModule = `${handlers}
 export default { fetch: handle };
@@ -257,7 +274,8 @@ function checkTypes(tarball) {
   for (const { name, packages, lib, types } of tables) {
     const folder = project('types', tarball, [typescript, ...packages]);
     writeFileSync(join(folder, 'consumer.ts'), consumer);
-    for (const file of ['members.ts', 'web-sockets.ts']) cpSync(join(root, 'test', 'packed', file), join(folder, file));
+    const own = ['members.ts', 'web-sockets.ts', ...(types.includes('node') ? ['node.ts'] : [])];
+    for (const file of own) cpSync(join(root, 'test', 'packed', file), join(folder, file));
     for (const [module, moduleResolution] of [
       ['nodenext', 'nodenext'],
       ['esnext', 'bundler'],
@@ -267,10 +285,7 @@ function checkTypes(tarball) {
         ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
         ...{ verbatimModuleSyntax: true, noEmit: true },
       };
-      writeFileSync(
-        join(folder, 'tsconfig.json'),
-        JSON.stringify({ compilerOptions, files: ['consumer.ts', 'members.ts', 'web-sockets.ts'] }),
-      );
+      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts', ...own] }));
       const { status, stdout } = spawnSync(join(folder, 'node_modules', '.bin', 'tsc'), ['-p', '.'], {
         cwd: folder,
         encoding: 'utf8',
@@ -312,6 +327,11 @@ async function checkRuntime(runtime, tarball) {
     ...{ cwd: folder, encoding: 'utf8', timeout: 60_000 },
   });
   check(`${runtime.name}: TLS, with certificates on both sides`, stdout === 'tls ok\n', stdout, stderr);
+  if (runtime.name.startsWith('node')) {
+    writeFileSync(join(folder, 'node.js'), nodeScript);
+    const script = spawnSync(command[0], ['node.js'], { cwd: folder, encoding: 'utf8', timeout: 60_000 });
+    check(`${runtime.name}: applications for Node`, script.stdout === 'node ok\n', script.stdout, script.stderr);
+  }
   rmSync(folder, { recursive: true });
 }
 

@@ -22,7 +22,7 @@ it('the shipped types compile by themselves, and have the public members only', 
   const library = join(folder, 'node_modules', 'sluice');
   runScript('scripts/prepack.mjs', join(library, 'dist'));
   cpSync(join(root, 'package.json'), join(library, 'package.json'));
-  const files = ['members.ts', 'web-sockets.ts'];
+  const files = ['members.ts', 'web-sockets.ts', 'node.ts'];
   for (const file of files) cpSync(join(root, 'test', 'packed', file), join(folder, file));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
   const compilerOptions = {

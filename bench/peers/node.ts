@@ -1,4 +1,4 @@
-// node:http, and node:https
+// node:http, and node:https. With ON_SLUICE, its connections come from sluice (`sluice/node`).
 
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
@@ -84,6 +84,8 @@ everyInterval(() => {
 });
 
 const options = { keepAliveTimeout: idleSeconds * 1000 };
+const onSluice = process.env.ON_SLUICE === undefined ? undefined : await import('sluice/node');
 const server =
-  tls === undefined ? createServer(options, listener) : createSecureServer({ ...options, ...tls }, listener);
+  onSluice?.createServer({ ...options, ...(tls && { tls }) }, listener) ??
+  (tls === undefined ? createServer(options, listener) : createSecureServer({ ...options, ...tls }, listener));
 server.listen(port, '127.0.0.1');

@@ -30,7 +30,8 @@ function namesErrors(signature) {
 /** @returns {string[]} a line for each docstring that is missing or lacks something */
 export function findFaults(project) {
   const faults = [];
-  for (const reflection of project.children ?? []) {
+  // The children of the project are the modules that users import from: `sluice` and `sluice/node`.
+  for (const reflection of (project.children ?? []).flatMap(({ children }) => children ?? [])) {
     for (const each of documented(reflection)) {
       if (summaryOf(each) === '') faults.push(`${reflection.name} has no docstring`);
       else if (reflection.kind === ReflectionKind.Function && !namesErrors(each))

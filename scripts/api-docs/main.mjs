@@ -1,4 +1,4 @@
-// Writes docs/api, a page for each export of `sluice`, and checks that every export has a docstring. Started by ../api-docs.mjs.
+// Writes docs/api, a page for each export of `sluice` and `sluice/node`, and checks that every export has a docstring. Started by ../api-docs.mjs.
 //
 // typedoc 0.28 uses the JavaScript API of the compiler, which TypeScript 7.0 does not have. Therefore this folder has TypeScript 6.
 // When typedoc supports TypeScript 7.1, these packages can move to the project's own devDependencies.
@@ -10,7 +10,7 @@ import { findFaults } from './check.mjs';
 const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../..');
 
 const app = await Application.bootstrapWithPlugins({
-  entryPoints: [join(root, 'src/index.ts')],
+  entryPoints: ['src/index.ts', 'src/node/index.ts'].map((file) => join(root, file)),
   tsconfig: join(root, 'src/tsconfig.json'),
   plugin: ['typedoc-plugin-markdown'],
   out: join(root, 'docs/api'),

@@ -3,8 +3,10 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { passEverything } from '../http/fallback.js';
 import type { Fetch, ServeOptions } from '../server/serve.js';
 import { describe, isInstance, propertyOf } from '../util/inspect.js';
+import { isAmbiguous, nodeExportOf } from './node-export.js';
 
 /** An error that the user of the command can correct; printed as one line. */
 export class CommandError extends Error {
@@ -15,6 +17,7 @@ export class CommandError extends Error {
 const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'globals' | 'network' | 'secure'>, true>> = {
   port: true,
   websocket: true,
+  node: true,
   hostname: true,
   path: true,
   backlog: true,
@@ -70,10 +73,21 @@ export async function loadApp(file: string): Promise<ServeOptions> {
 }
 
 function optionsOf(file: string, exported: unknown): ServeOptions {
+  const found = nodeExportOf(exported);
+  if (found !== undefined) {
+    console.error(`sluice: ${file} exports a ${found.kind}, which is served by node:http`);
+    return { fetch: passEverything, node: found.application };
+  }
+  if (isAmbiguous(exported))
+    console.error(
+      `sluice: ${file} exports a function with two parameters, which is called as fetch(request, info); for (req, res), call the second one res`,
+    );
   // What the function returns is checked by the server, for each response.
   if (typeof exported === 'function') return { fetch: exported as Fetch };
   if (typeof exported !== 'object' || exported === null || !('fetch' in exported)) {
-    throw new CommandError(`${file} has no default export to serve; expected: export default { fetch(request) { … } }`);
+    throw new CommandError(
+      `${file} has no default export to serve; expected: export default { fetch(request) { … } }, or an application for node:http`,
+    );
   }
   const { fetch } = exported;
   if (typeof fetch !== 'function') {

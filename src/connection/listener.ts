@@ -19,7 +19,7 @@ import { secureServer } from '../tls/engines.js';
 import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
 import { ServerTls } from '../tls/options/server-config.js';
 import { AbortError } from '../util/abort-error.js';
-import { checkOptions, longestDelay } from '../util/options.js';
+import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
 import { type Network, type Owner, type SlotRecord, SlotState } from './network.js';
 
@@ -44,6 +44,9 @@ export interface CloseOptions {
   /** How long requests in flight may take to finish before they are unwound, in milliseconds; at most a day. Default 10,000. */
   deadline?: number | undefined;
 }
+
+/** @internal */
+export const closeRules: OptionRules<CloseOptions> = { deadline: { number: [0, longestDelay] } };
 
 /** Options of `reload`. */
 export interface ReloadOptions {
@@ -275,7 +278,7 @@ export abstract class Listener implements Owner {
    */
   close(options: CloseOptions = {}): Promise<void> {
     try {
-      checkOptions('close', options, { deadline: { number: [0, longestDelay] } });
+      checkOptions('close', options, closeRules);
     } catch (error) {
       return Promise.reject(error);
     }

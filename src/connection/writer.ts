@@ -174,8 +174,8 @@ export function put(to: Duplex, data: string | Uint8Array): number {
  * Data of at least so many bytes is handed to the kernel from where it is, and at most so many bytes of it in a turn, so that one client does not delay
  * the others. For less, the system call would cost more than the copy.
  */
-const leastAtOnce = 128 * 1024;
-const mostAtOnce = 512 * 1024;
+export const leastAtOnce = 128 * 1024;
+export const mostAtOnce = 512 * 1024;
 
 /** The result of `next` of a task that has returned nothing. */
 const returned: IteratorResult<Wait, void> = Object.freeze({ done: true, value: undefined });

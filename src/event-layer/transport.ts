@@ -61,6 +61,8 @@ export interface Transport {
    * The empty string for a Unix-domain socket, and where it is not known: not connected yet, or broken meanwhile.
    */
   peer(slot: Slot): string;
+  /** The address of this end of the connection, in the same form; the wildcard address of a listener does not say it. Empty where `peer` is. */
+  local(slot: Slot): string;
 
   /** What is known of the connection's TLS session; undefined if it has none, or its handshake is not complete. Transports that have no TLS lack it. */
   tls?(slot: Slot): TlsInfo | undefined;

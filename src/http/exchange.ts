@@ -6,6 +6,7 @@ import type { Scheduler } from '../threads/scheduler.js';
 import type { Task } from '../threads/task.js';
 import type { Thread } from '../threads/thread.js';
 import type { Traced } from './diagnostics.js';
+import type { PassedRequest } from './fallback.js';
 import type { Request } from './fetch/request.js';
 import type { IncomingRequest } from './incoming-request.js';
 import type { OutgoingResponse } from './outgoing.js';
@@ -79,6 +80,11 @@ export interface Exchange extends Responder, ResponseOutlet {
    * @returns the connection, for the task that runs in the exchange's thread from now on
    */
   takeOver(out: OutgoingResponse): Task<Connection>;
+  /**
+   * Passes the request on, with its connection. This ends the exchange.
+   * @throws {ResponseError} if its body has been read in part
+   */
+  passOn(): PassedRequest;
   /** All of the response has been written. */
   end(): void;
   /**

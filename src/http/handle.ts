@@ -21,6 +21,7 @@ import { isInstance } from '../util/inspect.js';
 import { isClientError, refusalOf } from './client-errors.js';
 import { publishEnd, publishResponse, publishStart } from './diagnostics.js';
 import { type ActiveRequest, type Exchange, Progress, type Responder } from './exchange.js';
+import type { PassedRequest, RequestFallback } from './fallback.js';
 import { Takeover, ThreadBody } from './fetch/body.js';
 import { isLightResponse } from './fetch/response.js';
 import { ClientLeftError } from './incoming-request.js';
@@ -167,6 +168,8 @@ function* sendAnswer(exchange: Exchange, active: ActiveRequest, response: unknow
     yield* sleep(0);
     active.result = undefined;
   }
+  const { fallback } = exchange.settings;
+  if (response === undefined && fallback !== undefined) return passOn(exchange, active, fallback);
   active.out ??= outgoing(response);
   const { out } = active;
   const { content } = out;
@@ -193,6 +196,17 @@ function* sendAnswer(exchange: Exchange, active: ActiveRequest, response: unknow
   exchange.releaseRequest(); // the task may run for a long time
   if (exchange.settings.closing) endForClose(exchange);
   return task;
+}
+
+/** Passes the request on, since `fetch` has returned nothing. @returns a task that hands it over, in place of the caller */
+function passOn(exchange: Exchange, active: ActiveRequest, fallback: RequestFallback): Task<void> {
+  const passed = exchange.passOn();
+  publishEnd(active, exchange.settings, true);
+  return handOver(fallback, passed);
+}
+
+function* handOver(fallback: RequestFallback, passed: PassedRequest): Task<void> {
+  fallback.take(passed);
 }
 
 /** Hands the connection over. @returns the task of the other protocol, which runs in place of the caller */

@@ -146,6 +146,11 @@ export class RequestBody implements IncomingBody {
     return error;
   }
 
+  /** Bytes of content that have not been read; `Infinity` where that is not known, because it comes in chunks. */
+  get unread(): number {
+    return this.#framing === undefined ? this.#remaining : Infinity;
+  }
+
   /** The error if reading has failed. */
   get failure(): unknown {
     return this.#failure;

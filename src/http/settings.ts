@@ -4,6 +4,7 @@ import type { Owner } from '../connection/network.js';
 import type { TlsInfo } from '../event-layer/tls-info.js';
 import type { ServerContext } from '../threads/context.js';
 import type { Report } from '../threads/thread.js';
+import type { RequestFallback } from './fallback.js';
 import type { BodyLimits, HeadLimits } from './limits.js';
 
 /** A `fetch` function. It may return a Response, a promise of one, or the task of a generator function; that is checked at run time. */
@@ -53,6 +54,8 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits {
   readonly allowHalfOpen: boolean;
   /** Where requests have been upgraded, and what they are answered with then, whatever their handler returns. Undefined if the server upgrades none. */
   readonly upgrades: { responseTo(source: object): unknown } | undefined;
+  /** What answers requests for which `fetch` returns nothing; undefined if the server has none. */
+  readonly fallback: RequestFallback | undefined;
   /** `onError` is the user's, and gets the request of an error: WebSockets keep theirs for it, which takes memory. */
   readonly keepsRequests: boolean;
   /** The server is closing: connections end after the current response. */

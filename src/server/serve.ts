@@ -14,6 +14,7 @@ import type { SecureTransportFactory } from '../event-layer/secure-transport.js'
 import { requestError, requestRefused } from '../http/diagnostics.js';
 import type { HttpError } from '../http/errors.js';
 import { subjectOf } from '../http/exchange-thread.js';
+import { passEverything, type RequestFallback } from '../http/fallback.js';
 import { holdGlobals, releaseGlobals } from '../http/fetch/globals.js';
 import type { Request } from '../http/fetch/request.js';
 import type { Response } from '../http/fetch/response.js';
@@ -53,7 +54,7 @@ export type Fetch<Data = unknown> = (
   info: FetchInfo<Data>,
 ) => Answer | PromiseLike<Answer | Task<Answer>> | Task<Answer | PromiseLike<Answer>>;
 
-/** What a request is answered with; nothing if `info.upgrade` has answered it. */
+/** What a request is answered with; nothing if `info.upgrade` has answered it, and to pass it on to the option `node`. */
 export type Answer = AnyResponse | undefined;
 
 /**
@@ -65,6 +66,11 @@ export interface ServeOptions<Data = unknown> extends AddressOptions, Connection
   fetch: Fetch<Data>;
   /** The handlers of WebSockets, for requests that `info.upgrade` is called for. For WebSockets in threads see {@link webSocket}: they need no option. */
   websocket?: WebSocketHandlers<Data> | undefined;
+  /**
+   * An application for Node, which answers the requests for which `fetch` returns nothing: a `(req, res)` function, an application of Express, Koa, Fastify or NestJS,
+   * or a server of node:http that does not listen. See docs/node.md.
+   */
+  node?: ((request: never, response: never) => unknown) | object | undefined;
   /** TCP port, 0 to 65535; 0 lets the system choose one. Default 3000, unless `path` is given. */
   port?: number | undefined;
   /** Where to listen. Default `0.0.0.0`, all IPv4 addresses of the machine. */
@@ -247,6 +253,10 @@ const bytesPerSecond = { number: [0.001, 2 ** 30] } as const;
 const rules: OptionRules<ServeOptions> = {
   fetch: { type: 'function' },
   websocket: { type: 'object' },
+  node: {
+    accepts: (value) => typeof value === 'function' || (typeof value === 'object' && value !== null),
+    expected: 'a (req, res) function, an application of a framework, or a server of node:http',
+  },
   ...addressRules,
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },
@@ -301,10 +311,27 @@ export async function serve<Data = unknown>(options: ServeOptions<Data>): Promis
   });
   const socketOptions = socketOptionsOf('serve', options);
   const listener = new HttpListener(options);
-  await listener.open({ address, backlog: options.backlog ?? 511, reusePort: options.reusePort, ...socketOptions });
+  if (options.node !== undefined) await passOnTo(options.node, listener);
+  const { backlog = 511, reusePort } = options;
+  await listener.open({ address, backlog, reusePort, ...socketOptions }).catch((error: unknown) => {
+    listener.fallback?.close();
+    throw error;
+  });
   if (listener.holdsGlobals) holdGlobals();
   holdRejections();
   return new HttpServer(listener);
+}
+
+/** Gives a listener what answers the requests that `fetch` does not. @throws {TypeError} (rejects) for what is no application */
+async function passOnTo(application: object, listener: HttpListener): Promise<void> {
+  // Loaded here, because most servers do without node:http.
+  const { NodeFallback } = await import('../node/passed-requests.js');
+  try {
+    listener.fallback = await NodeFallback.of(application, listener, listener.scheme === 'https');
+  } catch (error) {
+    listener.network.removeTransport(listener.transport);
+    throw error;
+  }
 }
 
 class HttpServer implements Server {
@@ -389,6 +416,8 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   /** Of its URL. */
   readonly scheme: 'http' | 'https';
   readonly upgrades: WebSocketServer | undefined;
+  /** Set before it listens. */
+  fallback: RequestFallback | undefined;
   readonly headSize: number;
   readonly targetSize: number;
   readonly fieldCount: number;
@@ -420,6 +449,8 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly phases: Record<Phase, number> = { reading: 0, handling: 0, writing: 0 };
   readonly #fastPath: H1FastPath;
   readonly #admission: Admission;
+  /** There is nothing that `fetch` answers: connections go to `fallback` as they are. */
+  readonly #passesEverything: boolean;
   readonly #maxRequests: number;
   readonly #maxQueuedBytes: number;
   #fullReportedAt = -Infinity;
@@ -465,6 +496,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     } else {
       this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], new FetchServer(info, webSockets));
     }
+    this.#passesEverything = options.fetch === passEverything;
     this.#fastPath = new H1FastPath(this);
     const { maxConnections = 100_000, maxConnectionsPerAddress = 20_000 } = options;
     this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
@@ -572,6 +604,15 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.#fastPath.takeBack(slot, bytes, start, limit, head);
   }
 
+  takeBack(slot: Slot, bytes: Uint8Array, hasEnded: boolean): void {
+    if (bytes.length === 0 && !hasEnded) {
+      this.markIdle(slot);
+      return;
+    }
+    this.network.release(slot);
+    this.#fastPath.takeBackInThread(slot, bytes, hasEnded);
+  }
+
   protected countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'> {
     const { writing } = this.phases;
     const reading = this.phases.reading + this.#fastPath.reading;
@@ -638,10 +679,13 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
       return;
     }
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
+    if (this.#passesEverything && !this.hasHandshake) this.fallback?.adopt(slot);
   }
 
   /** Its deadlines count from when it was accepted. */
-  secured(): void {}
+  secured(slot: Slot): void {
+    if (this.#passesEverything && this.hasHandshake) this.fallback?.adopt(slot);
+  }
 
   readonly reportThread = (error: unknown, thread: Thread<unknown>): void => {
     const subject = subjectOf(thread);
@@ -715,6 +759,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   protected whenClosed(): void {
     if (this.holdsGlobals) releaseGlobals();
     releaseRejections();
+    this.fallback?.close();
   }
 
   protected failed(error: unknown): void {

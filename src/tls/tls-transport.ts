@@ -281,6 +281,10 @@ export class TlsTransport implements SecureTransport {
     return this.#below.peer(slot);
   }
 
+  local(slot: Slot): string {
+    return this.#below.local(slot);
+  }
+
   /** Nothing more is received, and output that the layer below does not have goes nowhere. */
   #die(slot: Slot): void {
     this.#flags[slot] |= dead;

@@ -109,6 +109,29 @@ describe('the sluice command serves', () => {
     assert.equal(run.stderr, '');
   });
 
+  test('an application for Node, and says what it has taken it for', {
+    skip: 'Bun' in globalThis || 'Deno' in globalThis,
+  }, async () => {
+    const answer = "response.end(request.method + ' ' + request.url)";
+    const applications = {
+      '(req, res) function': `export default (request, response) => { ${answer}; };`,
+      'http.Server': `import http from 'node:http'; export default http.createServer((request, response) => { ${answer}; });`,
+      'Koa application': `export default { use() {}, callback: () => (request, response) => { ${answer}; } };`,
+      'Express application': `export default Object.assign((request, response, next) => { ${answer}; }, { handle() {}, use() {} });`,
+    };
+    for (const [kind, source] of Object.entries(applications)) {
+      const run = new Run([...local, app('node.mjs', source)]);
+      const url = await run.url();
+      assert.equal(await (await fetch(`${url}path`, { method: 'POST', body: 'x' })).text(), 'POST /path', kind);
+      assert.equal(await run.endedBy('SIGTERM'), 0, kind);
+      assert.equal(run.stderr, `sluice: node.mjs exports a ${kind}, which is served by node:http\n`);
+    }
+    const run = new Run([...local, app('two.mjs', 'export default (a, b) => new Response(typeof b.peer);')]);
+    assert.equal(await (await fetch(await run.url())).text(), 'string');
+    await run.stop('SIGTERM');
+    assert.match(run.stderr, /^sluice: two\.mjs exports a function with two parameters, which is called as fetch/);
+  });
+
   test('options of the default export, limits included', async () => {
     const source = `export default { port: 0, hostname: '127.0.0.1', maxBodySize: 4, maxBufferedBytes: 2 ** 22,
       onRefused: ({ status }) => console.error('refused:', status),

@@ -391,6 +391,7 @@ function breaking(scenario: Scenario, variant: Variant, hasSessions = false): vo
       () => layer.resumeReading(99),
       () => layer.notifyFlushed(99),
       () => layer.peer(99),
+      () => layer.local(99),
     ])
       assert.throws(give, { code: 'ERR_SLOT' });
   });
@@ -765,11 +766,13 @@ function arriving(scenario: Scenario): void {
     assert.equal((await harness.pair(first.address)).server.listener, first.listener);
   });
 
-  scenario('the peer is known by address and port', async (harness) => {
+  scenario('both ends are known by address and port', async (harness) => {
     const { client, server, address } = await harness.pair();
     assert.ok('port' in address);
     assert.equal(client.peer, `127.0.0.1:${address.port}`);
     assert.match(server.peer, /^127\.0\.0\.1:\d+$/);
+    assert.equal(server.local, client.peer);
+    assert.equal(client.local, server.peer);
   });
 
   scenario('a connection comes from the local address that was asked for, and only that one', async (harness) => {
@@ -984,6 +987,7 @@ function onTheSystem(scenario: Scenario): void {
       const { client, server } = await harness.pair(address);
       assert.equal(server.peer, '');
       assert.equal(client.peer, '');
+      assert.equal(server.local, '');
       echo(server);
       pour(client, 1_000_000, pieceSize, () => client.finish());
       await harness.until(() => harness.open === 0, 'closed');
@@ -1055,6 +1059,7 @@ function onTheSystem(scenario: Scenario): void {
     assert.ok('port' in both.address);
     const mapped = await harness.pair({ hostname: '127.0.0.1', port: both.address.port });
     assert.match(mapped.server.peer, /^127\.0\.0\.1:\d+$/);
+    assert.equal(mapped.server.local, `127.0.0.1:${both.address.port}`);
   });
 }
 

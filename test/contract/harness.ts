@@ -126,6 +126,10 @@ export class End {
     return this.harness.command((layer) => layer.peer(this.slot));
   }
 
+  get local(): string {
+    return this.harness.command((layer) => layer.local(this.slot));
+  }
+
   take(bytes: Uint8Array): void {
     this.receivedBytes += bytes.length;
     this.pieces.push(bytes.length);

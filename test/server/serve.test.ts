@@ -320,7 +320,7 @@ test('options that are wrong fail at serve, with the name of the option, what wa
     [{ ...local }, /fetch is undefined; expected a function/],
     [{ ...local, fetch: 'hello' }, /fetch is "hello"; expected a function/],
     [{ ...local, fetch: hello, port: 65_536 }, /port is 65536; expected a whole number from 0 to 65535/],
-    [{ ...local, fetch: hello, fetsh: hello }, /unknown option "fetsh"; expected one of fetch, websocket, port/],
+    [{ ...local, fetch: hello, fetsh: hello }, /unknown option "fetsh"; expected one of fetch, websocket, node, port/],
     [{ ...local, fetch: hello, headTimeout: 0 }, /headTimeout is 0; expected a number from 1 to/],
     [{ ...local, fetch: hello, maxBodySize: -1 }, /maxBodySize is -1; expected a whole number from 0/],
     [{ ...local, fetch: hello, globals: 'no' }, /globals is "no"; expected a boolean/],

@@ -118,6 +118,10 @@ export class LayerTap implements EventLayer, EventSink {
     return this.below.peer(slot);
   }
 
+  local(slot: Slot): string {
+    return this.below.local(slot);
+  }
+
   close(): Promise<void> {
     return this.below.close();
   }

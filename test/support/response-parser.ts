@@ -34,6 +34,7 @@ export class ResponseParser {
   /** Interim responses that have come so far, of all responses together. */
   interimCount = 0;
   readonly #methods: readonly string[];
+  readonly #isOfNode: boolean;
   #bytes = '';
   #at = 0;
   #current: ReceivedResponse | undefined;
@@ -41,9 +42,13 @@ export class ResponseParser {
   #left = 0;
   #chunk: 'size' | 'data' | 'trailers' = 'size';
 
-  /** @param methods of the requests, in order: a response to HEAD has no body. `GET` where there are none */
-  constructor(methods: readonly string[] = []) {
+  /**
+   * @param methods of the requests, in order: a response to HEAD has no body. `GET` where there are none
+   * @param isOfNode it was made by node:http: names of fields are in upper case, too, there may be trailers, and refusals have no date
+   */
+  constructor(methods: readonly string[] = [], isOfNode = false) {
     this.#methods = methods;
+    this.#isOfNode = isOfNode;
   }
 
   /** Whether the input may end here without cutting a response short. */
@@ -110,7 +115,8 @@ export class ResponseParser {
     if (digits === undefined) throw new Error(`no status line: ${JSON.stringify(statusLine.slice(0, 200))}`);
     const status = Number(digits);
     const fields = lines.map((line): [string, string] => {
-      const [, name, value] = /^([^:]*): ([\t\x20-\x7e\x80-\xff]*)$/.exec(line) ?? [];
+      const [, given, value] = /^([^:]*): ([\t\x20-\x7e\x80-\xff]*)$/.exec(line) ?? [];
+      const name = this.#isOfNode ? given?.toLowerCase() : given;
       if (name === undefined || !token.test(name)) throw new Error(`no field line: ${JSON.stringify(line)}`);
       return [name, value];
     });
@@ -127,8 +133,9 @@ export class ResponseParser {
     if (lengths.length > 0 && codings.length > 0) throw new Error('both content-length and transfer-encoding');
     if (lengths.length > 0 && !/^(0|[1-9][0-9]*)$/.test(lengths[0])) throw new Error(`content-length is ${lengths[0]}`);
     if (codings.length > 0 && codings.join() !== 'chunked') throw new Error(`transfer-encoding is ${codings}`);
-    if (values('date').length !== 1) throw new Error(`a ${status} response has ${values('date').length} dates`);
-    if (!imfFixdate.test(values('date')[0])) throw new Error(`the date is ${values('date')}`);
+    if (values('date').length !== 1 && !this.#isOfNode)
+      throw new Error(`a ${status} response has ${values('date').length} dates`);
+    if (values('date').some((date) => !imfFixdate.test(date))) throw new Error(`the date is ${values('date')}`);
     if (values('connection').length > 1) throw new Error('more than one connection field');
     const current: ReceivedResponse = { status, reason, fields, body: '', framing: 'none', interim: this.#interim };
     this.#interim = [];
@@ -165,8 +172,8 @@ export class ResponseParser {
     if (end === -1) return false;
     const line = this.#take(end + 2 - this.#at).slice(0, -2);
     if (this.#chunk === 'trailers') {
-      if (line !== '') throw new Error(`a trailer: ${JSON.stringify(line)}`);
-      this.#finish();
+      if (line !== '' && !this.#isOfNode) throw new Error(`a trailer: ${JSON.stringify(line)}`);
+      if (line === '') this.#finish();
       return true;
     }
     if (!/^[0-9a-f]{1,8}$/.test(line)) throw new Error(`no chunk size: ${JSON.stringify(line)}`);

@@ -106,4 +106,5 @@ export class SecureLayer implements EventLayer {
   reset = (slot: Slot): void => this.#transport.reset(slot);
   abandon = (slot: Slot): void => this.#transport.abandon(slot);
   peer = (slot: Slot): string => this.#transport.peer(slot);
+  local = (slot: Slot): string => this.#transport.local(slot);
 }

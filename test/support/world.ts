@@ -167,9 +167,9 @@ export interface Exchanged {
   at: number;
 }
 
-/** Reads responses up to the end of the connection. */
-export function* received(connection: Connection, methods: readonly string[] = []): Task<Exchanged> {
-  const parser = new ResponseParser(methods);
+/** Reads responses up to the end of the connection. @param isOfNode see `ResponseParser` */
+export function* received(connection: Connection, methods: readonly string[] = [], isOfNode = false): Task<Exchanged> {
+  const parser = new ResponseParser(methods, isOfNode);
   const { scheduler } = connection.owner.network;
   const result = (ending: 'FIN' | 'reset', isCutShort: boolean): Exchanged => {
     const { responses, partialBody } = parser;

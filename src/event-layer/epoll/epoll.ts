@@ -18,6 +18,7 @@ import { map, type Region, unmap } from '../linux/memory.js';
 import { blocked, connecting, departing, dropped, ended, firstRows, open, paused } from '../linux/slots.js';
 import {
   lingerNot,
+  localName,
   peerName,
   pendingError,
   SHUT_WR,
@@ -284,6 +285,10 @@ export class EpollLayer extends LinuxLayer {
 
   protected peerOf(slot: Slot): string {
     return peerName(this.libc, this.slots.descriptors[slot]);
+  }
+
+  protected localOf(slot: Slot): string {
+    return localName(this.libc, this.slots.descriptors[slot]);
   }
 
   protected destroy(): void {

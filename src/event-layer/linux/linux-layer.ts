@@ -133,6 +133,8 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   protected abstract readonly submitsInWait: boolean;
   /** The descriptor's peer. */
   protected abstract peerOf(slot: Slot): string;
+  /** The same of this end. */
+  protected abstract localOf(slot: Slot): string;
   /** Waits for something to happen, and sets `hostReady`. @param milliseconds 0 does not wait, -1 is without end @returns whether something has */
   protected abstract wait(milliseconds: number): boolean;
   /** Reports what has happened, and adds to `reported`. */
@@ -268,6 +270,11 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   peer(slot: Slot): string {
     this.#checkSlot(slot);
     return this.slots.isLive(slot) ? this.peerOf(slot) : '';
+  }
+
+  local(slot: Slot): string {
+    this.#checkSlot(slot);
+    return this.slots.isLive(slot) ? this.localOf(slot) : '';
   }
 
   close(): Promise<void> {

@@ -121,7 +121,15 @@ export function boundAddress(libc: Libc, fd: number, address: Address): Address 
 
 /** The peer's address as the contract wants it; empty if there is none. */
 export function peerName(libc: Libc, fd: number): string {
-  const name = nameOf(fd, libc.getpeername);
+  return formatName(nameOf(fd, libc.getpeername));
+}
+
+/** The address of the socket itself, in the same form. */
+export function localName(libc: Libc, fd: number): string {
+  return formatName(nameOf(fd, libc.getsockname));
+}
+
+function formatName(name: { hostname: string; port: number } | undefined): string {
   return name === undefined ? '' : formatAddress(name);
 }
 

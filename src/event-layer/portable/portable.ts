@@ -41,7 +41,7 @@ import {
   Slots,
   securing,
 } from './slots.js';
-import { carrierOf, codeOf, drop, isWriting, peerOf, setCarrier } from './sockets.js';
+import { carrierOf, codeOf, drop, isWriting, localOf, peerOf, setCarrier } from './sockets.js';
 import { Turns, type TurnsLayer } from './turns.js';
 
 const nothing = Buffer.alloc(0);
@@ -218,6 +218,10 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
 
   peer(slot: Slot): string {
     return peerOf(this.#slots.socketOf(slot));
+  }
+
+  local(slot: Slot): string {
+    return localOf(this.#slots.socketOf(slot));
   }
 
   tls(slot: Slot): TlsInfo | undefined {

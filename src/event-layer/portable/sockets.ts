@@ -51,10 +51,18 @@ function isSendingFin(socket: Socket): boolean {
 
 /** The peer's address as the contract wants it. */
 export function peerOf(socket: Socket): string {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress === undefined || remotePort === undefined) return '';
-  const isMapped = remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.');
-  return formatAddress({ hostname: isMapped ? remoteAddress.slice(7) : remoteAddress, port: remotePort });
+  return nameOf(socket.remoteAddress, socket.remotePort);
+}
+
+/** The address of this end, in the same form. */
+export function localOf(socket: Socket): string {
+  return nameOf(socket.localAddress, socket.localPort);
+}
+
+function nameOf(address: string | undefined, port: number | undefined): string {
+  if (address === undefined || port === undefined) return '';
+  const isMapped = address.startsWith('::ffff:') && address.includes('.');
+  return formatAddress({ hostname: isMapped ? address.slice(7) : address, port });
 }
 
 /** Socket options as node:net takes them. @throws {ConnectionError} `ENOTSUP` for one that it does not have */

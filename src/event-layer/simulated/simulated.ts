@@ -421,6 +421,11 @@ export class SimulatedLayer implements EventLayer {
     return this.#endOf(slot).other?.address ?? '';
   }
 
+  local(slot: Slot): string {
+    const end = this.#endOf(slot);
+    return end.other === undefined ? '' : end.address;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#wake = Infinity;

@@ -5,7 +5,7 @@ import type { Slot } from '../event-layer.js';
 import type { Libc } from '../linux/libc.js';
 import { map, type Region, unmap } from '../linux/memory.js';
 import type { Slots } from '../linux/slots.js';
-import { lingerNot, peerName, SHUT_WR, SO_LINGER, SOL_SOCKET } from '../linux/sockets.js';
+import { lingerNot, SHUT_WR, SO_LINGER, SOL_SOCKET } from '../linux/sockets.js';
 import type { Operations } from './operations.js';
 import type { Ring } from './ring.js';
 
@@ -45,13 +45,13 @@ export class Direct {
     this.#libc.close(ordinary);
   }
 
-  /** The address of the peer, as the contract wants it; empty if it is not known. */
-  peerOf(slot: Slot): string {
+  /** The address of one end of the connection, as the contract wants it; empty if it is not known. @param ask `peerName` or `localName` */
+  nameOf(slot: Slot, ask: (libc: Libc, fd: number) => string): string {
     const descriptor = this.#slots.descriptors[slot];
-    if (!this.#operations.isDirect(slot)) return peerName(this.#libc, descriptor);
+    if (!this.#operations.isDirect(slot)) return ask(this.#libc, descriptor);
     const ordinary = this.#install(descriptor);
     if (ordinary < 0) return '';
-    const name = peerName(this.#libc, ordinary);
+    const name = ask(this.#libc, ordinary);
     this.#libc.close(ordinary);
     return name;
   }

@@ -16,7 +16,7 @@ import { check, EAGAIN, ECANCELED, ECONNABORTED, ECONNRESET, EINTR, ENOBUFS } fr
 import { LinuxLayer } from '../linux/linux-layer.js';
 import type { Listening } from '../linux/listening.js';
 import * as slotFlags from '../linux/slots.js';
-import { makeBlocking, SOCK_CLOEXEC } from '../linux/sockets.js';
+import { localName, makeBlocking, peerName, SOCK_CLOEXEC } from '../linux/sockets.js';
 import { Accepting } from './accepting.js';
 import { Buffers } from './buffers.js';
 import { Direct } from './direct.js';
@@ -405,7 +405,11 @@ export class UringLayer extends LinuxLayer {
       const name = this.#accepting.peerOf(this.slots.listeners[slot], this.#arrivedBy);
       return name === undefined ? '' : formatAddress(name);
     }
-    return this.#direct.peerOf(slot);
+    return this.#direct.nameOf(slot, peerName);
+  }
+
+  protected localOf(slot: Slot): string {
+    return this.#direct.nameOf(slot, localName);
   }
 
   protected async destroy(): Promise<void> {

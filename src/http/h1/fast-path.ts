@@ -83,6 +83,16 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     else this.#startPartial(slot, head, bytes, start, end);
   }
 
+  /**
+   * A connection has been given back with further input. It continues in a thread, as this may be called outside of a turn.
+   * @param hasEnded the client has sent FIN behind these bytes
+   */
+  takeBackInThread(slot: Slot, bytes: Uint8Array, hasEnded: boolean): void {
+    const connection = this.#connect(slot);
+    if (hasEnded) connection.reader.end(false);
+    this.#handOver(connection, bytes, 0, bytes.length);
+  }
+
   /** Sends the status for a connection that exceeds a limit. The caller closes it. */
   sendRejection(slot: Slot, status: number, message: string): void {
     this.#slot = slot;

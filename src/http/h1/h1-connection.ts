@@ -18,6 +18,7 @@ import type { TimerTarget } from '../../threads/timers.js';
 import { HttpError } from '../errors.js';
 import { type ActiveRequest, activeRequest, type Exchange, Progress } from '../exchange.js';
 import { ExchangeThread } from '../exchange-thread.js';
+import type { PassedRequest } from '../fallback.js';
 import { type Request, requestFrom } from '../fetch/request.js';
 import { Response } from '../fetch/response.js';
 import {
@@ -384,6 +385,26 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#enter('handling');
     connection.reader.timeout = Infinity; // the other protocol has its own timeouts
     return connection;
+  }
+
+  passOn(): PassedRequest {
+    const { connection } = this;
+    const source = this.active?.source;
+    // Requests of this class are from this connection.
+    if (!(source instanceof H1Request))
+      throw new ResponseError('the request cannot be passed on: it has been released');
+    const { body, text: head } = source;
+    if (body?.used)
+      throw new ResponseError(
+        'fetch returned nothing, to pass the request on to node, but has read from its body; expected that it reads none of it, or returns a Response',
+      );
+    const passed = { connection, head, unread: body?.unread ?? 0, isLast: !this.#has(Framing.keepAlive) };
+    this.end(); // from here on an error must not send a status
+    this.#set(Framing.keepAlive, false);
+    this.#endRequest();
+    this.#set(Flag.takenOver);
+    connection.reader.timeout = Infinity;
+    return passed;
   }
 
   end(): void {
