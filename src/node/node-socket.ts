@@ -11,6 +11,7 @@ import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-
 import type { TlsInfo } from '../event-layer/tls-info.js';
 import { type SocketAddress, socketAddressOf } from '../http/socket-address.js';
 import type { ServerContext } from '../threads/context.js';
+import { copyBytes } from '../util/fast-bytes.js';
 import { show } from '../util/inspect.js';
 import { Pace } from '../util/pace.js';
 
@@ -41,6 +42,8 @@ interface PendingWrite {
   /** How slowly the peer may take output meanwhile. */
   readonly pace: Pace;
 }
+
+type WriteCallback = (error: Error | null | undefined) => void;
 
 /** Flags, packed to save memory. */
 const Flag = {
@@ -78,6 +81,8 @@ export class NodeSocket extends Duplex implements SlotRecord {
   /** @internal */
   readonly owner: NodeSocketOwner;
   readonly #maker: NodeSocketMaker;
+  /** @internal Node's parser of its input; null when Node has given it up, because the connection is upgraded. Set by Node. */
+  declare readonly parser: object | null | undefined;
   /** After how many milliseconds without input or output `timeout` is emitted; 0 or undefined: never. Set by `setTimeout`. */
   timeout: number | undefined;
   #flags = 0;
@@ -325,6 +330,27 @@ export class NodeSocket extends Duplex implements SlotRecord {
     this.owner.buffers.add(bytes);
   }
 
+  /**
+   * Writes a string, or bytes. A short string, as responses most often are, goes straight into the transport if nothing waits before it.
+   * @returns false if more should be written only after `drain`
+   */
+  override write(chunk: unknown, callback?: WriteCallback): boolean;
+  override write(chunk: unknown, encoding: BufferEncoding | null | undefined, callback?: WriteCallback): boolean;
+  override write(
+    chunk: unknown,
+    encoding?: BufferEncoding | WriteCallback | null,
+    callback?: WriteCallback | null,
+  ): boolean {
+    if (typeof encoding === 'function') return super.write(chunk, encoding);
+    const isClear = this.writable && this.writableLength === 0 && !this.#has(Flag.detached);
+    if (isClear && typeof chunk === 'string' && (chunk === '' || this.#putText(chunk, encoding ?? 'utf8'))) {
+      this.#noteActivity();
+      if (callback) process.nextTick(callback);
+      return true;
+    }
+    return encoding ? super.write(chunk, encoding, callback ?? undefined) : super.write(chunk, callback ?? undefined);
+  }
+
   /** @internal */
   override _write(
     chunk: string | Uint8Array,
@@ -504,9 +530,13 @@ export class NodeSocket extends Duplex implements SlotRecord {
     try {
       this.owner.context.run(called, this, ...values);
     } catch (error) {
-      this.#maker.listenerFailed(error, this);
-      this.resetAndDestroy();
+      this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): void {
+    this.#maker.listenerFailed(error, this);
+    this.resetAndDestroy();
   }
 
   /** @internal */
@@ -523,7 +553,17 @@ export class NodeSocket extends Duplex implements SlotRecord {
 
   /** @internal */
   protected deliver(chunk: Buffer): void {
-    this.call(this.#push, chunk);
+    if (!this.parser) {
+      this.call(this.#push, chunk);
+      return;
+    }
+    // Node's parser is most often the only listener, and enters the context of the connection by itself. While nothing is buffered, the stream need not be asked.
+    try {
+      if (this.readableFlowing === true && this.readableLength === 0) this.emit('data', chunk);
+      else this.#push(chunk);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #push(chunk: Buffer): void {
@@ -633,10 +673,34 @@ function emitClose(socket: NodeSocket, hadError: boolean): void {
   socket.emit('close', hadError);
 }
 
+/** Input of up to so many bytes is copied into shared memory, as `Buffer.allocUnsafe` has it; heads of requests are smaller. */
+const smallInput = 1024;
+const poolBytes = 16 * 1024;
+let pool = Buffer.allocUnsafeSlow(poolBytes);
+let poolView = viewOfPool();
+let pooled = 0;
+
+function viewOfPool(): DataView {
+  return new DataView(pool.buffer, pool.byteOffset, poolBytes);
+}
+
+/** A copy of borrowed bytes. */
 function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafe(end - start);
-  copy.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
-  return copy;
+  const count = end - start;
+  if (count > smallInput) {
+    const copy = Buffer.allocUnsafeSlow(count);
+    copy.set(bytes.subarray(start, end));
+    return copy;
+  }
+  if (pooled + count > poolBytes) {
+    pool = Buffer.allocUnsafeSlow(poolBytes);
+    poolView = viewOfPool();
+    pooled = 0;
+  }
+  const at = pooled;
+  copyBytes(bytes, start, poolView, at, count);
+  pooled += count;
+  return pool.subarray(at, pooled);
 }
 
 /** An error of the connection, as net.Socket reports those of the system. */

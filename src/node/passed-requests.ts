@@ -149,8 +149,6 @@ addTlsMembers(AdoptedTlsSocket);
 
 /** The socket of one request. */
 class PassedSocket extends CountedSocket {
-  /** Node's parser of its input; null when Node has given it up, because the connection is upgraded. Set by Node. */
-  declare readonly parser: object | null | undefined;
   /** Where the request ends; undefined once the connection is upgraded. */
   #end: MessageEnd | undefined;
   /** Input behind the request. Reading is paused while there is some. */

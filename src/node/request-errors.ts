@@ -73,22 +73,20 @@ export function guardServer(server: NetServer, errors: RequestErrors, buffers: B
         return true;
       }
       try {
-        return emit.call(this, event, ...values);
+        return emit.call(this, event, request, response);
       } catch (error) {
         errors.requestFailed(error, request, response);
         return true;
       }
     }
-    if (event === 'upgrade' || event === 'connect') {
-      const [request, socket] = values as [IncomingMessage, Duplex];
-      try {
-        return emit.call(this, event, ...values);
-      } catch (error) {
-        errors.upgradeFailed(error, request, socket);
-        return true;
-      }
+    if (event !== 'upgrade' && event !== 'connect') return emit.call(this, event, ...values);
+    const [request, socket] = values as [IncomingMessage, Duplex];
+    try {
+      return emit.call(this, event, ...values);
+    } catch (error) {
+      errors.upgradeFailed(error, request, socket);
+      return true;
     }
-    return emit.call(this, event, ...values);
   };
   const define = (descriptor: PropertyDescriptor) => Object.defineProperty(server, 'emit', descriptor);
   define({ value: guarded, configurable: true, writable: true, enumerable: false });
