@@ -20,7 +20,7 @@ import type { TlsServerOptions } from '../tls/options/options.js';
 import { checkOptions, longestDelay } from '../util/options.js';
 import { NodeSocket, type NodeSocketMaker, type NodeSocketOwner } from './node-socket.js';
 import { guardServer, type NodeErrorHandler, RequestErrors, type Unguard } from './request-errors.js';
-import { ServerHandle, type ServerInternals } from './server-handle.js';
+import { afterCloseAll, ServerHandle, type ServerInternals } from './server-handle.js';
 import { TlsNodeSocket } from './tls-node-socket.js';
 
 /** What sluice does for a server of Node's. */
@@ -68,6 +68,9 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
   readonly #server: ServerInternals;
   readonly #errors: RequestErrors;
   readonly #unguard: Unguard;
+  readonly #forgetCloseAll: () => void;
+  /** `closeAllConnections` has been called behind `close`. */
+  #closesAll = false;
   readonly #Socket: typeof NodeSocket;
   /** The event by which the server takes a connection. */
   readonly #event: 'connection' | 'secureConnection';
@@ -91,6 +94,10 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
     this.#event = this.#Socket === TlsNodeSocket && server instanceof TlsServer ? 'secureConnection' : 'connection';
     this.#socketOptions = NodeSocket.options(server);
     this.#unguard = guardServer(server, this.#errors, this.buffers);
+    // Connections that the kernel has completed by then are still accepted. Node would not see them, and the server would wait for them.
+    this.#forgetCloseAll = afterCloseAll(server, () => {
+      this.#closesAll = this.#isServerClosed;
+    });
   }
 
   /** @returns false if the server has been closed meanwhile @throws (rejects) as `Listener.open` */
@@ -98,7 +105,7 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
     try {
       await this.open(options);
     } catch (error) {
-      this.#unguard();
+      this.whenClosed();
       if (!this.#isServerClosed) throw error;
       this.#connectionClosed();
       return false;
@@ -124,6 +131,10 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
 
   #start(slot: Slot): void {
     const server = this.#server;
+    if (this.#closesAll) {
+      this.transport.reset(slot);
+      return;
+    }
     // Since Node 24 a server with a `maxConnections` of 0 takes none.
     const most: unknown = server.maxConnections;
     if (typeof most === 'number' && server._connections >= most) {
@@ -231,6 +242,7 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
 
   protected whenClosed(): void {
     this.#unguard();
+    this.#forgetCloseAll();
   }
 
   protected fullnessChanged(): void {

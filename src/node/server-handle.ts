@@ -23,6 +23,20 @@ export function internalsOf(where: string, server: Server): ServerInternals {
   throw new Error(`${where}: this runtime's node:http does not take connections from elsewhere; expected Node`);
 }
 
+/** Calls a function behind `closeAllConnections` of a server, where it has that method. @returns what undoes it */
+export function afterCloseAll(server: Server, called: () => void): () => void {
+  const closeAll: unknown = Reflect.get(server, 'closeAllConnections');
+  if (typeof closeAll !== 'function') return () => {};
+  const value = (): void => {
+    Reflect.apply(closeAll, server, []);
+    called();
+  };
+  Object.defineProperty(server, 'closeAllConnections', { value, configurable: true, writable: true });
+  return () => {
+    if (Reflect.get(server, 'closeAllConnections') === value) Reflect.deleteProperty(server, 'closeAllConnections');
+  };
+}
+
 /** What a server listens with. */
 export class ServerHandle {
   readonly #close: () => void;

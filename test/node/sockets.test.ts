@@ -228,6 +228,26 @@ for (const { name, make, skip } of layers) {
     );
 
     it(
+      'closeAllConnections behind close ends connections, too, that are accepted later',
+      withServer({}, async (server, port) => {
+        server.removeAllListeners('request').on('request', () => {}); // no response, ever
+        const early = await RawClient.open(port);
+        early.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+        await once(server, 'request');
+        const late = new RawClient(port);
+        late.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+        const ended = once(server, 'close');
+        late.socket.once('connect', () => {
+          server.close();
+          server.closeAllConnections();
+        });
+        await ended;
+        await Promise.all([early.ending, late.ending]);
+        for (const { socket } of [early, late]) socket.destroy();
+      }),
+    );
+
+    it(
       'async handlers that are rejected: a 500, once, and the process goes on',
       withNetwork(async (network) => {
         const errors: unknown[] = [];
