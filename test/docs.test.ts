@@ -33,6 +33,16 @@ test('every TypeScript example in the README, the guide and the pages beside it 
   assert.equal(status, 0, stdout);
 });
 
+test('the page on migration has the versions of the frameworks that applications/ installs', () => {
+  const lock: { packages: Record<string, { version?: string }> } = JSON.parse(
+    readFileSync(join(root, 'applications/package-lock.json'), 'utf8'),
+  );
+  const [, table] = readFileSync(join(root, 'docs/migrate.md'), 'utf8').split('## What has been run');
+  const named = [...table.matchAll(/`([@\w./-]+)`(?: \|)? (\d+\.\d+\.\d+)/g)];
+  assert.ok(named.length >= 16, `${named.length} versions were found`);
+  for (const [, name, version] of named) assert.equal(version, lock.packages[`node_modules/${name}`]?.version, name);
+});
+
 /** The folders of src/ with the names of their own source files. */
 function sourceFolders(): { folder: string; files: string[] }[] {
   const paths = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((path) =>
