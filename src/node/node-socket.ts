@@ -72,7 +72,6 @@ const longestTimeout = 2 ** 31 - 1;
  * - It is no `instanceof net.Socket`: to Node's own code that means that there is a handle.
  * - TCP_NODELAY is always set, and the server's option `keepAlive` decides on SO_KEEPALIVE: `setNoDelay` and `setKeepAlive` change nothing.
  * - `ref` and `unref` change nothing.
- * - `cork` collects nothing, because everything that is written in a turn is sent together in any case.
  * - An IPv4 address of a client is shown as such where the server listens on `::`, and not as `::ffff:127.0.0.1`.
  */
 export class NodeSocket extends Duplex implements SlotRecord {
@@ -265,9 +264,6 @@ export class NodeSocket extends Duplex implements SlotRecord {
     return this;
   }
 
-  /** Changes nothing: see the class. */
-  override cork(): void {}
-
   /**
    * After that many milliseconds without input or output `timeout` is emitted; the connection stays open. 0 is never.
    * @param callback is called at the next `timeout`; with 0, is no longer called
@@ -342,7 +338,7 @@ export class NodeSocket extends Duplex implements SlotRecord {
     callback?: WriteCallback | null,
   ): boolean {
     if (typeof encoding === 'function') return super.write(chunk, encoding);
-    const isClear = this.writable && this.writableLength === 0 && !this.#has(Flag.detached);
+    const isClear = this.writable && this.writableLength + this.writableCorked === 0 && !this.#has(Flag.detached);
     if (isClear && typeof chunk === 'string' && (chunk === '' || this.#putText(chunk, encoding ?? 'utf8'))) {
       this.#noteActivity();
       if (callback) process.nextTick(callback);
