@@ -331,6 +331,7 @@ export class NodeSocket extends Duplex implements SlotRecord {
    * @returns false if more should be written only after `drain`
    */
   override write(chunk: unknown, callback?: WriteCallback): boolean;
+  /** The same, with the encoding of a string. */
   override write(chunk: unknown, encoding: BufferEncoding | null | undefined, callback?: WriteCallback): boolean;
   override write(
     chunk: unknown,
