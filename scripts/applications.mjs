@@ -53,7 +53,7 @@ for (const layer of ['uring', 'epoll', 'portable']) {
     continue;
   }
   console.log(`\napplications: on ${layer}`);
-  const args = ['--test', '--test-reporter=dot', '--test-timeout=120000', '--test-concurrency=1', ...files];
+  const args = ['--test', '--test-reporter=dot', '--test-timeout=300000', '--test-concurrency=1', ...files];
   if (run(folder, process.execPath, args, { SLUICE_EVENT_LAYER: layer }) !== 0) failed = true;
 }
 if (failed) process.exit(1);
