@@ -342,10 +342,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
       this.#turn(some, true);
     }
     for (let round = 1; round < roundsPerTurn && this.#hasReports(); round++) this.#turn(false, false);
-    if (this.#catchingUp.length > 0 && this.reported >= this.#reportedThen) {
-      this.#reportedThen = this.reported + this.unreported;
-      this.#countTurn();
-    }
+    if (this.#catchingUp.length > 0) this.#noteCaughtUp();
     this.updateHold();
     this.#closedIfNothingLeft();
     return this.hostReady || this.isBehind; // then the process's other work comes before the rest
@@ -372,6 +369,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
       this.#dueNext = now;
       if (more) this.#turn(true, true);
     }
+    this.#dueAfter = Math.min(this.#dueAfter, this.reported + this.unreported); // see `#noteCaughtUp`
     if (this.reported < this.#dueAfter) return;
     if (this.hostReady && !this.#hostServed) {
       this.#hostServed = true; // what promises wait for may be there as well
@@ -387,6 +385,19 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   settle(): void {
     this.#output.submitDeferred();
     if (!this.isClosed) this.submit(); // what ticks and other layers' turns have asked for
+  }
+
+  /** Counts the turn if everything has been reported that was known when the last one was counted. */
+  #noteCaughtUp(): void {
+    const known = this.reported + this.unreported;
+    // What is known now has what was known then. It is less where connections have closed: their events do not come any more.
+    this.#reportedThen = Math.min(this.#reportedThen, known);
+    if (this.reported < this.#reportedThen) {
+      this.requestTurn();
+      return;
+    }
+    this.#reportedThen = known;
+    this.#countTurn();
   }
 
   /** A turn has reported what had arrived before it. */
