@@ -39,6 +39,18 @@ const chunked = () => ({
   body: ReadableStream.from(['{"a":', '"b"}'].map((part) => new TextEncoder().encode(part))),
 });
 
+/** Checks of the routes that H3's application and Elysia's have alike. */
+const basics = {
+  text: async (url) => {
+    const answer = await ask(`${url}/`);
+    assert.equal(answer.body, 'hello');
+    return answer;
+  },
+  json: (url) => ask(`${url}/json`),
+  parameters: (url) => ask(`${url}/users/7?a=b`),
+  'a body of json': (url) => send(`${url}/body`, { a: 'ü' }),
+};
+
 compare(
   'Hono',
   () => {
@@ -241,14 +253,7 @@ compare(
   },
   usual.srvx,
   {
-    text: async (url) => {
-      const answer = await ask(`${url}/`);
-      assert.equal(answer.body, 'hello');
-      return answer;
-    },
-    json: (url) => ask(`${url}/json`),
-    parameters: (url) => ask(`${url}/users/7?a=b`),
-    'a body of json': (url) => send(`${url}/body`, { a: 'ü' }),
+    ...basics,
     'a body in chunks': (url) => ask(`${url}/body`, chunked()),
     form: (url) => ask(`${url}/form`, { method: 'POST', body: form() }),
     cookies: (url) => ask(`${url}/cookies`, { headers: { cookie: 'a=1; b=2' } }),
@@ -332,14 +337,7 @@ compare(
       .post('/form', async ({ body }) => [body.name, body.file.name, await body.file.text()]),
   usual.srvx,
   {
-    text: async (url) => {
-      const answer = await ask(`${url}/`);
-      assert.equal(answer.body, 'hello');
-      return answer;
-    },
-    json: (url) => ask(`${url}/json`),
-    parameters: (url) => ask(`${url}/users/7?a=b`),
-    'a body of json': (url) => send(`${url}/body`, { a: 'ü' }),
+    ...basics,
     'a valid body': (url) => send(`${url}/valid`, { name: 'ann' }),
     'an invalid body': (url) => send(`${url}/valid`, { name: 1 }),
     cookies: (url) => ask(`${url}/cookies`, { headers: { cookie: 'a=x' } }),
