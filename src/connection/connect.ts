@@ -175,9 +175,6 @@ class Client implements Owner {
     this.#thread.scheduler.resume(this.#thread);
   }
 
-  /** For connections that were accepted. */
-  secured(): void {}
-
   // A connection of a client has a record from when it is established, so these are never called.
   received(slot: Slot): void {
     throw new Error(`slot ${slot} received bytes before it was connected; this is a bug in sluice`);

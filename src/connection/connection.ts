@@ -7,7 +7,7 @@ import type { Scheduler } from '../threads/scheduler.js';
 import type { Thread } from '../threads/thread.js';
 import type { OutputMemory } from '../util/output-memory.js';
 import type { BufferedBytes } from './buffered-bytes.js';
-import { type Duplex, writableBytes } from './duplex.js';
+import { type Duplex, sendNow, writableBytes } from './duplex.js';
 import type { Owner, SlotRecord } from './network.js';
 import { Reader } from './reader.js';
 import { Writer } from './writer.js';
@@ -194,10 +194,7 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
   /** @internal */
   sendNow(bytes: Uint8Array, start: number, end: number): number {
     if (this.closed || this.finished) return 0; // `reserve` says why
-    const { transport, queuedBytes } = this.owner;
-    // What a secure transport has sealed, and the kernel has not taken, is queued.
-    if (transport.tls !== undefined && queuedBytes < highWaterMark) return 0;
-    return transport.sendNow?.(this.slot, bytes, start, end) ?? 0;
+    return sendNow(this.owner, this.slot, bytes, start, end);
   }
 
   /** @internal The transport reports `drained` by itself, but only for a queue that was above its high-water mark. */

@@ -1,7 +1,7 @@
 // What a reader and a writer work on: a byte stream in each direction. A connection is one. A stream of a multiplexed protocol such as HTTP/2 is
 // another: there, a thread also parks while the stream's flow-control window is closed.
 
-import type { ConnectionError } from '../event-layer/event-layer.js';
+import { type ConnectionError, highWaterMark, type Slot, type Transport } from '../event-layer/event-layer.js';
 import type { Scheduler } from '../threads/scheduler.js';
 import type { OutputMemory } from '../util/output-memory.js';
 import type { BufferedBytes } from './buffered-bytes.js';
@@ -53,6 +53,18 @@ export interface Duplex {
   recordFault(code: string, message: string, cause?: ConnectionError): ConnectionError;
   /** Creates the error for an operation on a closed connection. */
   closedError(): ConnectionError;
+}
+
+/** What is sent at once is bounded by `queuedBytes` as well: what a secure transport has sealed, and the kernel has not taken, is queued. */
+export function sendNow(
+  { transport, queuedBytes }: { readonly transport: Transport; readonly queuedBytes: number },
+  slot: Slot,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  if (transport.tls !== undefined && queuedBytes < highWaterMark) return 0;
+  return transport.sendNow?.(slot, bytes, start, end) ?? 0;
 }
 
 /**

@@ -1,7 +1,7 @@
 // `listen`: serves any protocol over TCP or a Unix-domain socket. The handler runs in a thread for each connection.
 
 import { isIPv6 } from 'node:net';
-import { type Address, ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
+import { type Address, ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
 import { checkedTask, type Task } from '../threads/task.js';
 import { functionName, Thread } from '../threads/thread.js';
@@ -10,9 +10,11 @@ import { show } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { type BufferedCounts, bufferedRule } from './buffered-bytes.js';
 import { Connection, defaultLinger } from './connection.js';
-import { type CloseOptions, type ConnectionCounts, Listener, type ReloadOptions } from './listener.js';
+import type { CloseOptions, ConnectionCounts, ReloadOptions } from './listener.js';
+import { AddressedServer } from './listening-server.js';
 import { Network, type SlotRecord, SlotState } from './network.js';
 import { callOnError, printError } from './on-error.js';
+import { RecordListener } from './record-listener.js';
 import { networkFor } from './securing.js';
 import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from './socket-options.js';
 
@@ -81,8 +83,8 @@ export const addressRules: OptionRules<AddressOptions> = {
   path: { type: 'string' },
 };
 
-const rules: OptionRules<ListenOptions> = {
-  ...addressRules,
+/** Rules for the options that all servers have, besides the address. */
+export const serverRules = {
   backlog: { whole: [1, 65_535] },
   reusePort: { type: 'boolean' },
   ...socketRules,
@@ -92,7 +94,9 @@ const rules: OptionRules<ListenOptions> = {
   tls: tlsServerRule,
   network: { instance: Network },
   secure: { type: 'function' },
-};
+} as const satisfies OptionRules<Omit<ListenOptions, keyof AddressOptions>>;
+
+const rules: OptionRules<ListenOptions> = { ...addressRules, ...serverRules };
 
 /** The address that options describe. @throws {TypeError} if a path is given with what only TCP has, or neither port nor path */
 export function addressOf(
@@ -150,28 +154,23 @@ export async function listen(
   const socketOptions = socketOptionsOf('listen', options);
   const server = new RawListener(options, handler);
   await server.open({ address, backlog: options.backlog ?? 511, reusePort: options.reusePort, ...socketOptions });
-  return {
-    get address() {
-      return formatAddress(server.address);
-    },
-    get port() {
-      return 'port' in server.address ? server.address.port : undefined;
-    },
-    eventLayer: server.network.layer.name,
-    get connections() {
-      return server.connections;
-    },
-    get buffered() {
-      return server.buffers.counts;
-    },
-    threads: () => server.threads(),
-    reload: (reloadOptions) => server.reload(reloadOptions),
-    close: (closeOptions) => server.close(closeOptions),
-    [Symbol.asyncDispose]: () => server.close(),
-  };
+  return new RawServer(server);
 }
 
-class RawListener extends Listener {
+class RawServer extends AddressedServer implements TcpServer {
+  readonly #listener: RawListener;
+
+  constructor(listener: RawListener) {
+    super(listener);
+    this.#listener = listener;
+  }
+
+  threads(): Iterable<Thread<unknown>> {
+    return this.#listener.threads();
+  }
+}
+
+class RawListener extends RecordListener {
   readonly #handler: (connection: Connection) => Task<void>;
   readonly readTimeout = Infinity;
   readonly writeTimeout = Infinity;
@@ -199,15 +198,7 @@ class RawListener extends Listener {
     }
   }
 
-  protected begin(slot: Slot): void {
-    if (!this.hasHandshake) this.#start(slot);
-  }
-
-  secured(slot: Slot): void {
-    if (this.hasHandshake) this.#start(slot);
-  }
-
-  #start(slot: Slot): void {
+  protected ready(slot: Slot): void {
     const connection = new Connection(this, slot);
     connection.rememberPeer(); // for errors that are reported after it has closed
     this.network.attach(connection);
@@ -235,19 +226,8 @@ class RawListener extends Listener {
     else connection.reset();
   }
 
-  // A connection is idle only during its handshake, in which the owner gets none of these three.
-  received(slot: Slot): void {
-    throw new Error(`slot ${slot} of ${this} is idle; this is a bug in sluice`);
-  }
-
-  ended(): void {
-    // The reader reports it; the handler decides whether to continue writing.
-  }
-
-  expired(): void {}
-
   protected closeIfIdle(slot: Slot): void {
-    // Only the handler knows when its connection may close; the deadline applies to it. During the handshake there is none yet.
+    // Only the handler knows when its connection may close, and the deadline applies to it. During the handshake there is no handler yet.
     if (this.network.state(slot) === SlotState.idle) this.endIdle(slot);
   }
 
@@ -257,17 +237,6 @@ class RawListener extends Listener {
 
   protected lost({ thread }: SlotRecord, reason: ConnectionError | undefined): void {
     thread?.unwind(reason ?? new ConnectionError('ERR_CLOSED', 'the connection is closed'));
-  }
-
-  protected countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'> {
-    const idle = this.hasHandshake ? this.#countHandshakes() : 0;
-    return { idle, reading: 0, handling: open - idle, writing: 0 };
-  }
-
-  #countHandshakes(): number {
-    let count = 0;
-    for (const slot of this.network.slotsOf(this)) if (this.network.state(slot) === SlotState.idle) count++;
-    return count;
   }
 
   protected whenClosed(): void {}

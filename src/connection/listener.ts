@@ -136,12 +136,13 @@ export abstract class Listener implements Owner {
   abstract readonly readTimeout: number;
   abstract readonly writeTimeout: number;
   abstract readonly writeRate: number;
-  abstract secured(slot: Slot): void;
   abstract received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
   abstract ended(slot: Slot): void;
   abstract expired(slot: Slot): void;
-  /** A connection has been accepted and counted. */
-  protected abstract begin(slot: Slot): void;
+  /** A connection has been accepted and counted. @returns false if it is refused */
+  protected abstract begin(slot: Slot): boolean;
+  /** A connection can be read from and written to: its handshake is complete, if it has one. */
+  protected abstract ready(slot: Slot): void;
   /** How long to wait for the peer of a closed connection, in milliseconds; see `Network.linger`. */
   protected abstract readonly lingerTime: number;
   /** `close` has been called: ends the connection with `endIdle` if it is idle. */
@@ -187,7 +188,7 @@ export abstract class Listener implements Owner {
     if (this.buffers.isFull) this.fullnessChanged(true);
   }
 
-  /** Whether connections have a handshake before they can be read from and written to. `secured` is called when it is complete. */
+  /** Whether connections have a handshake, at whose end `secured` is called. */
   protected get hasHandshake(): boolean {
     return this.#socketSecurity !== undefined || this.transport !== this.network.layer;
   }
@@ -213,8 +214,12 @@ export abstract class Listener implements Owner {
 
   opened(slot: Slot): void {
     this.#open++;
-    this.begin(slot);
+    if (this.begin(slot) && !this.hasHandshake) this.ready(slot);
     if (this.#isClosingIdle) this.closeIfIdle(slot); // the kernel had accepted it before
+  }
+
+  secured(slot: Slot): void {
+    this.ready(slot);
   }
 
   /** Closes a connection: sends FIN after the queued output. */

@@ -60,8 +60,8 @@ export interface Owner {
   readonly forceClosing?: boolean;
   /** The connection is established; for a client with TLS, its handshake is complete. */
   opened(slot: Slot): void;
-  /** The TLS handshake of a connection that was accepted is complete. */
-  secured(slot: Slot): void;
+  /** The TLS handshake of a connection that was accepted is complete. Owners that accept none lack it. */
+  secured?(slot: Slot): void;
   /** Bytes have arrived for a slot without a record: `bytes[start … end-1]`, valid only during the call. */
   received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
   /** The peer of a slot without a record has sent FIN. */
@@ -424,7 +424,7 @@ export class Network implements EventSink, TimerTarget {
 
   /** @internal A connection that is already closing has its end sent, and does not start. */
   secured(slot: Slot): void {
-    if (this.state(slot) !== SlotState.closing) this.owner(slot)?.secured(slot);
+    if (this.state(slot) !== SlotState.closing) this.owner(slot)?.secured?.(slot);
   }
 
   /** @internal */

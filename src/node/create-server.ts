@@ -5,10 +5,11 @@ import { Server, type ServerOptions } from 'node:http';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
+import { AddressedServer } from '../connection/listening-server.js';
 import { formatAddress, type ListenOptions as LayerListenOptions } from '../event-layer/event-layer.js';
 import { isInstance, propertyOf, show } from '../util/inspect.js';
 import { checkOptions } from '../util/options.js';
-import { announce, Listening, layerOptions, type NodeListening, settingsRules } from './listen.js';
+import { announce, layerOptions, type NodeListening, settingsRules } from './listen.js';
 import { NodeListener, type NodeServerSettings } from './node-listener.js';
 import { listenerFor, type NodeHandler, RequestErrors } from './request-errors.js';
 import { internalsOf } from './server-handle.js';
@@ -82,7 +83,7 @@ class SluiceServer extends Server implements NodeServer {
     if (path !== undefined) for (const name of tcpOptions) settings[name] = undefined;
     const options: LayerListenOptions = layerOptions('listen', settings);
     if (!(await listener.start(options))) return;
-    this.#listening = new Listening(listener);
+    this.#listening = new AddressedServer(listener);
     await announce(internalsOf('listen', this), listener, options);
   }
 }

@@ -1,13 +1,12 @@
 // `listen`: sluice listens for a server of Node's.
 
 import { Server } from 'node:net';
-import { type BufferedCounts, bufferedRule } from '../connection/buffered-bytes.js';
-import { addressOf, addressRules } from '../connection/listen.js';
+import type { BufferedCounts } from '../connection/buffered-bytes.js';
+import { addressOf, addressRules, serverRules } from '../connection/listen.js';
 import type { CloseOptions, ConnectionCounts, ReloadOptions } from '../connection/listener.js';
-import { Network } from '../connection/network.js';
-import { socketOptionsOf, socketRules } from '../connection/socket-options.js';
-import { formatAddress, type ListenOptions as LayerListenOptions } from '../event-layer/event-layer.js';
-import { tlsServerRule } from '../tls/options/options.js';
+import { AddressedServer } from '../connection/listening-server.js';
+import { socketOptionsOf } from '../connection/socket-options.js';
+import type { ListenOptions as LayerListenOptions } from '../event-layer/event-layer.js';
 import { isInstance } from '../util/inspect.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { type NodeApplication, serverOf } from './application.js';
@@ -39,21 +38,11 @@ export interface NodeListening extends AsyncDisposable {
   close(options?: CloseOptions): Promise<void>;
 }
 
-const milliseconds = { number: [1, longestDelay] } as const;
-
 /** @internal Rules for what sluice does for a server. */
 export const settingsRules: OptionRules<NodeServerSettings> = {
-  backlog: { whole: [1, 65_535] },
-  reusePort: { type: 'boolean' },
-  ...socketRules,
-  writeTimeout: milliseconds,
+  ...serverRules,
+  writeTimeout: { number: [1, longestDelay] },
   minWriteRate: { number: [0.001, 2 ** 30] },
-  lingerTimeout: { number: [0, longestDelay] },
-  maxBufferedBytes: bufferedRule,
-  onError: { type: 'function' },
-  tls: tlsServerRule,
-  network: { instance: Network },
-  secure: { type: 'function' },
 };
 
 const rules: OptionRules<NodeListenOptions> = { ...addressRules, ...settingsRules };
@@ -90,7 +79,7 @@ export async function listen(application: NodeApplication, options: NodeListenOp
     throw error;
   }
   await announce(internals, listener, address);
-  return new Listening(listener);
+  return new AddressedServer(listener);
 }
 
 /** What the event layer is asked for. @throws {TypeError} for an address that is none */
@@ -113,46 +102,4 @@ export function announce(
       if (server._handle === listener.handle) server.emit('listening');
     });
   });
-}
-
-/** @internal */
-export class Listening implements NodeListening {
-  readonly #listener: NodeListener;
-
-  constructor(listener: NodeListener) {
-    this.#listener = listener;
-  }
-
-  get address(): string {
-    return formatAddress(this.#listener.address);
-  }
-
-  get port(): number | undefined {
-    const { address } = this.#listener;
-    return 'port' in address ? address.port : undefined;
-  }
-
-  get eventLayer(): string {
-    return this.#listener.network.layer.name;
-  }
-
-  get connections(): ConnectionCounts {
-    return this.#listener.connections;
-  }
-
-  get buffered(): BufferedCounts {
-    return this.#listener.buffers.counts;
-  }
-
-  reload(options: ReloadOptions): Promise<void> {
-    return this.#listener.reload(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#listener.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
 }

@@ -1,11 +1,12 @@
 // Connections for a server of Node's: each becomes a socket that the server is given, by its event `connection`. Everything above that is Node's own code.
 
-import type { AddressInfo, DropArgument } from 'node:net';
+import type { DropArgument } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { defaultLinger } from '../connection/connection.js';
 import type { AddressOptions } from '../connection/listen.js';
-import { type CloseOptions, type ConnectionCounts, closeRules, Listener } from '../connection/listener.js';
+import { type CloseOptions, closeRules } from '../connection/listener.js';
 import { Network, type SlotRecord, SlotState } from '../connection/network.js';
+import { RecordListener } from '../connection/record-listener.js';
 import { networkFor } from '../connection/securing.js';
 import type { ConnectionSocketOptions } from '../connection/socket-options.js';
 import {
@@ -59,7 +60,7 @@ export interface NodeServerSettings extends ConnectionSocketOptions {
 /** Where a server of Node's listens, and what sluice does for it. */
 export interface NodeListenOptions extends AddressOptions, NodeServerSettings {}
 
-export class NodeListener extends Listener implements NodeSocketOwner, NodeSocketMaker {
+export class NodeListener extends RecordListener implements NodeSocketOwner, NodeSocketMaker {
   readonly readTimeout = Infinity;
   readonly writeTimeout: number;
   readonly writeRate: number;
@@ -121,15 +122,7 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
     return this.buffers.isFull ? 1 : highWaterMark;
   }
 
-  protected begin(slot: Slot): void {
-    if (!this.hasHandshake) this.#start(slot);
-  }
-
-  secured(slot: Slot): void {
-    if (this.hasHandshake) this.#start(slot);
-  }
-
-  #start(slot: Slot): void {
+  protected ready(slot: Slot): void {
     const server = this.#server;
     if (this.#closesAll) {
       this.transport.reset(slot);
@@ -207,15 +200,6 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
     server._emitCloseIfDrained();
   }
 
-  // A connection is idle only during its handshake, in which the owner gets none of these three.
-  received(slot: Slot): void {
-    throw new Error(`slot ${slot} of ${this} is idle; this is a bug in sluice`);
-  }
-
-  ended(): void {}
-
-  expired(): void {}
-
   protected closeIfIdle(slot: Slot): void {
     const record = this.network.record(slot);
     if (record !== undefined) record.closing();
@@ -232,14 +216,6 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
     record.lost(reason);
   }
 
-  protected countPhases(open: number): Omit<ConnectionCounts, 'closing' | 'total'> {
-    let idle = 0;
-    if (this.hasHandshake) {
-      for (const slot of this.network.slotsOf(this)) if (this.network.state(slot) === SlotState.idle) idle++;
-    }
-    return { idle, reading: 0, handling: open - idle, writing: 0 };
-  }
-
   protected whenClosed(): void {
     this.#unguard();
     this.#forgetCloseAll();
@@ -251,12 +227,6 @@ export class NodeListener extends Listener implements NodeSocketOwner, NodeSocke
 
   protected failed(error: unknown): void {
     this.context.run(this.#errors.report, this.#errors, error);
-  }
-
-  /** Address and port, as `address()` of the server has them. */
-  get info(): AddressInfo | undefined {
-    const out: Partial<AddressInfo> = {};
-    return this.handle.getsockname?.(out) === 0 ? (out as AddressInfo) : undefined;
   }
 }
 

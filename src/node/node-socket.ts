@@ -2,18 +2,18 @@
 // event, and it writes straight into the transport. No thread works for it.
 
 import type net from 'node:net';
-import { constants } from 'node:os';
 import { Duplex, type DuplexOptions } from 'node:stream';
-import { pieceBytes, writableBytes } from '../connection/duplex.js';
+import { pieceBytes, sendNow, writableBytes } from '../connection/duplex.js';
 import type { Owner, SlotRecord } from '../connection/network.js';
 import { leastAtOnce, mostAtOnce } from '../connection/writer.js';
 import { ConnectionError, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { TlsInfo } from '../event-layer/tls-info.js';
 import { type SocketAddress, socketAddressOf } from '../http/socket-address.js';
 import type { ServerContext } from '../threads/context.js';
-import { copyBytes } from '../util/fast-bytes.js';
 import { show } from '../util/inspect.js';
 import { Pace } from '../util/pace.js';
+import { copyOfInput } from './input-copies.js';
+import { errorOf, isSystemCode, systemError } from './socket-errors.js';
 
 /** What accepted the connection. */
 export interface NodeSocketOwner extends Owner {
@@ -398,13 +398,11 @@ export class NodeSocket extends Duplex implements SlotRecord {
 
   /** Writes bytes from a place on, as many as there is room for. @returns how many of all have been written */
   #put(bytes: Uint8Array, written: number): number {
-    const { transport, queuedBytes } = this.owner;
+    const { transport } = this.owner;
     let at = written;
     const left = bytes.length - at;
-    // What a secure transport has sealed, and the kernel has not taken, is queued.
-    const isBounded = transport.tls === undefined || queuedBytes >= highWaterMark;
-    if (left >= leastAtOnce && isBounded && this.#room() > 0) {
-      const sent = transport.sendNow?.(this.slot, bytes, at, at + Math.min(left, mostAtOnce)) ?? 0;
+    if (left >= leastAtOnce && this.#room() > 0) {
+      const sent = sendNow(this.owner, this.slot, bytes, at, at + Math.min(left, mostAtOnce));
       this.#bytesWritten += sent;
       at += sent;
     }
@@ -539,7 +537,7 @@ export class NodeSocket extends Duplex implements SlotRecord {
   /** @internal */
   received(bytes: Uint8Array, start: number, end: number): void {
     this.countInput(end - start);
-    this.deliver(copyOf(bytes, start, end));
+    this.deliver(copyOfInput(bytes, start, end));
   }
 
   /** @internal Something has been received. */
@@ -668,52 +666,6 @@ export class NodeSocket extends Duplex implements SlotRecord {
 
 function emitClose(socket: NodeSocket, hadError: boolean): void {
   socket.emit('close', hadError);
-}
-
-/** Input of up to so many bytes is copied into shared memory, as `Buffer.allocUnsafe` has it; heads of requests are smaller. */
-const smallInput = 1024;
-const poolBytes = 16 * 1024;
-let pool = Buffer.allocUnsafeSlow(poolBytes);
-let poolView = viewOfPool();
-let pooled = 0;
-
-function viewOfPool(): DataView {
-  return new DataView(pool.buffer, pool.byteOffset, poolBytes);
-}
-
-/** A copy of borrowed bytes. */
-function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
-  const count = end - start;
-  if (count > smallInput) {
-    const copy = Buffer.allocUnsafeSlow(count);
-    copy.set(bytes.subarray(start, end));
-    return copy;
-  }
-  if (pooled + count > poolBytes) {
-    pool = Buffer.allocUnsafeSlow(poolBytes);
-    poolView = viewOfPool();
-    pooled = 0;
-  }
-  const at = pooled;
-  copyBytes(bytes, start, poolView, at, count);
-  pooled += count;
-  return pool.subarray(at, pooled);
-}
-
-/** An error of the connection, as net.Socket reports those of the system. */
-function errorOf(reason: ConnectionError): Error {
-  const { code } = reason;
-  return isSystemCode(code) ? systemError(code === 'EPIPE' ? 'write' : 'read', code, reason) : reason;
-}
-
-function isSystemCode(code: string): boolean {
-  return Object.hasOwn(constants.errno, code);
-}
-
-/** Like an error of a system call in Node. @param code its name (errno(3)) */
-function systemError(call: 'read' | 'write', code: string, cause: unknown): Error {
-  const errno = -Number(Reflect.get(constants.errno, code));
-  return Object.assign(new Error(`${call} ${code}`, { cause }), { errno, code, syscall: call });
 }
 
 /** @throws {TypeError | RangeError} */

@@ -1,13 +1,14 @@
 // `serve`: an HTTP server for a `fetch` function. Options, limits, admission of connections, and closing. http/h1/ handles the connections.
 
-import { type BufferedCounts, bufferedRule, noMemory } from '../connection/buffered-bytes.js';
+import { type BufferedCounts, noMemory } from '../connection/buffered-bytes.js';
 import { Connection, defaultLinger } from '../connection/connection.js';
-import { type AddressOptions, addressOf, addressRules } from '../connection/listen.js';
+import { type AddressOptions, addressOf, addressRules, serverRules } from '../connection/listen.js';
 import { type CloseOptions, type ConnectionCounts, Listener, type ReloadOptions } from '../connection/listener.js';
+import { ListeningServer } from '../connection/listening-server.js';
 import { Network, type SlotRecord, SlotState } from '../connection/network.js';
 import { callOnError, printError } from '../connection/on-error.js';
 import { networkFor } from '../connection/securing.js';
-import { type ConnectionSocketOptions, socketOptionsOf, socketRules } from '../connection/socket-options.js';
+import { type ConnectionSocketOptions, socketOptionsOf } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
 import { ConnectionError, formatAddress, highWaterMark, type Slot } from '../event-layer/event-layer.js';
 import type { SecureTransportFactory } from '../event-layer/secure-transport.js';
@@ -27,7 +28,7 @@ import type { Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
 import { type SocketAddress, socketAddressOf } from '../http/socket-address.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
-import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
+import type { TlsServerOptions } from '../tls/options/options.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { growTypedArray } from '../util/typed-array.js';
 import {
@@ -258,10 +259,7 @@ const rules: OptionRules<ServeOptions> = {
     expected: 'a (req, res) function, an application of a framework, or a server of node:http',
   },
   ...addressRules,
-  backlog: { whole: [1, 65_535] },
-  reusePort: { type: 'boolean' },
-  ...socketRules,
-  onError: { type: 'function' },
+  ...serverRules,
   onRefused: { type: 'function' },
   globals: { type: 'boolean' },
   allowHalfOpen: { type: 'boolean' },
@@ -272,7 +270,6 @@ const rules: OptionRules<ServeOptions> = {
   maxChunkExtensionSize: { whole: [0, 1024 * 1024] },
   maxTrailerSize: { whole: [0, 1024 * 1024] },
   maxQueuedBytes: { whole: [1, 2 ** 30] },
-  maxBufferedBytes: bufferedRule,
   maxPipelined: { whole: [1, 10_000] },
   maxConnections: { whole: [1, 2 ** 31 - 1] },
   maxConnectionsPerAddress: { whole: [1, 2 ** 31 - 1] },
@@ -285,9 +282,6 @@ const rules: OptionRules<ServeOptions> = {
   minWriteRate: bytesPerSecond,
   leaveTimeout: milliseconds,
   lingerTimeout: milliseconds,
-  tls: tlsServerRule,
-  network: { instance: Network },
-  secure: { type: 'function' },
 };
 
 /**
@@ -334,10 +328,11 @@ async function passOnTo(application: object, listener: HttpListener): Promise<vo
   }
 }
 
-class HttpServer implements Server {
+class HttpServer extends ListeningServer implements Server {
   readonly #listener: HttpListener;
 
   constructor(listener: HttpListener) {
+    super(listener);
     this.#listener = listener;
   }
 
@@ -345,23 +340,6 @@ class HttpServer implements Server {
     const { address, scheme, defaultHost } = this.#listener;
     if ('path' in address) return `${scheme}+unix:${encodeURIComponent(address.path)}`;
     return `${scheme}://${defaultHost}/`;
-  }
-
-  get port(): number | undefined {
-    const { address } = this.#listener;
-    return 'port' in address ? address.port : undefined;
-  }
-
-  get eventLayer(): string {
-    return this.#listener.network.layer.name;
-  }
-
-  get connections(): ConnectionCounts {
-    return this.#listener.connections;
-  }
-
-  get buffered(): BufferedCounts {
-    return this.#listener.buffers.counts;
   }
 
   active(): Iterable<ActiveConnection> {
@@ -376,10 +354,6 @@ class HttpServer implements Server {
     return webSocketsOf('subscriberCount', this.#listener).subscriberCount(topic);
   }
 
-  reload(options: ReloadOptions): Promise<void> {
-    return this.#listener.reload(options);
-  }
-
   upgrade(request: Request | globalThis.Request, options?: UpgradeOptions): boolean {
     return webSocketsOf('upgrade', this.#listener).upgrade(request, options);
   }
@@ -390,14 +364,6 @@ class HttpServer implements Server {
 
   get pendingWebSockets(): number {
     return this.#listener.upgrades?.count ?? 0;
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#listener.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 }
 
@@ -665,7 +631,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     return ++this.#requests[slot] >= this.#maxRequests;
   }
 
-  protected begin(slot: Slot): void {
+  protected begin(slot: Slot): boolean {
     if (slot >= this.#requests.length)
       this.#requests = growTypedArray(this.#requests, new Uint32Array(Math.max(2 * this.#requests.length, slot + 1)));
     this.#requests[slot] = 0;
@@ -676,15 +642,15 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
         this.#fastPath.sendRejection(slot, verdict, rejectionMessages[verdict]);
         this.linger(slot, Math.min(this.lingerTimeout, rejectedLinger));
       }
-      return;
+      return false;
     }
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
-    if (this.#passesEverything && !this.hasHandshake) this.fallback?.adopt(slot);
+    return true;
   }
 
-  /** Its deadlines count from when it was accepted. */
-  secured(slot: Slot): void {
-    if (this.#passesEverything && this.hasHandshake) this.fallback?.adopt(slot);
+  /** The deadlines of a connection count from when it was accepted. */
+  protected ready(slot: Slot): void {
+    if (this.#passesEverything) this.fallback?.adopt(slot);
   }
 
   readonly reportThread = (error: unknown, thread: Thread<unknown>): void => {
