@@ -219,7 +219,7 @@ export abstract class Listener implements Owner {
   }
 
   secured(slot: Slot): void {
-    this.ready(slot);
+    if (this.hasHandshake) this.ready(slot); // otherwise the layer is secure itself, and `opened` has done it
   }
 
   /** Closes a connection: sends FIN after the queued output. */

@@ -7,13 +7,13 @@ import { Program } from '../support/program.js';
 import { chosenTransport, type TransportName } from '../support/transport.js';
 
 const parts: Partial<Record<TransportName, readonly string[]>> = {
-  'toy-tls': ['limits', 'closing', 'leaving', 'incoming-body'],
-  'tls-records': ['limits', 'incoming-body'],
+  'toy-tls': ['connection/writer', 'http/limits', 'http/closing', 'http/leaving', 'http/incoming-body'],
+  'tls-records': ['http/limits', 'http/incoming-body'],
 };
 
 for (const [name, files] of Object.entries(parts))
-  test(`tests of HTTP over TLS, ${name}: ${files.join(', ')}`, { skip: chosenTransport !== 'plain' }, async () => {
-    const paths = files.map((file) => `build/test/http/${file}.test.js`);
+  test(`simulated tests over TLS, ${name}: ${files.join(', ')}`, { skip: chosenTransport !== 'plain' }, async () => {
+    const paths = files.map((file) => `build/test/${file}.test.js`);
     const program = new Program([process.execPath, '--expose-gc', '--test', ...paths], {
       env: { SLUICE_TEST_TRANSPORT: name },
     });
