@@ -1,17 +1,10 @@
 // Converts what a handler has returned, a light Response, the platform's or one of another implementation, to one form for sending.
 
-import { show } from '../util/inspect.js';
+import { propertyOf, show } from '../util/inspect.js';
 import type { Content } from './fetch/body.js';
 import { getField } from './fetch/headers.js';
-import type { PlatformResponse } from './fetch/platform.js';
-import {
-  isLightResponse,
-  isPlatformResponse,
-  knownLength,
-  type Response,
-  responseFields,
-  takeContent,
-} from './fetch/response.js';
+import { fieldsOfOther, isOtherResponse, type OtherResponse, streamOf } from './fetch/other-response.js';
+import { isLightResponse, knownLength, type Response, responseFields, takeContent } from './fetch/response.js';
 
 /** A response to be sent. */
 export interface OutgoingResponse {
@@ -34,7 +27,7 @@ export class ResponseError extends Error {
 /** Converts what a handler has returned. @throws {ResponseError | TypeError} if it is no Response, or its body is used already */
 export function outgoing(response: unknown): OutgoingResponse {
   if (isLightResponse(response)) return fromLight(response);
-  if (isPlatformResponse(response)) return fromPlatform(response);
+  if (isOtherResponse(response)) return fromOther(response);
   throw new ResponseError(
     `fetch returned ${show(response)}; expected a Response, a promise of one, or a task that returns one`,
   );
@@ -52,27 +45,26 @@ function fromLight(response: Response): OutgoingResponse {
   };
 }
 
-function fromPlatform(response: PlatformResponse): OutgoingResponse {
+function fromOther(response: OtherResponse): OutgoingResponse {
   if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
-  if (response.bodyUsed || response.body?.locked)
+  const { status, statusText, url, body } = response;
+  if (response.bodyUsed || propertyOf(body, 'locked') === true)
     throw new TypeError('fetch returned a Response whose body is already used');
-  // `fetch` decodes compressed content, but leaves the fields of the encoded form in the response.
-  const isDecoded = response.url !== '' && response.body !== null && response.headers.has('content-encoding');
   const fields: string[] = [];
-  for (const [given, value] of response.headers) {
+  // `fetch` decodes compressed content, but leaves the fields of the encoded form in the response.
+  const isFetched = typeof url === 'string' && url !== '' && body !== null;
+  let isDecoded = false;
+  for (const [given, value] of fieldsOfOther(response)) {
     if (fields.length >= 2 * maxFields) throw new ResponseError(`the response has more than ${maxFields} fields`);
-    // Another implementation may return any names; `makeHead` checks them.
+    // Another implementation may return any names and values; `makeHead` checks them.
     const name = typeof given === 'string' ? given.toLowerCase() : given;
-    if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue;
-    fields.push(name, value);
+    if (isFetched && name === 'content-encoding') isDecoded = true;
+    else fields.push(name as string, value as string);
   }
-  const content = streamOf(response);
-  return { status: response.status, statusText: response.statusText, fields, content, length: undefined };
-}
-
-/** The cast is safe: the platform's type of stream differs from Node's only in members that are not used here. */
-export function streamOf(response: PlatformResponse): ReadableStream<Uint8Array> | null {
-  return response.body as unknown as ReadableStream<Uint8Array> | null;
+  if (isDecoded) {
+    for (let i = fields.length - 2; i >= 0; i -= 2) if (fields[i] === 'content-length') fields.splice(i, 2);
+  }
+  return { status, statusText, fields, content: streamOf(response), length: undefined };
 }
 
 /** The most fields of a response of another implementation, whose iterator may have no end. */

@@ -115,7 +115,14 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
   }
 }
 
-/** Sends a stream: pulls when the client can take more, cancels if the client has disconnected. */
+/** @throws {ResponseError} if a stream's chunk is neither bytes nor a string */
+function bytesOf(chunk: unknown): Uint8Array {
+  if (isInstance(chunk, Uint8Array)) return chunk;
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength); // such as one of another realm
+  throw new ResponseError(`the body's stream gave ${show(chunk)}; expected a Uint8Array or a string`);
+}
+
+/** Sends a stream of bytes and strings: pulls when the client can take more, cancels if the client has disconnected. */
 export function* pump(
   stream: ReadableStream<Uint8Array>,
   body: BodyWriter,
@@ -123,6 +130,7 @@ export function* pump(
 ): Task<void> {
   const reader = stream.getReader();
   let over = false;
+  let half = ''; // the first half of a surrogate pair, at the end of a string
   try {
     for (;;) {
       let result: Awaited<ReturnType<typeof reader.read>>;
@@ -134,10 +142,18 @@ export function* pump(
       }
       if (result.done) break;
       const { value }: { value: unknown } = result;
-      if (!isInstance(value, Uint8Array))
-        throw new ResponseError(`the body's stream gave ${show(value)}; expected a Uint8Array`);
-      yield* body.write(value);
+      if (typeof value === 'string') {
+        const text = half + value;
+        half = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : '';
+        yield* body.write(half === '' ? text : text.slice(0, -1));
+        continue;
+      }
+      const bytes = bytesOf(value);
+      if (half !== '') yield* body.write(half);
+      half = '';
+      yield* body.write(bytes);
     }
+    if (half !== '') yield* body.write(half);
     over = true;
   } finally {
     if (!over) cancel(reader, new ResponseError('the response was not sent to its end'), report);

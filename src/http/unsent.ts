@@ -5,8 +5,9 @@ import { parked, type Task, waitUntil } from '../threads/task.js';
 import { runningThread, Thread } from '../threads/thread.js';
 import { uninterruptible } from '../threads/uninterruptible.js';
 import { type Content, ThreadBody } from './fetch/body.js';
-import { isLightResponse, isPlatformResponse, takeContent } from './fetch/response.js';
-import { ResponseError, streamOf } from './outgoing.js';
+import { isOtherResponse, streamOf } from './fetch/other-response.js';
+import { isLightResponse, takeContent } from './fetch/response.js';
+import { ResponseError } from './outgoing.js';
 import { cancel } from './response-body.js';
 import { unwindBody } from './stream.js';
 
@@ -24,7 +25,7 @@ export function discardResponse(
   report: (error: unknown) => void,
 ): void {
   const discard = (response: unknown) => {
-    if (!isLightResponse(response) && !isPlatformResponse(response)) return;
+    if (!isLightResponse(response) && !isOtherResponse(response)) return;
     if (response.bodyUsed) return;
     const content = isLightResponse(response) ? takeContent(response) : streamOf(response);
     cancelContent(content, new ResponseError(why), scheduler, report);

@@ -2,6 +2,7 @@
 // gets a 500 that is well-formed, and `onError` is called once what was found and what was expected.
 
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import vm from 'node:vm';
 import { Response } from '#sluice/http/fetch/response.js';
@@ -206,6 +207,30 @@ for (const [name, make, expected] of valid)
     const { status, connection, ...fields } = expected;
     assert.equal(`${response.status} ${response.reason}`, status);
     for (const [field_, value] of Object.entries(fields)) assert.equal(field(response, field_), value, field_);
+    await world.close();
+  });
+
+const bodies: [name: string, body: () => unknown][] = [
+  ['a stream of strings and bytes', () => ReadableStream.from(['h€', new Uint8Array([0x21]), '\ud83d', '\ude00'])],
+  ['a stream of Node’s', () => Readable.from(['h€!', '😀'])],
+  ['a stream of another implementation', () => ({ getReader: () => ReadableStream.from(['h€!', '😀']).getReader() })],
+];
+
+for (const [name, body] of bodies)
+  test(`${name}, in a response of another implementation: sent as UTF-8, with its cookies apart`, async () => {
+    const headers = Object.assign(new Map([['Set-Cookie', 'a=1, b=2']]), {
+      raw: () => ({ 'set-cookie': ['a=1', 'b=2'] }),
+    });
+    const world = await World.open({ fetch: () => foreign({ headers, body: body() }) });
+    const client = world.exchange(get('/', 'connection: close'), 'GET');
+    await world.pass();
+    const [response] = (await client).responses;
+    assert.deepEqual(world.errors, []);
+    assert.equal(Buffer.from(response.body, 'latin1').toString(), 'h€!😀');
+    assert.deepEqual(
+      response.fields.filter(([field]) => field === 'set-cookie').map(([, value]) => value),
+      ['a=1', 'b=2'],
+    );
     await world.close();
   });
 

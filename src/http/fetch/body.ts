@@ -7,6 +7,16 @@ import { isTask, taskNotRun } from '../../threads/task.js';
 import { copyOf, owned } from '../../util/copy-of.js';
 import { freeBytes } from '../../util/free-bytes.js';
 import { inspect, type PlatformRequest, PlatformResponse } from './platform.js';
+import {
+  brokenStream,
+  byteStream,
+  divided,
+  isDisturbed,
+  lockedStream,
+  readToEnd,
+  trackDisturbed,
+  trackWith,
+} from './streams.js';
 
 /** The raw content: text to encode, bytes that now belong to the caller, an unread stream, or a thread. */
 export type Content = null | string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | ThreadBody | Takeover;
@@ -83,7 +93,7 @@ type PlatformBodyInit = ConstructorParameters<typeof PlatformResponse>[0];
 export function extract(init: NonNullable<unknown>): BodyWithType {
   if (typeof init !== 'object' && typeof init !== 'function') return new BodyWithType(new Body(`${init}`), TEXT_TYPE);
   if (init instanceof ReadableStream) {
-    if (init.locked || isDisturbed(init)) throw new TypeError('expected a fresh stream, found one read from or locked');
+    if (init.locked || isUsed(init)) throw new TypeError('expected a fresh stream, found one read from or locked');
     return new BodyWithType(new Body(trackDisturbed(init)), null);
   }
   if (init instanceof ArrayBuffer) return new BodyWithType(new Body(copyOf(new Uint8Array(init))), null);
@@ -119,18 +129,46 @@ export class PlatformBody implements IncomingBody {
 
   stream(): ReadableStream<Uint8Array> {
     const stream = this.#message.body ?? lockedStream();
-    disturbedProbe.set(stream, this.#message);
+    trackWith(stream, this.#message);
     return stream;
   }
 }
 
 type Source = Exclude<Content, null> | Blob | IncomingBody;
+/** What can be read any number of times, by code that does not change it. */
+type Whole = string | Uint8Array<ArrayBuffer> | Blob;
+
+/**
+ * What streams were opened from. While nothing has been read of such a stream, the content can be taken in its place, also by another body that was made of
+ * the stream: `new Response(response.body, response)` of middleware.
+ */
+const openings = new WeakMap<ReadableStream, Opening>();
+
+interface Opening {
+  readonly source: Source;
+  /** The content was taken: the stream counts as read. */
+  isTaken: boolean;
+}
+
+function isUsed(stream: ReadableStream): boolean {
+  return openings.get(stream)?.isTaken || isDisturbed(stream);
+}
+
+/** What a fresh stream was opened from, if that is of the kind that the caller wants: the stream is then used and locked. Otherwise the stream. */
+function bypassed<Wanted extends Source>(
+  stream: ReadableStream<Uint8Array>,
+  isWanted: (source: Source) => source is Wanted,
+): Wanted | ReadableStream<Uint8Array> {
+  const opening = openings.get(stream);
+  if (opening === undefined || !isWanted(opening.source)) return stream;
+  opening.isTaken = true;
+  stream.getReader();
+  return opening.source;
+}
 
 /** "Body" of the fetch standard. User code never gets one, so its members need not follow WebIDL. */
 export class Body {
   #source: Source | null;
-  /** The source of the stream, if it has been created from one. */
-  #incoming: IncomingBody | undefined;
   #taken = false;
 
   constructor(source: Source | null) {
@@ -151,7 +189,7 @@ export class Body {
     const source = this.#source;
     if (source === null) return false;
     if (this.#taken || typeof source === 'string') return this.#taken;
-    if (source instanceof ReadableStream) return isDisturbed(source);
+    if (source instanceof ReadableStream) return isUsed(source);
     return isIncoming(source) && source.used;
   }
 
@@ -161,7 +199,8 @@ export class Body {
 
   /** The length in bytes if known before reading; undefined for text, which is measured when it is encoded. */
   get length(): number | undefined {
-    const source = this.#source;
+    let source = this.#source;
+    if (source instanceof ReadableStream && !this.unusable) source = openings.get(source)?.source ?? null;
     if (source === null || typeof source === 'string') return undefined;
     if (source instanceof Uint8Array) return source.byteLength;
     return source instanceof Blob ? source.size : undefined;
@@ -171,9 +210,9 @@ export class Body {
   get stream(): ReadableStream<Uint8Array> | null {
     const source = this.#source;
     if (source === null || source instanceof ReadableStream) return source;
-    const isUsed = this.used;
-    const stream = trackDisturbed(isUsed ? lockedStream() : open(source));
-    if (!isUsed && isIncoming(source)) this.#incoming = source;
+    const { used } = this;
+    const stream = trackDisturbed(used ? lockedStream() : open(source));
+    if (!used) openings.set(stream, { source, isTaken: false });
     this.#source = stream;
     return stream;
   }
@@ -190,7 +229,7 @@ export class Body {
       this.#taken = true; // the common case: the same as below without the other checks
       return this.#source;
     }
-    const source = this.spend();
+    const source = this.spend((source) => isWhole(source) || source instanceof ThreadBody);
     return source instanceof Blob || isIncoming(source) ? trackDisturbed(open(source)) : source;
   }
 
@@ -220,11 +259,19 @@ export class Body {
 
   /** @param type the message's Content-Type; the platform parses it */
   async blob(type: string | null): Promise<Blob> {
-    return (await this.onPlatform(type)).blob();
+    const source = this.spendWhole();
+    const mimeType = type === null ? '' : (await onPlatform(null, type).blob()).type;
+    if (source instanceof Blob) return source.slice(0, source.size, mimeType);
+    const bytes = await allBytes(source);
+    const blob = new Blob([bytes], { type: mimeType });
+    freeBytes(bytes); // no other code has them
+    return blob;
   }
 
+  /** @param type the message's Content-Type; the platform parses both */
   async formData(type: string | null): Promise<FormData> {
-    return (await this.onPlatform(type)).formData();
+    const source = this.spendWhole();
+    return onPlatform(source === null ? null : await allBytes(source), type).formData();
   }
 
   /** https://fetch.spec.whatwg.org/#dom-body-textstream */
@@ -238,33 +285,36 @@ export class Body {
   /** https://fetch.spec.whatwg.org/#concept-body-clone. TypeError if the body is used or locked. */
   clone(): Body {
     if (this.unusable) throw unusable();
+    if (this.#source instanceof ReadableStream) this.#source = bypassed(this.#source, isWhole);
     const source = this.#source;
     // Bytes are owned by one Body: reading may hand the buffer to user code. Text and blobs cannot be changed.
     if (source instanceof Uint8Array) return new Body(copyOf(source));
     if (source === null || typeof source === 'string' || source instanceof Blob) return new Body(source);
-    const [kept, given] = open(source).tee();
+    const [kept, given] = divided(open(source));
     this.#source = trackDisturbed(kept);
     return new Body(trackDisturbed(given));
   }
 
-  private spend(): Source | null {
+  /** @param isWanted what is taken in place of a stream that was opened from it, and has not been read */
+  private spend<Wanted extends Source>(isWanted: (source: Source) => source is Wanted): Source | null {
     if (this.unusable) throw unusable();
     this.#taken = true;
-    return this.#source;
+    return this.#source instanceof ReadableStream ? bypassed(this.#source, isWanted) : this.#source;
   }
 
-  /** As `spend`, for reading all at once: a stream that was created but not read is bypassed, and its source is read directly. */
+  /** As `spend`, for reading all at once. */
   private spendWhole(): Source | null {
-    const source = this.spend();
-    if (this.#incoming === undefined || !(source instanceof ReadableStream)) return source;
-    source.getReader();
-    return this.#incoming;
+    return this.spend((source) => isWhole(source) || isIncoming(source));
   }
+}
 
-  private async onPlatform(type: string | null): Promise<PlatformResponse> {
-    const bytes = this.isNull ? null : await this.bytes();
-    return new PlatformResponse(bytes ?? undefined, { headers: type === null ? {} : { 'content-type': type } });
-  }
+/** A message of the platform that reads content for us. */
+function onPlatform(content: Uint8Array<ArrayBuffer> | null, type: string | null): PlatformResponse {
+  return new PlatformResponse(content, { headers: type === null ? {} : { 'content-type': type } });
+}
+
+function isWhole(source: Source): source is Whole {
+  return typeof source === 'string' || source instanceof Uint8Array || source instanceof Blob;
 }
 
 function unusable(): TypeError {
@@ -292,77 +342,13 @@ async function allBytes(source: Source | null): Promise<Uint8Array<ArrayBuffer>>
   return isIncoming(source) ? source.bytes() : readToEnd(open(source));
 }
 
-async function readToEnd(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
-  const reader = stream.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    if (!(value instanceof Uint8Array)) {
-      const error = new TypeError(`expected a Uint8Array from the body's stream, found ${typeof value}`);
-      reader.cancel(error).catch(() => {}); // the caller gets `error`; an error of cancelling adds nothing
-      throw error;
-    }
-    chunks.push(value);
-    length += value.byteLength;
-  }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
-}
-
 function open(source: Source): ReadableStream<Uint8Array> {
   if (source instanceof ReadableStream) return source;
-  if (typeof source === 'string') return byteStream(encoder.encode(source));
-  if (source instanceof Uint8Array) return byteStream(owned(source));
+  if (typeof source === 'string') return byteStream(() => encoder.encode(source));
+  if (source instanceof Uint8Array) return byteStream(() => owned(source));
   if (source instanceof Takeover) return brokenStream('the response hands the connection over, and has no body');
   return source instanceof ThreadBody ? source.toStream() : source.stream();
 }
 
-/** A byte stream like the platform's, so that BYOB readers work. It transfers the buffer without copying. */
-function byteStream(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    type: 'bytes',
-    pull(controller) {
-      if (bytes.byteLength > 0) controller.enqueue(bytes);
-      controller.close();
-      controller.byobRequest?.respond(0);
-    },
-  });
-}
-
-function brokenStream(message: string): ReadableStream<Uint8Array> {
-  return new ReadableStream({ start: (controller) => controller.error(new TypeError(message)) });
-}
-
-/** The stream that `body` returns after the content has been read without a stream: locked and empty. */
-function lockedStream(): ReadableStream<Uint8Array> {
-  const stream = new ReadableStream<Uint8Array>();
-  stream.getReader();
-  return stream;
-}
-
 /** Printed in place of a stream, because creating the stream would be a side effect. */
 const unopened = { [inspect]: (): string => 'ReadableStream { not opened yet }' };
-
-// No public interface tells whether a stream was read from. Node and Bun have this symbol for it. Deno has not; there, `bodyUsed` of a platform message
-// with the stream tells.
-const DISTURBED = Symbol.for('nodejs.stream.disturbed');
-const disturbedProbe = new WeakMap<ReadableStream, { readonly bodyUsed: boolean }>();
-
-function isDisturbed(stream: ReadableStream): boolean {
-  const mark: unknown = Reflect.get(stream, DISTURBED);
-  return typeof mark === 'boolean' ? mark : (disturbedProbe.get(stream)?.bodyUsed ?? false);
-}
-
-/** Must be called before any code can read the stream, or a read goes unnoticed. TypeError if it has been read. */
-function trackDisturbed(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  if (!(DISTURBED in stream) && !disturbedProbe.has(stream) && !stream.locked)
-    disturbedProbe.set(stream, new PlatformResponse(stream));
-  return stream;
-}

@@ -1,6 +1,7 @@
 // Header fields as a flat array of strings, and the light `Headers` over it. The response, the request and the sender work
 // on the array; the class is made only when user code says `.headers`. https://fetch.spec.whatwg.org/#headers-class
 
+import { isProxy } from 'node:util/types';
 import { describe } from '../../util/inspect.js';
 import type { OptionRule } from '../../util/options.js';
 import { type Inspect, inspect, masqueradeAs, PlatformHeaders } from './platform.js';
@@ -92,29 +93,32 @@ export function fieldsFrom(init: unknown): Fields {
     );
   }
   const record = init as Record<PropertyKey, unknown>; // whatever it is, it may be asked for any member
-  const iterator = record[Symbol.iterator];
-  if (iterator === undefined || iterator === null) return fieldsOfRecord(record);
+  const iterate = record[Symbol.iterator];
+  if (iterate === undefined || iterate === null) return fieldsOfRecord(record);
+  // What iterating would give, but for the spaces that are trimmed when an empty value was combined with another.
+  if (iterate === iterateHeaders && isLightHeaders(init) && !fieldsOf(init).includes('')) return fieldsOf(init).slice();
+  return fieldsOfPairs(init, iterate);
+}
+
+/** The union conversion of WebIDL: an object with an iterator is a sequence. @param iterate is read once; the loop checks that it is callable */
+function fieldsOfPairs(init: object, iterate: unknown): Fields {
   const fields: Fields = [];
-  if (iterator === iterateHeaders && isLightHeaders(init) && !fieldsOf(init).includes('')) {
-    // What iterating would give, but for the spaces that are trimmed when an empty value was combined with another.
-    fields.push(...fieldsOf(init));
-  } else {
-    // The union conversion of WebIDL: an object with an iterator is a sequence, and the loop checks that it is callable.
-    for (const pair of init as Iterable<unknown>) {
-      if (pair === null || (typeof pair !== 'object' && typeof pair !== 'function')) {
-        throw new TypeError(`headers: expected a pair of name and value, found ${typeof pair}`);
-      }
-      // As above: what is no array is iterated, and throws a TypeError if it cannot be.
-      const both: readonly unknown[] = Array.isArray(pair) ? pair : [...(pair as Iterable<unknown>)];
-      if (both.length !== 2)
-        throw new TypeError(`headers: expected a pair of name and value, found ${both.length} items`);
-      fields.push(fieldName(both[0]), fieldValue(both[1]));
+  const pairs = { [Symbol.iterator]: () => Reflect.apply(iterate as () => Iterator<unknown>, init, []) };
+  for (const pair of pairs) {
+    if (pair === null || (typeof pair !== 'object' && typeof pair !== 'function')) {
+      throw new TypeError(`headers: expected a pair of name and value, found ${typeof pair}`);
     }
+    const both = [...(pair as Iterable<unknown>)]; // as above: what is no iterable throws a TypeError
+    if (both.length !== 2)
+      throw new TypeError(`headers: expected a pair of name and value, found ${both.length} items`);
+    fields.push(fieldName(both[0]), fieldValue(both[1]));
   }
   return fields;
 }
 
+/** https://webidl.spec.whatwg.org/#js-record */
 function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields {
+  if (isProxy(record)) return fieldsOfProxy(record);
   const names = Object.keys(record);
   const fields: Fields = new Array(2 * names.length); // exact size, because `push` reserves more, and nearly every response has such an array
   for (let i = 0; i < names.length; i++) {
@@ -126,13 +130,27 @@ function fieldsOfRecord(record: Readonly<Record<PropertyKey, unknown>>): Fields 
   return fields;
 }
 
+/** The same with each step that the standard names, which only the traps of a Proxy can tell from the above. */
+function fieldsOfProxy(record: Readonly<Record<PropertyKey, unknown>>): Fields {
+  const fields: Fields = [];
+  for (const key of Reflect.ownKeys(record)) {
+    if (!Reflect.getOwnPropertyDescriptor(record, key)?.enumerable) continue;
+    if (typeof key === 'symbol') throw symbolKey(key);
+    const name = fieldName(key);
+    fields.push(name, fieldValue(record[key]));
+  }
+  return fields;
+}
+
 /** A record's keys are converted to strings, which symbols refuse: https://webidl.spec.whatwg.org/#es-to-record */
 function refuseSymbols(record: object): void {
   for (const symbol of Object.getOwnPropertySymbols(record)) {
-    if (Object.getOwnPropertyDescriptor(record, symbol)?.enumerable) {
-      throw new TypeError(`headers: expected string keys, found ${symbol.toString()}`);
-    }
+    if (Object.getOwnPropertyDescriptor(record, symbol)?.enumerable) throw symbolKey(symbol);
   }
+}
+
+function symbolKey(symbol: symbol): TypeError {
+  return new TypeError(`headers: expected string keys, found ${symbol.toString()}`);
 }
 
 /** True if the lowercased name occurs. */
@@ -267,7 +285,7 @@ export class Headers {
     for (let i = fields.length - 2; i > first; i -= 2) if (fields[i] === name) fields.splice(i, 2);
   }
 
-  forEach(callback: (value: string, name: string, headers: Headers) => void, thisArg?: unknown): void {
+  forEach(callback: (value: string, name: string, headers: Headers) => void, ...rest: [thisArg?: unknown]): void {
     if (typeof callback !== 'function') {
       throw new TypeError(`Headers.forEach: expected a function, found ${typeof callback}`);
     }
@@ -275,7 +293,7 @@ export class Headers {
     for (let i = 0; ; i++) {
       const pair = pairsOf(this)[i];
       if (pair === undefined) return;
-      callback.call(thisArg, pair[1], pair[0], this);
+      callback.call(rest[0], pair[1], pair[0], this);
     }
   }
 
@@ -292,10 +310,7 @@ export class Headers {
   }
 
   declare readonly [Symbol.iterator]: () => ReturnType<globalThis.Headers['entries']>;
-
-  get [Symbol.toStringTag](): 'Headers' {
-    return 'Headers';
-  }
+  declare readonly [Symbol.toStringTag]: 'Headers';
 
   [inspect](depth: number, options: object, show: Inspect): string {
     const shown: Record<string, string> = {};
@@ -304,13 +319,15 @@ export class Headers {
   }
 }
 
-/** https://webidl.spec.whatwg.org/#es-iterator-prototype-object: live, so a change during a loop is seen by it. */
+/** https://webidl.spec.whatwg.org/#js-iterator-prototype-object: live, so a change during a loop is seen by it. */
 class HeadersIterator<T> {
   readonly #headers: Headers;
   readonly #pick: (pair: readonly [string, string]) => T;
   #index = 0;
 
+  /** TypeError if they are no headers. */
   constructor(headers: Headers, pick: (pair: readonly [string, string]) => T) {
+    if (!isLightHeaders(headers)) throw new TypeError('Headers: expected headers to iterate over');
     this.#headers = headers;
     this.#pick = pick;
   }
@@ -322,19 +339,17 @@ class HeadersIterator<T> {
     return { value: this.#pick(pair), done: false };
   }
 
-  [Symbol.iterator](): this {
-    return this;
-  }
-
-  get [Symbol.toStringTag](): 'Headers Iterator' {
-    return 'Headers Iterator';
-  }
+  // All the rest is inherited from %IteratorPrototype%.
+  declare readonly [Symbol.iterator]: () => this;
+  declare readonly [Symbol.toStringTag]: 'Headers Iterator';
 }
 
 export type { HeadersIterator };
 
-// Under %IteratorPrototype%, for the iterator helpers of newer engines.
 Object.setPrototypeOf(HeadersIterator.prototype, Object.getPrototypeOf(Object.getPrototypeOf([].values())));
+Reflect.deleteProperty(HeadersIterator.prototype, 'constructor'); // user code can make none
+Object.defineProperty(HeadersIterator.prototype, 'next', { enumerable: true });
+Object.defineProperty(HeadersIterator.prototype, Symbol.toStringTag, { value: 'Headers Iterator', configurable: true });
 
 // The very same function under both names, as the standard has it.
 const iterateHeaders = Headers.prototype.entries;

@@ -30,15 +30,17 @@ export function masqueradeAs(
 ): void {
   const own = light.prototype;
   // WebIDL makes operations and attributes enumerable, classes do not; copying loops (`for … in`) rely on it.
-  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(own))) {
-    if (key !== 'constructor') Object.defineProperty(own, key, { ...descriptor, enumerable: true });
+  for (const key of Object.getOwnPropertyNames(own)) {
+    if (key !== 'constructor') Object.defineProperty(own, key, { enumerable: true });
   }
   for (const key of Reflect.ownKeys(platform.prototype)) {
     if (Object.hasOwn(own, key)) continue;
-    const { get, value, enumerable = false } = Object.getOwnPropertyDescriptor(platform.prototype, key) ?? {};
+    const descriptor = Object.getOwnPropertyDescriptor(platform.prototype, key) ?? {};
+    const { get, value, enumerable = false } = descriptor;
     const shape = { configurable: true, enumerable };
-    if (get === undefined && typeof value !== 'function') continue;
-    if (typeof key === 'symbol') {
+    if (get === undefined && typeof value !== 'function') {
+      Object.defineProperty(own, key, descriptor); // such as Symbol.toStringTag
+    } else if (typeof key === 'symbol') {
       // An internal slot of a runtime: undefined here, as in any object that is not the platform's.
       Object.defineProperty(own, key, { ...shape, value: undefined });
     } else if (get !== undefined) {

@@ -64,6 +64,23 @@ export let toPlatformRequest: (request: Request, init?: RequestInit | null) => P
 
 let bodyOf: (request: Request) => Body;
 
+/** The signals of clones, null until one is asked for. Not in the requests: few are clones. */
+const clonedSignals = new WeakMap<Request, AbortSignal | null>();
+
+/** A signal that aborts when another does, for the same reason. */
+function following(signal: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  return controller.signal;
+}
+
+/** For a method that returns a promise and is called with another `this`: https://webidl.spec.whatwg.org/#dfn-create-operation-function */
+function refused(method: string): Promise<never> {
+  return Promise.reject(new TypeError(`Request.${method}: expected a Request as \`this\``));
+}
+
 /** A light `Request`, which has only a few fields. @see https://fetch.spec.whatwg.org/#request-class */
 export class Request {
   /** Where method, URL and signal come from: the server's source, or the platform's request. */
@@ -198,7 +215,11 @@ export class Request {
   }
 
   get signal(): AbortSignal {
-    return this.#origin.signal;
+    const cloned = clonedSignals.get(this);
+    if (cloned === undefined) return this.#origin.signal;
+    const signal = cloned ?? following(this.#origin.signal);
+    clonedSignals.set(this, signal);
+    return signal;
   }
 
   get url(): string {
@@ -206,45 +227,44 @@ export class Request {
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return bodyOf(this).arrayBuffer();
+    return isLightRequest(this) ? bodyOf(this).arrayBuffer() : refused('arrayBuffer');
   }
 
   blob(): Promise<Blob> {
-    return bodyOf(this).blob(this.headers.get('content-type'));
+    return isLightRequest(this) ? bodyOf(this).blob(this.headers.get('content-type')) : refused('blob');
   }
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return bodyOf(this).bytes();
+    return isLightRequest(this) ? bodyOf(this).bytes() : refused('bytes');
   }
 
-  /** The copy has the same signal object; the platform's clone has one that follows it. */
+  /** The signal of the copy follows that of this request. */
   clone(): Request {
     const body = bodyOf(this).clone();
     const copy = new Request(this.#origin, internal, this.#platform);
+    clonedSignals.set(copy, null);
     copy.#headers = new Headers(this.headers);
     copy.#body = body;
     return copy;
   }
 
   formData(): Promise<FormData> {
-    return bodyOf(this).formData(this.headers.get('content-type'));
+    return isLightRequest(this) ? bodyOf(this).formData(this.headers.get('content-type')) : refused('formData');
   }
 
   json(): Promise<unknown> {
-    return bodyOf(this).json();
+    return isLightRequest(this) ? bodyOf(this).json() : refused('json');
   }
 
   text(): Promise<string> {
-    return bodyOf(this).text();
+    return isLightRequest(this) ? bodyOf(this).text() : refused('text');
   }
 
   textStream(): ReadableStream<string> {
     return bodyOf(this).textStream();
   }
 
-  get [Symbol.toStringTag](): 'Request' {
-    return 'Request';
-  }
+  declare readonly [Symbol.toStringTag]: 'Request';
 
   [inspect](depth: number, options: object, show: Inspect): string {
     const { method, url, headers, bodyUsed, signal } = this;

@@ -35,18 +35,6 @@ export function makeResponse(content: Content, init?: ResponseInit | null): Resp
  */
 export let makeTakeover: (takeover: Takeover, fields: Fields) => Response;
 
-/**
- * True for the platform's Response, and for other implementations of the standard with the platform's streams, such as npm's undici. The sender uses
- * only their public interface.
- */
-export function isPlatformResponse(value: unknown): value is PlatformResponse {
-  if (isLightResponse(value)) return false;
-  if (value instanceof PlatformResponse) return true;
-  if (Object.prototype.toString.call(value) !== '[object Response]') return false;
-  const { body } = value as { body: unknown };
-  return body === null || body instanceof ReadableStream;
-}
-
 /** The platform's response for a light one. The body moves to it. */
 export function toPlatformResponse(response: Response): PlatformResponse {
   return platformTwin(response, response.body);
@@ -112,7 +100,7 @@ export class Response {
     if (typeof init !== 'object' && typeof init !== 'function') {
       throw new TypeError(`Response: expected an object as init, found ${typeof init}`);
     }
-    const { status, statusText, headers } = init;
+    const { headers, status, statusText } = init; // in the order of WebIDL, which getters can tell
     if (status !== undefined) this.#status = checkedStatus(status);
     if (statusText !== undefined) this.#statusText = checkedReason(statusText);
     this.#fields = fieldsFrom(headers);
@@ -194,15 +182,15 @@ export class Response {
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#body.arrayBuffer();
+    return isLightResponse(this) ? this.#body.arrayBuffer() : refused('arrayBuffer');
   }
 
   blob(): Promise<Blob> {
-    return this.#body.blob(getField(this.#fields, 'content-type'));
+    return isLightResponse(this) ? this.#body.blob(getField(this.#fields, 'content-type')) : refused('blob');
   }
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#body.bytes();
+    return isLightResponse(this) ? this.#body.bytes() : refused('bytes');
   }
 
   clone(): Response {
@@ -215,24 +203,22 @@ export class Response {
   }
 
   formData(): Promise<FormData> {
-    return this.#body.formData(getField(this.#fields, 'content-type'));
+    return isLightResponse(this) ? this.#body.formData(getField(this.#fields, 'content-type')) : refused('formData');
   }
 
   json(): Promise<unknown> {
-    return this.#body.json();
+    return isLightResponse(this) ? this.#body.json() : refused('json');
   }
 
   text(): Promise<string> {
-    return this.#body.text();
+    return isLightResponse(this) ? this.#body.text() : refused('text');
   }
 
   textStream(): ReadableStream<string> {
     return this.#body.textStream();
   }
 
-  get [Symbol.toStringTag](): 'Response' {
-    return 'Response';
-  }
+  declare readonly [Symbol.toStringTag]: 'Response';
 
   [inspect](depth: number, options: object, show: Inspect): string {
     const { status, statusText, headers, bodyUsed, ok, redirected, type, url } = this;
@@ -240,6 +226,14 @@ export class Response {
     const shown = { status, statusText, headers, body, bodyUsed, ok, redirected, type, url };
     return `Response ${show(shown, { ...options, depth })}`;
   }
+}
+
+// Properties of the function, not of the class: see the statics.
+Object.defineProperty(Response.json, 'length', { value: 1, configurable: true });
+
+/** For a method that returns a promise and is called with another `this`: https://webidl.spec.whatwg.org/#dfn-create-operation-function */
+function refused(method: string): Promise<never> {
+  return Promise.reject(new TypeError(`Response.${method}: expected a Response as \`this\``));
 }
 
 /** https://webidl.spec.whatwg.org/#js-unsigned-short */

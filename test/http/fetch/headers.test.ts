@@ -32,6 +32,29 @@ describe('Headers, beside the platform’s', () => {
     'a record with undefined': build({ a: undefined }),
     'a record with an array': build({ a: ['x', 'y'] }),
     'a record with a symbol value': build({ a: Symbol('b') }),
+    'a record, by its traps': ({ Headers }) => {
+      const seen: string[] = [];
+      const trap = (name: string, key: PropertyKey) => seen.push(`${name} ${String(key)}`);
+      const target = Object.defineProperty({ a: '1', b: '2' }, 'hidden', { value: '3' });
+      new Headers(
+        new Proxy(target, {
+          get: (_, key) => {
+            trap('get', key);
+            return Reflect.get(target, key);
+          },
+          getOwnPropertyDescriptor: (_, key) => {
+            trap('descriptor', key);
+            return Reflect.getOwnPropertyDescriptor(target, key);
+          },
+          ownKeys: () => {
+            seen.push('keys');
+            return Reflect.ownKeys(target);
+          },
+        }),
+      );
+      return seen;
+    },
+    'a record that is a proxy with a symbol': build(new Proxy({ a: 'b', [Symbol('c')]: 'd' }, {})),
     'a record with inherited keys': build(Object.create({ a: '1' }, { b: { value: '2', enumerable: true } })),
     'the other implementation': () => [...new Headers(new platform.Headers({ a: 'b', 'set-cookie': 'c' }))],
     'its own kind': ({ Headers }) => [...new Headers(new Headers({ a: 'b' }))],
@@ -119,6 +142,14 @@ describe('Headers, beside the platform’s', () => {
       const parent = Object.getPrototypeOf(Object.getPrototypeOf(iterator));
       return [String(iterator), parent === Object.getPrototypeOf(Object.getPrototypeOf([].values())), iterator.next()];
     },
+    'what the prototype of an iterator has': ({ Headers }) => {
+      const prototype = Object.getPrototypeOf(new Headers().keys());
+      const next = Object.getOwnPropertyDescriptor(prototype, 'next');
+      const tag = Object.getOwnPropertyDescriptor(prototype, Symbol.toStringTag);
+      return [Reflect.ownKeys(prototype).map(String).sort(), { ...next, value: typeof next?.value }, tag];
+    },
+    'an iterator of something else': ({ Headers }) => Reflect.apply(Headers.prototype.keys, {}, []),
+    'next of something else': ({ Headers }) => Reflect.apply(new Headers().keys().next, [].values(), []),
     'the default iterator': ({ Headers }) => Headers.prototype[Symbol.iterator] === Headers.prototype.entries,
     'its tag': ({ Headers }) => String(new Headers()),
     'its printed form': ({ Headers }) => inspect(new Headers({ a: 'x', 'content-type': 'y' })),

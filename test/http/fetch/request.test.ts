@@ -127,6 +127,15 @@ describe('Request, beside the platform’s', () => {
       controller.abort(new RangeError('left'));
       return [second.signal.aborted, second.signal.reason.name];
     },
+    'the signal of a clone': (classes) => {
+      const controller = new AbortController();
+      const first = make(classes, URL_HERE, { signal: controller.signal });
+      const clone = first.clone();
+      const seen = [clone.signal === clone.signal, clone.signal === first.signal, clone.signal.aborted];
+      controller.abort(new RangeError('left'));
+      const late = first.clone().clone().signal;
+      return [...seen, clone.signal.aborted, clone.signal.reason.name, late.aborted];
+    },
     'without its signal': (classes) => {
       const controller = new AbortController();
       const second = make(classes, make(classes, URL_HERE, { signal: controller.signal }), { signal: null });

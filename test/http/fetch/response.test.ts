@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { ThreadBody } from '#sluice/http/fetch/body.js';
+import { isOtherResponse } from '#sluice/http/fetch/other-response.js';
 import {
-  isPlatformResponse,
   knownLength,
   makeResponse,
   Response,
@@ -233,6 +234,15 @@ describe('Response, beside the platform’s', () => {
     'called without new': ({ Response }) => Reflect.apply(Response, undefined, []),
     'its name and length': ({ Response }) => [Response.name, Response.length],
     'its tag': (classes) => String(make(classes)),
+    'its methods on something else': async ({ Response }) => {
+      const methods = [Response.prototype.text, Response.prototype.blob, Response.prototype.json];
+      const results = await Promise.allSettled(methods.map((method) => Reflect.apply(method, {}, [])));
+      return results.map((result) => result.status === 'rejected' && result.reason.name);
+    },
+    'the lengths of its functions': ({ Response }) =>
+      [Response.json, Response.error, Response.redirect, Response.prototype.clone].map(({ length }) => length),
+    'the property of its tag': ({ Response }) =>
+      Object.getOwnPropertyDescriptor(Response.prototype, Symbol.toStringTag),
     'its getters on something else': ({ Response }) => Response.prototype.status,
     'as JSON': (classes) => JSON.stringify(make(classes, 'a')),
     'its keys in a loop': (classes) => {
@@ -286,6 +296,23 @@ describe('Response, as user code sees it', () => {
     const clone = response.clone();
     new Uint8Array(await response.arrayBuffer()).fill(0);
     assert.equal(await clone.text(), 'abc');
+  });
+
+  test('the chunks of a clone’s stream are copies, made before one of the two is read', async () => {
+    const given = bytes('abc');
+    const response = new Response(streamOf(given));
+    const clone = response.clone();
+    const { value } = (await response.body?.getReader().read()) ?? {};
+    assert.equal(value, given);
+    given.fill(0);
+    assert.equal(await clone.text(), 'abc');
+    const odd = new Response(streamOf({ a: 1 }));
+    const [kept, copied] = [odd, odd.clone()].map(({ body }) => body?.getReader().read());
+    assert.deepEqual(await copied, { value: { a: 1 }, done: false });
+    assert.notEqual((await copied)?.value, (await kept)?.value);
+    const fails = new Response(streamOf(() => {}));
+    const both = [fails.clone(), fails].map((each) => each.text());
+    for (const { status } of await Promise.allSettled(both)) assert.equal(status, 'rejected');
   });
 
   test('changing the headers of a clone does not change the original', () => {
@@ -412,11 +439,27 @@ describe('Response, as the sender sees it', () => {
     assert.throws(() => takeContent(locked), TypeError);
   });
 
-  test('once user code has asked for the stream, the stream is the content', () => {
-    const response = new Response('a');
-    const { body } = response;
-    assert.equal(takeContent(response), body);
-    assert.equal(response.bodyUsed, true);
+  test('content whose stream was not read is the content still, also of a response made of the stream', () => {
+    for (const [made, content, length] of [
+      ['a', 'a', undefined],
+      [bytes('abc'), bytes('abc'), 3],
+    ]) {
+      const response = new Response(made as string);
+      const other = new Response(response.body, response);
+      assert.equal(knownLength(other), length);
+      assert.deepEqual(takeContent(other), content);
+      assert.deepEqual([response.bodyUsed, other.bodyUsed, response.body?.locked], [true, true, true]);
+      assert.throws(() => takeContent(response), TypeError);
+    }
+  });
+
+  test('a stream that was read from is the content', async () => {
+    const { body } = new Response('a');
+    const reader = body?.getReader();
+    reader?.releaseLock();
+    const response = new Response(body);
+    assert.equal(takeContent(response), 'a');
+    assert.throws(() => new Response(body), TypeError);
   });
 
   test('form data comes as a stream with its content type', async () => {
@@ -438,7 +481,7 @@ describe('Response, as the sender sees it', () => {
     assert.equal(responseFields(response), fields);
   });
 
-  test('a response of another implementation is taken for one of the platform’s, if its body is', () => {
+  test('a response of another implementation is taken for one of the platform’s, if its body can be read', () => {
     class Other {
       readonly [Symbol.toStringTag] = 'Response';
       readonly body: unknown;
@@ -446,22 +489,27 @@ describe('Response, as the sender sees it', () => {
         this.body = body;
       }
     }
-    assert.equal(isPlatformResponse(new Other(null)), true);
-    assert.equal(isPlatformResponse(new Other(new ReadableStream())), true);
-    for (const body of [undefined, 'text', process.stdin]) assert.equal(isPlatformResponse(new Other(body)), false);
+    assert.equal(isOtherResponse(new Other(null)), true);
+    assert.equal(isOtherResponse(new Other(new ReadableStream())), true);
+    assert.equal(isOtherResponse(new Other(Readable.from(['text']))), true);
+    for (const body of [undefined, 'text', {}]) assert.equal(isOtherResponse(new Other(body)), false);
+    const members = { status: 200, headers: new Map(), body: null };
+    assert.equal(isOtherResponse(members), true);
+    for (const wrong of [{ status: '200' }, { headers: {} }, { headers: [] }, { body: 'text' }])
+      assert.equal(isOtherResponse({ ...members, ...wrong }), false);
   });
 
   test('the platform’s own is a platform response; ours is none, nor is what is no response', () => {
     class Own extends platform.Response {}
-    assert.equal(isPlatformResponse(new platform.Response()), true);
-    assert.equal(isPlatformResponse(new Own()), true);
-    for (const other of [new Response(), {}, null, 'a', undefined]) assert.equal(isPlatformResponse(other), false);
+    assert.equal(isOtherResponse(new platform.Response()), true);
+    assert.equal(isOtherResponse(new Own()), true);
+    for (const other of [new Response(), {}, null, 'a', undefined]) assert.equal(isOtherResponse(other), false);
   });
 
   test('toPlatformResponse hands everything over', async () => {
     const response = new Response('abc', { status: 201, statusText: 'Made', headers: { a: 'b' } });
     const heavy = toPlatformResponse(response);
-    assert.equal(isPlatformResponse(heavy), true);
+    assert.equal(isOtherResponse(heavy), true);
     assert.deepEqual([heavy.status, heavy.statusText, heavy.headers.get('a')], [201, 'Made', 'b']);
     assert.equal(await heavy.text(), 'abc');
     assert.equal(response.bodyUsed, true);
@@ -496,7 +544,7 @@ describe('A response whose body is a thread', () => {
     assert.deepEqual([await response.text(), await clone.text()], ['from a thread', 'from a thread']);
     assert.deepEqual(opened, ['opened']);
     const wrapped = new Response(thread().response.body, { status: 202 });
-    assert.ok(takeContent(wrapped) instanceof ReadableStream);
+    assert.ok(takeContent(wrapped) instanceof ThreadBody);
   });
 
   test('it brings no content type of its own, and may have a status without content: the sender cancels the body', () => {
