@@ -131,7 +131,8 @@ describe('Request, beside the platform’s', () => {
       const controller = new AbortController();
       const first = make(classes, URL_HERE, { signal: controller.signal });
       const clone = first.clone();
-      const seen = [clone.signal === clone.signal, clone.signal === first.signal, clone.signal.aborted];
+      const { signal } = clone;
+      const seen = [clone.signal === signal, signal === first.signal, signal.aborted];
       controller.abort(new RangeError('left'));
       const late = first.clone().clone().signal;
       return [...seen, clone.signal.aborted, clone.signal.reason.name, late.aborted];
