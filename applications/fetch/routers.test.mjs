@@ -350,5 +350,4 @@ compare(
     form: (url) => ask(`${url}/form`, { method: 'POST', body: form() }),
     'not found': (url) => ask(`${url}/nowhere`),
   },
-  { 'a stream from a generator': 'strings in the stream of a body' },
 );

@@ -134,7 +134,14 @@ const places: Readonly<Record<string, Place>> = {
   ),
   "given by a platform's stream": failsAs(
     'reset',
-    (make) => () => new Response(readable((controller) => controller.enqueue(make() as Uint8Array))),
+    (make) => () =>
+      new Response(
+        readable((controller) => {
+          const chunk = make();
+          if (typeof chunk === 'string') throw chunk;
+          controller.enqueue(chunk as Uint8Array);
+        }),
+      ),
   ),
 };
 
