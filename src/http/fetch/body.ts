@@ -212,7 +212,8 @@ export class Body {
     if (source === null || source instanceof ReadableStream) return source;
     const { used } = this;
     const stream = trackDisturbed(used ? lockedStream() : open(source));
-    if (!used) openings.set(stream, { source, isTaken: false });
+    // The body of a platform's message is read through that stream, or not at all.
+    if (!used && !(source instanceof PlatformBody)) openings.set(stream, { source, isTaken: false });
     this.#source = stream;
     return stream;
   }
@@ -260,7 +261,7 @@ export class Body {
   /** @param type the message's Content-Type; the platform parses it */
   async blob(type: string | null): Promise<Blob> {
     const source = this.spendWhole();
-    const mimeType = type === null ? '' : (await onPlatform(null, type).blob()).type;
+    const mimeType = type === null ? '' : (await onPlatform(noBytes, type).blob()).type;
     if (source instanceof Blob) return source.slice(0, source.size, mimeType);
     const bytes = await allBytes(source);
     const blob = new Blob([bytes], { type: mimeType });
@@ -325,6 +326,7 @@ function isIncoming(source: Source | null): source is IncomingBody {
   return typeof source === 'object' && source !== null && 'used' in source && 'bytes' in source;
 }
 
+const noBytes = new Uint8Array(0);
 const UTF8 = new TextDecoder();
 const encoder = new TextEncoder();
 

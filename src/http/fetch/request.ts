@@ -78,7 +78,11 @@ function following(signal: AbortSignal): AbortSignal {
 
 /** For a method that returns a promise and is called with another `this`: https://webidl.spec.whatwg.org/#dfn-create-operation-function */
 function refused(method: string): Promise<never> {
-  return Promise.reject(new TypeError(`Request.${method}: expected a Request as \`this\``));
+  return Promise.reject(wrongThis(method));
+}
+
+function wrongThis(member: string): TypeError {
+  return new TypeError(`Request.${member}: expected a Request as \`this\``);
 }
 
 /** A light `Request`, which has only a few fields. @see https://fetch.spec.whatwg.org/#request-class */
@@ -167,6 +171,7 @@ export class Request {
   }
 
   get duplex(): 'half' {
+    if (!isLightRequest(this)) throw wrongThis('duplex');
     return 'half';
   }
 
@@ -183,10 +188,12 @@ export class Request {
   }
 
   get isHistoryNavigation(): boolean {
+    if (!isLightRequest(this)) throw wrongThis('isHistoryNavigation');
     return false;
   }
 
   get isReloadNavigation(): boolean {
+    if (!isLightRequest(this)) throw wrongThis('isReloadNavigation');
     return false;
   }
 

@@ -162,6 +162,7 @@ export class Response {
   }
 
   get redirected(): boolean {
+    if (!isLightResponse(this)) throw wrongThis('redirected');
     return false;
   }
 
@@ -178,6 +179,7 @@ export class Response {
   }
 
   get url(): string {
+    if (!isLightResponse(this)) throw wrongThis('url');
     return '';
   }
 
@@ -233,12 +235,16 @@ Object.defineProperty(Response.json, 'length', { value: 1, configurable: true })
 
 /** For a method that returns a promise and is called with another `this`: https://webidl.spec.whatwg.org/#dfn-create-operation-function */
 function refused(method: string): Promise<never> {
-  return Promise.reject(new TypeError(`Response.${method}: expected a Response as \`this\``));
+  return Promise.reject(wrongThis(method));
+}
+
+function wrongThis(member: string): TypeError {
+  return new TypeError(`Response.${member}: expected a Response as \`this\``);
 }
 
 /** https://webidl.spec.whatwg.org/#js-unsigned-short */
 function unsignedShort(value: unknown): number {
-  return new Uint16Array([Number(value)])[0] ?? 0;
+  return new Uint16Array([+(value as number)])[0] ?? 0; // not `Number`, which takes a bigint
 }
 
 function checkedStatus(value: unknown): number {
