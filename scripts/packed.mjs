@@ -4,7 +4,7 @@
 //   node scripts/packed.mjs                 all of it
 //   node scripts/packed.mjs types bun deno  parts: types, or the names of runtimes
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
@@ -332,7 +332,19 @@ async function checkRuntime(runtime, tarball) {
     const script = spawnSync(command[0], ['node.js'], { cwd: folder, encoding: 'utf8', timeout: 60_000 });
     check(`${runtime.name}: applications for Node`, script.stdout === 'node ok\n', script.stdout, script.stderr);
   }
+  checkFetch(runtime.name, command, folder);
   rmSync(folder, { recursive: true });
+}
+
+/** The classes of the fetch standard beside those of the runtime. */
+function checkFetch(name, command, folder) {
+  const suite = join(root, 'build', 'test', 'http', 'fetch', 'conformance');
+  if (!existsSync(suite)) run(root, 'npm', ['run', '--silent', 'build']);
+  cpSync(suite, join(folder, 'fetch'), { recursive: true });
+  const { status, stdout, stderr } = spawnSync(command[0], [...command.slice(1), join('fetch', 'main.js')], {
+    ...{ cwd: folder, encoding: 'utf8', timeout: 60_000 },
+  });
+  check(`${name}: the fetch standard, ${stdout.trim().split('\n').at(-1)}`, status === 0, stdout, stderr);
 }
 
 /** An authority, and certificates of a server and a client that it has signed. */
