@@ -5,6 +5,7 @@ import type { Content } from './fetch/body.js';
 import { getField } from './fetch/headers.js';
 import { fieldsOfOther, isOtherResponse, type OtherResponse, streamOf } from './fetch/other-response.js';
 import { isLightResponse, knownLength, type Response, responseFields, takeContent } from './fetch/response.js';
+import type { OpenStream } from './open-stream.js';
 
 /** A response to be sent. */
 export interface OutgoingResponse {
@@ -12,7 +13,7 @@ export interface OutgoingResponse {
   statusText: string;
   /** Lowercased names, each followed by its value. */
   fields: readonly string[];
-  content: Content;
+  content: Content | OpenStream;
   /** The length of the content in bytes, if known before it is read. */
   length: number | undefined;
 }

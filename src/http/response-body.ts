@@ -7,6 +7,7 @@ import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 import { isInstance, show } from '../util/inspect.js';
 import type { IncomingRequest, RequestOwner } from './incoming-request.js';
+import type { OpenStream } from './open-stream.js';
 import { ResponseError } from './outgoing.js';
 import type { SharedPiece } from './shared-piece.js';
 import type { BodyWriter } from './stream.js';
@@ -116,32 +117,27 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
 }
 
 /** @throws {ResponseError} if a stream's chunk is neither bytes nor a string */
-function bytesOf(chunk: unknown): Uint8Array {
+export function bytesOf(chunk: unknown): Uint8Array {
   if (isInstance(chunk, Uint8Array)) return chunk;
   if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength); // such as one of another realm
   throw new ResponseError(`the body's stream gave ${show(chunk)}; expected a Uint8Array or a string`);
 }
 
 /** Sends a stream of bytes and strings: pulls when the client can take more, cancels if the client has disconnected. */
-export function* pump(
-  stream: ReadableStream<Uint8Array>,
-  body: BodyWriter,
-  report: (error: unknown) => void,
-): Task<void> {
-  const reader = stream.getReader();
+export function* pump(stream: OpenStream, body: BodyWriter, report: (error: unknown) => void): Task<void> {
   let over = false;
   let half = ''; // the first half of a surrogate pair, at the end of a string
   try {
     for (;;) {
-      let result: Awaited<ReturnType<typeof reader.read>>;
+      let result: Awaited<ReturnType<OpenStream['read']>>;
       try {
-        result = yield* until(reader.read());
+        result = yield* until(stream.read());
       } catch (error) {
         over = true; // a failed stream needs no cancelling
         throw error;
       }
       if (result.done) break;
-      const { value }: { value: unknown } = result;
+      const { value } = result;
       if (typeof value === 'string') {
         const text = half + value;
         half = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : '';
@@ -156,7 +152,7 @@ export function* pump(
     if (half !== '') yield* body.write(half);
     over = true;
   } finally {
-    if (!over) cancel(reader, new ResponseError('the response was not sent to its end'), report);
+    if (!over) cancel(stream, new ResponseError('the response was not sent to its end'), report);
   }
 }
 

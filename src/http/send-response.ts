@@ -7,8 +7,9 @@ import type { Task } from '../threads/task.js';
 import { freeBytes } from '../util/free-bytes.js';
 import { publishResponse } from './diagnostics.js';
 import type { Exchange } from './exchange.js';
-import { type OutgoingResponse, ResponseError } from './outgoing.js';
-import { pump, type ResponseBody } from './response-body.js';
+import { OpenStream } from './open-stream.js';
+import { isBodiless, lengthField, type OutgoingResponse, ResponseError } from './outgoing.js';
+import { bytesOf, cancel, pump, type ResponseBody } from './response-body.js';
 import { cancelled } from './unsent.js';
 
 /** How much of a string is measured in one turn: that takes some tenths of a millisecond. */
@@ -45,6 +46,8 @@ export function* beginBody(
  * @throws what the body throws; the head may have been sent by then
  */
 export function* sendResponse(exchange: Exchange, out: OutgoingResponse, report: (error: unknown) => void): Task<void> {
+  const isOurs = !(out.content instanceof ReadableStream); // memory that a stream gives is used by what gave it
+  if (out.content instanceof ReadableStream) out.content = yield* opened(exchange, out, out.content, report);
   const { content } = out;
   const whole = typeof content === 'string' || content instanceof Uint8Array ? content : undefined;
   if (whole !== undefined) out.length = typeof whole === 'string' ? yield* measured(whole) : whole.length;
@@ -52,14 +55,35 @@ export function* sendResponse(exchange: Exchange, out: OutgoingResponse, report:
   if (body === undefined) return;
   if (whole !== undefined) {
     yield* exchange.writer.write(whole);
-    if (typeof whole !== 'string') freeBytes(whole); // the content of a response that is sent is used by nothing else
+    if (isOurs && typeof whole !== 'string') freeBytes(whole); // the content of a response that is sent is used by nothing else
     return;
   }
   try {
-    if (content instanceof ReadableStream) yield* pump(content, body, report);
+    if (content instanceof OpenStream) yield* pump(content, body, report);
     yield* body.end();
   } finally {
     body.finish();
+  }
+}
+
+/** Opens a stream. @returns its content if it is one piece that is there at once, such as that of a response of the platform that was made of a text */
+function* opened(
+  exchange: Exchange,
+  out: OutgoingResponse,
+  content: ReadableStream<Uint8Array>,
+  report: (error: unknown) => void,
+): Task<OpenStream | string | Uint8Array<ArrayBuffer>> {
+  const stream = new OpenStream(content);
+  if (exchange.method === 'HEAD' || isBodiless(out.status) || lengthField(out) !== undefined) return stream;
+  let hasLooked = false;
+  try {
+    const chunks = yield* stream.whole();
+    hasLooked = true;
+    if (chunks === undefined) return stream;
+    const [chunk = ''] = chunks;
+    return typeof chunk === 'string' ? chunk : (bytesOf(chunk) as Uint8Array<ArrayBuffer>); // it is only read: shared memory will do
+  } finally {
+    if (!hasLooked) cancel(stream, new ResponseError('the response was not sent'), report);
   }
 }
 

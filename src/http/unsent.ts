@@ -7,6 +7,7 @@ import { uninterruptible } from '../threads/uninterruptible.js';
 import { type Content, ThreadBody } from './fetch/body.js';
 import { isOtherResponse, streamOf } from './fetch/other-response.js';
 import { isLightResponse, takeContent } from './fetch/response.js';
+import { OpenStream } from './open-stream.js';
 import { ResponseError } from './outgoing.js';
 import { cancel } from './response-body.js';
 import { unwindBody } from './stream.js';
@@ -35,7 +36,7 @@ export function discardResponse(
 
 /** Cancels content. For a body that is a thread, parks until its `finally` blocks have run, even if the caller is unwound meanwhile. */
 export function* cancelled(
-  content: Content,
+  content: Content | OpenStream,
   reason: unknown,
   scheduler: Scheduler,
   report: (error: unknown) => void,
@@ -53,12 +54,12 @@ export function* cancelled(
  * @returns that thread, if there is one
  */
 function cancelContent(
-  content: Content,
+  content: Content | OpenStream,
   reason: unknown,
   scheduler: Scheduler,
   report: (error: unknown) => void,
 ): Thread<void> | undefined {
-  if (content instanceof ReadableStream) cancel(content, reason, report);
+  if (content instanceof ReadableStream || content instanceof OpenStream) cancel(content, reason, report);
   if (!(content instanceof ThreadBody)) return undefined;
   const { start } = content;
   const thread = new Thread(() => unwindBody(start, reason), 'unsent body', undefined, scheduler, report);
