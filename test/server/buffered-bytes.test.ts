@@ -50,13 +50,13 @@ for (const { name, make, skip } of layers) {
     const upload = Buffer.concat([Buffer.from(post(body.length)), body]);
     const answers = await Promise.all(Array.from({ length: 40 }, () => exchange(port, upload)));
     clearInterval(sampling);
-    const answered = answers.filter((text) => /^HTTP\/1\.1 200 [\s\S]*\r\n524288\r\n/.test(text)).length;
+    const answered = answers.filter((text) => /^HTTP\/1\.1 200 [\s\S]*\r\n524288$/.test(text)).length;
     const refused = answers.filter((text) => /^HTTP\/1\.1 503 [\s\S]*\r\nretry-after: 10\r\n/.test(text)).length;
     assert.ok(answered >= 8, `${answered} were answered, ${refused} got 503`);
     assert.ok(answered < 40 || server.buffered.refused === 0);
     assert.equal(server.buffered.refused, 40 - answered, `${refused} got 503`);
     assert.ok(most <= 4 * MiB + 40 * pieceSize, `${most} bytes were held`);
-    assert.match(await exchange(port, `${post(5)}again`), /\r\n5\r\n/);
+    assert.match(await exchange(port, `${post(5)}again`), /\r\n5$/);
   });
 
   test(`${name}: of requests behind one that takes long, each client has little in memory while maxBufferedBytes is reached`, {
