@@ -1,4 +1,4 @@
-// A stream that is being sent as the body of a response. What it gives at once is read before the head: if that is all of it, the response has a length.
+// A stream that is being sent as the body of a response. What it gives at once can be read before the head: if that is all of it, the response has a length.
 
 import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';

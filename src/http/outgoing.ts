@@ -16,6 +16,8 @@ export interface OutgoingResponse {
   content: Content | OpenStream;
   /** The length of the content in bytes, if known before it is read. */
   length: number | undefined;
+  /** The content is a stream and may still have been made of a text: what it gives at once is read before the head, for its length. */
+  readsAhead: boolean;
 }
 
 /** Passed to `onError` for a response that cannot be sent. The message says what was found and what was expected. */
@@ -43,6 +45,7 @@ function fromLight(response: Response): OutgoingResponse {
     fields: responseFields(response),
     content: takeContent(response),
     length,
+    readsAhead: false,
   };
 }
 
@@ -65,7 +68,7 @@ function fromOther(response: OtherResponse): OutgoingResponse {
   if (isDecoded) {
     for (let i = fields.length - 2; i >= 0; i -= 2) if (fields[i] === 'content-length') fields.splice(i, 2);
   }
-  return { status, statusText, fields, content: streamOf(response), length: undefined };
+  return { status, statusText, fields, content: streamOf(response), length: undefined, readsAhead: true };
 }
 
 /** The most fields of a response of another implementation, whose iterator may have no end. */

@@ -66,7 +66,7 @@ export function* sendResponse(exchange: Exchange, out: OutgoingResponse, report:
   }
 }
 
-/** Opens a stream. @returns its content if it is one piece that is there at once, such as that of a response of the platform that was made of a text */
+/** Opens a stream. @returns its content if `readsAhead` and it is one piece that is there at once */
 function* opened(
   exchange: Exchange,
   out: OutgoingResponse,
@@ -74,7 +74,8 @@ function* opened(
   report: (error: unknown) => void,
 ): Task<OpenStream | string | Uint8Array<ArrayBuffer>> {
   const stream = new OpenStream(content);
-  if (exchange.method === 'HEAD' || isBodiless(out.status) || lengthField(out) !== undefined) return stream;
+  if (!out.readsAhead || exchange.method === 'HEAD' || isBodiless(out.status) || lengthField(out) !== undefined)
+    return stream;
   let hasLooked = false;
   try {
     const chunks = yield* stream.whole();

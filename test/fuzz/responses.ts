@@ -269,9 +269,13 @@ function verdictOn(shape: ResponseShape): Verdict {
   let body = text;
   if (body === undefined) {
     const written: Uint8Array[] = [];
+    // The only piece of another implementation's stream is read before the head, unless its length is declared.
+    const isReadAhead = kind === 'foreign' && !isThread && declared === undefined && shape.pieces.length === 1;
     for (const piece of shape.pieces) {
-      if (!bytes.includes(piece) && !(typeof piece === 'string' && isThread))
+      if (!bytes.includes(piece) && typeof piece !== 'string') {
+        if (isReadAhead) return refused;
         return { what: 'reset', isWhole: declared !== undefined && byteLength(written) >= declared };
+      }
       written.push(Buffer.from(piece as string));
     }
     body = Buffer.concat(written).toString('latin1');

@@ -9,15 +9,24 @@ import { stream } from '#sluice/http/stream.js';
 import { field, fieldValues } from '../support/response-parser.js';
 import { World } from '../support/world.js';
 
-type ContentName = 'none' | 'text' | 'bytes' | 'large' | 'readable' | 'piece' | 'thread';
+type ContentName =
+  | 'none'
+  | 'text'
+  | 'bytes'
+  | 'large'
+  | 'readable'
+  | 'thread'
+  | 'a piece of the platform'
+  | 'pieces of the platform';
 const contents: Record<ContentName, () => BodyInit | null> = {
   none: () => null,
   text: () => 'content',
   bytes: () => Buffer.from('content'),
   large: () => 'c'.repeat(10_000),
-  readable: () => readable('con', 'tent'),
-  piece: () => readable('content'),
+  readable: () => readable('content'),
   thread: () => null,
+  'a piece of the platform': () => 'content',
+  'pieces of the platform': () => readable('con', 'tent'),
 };
 
 function readable(...chunks: string[]): ReadableStream<Uint8Array> {
@@ -29,11 +38,14 @@ function readable(...chunks: string[]): ReadableStream<Uint8Array> {
   });
 }
 
-/** Its length is not known in front. One piece is read ahead, but not for a response to HEAD. */
+/** Its length is not known in front. That of one piece of the platform's is read ahead, but not for a response to HEAD. */
 const streamed = (content: ContentName, method: string) =>
-  content === 'readable' || content === 'thread' || (content === 'piece' && method === 'HEAD');
+  content === 'readable' ||
+  content === 'thread' ||
+  content === 'pieces of the platform' ||
+  (content === 'a piece of the platform' && method === 'HEAD');
 
-function respond(content: ContentName, status: number, length: string | null): Response {
+function respond(content: ContentName, status: number, length: string | null): Response | globalThis.Response {
   const headers: Record<string, string> = length === null ? {} : { 'content-length': length };
   const init = { status, headers };
   if (content === 'thread') {
@@ -41,6 +53,7 @@ function respond(content: ContentName, status: number, length: string | null): R
       yield* out.write('content');
     }, init);
   }
+  if (content.endsWith('platform')) return new globalThis.Response(contents[content]() as string, init);
   return new Response(contents[content](), init);
 }
 
