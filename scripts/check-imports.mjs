@@ -14,7 +14,9 @@ import { fileURLToPath } from 'node:url';
 /** The folders of src/, from the top down. A folder may import from the folders on lower lines. */
 const layers = [
   ['cli'],
+  ['srvx'],
   ['server'],
+  ['hono'],
   ['observe', 'events', 'topics', 'websocket', 'node'],
   ['http'],
   ['connection'],

@@ -127,7 +127,7 @@ const serverScript = `import { serve } from 'sluice';
 ${handlers}
 const server = await serve({ port: 0, hostname: '127.0.0.1', fetch: handle });
 process.once('SIGTERM', () => server.close({ deadline: 1000 }));
-console.log(server.url);
+console.log(server.url.href);
 `;
 
 /** A consumer in TypeScript: what people write, with the types that they name. */

@@ -30,10 +30,12 @@ export { Request } from './http/fetch/request.js';
 export { Response } from './http/fetch/response.js';
 export { ClientLeftError } from './http/incoming-request.js';
 export { ResponseError } from './http/outgoing.js';
+export type { RequestRuntime, ServerRequestMembers } from './http/request-members.js';
 export type { RefusedRequest, RequestInfo } from './http/settings.js';
 export type { SocketAddress } from './http/socket-address.js';
 export { type BodyTask, type BodyWriter, stream } from './http/stream.js';
-export type { FetchInfo } from './server/fetch-server.js';
+export type { TrustProxy } from './http/trusted-proxies.js';
+export type { FetchInfo, RemoteAddress, ServerMembers, ServerReloadOptions } from './server/fetch-server.js';
 export {
   type ActiveConnection,
   type Answer,

@@ -122,7 +122,7 @@ async function start(): Promise<Server> {
 let paused = false;
 const server = await start();
 
-const crowd = new Crowd(server.url);
+const crowd = new Crowd(server.url.href);
 const background = new AbortController();
 run(inTheBackground, { signal: background.signal }).catch(() => {});
 

@@ -1,4 +1,4 @@
-// What the `sluice` command serves: the default export of a module, by the convention of Bun, Deno and srvx. Called by sluice.ts.
+// Loads the module that the `sluice` command serves. What it may export is in default-export.ts and module-options.ts. Called by sluice.ts.
 
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -6,6 +6,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { passEverything } from '../http/fallback.js';
 import type { Fetch, ServeOptions } from '../server/serve.js';
 import { describe, isInstance, propertyOf } from '../util/inspect.js';
+import { classify, defaultOf } from './default-export.js';
+import { convertOptions } from './module-options.js';
 import { isAmbiguous, nodeExportOf } from './node-export.js';
 
 /** An error that the user of the command can correct; printed as one line. */
@@ -13,50 +15,13 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** The options of `serve` that a module may set. `globals` and `network` concern code that calls `serve` itself. */
-const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'globals' | 'network' | 'secure'>, true>> = {
-  port: true,
-  websocket: true,
-  node: true,
-  hostname: true,
-  path: true,
-  backlog: true,
-  reusePort: true,
-  onError: true,
-  onRefused: true,
-  keepAlive: true,
-  sendBufferSize: true,
-  allowHalfOpen: true,
-  maxHeadSize: true,
-  maxTargetSize: true,
-  maxFields: true,
-  maxBodySize: true,
-  maxChunkExtensionSize: true,
-  maxTrailerSize: true,
-  maxQueuedBytes: true,
-  maxBufferedBytes: true,
-  maxPipelined: true,
-  maxRequests: true,
-  maxConnections: true,
-  maxConnectionsPerAddress: true,
-  idleTimeout: true,
-  headTimeout: true,
-  bodyTimeout: true,
-  minBodyRate: true,
-  writeTimeout: true,
-  minWriteRate: true,
-  leaveTimeout: true,
-  lingerTimeout: true,
-  tls: true,
-};
-
 /** @throws {CommandError} if there is no such file, if it cannot be loaded, and if it exports nothing that can be served */
-export async function loadApp(file: string): Promise<ServeOptions> {
+export async function loadApp(file: string): Promise<App> {
   const path = resolve(file);
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) throw new CommandError(`there is no file ${file}`);
   if (!found.isFile()) throw new CommandError(`${file} is no file; expected a module`);
-  let module: { default?: unknown };
+  let module: object;
   try {
     module = await import(pathToFileURL(path).href);
   } catch (error) {
@@ -69,41 +34,48 @@ export async function loadApp(file: string): Promise<ServeOptions> {
       : '';
     throw new CommandError(`${file} cannot be loaded: ${oneLine(error)}${placeOf(error)}${hint}`);
   }
-  return optionsOf(file, module.default);
+  return appOf(file, module);
 }
 
-function optionsOf(file: string, exported: unknown): ServeOptions {
-  const found = nodeExportOf(exported);
+/** What is to be served. */
+export interface App {
+  readonly options: ServeOptions;
+  /** Called when it listens, as Deno does. */
+  readonly onListen: ((address: object) => void) | undefined;
+}
+
+function appOf(file: string, module: object): App {
+  const found = nodeExportOf(defaultOf(module));
   if (found !== undefined) {
     console.error(`sluice: ${file} exports a ${found.kind}, which is served by node:http`);
-    return { fetch: passEverything, node: found.application };
+    return { options: { fetch: passEverything, node: found.application }, onListen: undefined };
   }
-  if (isAmbiguous(exported))
-    console.error(
-      `sluice: ${file} exports a function with two parameters, which is called as fetch(request, info); for (req, res), call the second one res`,
-    );
-  // What the function returns is checked by the server, for each response.
-  if (typeof exported === 'function') return { fetch: exported as Fetch };
-  if (typeof exported !== 'object' || exported === null || !('fetch' in exported)) {
-    throw new CommandError(
-      `${file} has no default export to serve; expected: export default { fetch(request) { … } }, or an application for node:http`,
-    );
+  const exported = classify(module);
+  switch (exported.kind) {
+    case 'function':
+      if (isAmbiguous(exported.fetch))
+        console.error(
+          `sluice: ${file} exports a function with two parameters, which is called as fetch(request, info); for (req, res), call the second one res`,
+        );
+      // What the function returns is checked by the server, for each response.
+      return { options: { fetch: exported.fetch as Fetch }, onListen: undefined };
+    case 'application':
+      return { options: { fetch: exported.fetch as Fetch }, onListen: undefined };
+    case 'options':
+      return appOfOptions(file, exported.options);
+    case 'nothing':
+      throw new CommandError(
+        `${file} ${exported.found}; expected: export default { fetch(request) { … } }, or an application for node:http`,
+      );
   }
-  const { fetch } = exported;
-  if (typeof fetch !== 'function') {
-    throw new CommandError(`${file}: fetch of its default export is ${typeof fetch}; expected a function`);
-  }
-  const options = { fetch: (...args: unknown[]) => fetch.apply(exported, args) };
-  // An application of a framework (Hono, Elysia, …) has members with these names that are not options.
-  const prototype = Object.getPrototypeOf(exported);
-  if (prototype === Object.prototype || prototype === null) {
-    const known = (name: string) => Object.hasOwn(supportedOptions, name);
-    const entries = Object.entries(exported).filter(([name]) => name !== 'fetch');
-    Object.assign(options, Object.fromEntries(entries.filter(([name]) => known(name))));
-    const unknown = entries.map(([name]) => name).filter((name) => !known(name));
-    if (unknown.length > 0) console.error(`sluice: ${file}: no options of sluice, ignored: ${unknown.join(', ')}`);
-  }
-  return options;
+}
+
+function appOfOptions(file: string, exported: Readonly<Record<string, unknown>>): App {
+  const { options, unknown, onListen } = convertOptions(exported, (problem) => {
+    throw new CommandError(`${file}: ${problem}`);
+  });
+  if (unknown.length > 0) console.error(`sluice: ${file}: no options of sluice, ignored: ${unknown.join(', ')}`);
+  return { options, onListen };
 }
 
 /** Whether Node.js has found `import` or `export` in a file that is CommonJS by its name and its package.json. */

@@ -21,6 +21,7 @@ import {
   tlsFiles,
   withTls,
 } from './tls.js';
+import { serveWatched, Watcher, watchSettings } from './watch.js';
 
 /** How long requests in flight may take after the first signal, in milliseconds: container runtimes kill after 10 s. */
 const closingDeadline = 8_000;
@@ -31,8 +32,9 @@ const defaultHost = '0.0.0.0';
 const help = `Usage: sluice [options] <app.js>
        sluice doctor
 
-Serves the default export of a module: { fetch(request) { … } }, or the function itself.
-Other options of serve() on the same object (port, hostname, maxBodySize, …) are honoured.
+Serves the default export of a module: { fetch(request) { … } }, or the function itself, as written for sluice, Bun, Deno or
+srvx. Other options on the same object (port, hostname, maxBodySize, …) are honoured. idleTimeout up to 255 is in seconds, as
+in Bun, and above in milliseconds.
 
 Options:
   -p, --port <number>   TCP port; 0 lets the system choose one. Else PORT, the module's port, 3000.
@@ -41,6 +43,8 @@ Options:
       --tls-cert <file>   and this certificate with its chain, in PEM. Both are loaded again when they change.
       --tls-self-signed   Serve https with a certificate for this machine, for development. It is made once and kept.
       --redirect-http <port>  Also listen here without TLS, and send clients to https.
+      --watch           Start the application again when a file changes that it has imported. The one before finishes its
+                        requests, and goes on if the new one cannot start.
   -h, --help            Print this and exit.
   -v, --version         Print the version and exit.
 
@@ -56,6 +60,7 @@ const options = {
   'tls-cert': { type: 'string' },
   'tls-self-signed': { type: 'boolean' },
   'redirect-http': { type: 'string' },
+  watch: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const;
@@ -65,6 +70,7 @@ interface Arguments {
   port: string | undefined;
   host: string | undefined;
   tls: TlsArguments;
+  watch: boolean;
   help: boolean;
   version: boolean;
 }
@@ -103,6 +109,7 @@ function readArguments(argv: string[]): Arguments {
       selfSigned: values['tls-self-signed'] === true,
       redirectHttp: text(values['redirect-http']),
     },
+    watch: values.watch === true,
     help: values.help === true,
     version: values.version === true,
   };
@@ -133,10 +140,15 @@ function portOf(name: string, text: string): number {
   return port;
 }
 
-/** @param portOption the option with the port, for messages @param files of the command line, for messages */
-async function listen(options: ServeOptions, portOption: string, files: TlsFilePair | undefined): Promise<Server> {
+/** @param portOption the option with the port, for messages @param files of the command line, for messages @param start default: `serve` */
+async function listen(
+  options: ServeOptions,
+  portOption: string,
+  files: TlsFilePair | undefined,
+  start: (options: ServeOptions) => Promise<Server> = serve,
+): Promise<Server> {
   try {
-    return await serve(options);
+    return await start(options);
   } catch (error) {
     const { port = 3000, hostname = defaultHost, path } = options;
     const address = path ?? `${hostname}:${port}`;
@@ -163,6 +175,7 @@ function endOnSignal(server: Server, others: readonly Server[]): void {
   };
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
+  if (watchSettings() !== undefined) process.once('disconnect', () => end('SIGTERM')); // what has started it is gone
 }
 
 async function main(argv: string[]): Promise<void> {
@@ -182,11 +195,18 @@ async function main(argv: string[]): Promise<void> {
     return;
   }
   checkTlsArguments(args.tls);
-  const app = withAddress(await loadApp(args.app), args);
+  const watched = watchSettings();
+  if (args.watch && watched === undefined) {
+    startWatching(args.app);
+    return;
+  }
+  const { options: found, onListen } = await loadApp(args.app);
+  const app = withAddress(found, args);
   const redirectPort = redirectPortOf(args, app);
   const files = tlsFiles(args.tls); // after all checks: it may make a certificate
   const options = withTls(app, files);
-  const server = await listen(options, '--port', files);
+  const start = watched && ((given: ServeOptions) => serveWatched(given, watched));
+  const server = await listen(options, '--port', files, start);
   if (files !== undefined) reloadOnChange(server, files);
   const redirects: Server[] = [];
   if (redirectPort !== undefined)
@@ -198,8 +218,20 @@ async function main(argv: string[]): Promise<void> {
       ),
     );
   endOnSignal(server, redirects);
+  const { hostname, port } = server;
+  onListen?.({ transport: port === undefined ? 'unix' : 'tcp', hostname, port, path: options.path });
   console.log(`sluice: ${args.app} ${describeAddress(server, options)}`);
   for (const { url } of redirects) console.log(`sluice: ${url} redirects to https`);
+}
+
+/** @throws {CommandError} on other runtimes, which have such an option themselves */
+function startWatching(app: string): void {
+  const { bun, deno } = process.versions as { bun?: string; deno?: string };
+  if (bun !== undefined || deno !== undefined)
+    throw new CommandError(`--watch needs Node.js; here, give it to the runtime: ${bun ? 'bun' : 'deno run'} --watch`);
+  const [script, ...args] = process.argv.slice(1);
+  const command = [process.execPath, ...process.execArgv, script, ...args.filter((each) => each !== '--watch')];
+  new Watcher(command, app).start();
 }
 
 /** @throws {CommandError} if it is no port, or there is nothing to redirect to */
@@ -224,7 +256,7 @@ function describeAddress(server: Server, { hostname = defaultHost }: ServeOption
   const { port, url } = server;
   const meaning = wildcardMeaning(hostname);
   if (port === undefined || meaning === undefined) return `at ${url} (${layer})`;
-  const urls = urlsOf(hostname, port, url.split(':')[0]).map((each) => `\n  ${each}`);
+  const urls = urlsOf(hostname, port, url.protocol.slice(0, -1)).map((each) => `\n  ${each}`);
   return `on ${formatAddress({ hostname, port })}, ${meaning} (${layer}):${urls.join('')}`;
 }
 

@@ -115,6 +115,11 @@ export class Connection<O extends Owner = Owner> implements Duplex, SlotRecord {
       this.ensureRareFields().peer = this.owner.transport.peer(this.slot);
   }
 
+  /** @internal It is passed on for a client with this address. */
+  setPeer(peer: string): void {
+    this.ensureRareFields().peer = peer;
+  }
+
   /** True when the connection has closed: nothing can be received or sent. */
   get closed(): boolean {
     return (this.#flags & (ConnectionFlag.closed | ConnectionFlag.handedOver)) !== 0;

@@ -48,6 +48,12 @@ export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
    * Default: none, connections are plain.
    */
   tls?: TlsServerOptions | readonly TlsServerOptions[] | undefined;
+  /**
+   * Whether each connection begins with the header of the PROXY protocol, version 1 or 2, as HAProxy and others send it: `connection.peer` is then the client that it
+   * names. The header must come within 10 seconds, before TLS; a connection without one is reset. Only for ports that no one but the proxy can reach: another
+   * client could name any address. Default false.
+   */
+  proxyProtocol?: boolean | undefined;
   /** The network to listen on. Default: that of the running thread, else that of the process. */
   network?: Network | undefined;
   /** @internal Creates the transport that connections go through, such as TLS. Default: the event layer itself. */
@@ -92,6 +98,7 @@ export const serverRules = {
   maxBufferedBytes: bufferedRule,
   onError: { type: 'function' },
   tls: tlsServerRule,
+  proxyProtocol: { type: 'boolean' },
   network: { instance: Network },
   secure: { type: 'function' },
 } as const satisfies OptionRules<Omit<ListenOptions, keyof AddressOptions>>;
@@ -157,6 +164,9 @@ export async function listen(
   return new RawServer(server);
 }
 
+/** How long the header of the PROXY protocol may take, in milliseconds: the proxy sends it as soon as it has connected. */
+export const maxProxyHeaderTime = 10_000;
+
 class RawServer extends AddressedServer implements TcpServer {
   readonly #listener: RawListener;
 
@@ -179,8 +189,9 @@ class RawListener extends RecordListener {
   readonly #onError: (error: unknown, connection: Connection | undefined) => void;
 
   constructor(options: ListenOptions, handler: (connection: Connection) => Task<void>) {
-    const { network, maxBufferedBytes, tls, secure } = options;
-    const security = { where: 'listen', tls, alpnProtocols: [], secure };
+    const { network, maxBufferedBytes, tls, proxyProtocol, secure } = options;
+    const proxyHeaderTimeout = proxyProtocol ? maxProxyHeaderTime : undefined;
+    const security = { where: 'listen', tls, alpnProtocols: [], secure, proxyHeaderTimeout };
     super(networkFor(network, Network.current, tls !== undefined), maxBufferedBytes, security);
     this.#handler = handler;
     this.lingerTime = options.lingerTimeout ?? defaultLinger;

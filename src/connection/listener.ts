@@ -22,6 +22,7 @@ import { AbortError } from '../util/abort-error.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { BufferedBytes } from './buffered-bytes.js';
 import { type Network, type Owner, type SlotRecord, SlotState } from './network.js';
+import { withProxyHeader } from './proxy-protocol/proxied.js';
 
 /** How many connections a listener has, by what they are doing. */
 export interface ConnectionCounts {
@@ -48,7 +49,7 @@ export interface CloseOptions {
 /** @internal */
 export const closeRules: OptionRules<CloseOptions> = { deadline: { number: [0, longestDelay] } };
 
-/** Options of `reload`. */
+/** Options of `reload` of a `TcpServer`. */
 export interface ReloadOptions {
   /** As for `serve` and `listen`. */
   tls: TlsServerOptions | readonly TlsServerOptions[];
@@ -86,6 +87,8 @@ export interface ListenerSecurity {
   readonly alpnProtocols: readonly string[];
   /** For tests: in place of the engine that `tls` would choose. */
   readonly secure: SecureTransportFactory | undefined;
+  /** How long the header of the PROXY protocol may take, in milliseconds; undefined if connections have none. */
+  readonly proxyHeaderTimeout: number | undefined;
 }
 
 export abstract class Listener implements Owner {
@@ -111,6 +114,8 @@ export abstract class Listener implements Owner {
   #closing = 0;
   /** Threads that are still running and whose connection has closed, or is closing without them. */
   readonly #detachedThreads = new Set<Thread<unknown>>();
+  /** Promises that `close` waits for. */
+  #work = 0;
   #closed: Promise<void> | undefined;
   /** Connections close as soon as they are idle: `close` has been called, and what had arrived before has been handled. */
   #isClosingIdle = false;
@@ -123,10 +128,11 @@ export abstract class Listener implements Owner {
    * @throws {TypeError | RangeError | TlsConfigError} for an option `tls` that cannot be used
    */
   constructor(network: Network, mostBuffered: number | undefined, security: ListenerSecurity) {
-    const { where, tls, alpnProtocols, secure } = security;
+    const { where, tls, alpnProtocols, secure, proxyHeaderTimeout } = security;
     this.network = network;
     this.#tls = tls && new ServerTls(`${where}: tls`, tls, { alpnProtocols, onError: (error) => this.failed(error) });
-    const securing = this.#tls === undefined ? { secure } : secureServer(network.layer, this.#tls);
+    const plain = this.#tls === undefined ? { secure } : secureServer(network.layer, this.#tls);
+    const securing = proxyHeaderTimeout === undefined ? plain : withProxyHeader(plain, proxyHeaderTimeout);
     this.#socketSecurity = securing.security;
     this.transport = network.addTransport(securing.secure);
     this.buffers = mostBuffered === undefined ? BufferedBytes.ofProcess() : new BufferedBytes(mostBuffered);
@@ -188,7 +194,7 @@ export abstract class Listener implements Owner {
     if (this.buffers.isFull) this.fullnessChanged(true);
   }
 
-  /** Whether connections have a handshake, at whose end `secured` is called. */
+  /** Whether connections begin with a handshake, or the header of the PROXY protocol, at whose end `secured` is called. */
   protected get hasHandshake(): boolean {
     return this.#socketSecurity !== undefined || this.transport !== this.network.layer;
   }
@@ -207,9 +213,19 @@ export abstract class Listener implements Owner {
     checkOptions('reload', options, { tls: tlsServerRule });
     const { tls } = options;
     if (tls === undefined) throw new TypeError('reload: tls is undefined; expected an object with key and cert');
+    this.replaceCertificates(tls);
+  }
+
+  /** @throws as `reload` */
+  protected replaceCertificates(tls: ReloadOptions['tls']): void {
     if (this.#tls === undefined) throw new TypeError('reload: tls is given, and the server was started without tls');
-    if (this.closing) throw new ConnectionError('ERR_CLOSED', 'reload: the server is closed, or closing');
+    this.checkOpen();
     this.#tls.reload('reload: tls', tls);
+  }
+
+  /** @throws {ConnectionError} `ERR_CLOSED` */
+  protected checkOpen(): void {
+    if (this.closing) throw new ConnectionError('ERR_CLOSED', 'reload: the server is closed, or closing');
   }
 
   opened(slot: Slot): void {
@@ -261,6 +277,27 @@ export abstract class Listener implements Owner {
     if (record.thread !== undefined) this.awaitThread(record.thread);
   }
 
+  /** Whether the listening socket holds the process open. It does at first. */
+  setReferenced(isReferenced: boolean): void {
+    if (this.#id !== undefined && !this.closing) this.network.layer.setReferenced(this.#id, isReferenced);
+  }
+
+  /**
+   * Makes `close` wait for work that no connection or thread shows, until its deadline.
+   * @param failed receives the reason if it is rejected
+   */
+  protected awaitWork(work: unknown, failed: (error: unknown) => void): void {
+    this.#work++;
+    const over = (): void => {
+      this.#work--;
+      this.#notifyIfAllClosed();
+    };
+    Promise.resolve(work).then(over, (error: unknown) => {
+      failed(error);
+      over();
+    });
+  }
+
   /** Makes `close` wait for a thread whose connection ends before it. */
   awaitThread(thread: Thread<unknown>): void {
     if (thread.state === 'over') return;
@@ -272,7 +309,11 @@ export abstract class Listener implements Owner {
   }
 
   #notifyIfAllClosed(): void {
-    if (this.#open === 0 && this.#detachedThreads.size === 0) this.#onAllClosed?.();
+    if (this.#isAllClosed) this.#onAllClosed?.();
+  }
+
+  get #isAllClosed(): boolean {
+    return this.#open === 0 && this.#detachedThreads.size === 0 && (this.#work === 0 || this.forceClosing);
   }
 
   /**
@@ -310,7 +351,7 @@ export abstract class Listener implements Owner {
       if (network.state(slot) === SlotState.closing) this.endConnection(slot);
       else this.closeIfIdle(slot);
     }
-    if (this.#open > 0 || this.#detachedThreads.size > 0) {
+    if (!this.#isAllClosed) {
       await new Promise<void>((resolve) => {
         this.#onAllClosed = resolve;
       });
@@ -358,7 +399,17 @@ export abstract class Listener implements Owner {
       else thread.unwind(reason);
     }
     for (const thread of this.#detachedThreads) thread.unwind(reason);
+    if (this.#work > 0) this.#stopWaitingForWork();
     this.#armDeadline(this.#unwindingTime, () => this.#dropAll());
+  }
+
+  /** Work cannot be unwound. */
+  #stopWaitingForWork(): void {
+    const work = this.#work === 1 ? '1 promise was' : `${this.#work} promises were`;
+    this.failed(
+      new ThreadError('ERR_WAIT_UNTIL', `close: ${work} given to waitUntil and still pending at the deadline`),
+    );
+    this.#notifyIfAllClosed();
   }
 
   /** The time for unwinding has passed: closes the remaining connections, whatever their threads are doing. */

@@ -120,6 +120,8 @@ export interface EventLayer extends Transport {
    * Connections that are open stay. Resolves when the address is free again.
    */
   unlisten(listener: ListenerId): Promise<void>;
+  /** Whether the listener holds the process open, while it has no connections. It does at first. */
+  setReferenced(listener: ListenerId, isReferenced: boolean): void;
   /**
    * Resolves when everything that had arrived by the time of the call has been reported: input, and the ends of connections. More may
    * be reported meanwhile. A caller that ends idle connections waits for it first, so that no request is left unread.

@@ -18,6 +18,8 @@ export interface SocketSecurity {
   secure(socket: Socket, events: SecuringEvents): void;
   /** What an error of a secured socket means. @returns an error with a `code`; the same if it is not one of TLS */
   explain(error: Error): Error;
+  /** The client's address, if that is not the socket's own. */
+  peer?(socket: Socket): string | undefined;
   /** @param socket from `secured` */
   info(socket: Socket): TlsInfo;
 }

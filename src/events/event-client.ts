@@ -55,7 +55,8 @@ export class StreamClient extends EventOutput implements EventClient {
     return out instanceof ResponseBody ? new Following(start, this, out) : relay(start, out);
   }
 
-  private write(text: string): Task<void> {
+  /** @internal Sends events that have been formatted already. */
+  write(text: string): Task<void> {
     const { out } = this;
     return out instanceof ResponseBody ? new SendingEvent(out, text, this) : out.write(text);
   }

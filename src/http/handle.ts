@@ -159,7 +159,39 @@ function reporterOf(exchange: Exchange, active: ActiveRequest): (error: unknown)
   };
 }
 
-/** Sends a response. @returns the task that must write its body, if there is one; the head has been sent by then */
+/** Whether the server's `error` may answer in place of a handler that has failed: nothing has been sent, and it is not what the client has caused. */
+export function mayAnswerError(exchange: Exchange, error: unknown): boolean {
+  const { settings, active, thread } = exchange;
+  if (settings.answerError === undefined || active === undefined || !exchange.busy) return false;
+  if (exchange.closed || exchange.progress !== Progress.none || thread?.unwound) return false;
+  return !isClientError(error, exchange, active, exchange.leftReason);
+}
+
+/**
+ * Has `error` answer.
+ * @returns as `handleResult`
+ * @throws what `error` throws, or what is wrong with what it returns
+ */
+export function* answerError(exchange: Exchange, error: unknown): Task<Task<unknown> | undefined> {
+  const { settings, active } = exchange;
+  if (active === undefined || settings.answerError === undefined) throw error;
+  let isAnswered = false;
+  try {
+    let result = settings.answerError(error);
+    while (isTask(result) || isThenable(result)) {
+      if (isLightResponse(result)) break;
+      result = isTask(result) ? yield* result : yield* until(result);
+    }
+    active.out = outgoing(result, 'error');
+    isAnswered = true;
+  } finally {
+    if (isAnswered) settings.reportAnswered(error, active.request, exchange);
+    else settings.report(error, active.request, exchange);
+  }
+  return yield* sendAnswer(exchange, active, undefined);
+}
+
+/** Sends a response. @param response what it is made of, unless that has been done @returns the task that must write its body, if there is one; the head has been sent by then */
 function* sendAnswer(exchange: Exchange, active: ActiveRequest, response: unknown): Task<Task<unknown> | undefined> {
   const { body } = active.source;
   if (body?.mayBeRead) {

@@ -3,10 +3,11 @@
 import type { TlsInfo } from '../event-layer/tls-info.js';
 import { AbortError } from '../util/abort-error.js';
 import { isInstance, show } from '../util/inspect.js';
-import { isLightRequest, type Request, type RequestSource, sourceOf } from './fetch/request.js';
+import { isLightRequest, type Request, type RequestSource, requestFrom, sourceOf } from './fetch/request.js';
+import { ResponseError } from './outgoing.js';
 import type { RequestBody } from './request-body.js';
+import type { RequestServer } from './request-server.js';
 import { urlOf } from './request-url.js';
-import { type SocketAddress, socketAddressOf } from './socket-address.js';
 
 /** The reason of `request.signal` and of unwinding when the client has disconnected. Its name is `AbortError`, its code `ERR_CLIENT_LEFT`. */
 export class ClientLeftError extends AbortError {
@@ -23,6 +24,18 @@ export interface RequestOwner {
   readonly tls?: TlsInfo | undefined;
   /** `request.signal` has been read: the owner must call `abort` when the client disconnects. @returns the reason if it has already */
   onSignalRequested(request: IncomingRequest): unknown;
+  /** How long the client may pause, for this request. Milliseconds, or Infinity. Owners of requests that are over lack it. */
+  limitPauses?(milliseconds: number): void;
+}
+
+/** Requests whose `completed` has been asked for, and how to settle it. */
+const completions = new WeakMap<IncomingRequest, Completion>();
+/** How many of these are not over: requests look here only then. */
+let watched = 0;
+
+interface Completion {
+  readonly promise: Promise<void>;
+  readonly settle: (isComplete: boolean) => void;
 }
 
 export function withoutWebSockets(method: string): TypeError {
@@ -66,35 +79,18 @@ export abstract class IncomingRequest implements RequestSource {
   /** The same, but the exchange continues, perhaps for a long time: decodes the head, so that no other memory is held for it. */
   abstract detachBorrowed(): void;
 
-  // What a handler's second argument can do: see `FetchInfo`. Some of it needs a server that has WebSockets.
-
-  requestIP(request: Request | globalThis.Request): SocketAddress | null {
-    return socketAddressOf(incomingRequest('requestIP', request).peer);
-  }
-
-  get pendingWebSockets(): number {
-    return 0;
-  }
-
-  upgrade(): never {
-    throw withoutWebSockets('upgrade');
-  }
-
-  publish(): never {
-    throw withoutWebSockets('publish');
-  }
-
-  subscriberCount(): never {
-    throw withoutWebSockets('subscriberCount');
-  }
-
+  /** The server that it came to. */
+  abstract readonly server: RequestServer;
   /** Host and port as received, or those of the server. */
   protected abstract readonly host: string;
-  protected abstract readonly scheme: 'http' | 'https';
 
   /** The client's address; empty if first read after the request has ended. */
   get peer(): string {
-    if (this.#peer === '') this.#peer = this.#owner?.peer ?? '';
+    if (this.#peer === '') {
+      const { proxies, isLocal } = this.server;
+      const own = this.#owner?.peer ?? '';
+      this.#peer = proxies?.clientOf(own, isLocal && own === '', this.fields).peer ?? own;
+    }
     return this.#peer;
   }
 
@@ -103,20 +99,61 @@ export abstract class IncomingRequest implements RequestSource {
     return this.#owner?.tls;
   }
 
+  /** How long the client may pause while it sends the body, or reads the response. Milliseconds, or Infinity. */
+  limitPauses(milliseconds: number): void {
+    this.#owner?.limitPauses?.(milliseconds);
+  }
+
+  /** See `FetchInfo.completed`. */
+  get completed(): Promise<void> {
+    let completion = completions.get(this);
+    if (completion === undefined) {
+      completion = newCompletion(() => this.#reason ?? new ResponseError('the response was not written to its end'));
+      completions.set(this, completion);
+      if (this.#owner === undefined) {
+        completion.settle(this.#reason === undefined);
+      } else {
+        watched++;
+        this.#owner.onSignalRequested(this); // it keeps the request until the response is complete
+      }
+    }
+    return completion.promise;
+  }
+
+  /** See `FetchInfo.waitUntil`. */
+  waitUntil(work: unknown): void {
+    this.server.waitUntil(work, { request: requestFrom(this), peer: this.peer });
+  }
+
   /** Its handler may still answer it, and its client is there. */
   get isAnswerable(): boolean {
     return !this.isAnswered && this.#owner !== undefined && this.#reason === undefined;
   }
 
-  /** Set when another object takes over the request; undefined when the request is over. */
+  /** Set when another object takes over the request; undefined when no more is to be learnt of it. */
   set owner(owner: RequestOwner | undefined) {
     this.#owner = owner;
   }
 
+  /** The request is over. @param isComplete its response has been written as a whole */
+  end(isComplete: boolean): void {
+    this.#owner = undefined;
+    if (watched > 0) settleCompletion(this, isComplete);
+  }
+
   /** RFC 9110 §7.1: the target URI. */
   get url(): string {
-    this.#url ??= urlOf(this.target, this.host, this.scheme);
+    this.#url ??= this.makeUrl();
     return this.#url;
+  }
+
+  // Not with `#`: methods that are private so take 8 bytes of each object.
+  private makeUrl(): string {
+    const { scheme, proxies, isLocal } = this.server;
+    if (proxies === undefined) return urlOf(this.target, this.host, scheme);
+    const own = this.#owner?.peer ?? '';
+    const forwarded = proxies.clientOf(own, isLocal && own === '', this.fields);
+    return urlOf(this.target, forwarded.host ?? this.host, forwarded.scheme ?? scheme);
   }
 
   get signal(): AbortSignal {
@@ -145,6 +182,24 @@ export abstract class IncomingRequest implements RequestSource {
   get isNeeded(): boolean {
     const { body } = this;
     const isRead = body === null || (body.used && body.complete && body.reading === undefined);
-    return !isRead || this.#controller !== undefined || this.#reason !== undefined;
+    const isWatched = watched > 0 && completions.has(this);
+    return !isRead || this.#controller !== undefined || this.#reason !== undefined || isWatched;
   }
+}
+
+/** @param reason why the response is not complete */
+function newCompletion(reason: () => unknown): Completion {
+  let settle: Completion['settle'] = () => {};
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = (isComplete) => (isComplete ? resolve() : reject(reason()));
+  });
+  promise.catch(() => {}); // a client that leaves is no error of those who do not wait
+  return { promise, settle };
+}
+
+function settleCompletion(request: IncomingRequest, isComplete: boolean): void {
+  const completion = completions.get(request);
+  if (completion === undefined) return;
+  watched--;
+  completion.settle(isComplete);
 }

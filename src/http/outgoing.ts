@@ -27,12 +27,16 @@ export class ResponseError extends Error {
   readonly code = 'ERR_RESPONSE';
 }
 
-/** Converts what a handler has returned. @throws {ResponseError | TypeError} if it is no Response, or its body is used already */
-export function outgoing(response: unknown): OutgoingResponse {
+/**
+ * Converts what a handler has returned.
+ * @param by the option that the handler is, for messages
+ * @throws {ResponseError | TypeError} if it is no Response, or its body is used already
+ */
+export function outgoing(response: unknown, by = 'fetch'): OutgoingResponse {
   if (isLightResponse(response)) return fromLight(response);
   if (isOtherResponse(response)) return fromOther(response);
   throw new ResponseError(
-    `fetch returned ${show(response)}; expected a Response, a promise of one, or a task that returns one`,
+    `${by} returned ${show(response)}; expected a Response, a promise of one, or a task that returns one`,
   );
 }
 

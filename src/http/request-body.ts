@@ -82,7 +82,7 @@ export interface BodyHost {
 
 export class RequestBody implements IncomingBody {
   readonly #host: BodyHost;
-  readonly #limits: BodyLimits;
+  #limits: BodyLimits;
   readonly #framing: BodyFraming | undefined;
   /** Bytes left of the current piece, or of a body of known length. */
   #remaining: number;
@@ -126,6 +126,12 @@ export class RequestBody implements IncomingBody {
     this.#remaining = framing === undefined ? length : 0;
     this.#continueExpected = expectsContinue;
     if (framing === undefined && length === 0) this.#state = 'complete';
+  }
+
+  /** How long the client may pause, in milliseconds. */
+  limitPauses(bodyTimeout: number): void {
+    const { bodySize, bodyRate, turnWork } = this.#limits;
+    this.#limits = { bodySize, bodyRate, turnWork, bodyTimeout };
   }
 
   /** @throws {HttpError} if its content-length is over the limit, or the server has no memory for another body */

@@ -111,6 +111,10 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
     this.#left ??= reason;
   }
 
+  limitPauses(milliseconds: number): void {
+    this.#outlet?.limitPauses?.(milliseconds);
+  }
+
   onSignalRequested(request: IncomingRequest): unknown {
     return this.#outlet === undefined ? this.#left : this.#outlet.onSignalRequested(request);
   }

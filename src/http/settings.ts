@@ -5,7 +5,10 @@ import type { TlsInfo } from '../event-layer/tls-info.js';
 import type { ServerContext } from '../threads/context.js';
 import type { Report } from '../threads/thread.js';
 import type { RequestFallback } from './fallback.js';
+import type { IncomingRequest } from './incoming-request.js';
 import type { BodyLimits, HeadLimits } from './limits.js';
+import type { RequestServer } from './request-server.js';
+import type { Upgrades } from './upgrades.js';
 
 /** A `fetch` function. It may return a Response, a promise of one, or the task of a generator function; that is checked at run time. */
 export type Handler = (request: never) => unknown;
@@ -25,7 +28,7 @@ export interface RequestInfo {
 export interface RefusedRequest {
   /** The status that it was refused with: 400, 408, 413, 414, 417, 429, 431, 501, 503 or 505. */
   readonly status: number;
-  /** `ERR_HTTP_` and the status. */
+  /** `ERR_HTTP_` and the status; `ERR_PROXY_HEADER` for a connection without the header that `proxyProtocol` wants, which gets no response. */
   readonly code: string;
   /** What was found or expected, with the section of the RFC or the limit. It contains nothing that the client sent. */
   readonly message: string;
@@ -37,23 +40,21 @@ export interface RefusedRequest {
 export type Phase = 'reading' | 'handling' | 'writing';
 
 /** The settings and the callbacks of an HTTP server. */
-export interface HttpSettings extends Owner, HeadLimits, BodyLimits {
+export interface HttpSettings extends Owner, HeadLimits, BodyLimits, RequestServer {
   /** The number of connections with a thread in each phase. */
   readonly phases: Record<Phase, number>;
   /** The async context in which each request starts. */
   readonly context: ServerContext;
-  readonly fetch: (request: unknown, info: RequestInfo) => unknown;
-  /** Host and port for the URL of a request without a host. */
-  readonly defaultHost: string;
-  /** Of the URLs of requests. */
-  readonly scheme: 'http' | 'https';
+  fetch: (request: unknown, source: IncomingRequest) => unknown;
+  /** Answers a request whose handler has failed, in its place; see the option `error` of `serve`. Undefined: it gets a 500. */
+  readonly answerError: ((error: unknown) => unknown) | undefined;
   /** Milliseconds; see `ServeOptions`. */
   readonly bodyTimeout: number;
   readonly leaveTimeout: number;
   readonly lingerTimeout: number;
   readonly allowHalfOpen: boolean;
-  /** Where requests have been upgraded, and what they are answered with then, whatever their handler returns. Undefined if the server upgrades none. */
-  readonly upgrades: { responseTo(source: object): unknown } | undefined;
+  /** Requests that have been upgraded. Undefined while none can have been. */
+  upgrades: Upgrades | undefined;
   /** What answers requests for which `fetch` returns nothing; undefined if the server has none. */
   readonly fallback: RequestFallback | undefined;
   /** `onError` is the user's, and gets the request of an error: WebSockets keep theirs for it, which takes memory. */
@@ -70,6 +71,8 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits {
    * @param from the client, if the error belongs to one
    */
   report(error: unknown, request: unknown, from?: { readonly peer: string }): void;
+  /** The same for an error that `answerError` has answered: the default `onError` leaves it to that. */
+  reportAnswered(error: unknown, request: unknown, from?: { readonly peer: string }): void;
   /** Calls `onRefused` for a refused request or connection. Never throws. @param from the client; its address is looked up only if needed */
   reportRefusal(refusal: { status: number; code: string; message: string }, from: { readonly peer: string }): void;
   /** Calls `onError` for an error that no other thread receives. */

@@ -3,7 +3,7 @@
 import type { DropArgument } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { defaultLinger } from '../connection/connection.js';
-import type { AddressOptions } from '../connection/listen.js';
+import { type AddressOptions, maxProxyHeaderTime } from '../connection/listen.js';
 import { type CloseOptions, closeRules } from '../connection/listener.js';
 import { Network, type SlotRecord, SlotState } from '../connection/network.js';
 import { RecordListener } from '../connection/record-listener.js';
@@ -51,6 +51,8 @@ export interface NodeServerSettings extends ConnectionSocketOptions {
    * Default: none, connections are plain.
    */
   tls?: TlsServerOptions | readonly TlsServerOptions[] | undefined;
+  /** Whether each connection begins with the header of the PROXY protocol: `remoteAddress` is then the client that it names. See `listen` of `sluice`. Default false. */
+  proxyProtocol?: boolean | undefined;
   /** The network to listen on. Default: that of the process. */
   network?: Network | undefined;
   /** @internal Creates the transport that connections go through, such as TLS. Default: the event layer itself. */
@@ -82,8 +84,9 @@ export class NodeListener extends RecordListener implements NodeSocketOwner, Nod
 
   /** @param where for messages @param errors default: made from the options */
   constructor(where: string, server: ServerInternals, settings: NodeServerSettings, errors?: RequestErrors) {
-    const { network, maxBufferedBytes, tls, secure } = settings;
-    const security = { where, tls, alpnProtocols: alpnProtocolsOf(server), secure };
+    const { network, maxBufferedBytes, tls, proxyProtocol, secure } = settings;
+    const proxyHeaderTimeout = proxyProtocol ? maxProxyHeaderTime : undefined;
+    const security = { where, tls, alpnProtocols: alpnProtocolsOf(server), secure, proxyHeaderTimeout };
     super(networkFor(network, Network.current, tls !== undefined), maxBufferedBytes, security);
     this.#server = server;
     this.writeTimeout = settings.writeTimeout ?? 300_000;

@@ -81,6 +81,18 @@ export class Admission {
     return 'accepted';
   }
 
+  /** The address of a connection that has entered is known only now. @returns 429 or `reset` if there are too many of it */
+  identify(slot: Slot): Verdict {
+    const addresses = this.#addresses;
+    const isCounted = slot < this.#rows.length && this.#rows[slot] !== 0;
+    if (addresses === undefined || isCounted || this.#rejected.has(slot)) return 'accepted';
+    const row = this.#countAddress(addresses, slot);
+    if (addresses.count(row) <= this.#maxPerAddress) return 'accepted';
+    this.#removeAddress(addresses, slot);
+    this.#count--;
+    return this.#reject(slot, 429);
+  }
+
   /** A connection has closed. */
   leave(slot: Slot): void {
     if (this.#rejected.delete(slot)) return;

@@ -3,10 +3,11 @@
 import { type BufferedCounts, noMemory } from '../connection/buffered-bytes.js';
 import { Connection, defaultLinger } from '../connection/connection.js';
 import { type AddressOptions, addressOf, addressRules, serverRules } from '../connection/listen.js';
-import { type CloseOptions, type ConnectionCounts, Listener, type ReloadOptions } from '../connection/listener.js';
+import { type CloseOptions, type ConnectionCounts, Listener } from '../connection/listener.js';
 import { ListeningServer } from '../connection/listening-server.js';
 import { Network, type SlotRecord, SlotState } from '../connection/network.js';
 import { callOnError, printError } from '../connection/on-error.js';
+import { proxyHeaderError } from '../connection/proxy-protocol/header.js';
 import { networkFor } from '../connection/securing.js';
 import { type ConnectionSocketOptions, socketOptionsOf } from '../connection/socket-options.js';
 import { requestWork } from '../connection/turn-shares.js';
@@ -23,24 +24,28 @@ import { H1FastPath } from '../http/h1/fast-path.js';
 import { H1Connection } from '../http/h1/h1-connection.js';
 import type { Head } from '../http/h1/head.js';
 import type { H1Settings } from '../http/h1/settings.js';
-import { incomingRequest, withoutWebSockets } from '../http/incoming-request.js';
+import { type IncomingRequest, incomingRequest, withoutWebSockets } from '../http/incoming-request.js';
+import { defineRequestMembers, type ServerRequestMembers } from '../http/request-members.js';
 import type { Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
-import { type SocketAddress, socketAddressOf } from '../http/socket-address.js';
+import type { SocketAddress } from '../http/socket-address.js';
+import { TrustedProxies, type TrustProxy, trustProxyRule } from '../http/trusted-proxies.js';
+import type { Upgrades } from '../http/upgrades.js';
 import type { Task, WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
-import type { TlsServerOptions } from '../tls/options/options.js';
+import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
 import { growTypedArray } from '../util/typed-array.js';
-import {
-  type Sendable,
-  type UpgradeArguments,
-  type UpgradeOptions,
-  type WebSocketHandlers,
-  WebSocketServer,
-} from '../websocket/handlers.js';
-import { Admission, type ConnectionSource } from './admission.js';
+import { type Sendable, type UpgradeOptions, type WebSocketHandlers, WebSocketServer } from '../websocket/handlers.js';
+import { Admission, type ConnectionSource, type Verdict } from './admission.js';
 import { holdRejections, releaseRejections } from './client-rejections.js';
-import { type FetchInfo, FetchServer } from './fetch-server.js';
+import {
+  type FetchInfo,
+  FetchServer,
+  requestIP,
+  type ServerMembers,
+  type ServerReloadOptions,
+  setTimeoutOf,
+} from './fetch-server.js';
 
 /** A light response, or one of the platform. */
 export type AnyResponse = Response | globalThis.Response;
@@ -51,7 +56,7 @@ export type AnyResponse = Response | globalThis.Response;
  * The request is a light one, which can be used as the platform's `Request`; it may be annotated as either.
  */
 export type Fetch<Data = unknown> = (
-  request: Request & globalThis.Request,
+  request: Request & globalThis.Request & ServerRequestMembers,
   info: FetchInfo<Data>,
 ) => Answer | PromiseLike<Answer | Task<Answer>> | Task<Answer | PromiseLike<Answer>>;
 
@@ -89,8 +94,15 @@ export interface ServeOptions<Data = unknown> extends AddressOptions, Connection
    */
   onError?: ((error: unknown, request: Request | undefined, info: RequestInfo | undefined) => void) | undefined;
   /**
+   * Answers a request whose handler has failed, in place of the 500, as in Bun: plain, async, or a generator function. It is called once for a request, while
+   * nothing has been sent. `onError` is called, too, but the default one does not print what `error` has answered. If it throws, or does not return a
+   * response, the client gets the 500, and both errors go to `onError`.
+   */
+  error?: ((error: unknown) => Answer | PromiseLike<Answer> | Task<Answer | PromiseLike<Answer>>) | undefined;
+  /**
    * Called for requests that are refused because of what the client sent or did not send (400, 408, 413, 414, 417, 431, 501, 505), and for
-   * requests and connections that get 429 or 503 because of a limit; once for each. Any client can cause calls, so it should be cheap, such as
+   * requests and connections that get 429 or 503 because of a limit; once for each. Also for connections without the header that `proxyProtocol` wants, which
+   * are reset: their status is 400, and their code `ERR_PROXY_HEADER`. Any client can cause calls, so it should be cheap, such as
    * counting or logging a line. It is not called for connections over a limit that are reset without a response. Errors that it throws
    * go to `onError`. Default: does nothing.
    */
@@ -171,6 +183,20 @@ export interface ServeOptions<Data = unknown> extends AddressOptions, Connection
    * Default: none, connections are plain.
    */
   tls?: TlsServerOptions | readonly TlsServerOptions[] | undefined;
+  /**
+   * Proxies in front that may say who the client is, in `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or, if there are none of these, in `Forwarded`
+   * (RFC 7239): then `request.url` has the scheme and the host that the client has used, and `info.peer`, `requestIP` and the like have the client's address.
+   * An array has their addresses and networks (`['10.0.0.0/8', '2001:db8::/32', 'loopback']`). `'loopback'` stands for this machine, with clients of a Unix-domain
+   * socket. Of several proxies in a row each must be trusted: the client is the right-most address that is not. `true` trusts any client, for servers that
+   * only proxies can reach. The proxy must remove the fields that it does not write itself. Default false.
+   */
+  trustProxy?: TrustProxy | undefined;
+  /**
+   * Whether each connection begins with the header of the PROXY protocol, version 1 or 2, as HAProxy and others send it: `info.peer` and the like have the address
+   * that it names. The header must come within `headTimeout`, before TLS; a connection without one is reset, and `onRefused` is called. Only for ports that
+   * no one but the proxy can reach: another client could name any address. Default false.
+   */
+  proxyProtocol?: boolean | undefined;
   /** The network to serve on. Default: that of the running thread, else that of the process. */
   network?: Network | undefined;
   /** @internal Creates the transport that connections go through, such as TLS. Default: the event layer itself. */
@@ -192,11 +218,7 @@ export interface ActiveConnection {
 }
 
 /** An HTTP server: what `serve` returns. @typeParam Data what `ws.data` is, for WebSockets by handlers */
-export interface Server<Data = unknown> extends AsyncDisposable {
-  /** Its URL: `http://127.0.0.1:8080/`, or `http+unix:` and the percent-encoded path of a Unix-domain socket. */
-  readonly url: string;
-  /** The TCP port, or `undefined` for a Unix-domain socket. */
-  readonly port: number | undefined;
+export interface Server<Data = unknown> extends ServerMembers<Data>, AsyncDisposable {
   /** The event layer's name: `uring`, `epoll`, `portable` or `simulated`. */
   readonly eventLayer: string;
   /** The number of connections, by what they are doing. */
@@ -205,21 +227,6 @@ export interface Server<Data = unknown> extends AsyncDisposable {
   readonly buffered: BufferedCounts;
   /** The connections with a request. Idle ones are not listed. */
   active(): Iterable<ActiveConnection>;
-  /** See {@link FetchInfo}. */
-  publish(topic: string, data: Sendable, compress?: boolean): number;
-  /** How many WebSockets have subscribed to a topic. */
-  subscriberCount(topic: string): number;
-  /**
-   * Replaces the certificates of `tls` for connections that come from now on; others keep what they have. Everything is checked first.
-   * @throws (rejects) as `serve` does: then nothing has changed
-   */
-  reload(options: ReloadOptions): Promise<void>;
-  /** See {@link FetchInfo}. */
-  upgrade(request: Request | globalThis.Request, ...options: UpgradeArguments<Data>): boolean;
-  /** See {@link FetchInfo}. */
-  requestIP(request: Request | globalThis.Request): SocketAddress | null;
-  /** How many WebSockets by handlers there are. */
-  readonly pendingWebSockets: number;
   /** Stops accepting, lets requests in flight finish, and unwinds the rest at the deadline. Resolves when no connection, thread, timer or descriptor is left. */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -260,6 +267,7 @@ const rules: OptionRules<ServeOptions> = {
   },
   ...addressRules,
   ...serverRules,
+  error: { type: 'function' },
   onRefused: { type: 'function' },
   globals: { type: 'boolean' },
   allowHalfOpen: { type: 'boolean' },
@@ -282,7 +290,16 @@ const rules: OptionRules<ServeOptions> = {
   minWriteRate: bytesPerSecond,
   leaveTimeout: milliseconds,
   lingerTimeout: milliseconds,
+  trustProxy: trustProxyRule,
 };
+
+const reloadRules: OptionRules<ServerReloadOptions> = {
+  tls: tlsServerRule,
+  fetch: { type: 'function' },
+  error: { type: 'function' },
+};
+
+defineRequestMembers();
 
 /**
  * Serves HTTP/1.1.
@@ -313,7 +330,7 @@ export async function serve<Data = unknown>(options: ServeOptions<Data>): Promis
   });
   if (listener.holdsGlobals) holdGlobals();
   holdRejections();
-  return new HttpServer(listener);
+  return listener.handle;
 }
 
 /** Gives a listener what answers the requests that `fetch` does not. @throws {TypeError} (rejects) for what is no application */
@@ -330,16 +347,34 @@ async function passOnTo(application: object, listener: HttpListener): Promise<vo
 
 class HttpServer extends ListeningServer implements Server {
   readonly #listener: HttpListener;
+  #url: URL | undefined;
+  readonly id = '';
+  readonly development = false;
 
   constructor(listener: HttpListener) {
     super(listener);
     this.#listener = listener;
   }
 
-  get url(): string {
+  get url(): URL {
+    this.#url ??= this.#makeUrl();
+    return this.#url;
+  }
+
+  #makeUrl(): URL {
     const { address, scheme, defaultHost } = this.#listener;
-    if ('path' in address) return `${scheme}+unix:${encodeURIComponent(address.path)}`;
-    return `${scheme}://${defaultHost}/`;
+    if ('path' in address) return new URL(`${scheme}+unix://${encodeURIComponent(address.path)}/`);
+    return new URL(`${scheme}://${defaultHost}/`);
+  }
+
+  get hostname(): string | undefined {
+    const { address } = this.#listener;
+    return 'hostname' in address ? address.hostname : undefined;
+  }
+
+  get pendingRequests(): number {
+    const { reading, handling, writing } = this.#listener.connections;
+    return reading + handling + writing - this.#listener.incompleteHeads;
   }
 
   active(): Iterable<ActiveConnection> {
@@ -354,23 +389,47 @@ class HttpServer extends ListeningServer implements Server {
     return webSocketsOf('subscriberCount', this.#listener).subscriberCount(topic);
   }
 
+  override reload(options: ServerReloadOptions): Promise<void> {
+    return this.#listener.reload(options);
+  }
+
+  waitUntil(work: unknown): void {
+    this.#listener.waitUntil(work);
+  }
+
+  timeout(request: Request | globalThis.Request, seconds: number): void {
+    setTimeoutOf(request, seconds);
+  }
+
+  stop(closeActiveConnections = false): Promise<void> {
+    return this.close(closeActiveConnections ? { deadline: 0 } : {});
+  }
+
+  ref(): void {
+    this.#listener.setReferenced(true);
+  }
+
+  unref(): void {
+    this.#listener.setReferenced(false);
+  }
+
   upgrade(request: Request | globalThis.Request, options?: UpgradeOptions): boolean {
     return webSocketsOf('upgrade', this.#listener).upgrade(request, options);
   }
 
   requestIP(request: Request | globalThis.Request): SocketAddress | null {
-    return socketAddressOf(incomingRequest('requestIP', request).peer);
+    return requestIP(request);
   }
 
   get pendingWebSockets(): number {
-    return this.#listener.upgrades?.count ?? 0;
+    return this.#listener.upgrades?.open ?? 0;
   }
 }
 
 /** @throws {TypeError} if the server has none */
-function webSocketsOf(method: string, { upgrades }: HttpListener): WebSocketServer {
-  if (upgrades === undefined) throw withoutWebSockets(method);
-  return upgrades;
+function webSocketsOf(method: string, { webSockets }: HttpListener): WebSocketServer {
+  if (webSockets === undefined) throw withoutWebSockets(method);
+  return webSockets;
 }
 
 /** How often `onError` hears that `maxBufferedBytes` is reached, at most, in milliseconds: with many uploads that changes all the time. */
@@ -378,12 +437,17 @@ const fullReportInterval = 60_000;
 
 /** The listener of an HTTP server, and the settings of its connections. */
 class HttpListener extends Listener implements H1Settings, ConnectionSource {
-  readonly fetch: (request: unknown, info: RequestInfo) => unknown;
+  fetch: (request: unknown, source: IncomingRequest) => unknown;
+  answerError: ((error: unknown) => unknown) | undefined;
   /** Of its URL. */
   readonly scheme: 'http' | 'https';
-  readonly upgrades: WebSocketServer | undefined;
+  readonly proxies: TrustedProxies | undefined;
+  readonly handle: Server;
+  upgrades: Upgrades | undefined;
   /** Set before it listens. */
   fallback: RequestFallback | undefined;
+  /** Of the option `websocket`. */
+  readonly webSockets: WebSocketServer | undefined;
   readonly headSize: number;
   readonly targetSize: number;
   readonly fieldCount: number;
@@ -417,6 +481,8 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly #admission: Admission;
   /** There is nothing that `fetch` answers: connections go to `fallback` as they are. */
   readonly #passesEverything: boolean;
+  /** The addresses of clients are known when `secured` is called. */
+  readonly #identifiesLate: boolean;
   readonly #maxRequests: number;
   readonly #maxQueuedBytes: number;
   #fullReportedAt = -Infinity;
@@ -424,8 +490,9 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   #requests = new Uint32Array(64);
 
   constructor(options: ServeOptions) {
-    const { network, maxBufferedBytes, tls, secure } = options;
-    const security = { where: 'serve', tls, alpnProtocols: ['http/1.1', 'http/1.0'], secure };
+    const { network, maxBufferedBytes, tls, proxyProtocol, secure, headTimeout = 60_000 } = options;
+    const proxyHeaderTimeout = proxyProtocol ? headTimeout : undefined;
+    const security = { where: 'serve', tls, alpnProtocols: ['http/1.1', 'http/1.0'], secure, proxyHeaderTimeout };
     super(networkFor(network, Network.current, tls !== undefined), maxBufferedBytes, security);
     this.scheme = this.hasTls || secure !== undefined ? 'https' : 'http';
     this.headSize = options.maxHeadSize ?? 16_384;
@@ -439,7 +506,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.turnWork = (options.maxPipelined ?? 32) * requestWork;
     this.#maxRequests = options.maxRequests ?? 1_000_000;
     this.idleTimeout = options.idleTimeout ?? 120_000;
-    this.headTimeout = options.headTimeout ?? 60_000;
+    this.headTimeout = headTimeout;
     this.bodyTimeout = options.bodyTimeout ?? 60_000;
     this.readTimeout = this.bodyTimeout;
     this.bodyRate = options.minBodyRate ?? 240;
@@ -452,20 +519,51 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.#onError = options.onError ?? printErrorOf;
     this.keepsRequests = options.onError !== undefined;
     this.#onRefused = options.onRefused;
-    const { websocket } = options;
-    const webSockets = websocket && new WebSocketServer(this, websocket);
-    this.upgrades = webSockets;
-    // Called as a method of the options. The request is from `requestFrom`, whose class can be used as the platform's, as the type of Fetch says.
-    if (webSockets === undefined) {
-      // An IncomingRequest is given, whose methods say what is missing.
-      this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], info as FetchInfo);
-    } else {
-      this.fetch = (request, info) => options.fetch(request as Parameters<Fetch>[0], new FetchServer(info, webSockets));
-    }
+    const { trustProxy = false, websocket } = options;
+    if (trustProxy !== false) this.proxies = new TrustedProxies('serve: trustProxy', trustProxy);
+    this.#identifiesLate = proxyProtocol === true;
+    this.webSockets = websocket && new WebSocketServer(this, websocket);
+    this.handle = new HttpServer(this);
+    this.fetch = this.#fetchOf(options);
+    this.answerError = errorOf(options);
     this.#passesEverything = options.fetch === passEverything;
     this.#fastPath = new H1FastPath(this);
     const { maxConnections = 100_000, maxConnectionsPerAddress = 20_000 } = options;
     this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
+  }
+
+  /** The request is from `requestFrom`, whose class can be used as the platform's, as the type of Fetch says. */
+  #fetchOf(options: { fetch: Fetch }): typeof this.fetch {
+    const { handle } = this;
+    return (request, source) => options.fetch(request as Parameters<Fetch>[0], new FetchServer(source, handle));
+  }
+
+  infoOf(source: IncomingRequest): FetchInfo {
+    return new FetchServer(source, this.handle);
+  }
+
+  override async reload(options: ServerReloadOptions): Promise<void> {
+    checkOptions('reload', options, reloadRules);
+    const { tls, fetch, error } = options;
+    if (tls === undefined && fetch === undefined && error === undefined)
+      throw new TypeError('reload: none of tls, fetch and error is given; expected one of them, or more');
+    this.checkOpen();
+    if (tls !== undefined) this.replaceCertificates(tls);
+    if (fetch !== undefined) this.fetch = this.#fetchOf(options as { fetch: Fetch });
+    if (error !== undefined) this.answerError = errorOf(options);
+  }
+
+  waitUntil(work: unknown, subject?: { readonly request: object; readonly peer: string }): void {
+    this.awaitWork(work, (error) => this.context.run(this.report, this, error, subject?.request, subject));
+  }
+
+  get isLocal(): boolean {
+    return 'path' in this.address;
+  }
+
+  /** How many connections have a request head in part. */
+  get incompleteHeads(): number {
+    return this.#fastPath.reading;
   }
 
   /** Host and port of the server as seen from this machine. */
@@ -492,13 +590,27 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     return this.#date;
   }
 
-  report(error: unknown, request: unknown, from?: RequestInfo): void {
+  report(error: unknown, request: unknown, from?: { readonly peer: string }): void {
     if (request !== undefined && requestError.hasSubscribers) requestError.publish({ error, request });
-    // The cast: callers pass only requests that `requestFrom` has created.
-    callOnError(() => this.#onError(error, request as Request | undefined, from && { peer: from.peer }));
+    callOnError(() => this.#callOnError(error, request, from));
   }
 
-  reportRefusal({ status, code, message }: HttpError, from: { readonly peer: string }): void {
+  reportAnswered(error: unknown, request: unknown, from?: { readonly peer: string }): void {
+    if (this.keepsRequests) this.report(error, request, from);
+    else if (requestError.hasSubscribers) requestError.publish({ error, request });
+  }
+
+  #callOnError(error: unknown, given: unknown, from: { readonly peer: string } | undefined): unknown {
+    const request = given as Request | undefined; // callers pass only requests that `requestFrom` has created
+    if (from === undefined) return this.#onError(error, request, undefined);
+    const isForwarded = this.proxies !== undefined && request !== undefined;
+    return this.#onError(error, request, { peer: isForwarded ? incomingRequest('onError', request).peer : from.peer });
+  }
+
+  reportRefusal(
+    { status, code, message }: Pick<HttpError, 'status' | 'code' | 'message'>,
+    from: { readonly peer: string },
+  ): void {
     const onRefused = this.#onRefused;
     if (onRefused === undefined && !requestRefused.hasSubscribers) return;
     const refusal = { status, code, message, peer: from.peer };
@@ -637,20 +749,37 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.#requests[slot] = 0;
     const verdict = this.#admission.enter(slot);
     if (verdict !== 'accepted') {
-      if (verdict === 'reset') this.transport.reset(slot);
-      else {
-        this.#fastPath.sendRejection(slot, verdict, rejectionMessages[verdict]);
-        this.linger(slot, Math.min(this.lingerTimeout, rejectedLinger));
-      }
+      this.#reject(slot, verdict);
       return false;
     }
     this.network.setDeadline(slot, this.network.scheduler.now + this.idleTimeout);
     return true;
   }
 
+  #reject(slot: Slot, verdict: Exclude<Verdict, 'accepted'>): void {
+    if (verdict === 'reset') {
+      this.transport.reset(slot);
+      return;
+    }
+    this.#fastPath.sendRejection(slot, verdict, rejectionMessages[verdict]);
+    this.linger(slot, Math.min(this.lingerTimeout, rejectedLinger));
+  }
+
   /** The deadlines of a connection count from when it was accepted. */
   protected ready(slot: Slot): void {
+    if (this.#identifiesLate) {
+      const verdict = this.#admission.identify(slot);
+      if (verdict !== 'accepted') {
+        this.#reject(slot, verdict);
+        return;
+      }
+    }
     if (this.#passesEverything) this.fallback?.adopt(slot);
+  }
+
+  /** A connection without the header of the PROXY protocol. @param peer the other end of the connection */
+  #refuseProxyHeader({ message, code }: ConnectionError, peer: string): void {
+    this.reportRefusal({ status: 400, code, message }, { peer });
   }
 
   readonly reportThread = (error: unknown, thread: Thread<unknown>): void => {
@@ -681,6 +810,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
 
   override sessionFailed(slot: Slot, record: SlotRecord | undefined, reason: ConnectionError): void {
     this.#fastPath.closed(slot);
+    if (reason.code === proxyHeaderError) this.#refuseProxyHeader(reason, this.transport.peer(slot));
     super.sessionFailed(slot, record, reason);
   }
 
@@ -692,6 +822,8 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   ): void {
     this.#fastPath.closed(slot);
     this.#admission.leave(slot);
+    // On the portable layer, where what precedes TLS is below the layer; `sessionFailed` is called on the others.
+    if (reason?.code === proxyHeaderError) this.#refuseProxyHeader(reason, '');
     super.closed(slot, record, reason, wasClosing);
   }
 
@@ -731,6 +863,11 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   protected failed(error: unknown): void {
     this.context.run(this.report, this, error, undefined);
   }
+}
+
+/** The option `error`, called as a method of the options. */
+function errorOf(options: { error?: ((error: unknown) => unknown) | undefined }): HttpListener['answerError'] {
+  return options.error === undefined ? undefined : (error) => options.error?.(error);
 }
 
 /** The HTTP/1.1 connection of a slot's record, if it is one. */

@@ -20,6 +20,10 @@ export abstract class StagedTask implements Task<void>, Iterator<Wait, void, voi
   protected abstract start(): Task<Task<unknown> | undefined>;
   /** Goes on. @param result what has been returned by that which has run in its place @returns as `start` */
   protected abstract proceed(result: unknown): Task<Task<unknown> | undefined>;
+  /** What runs, or what it has left its place to, has thrown. @returns what goes on in its place, as `proceed` would; undefined if it is over */
+  protected recover(_error: unknown): Task<Task<unknown> | undefined> | undefined {
+    return undefined;
+  }
   /** It is over. Must not throw. @param failure what was thrown, if something was */
   protected abstract conclude(failure: { error: unknown } | undefined): void;
 
@@ -49,21 +53,41 @@ export abstract class StagedTask implements Task<void>, Iterator<Wait, void, voi
   ): IteratorResult<Wait, void> {
     try {
       this.#running ??= this.start()[Symbol.iterator]();
-      let step = move(this.#running);
-      while (step.done) {
-        const next = this.following(step.value);
-        if (next === undefined) {
-          this.conclude(undefined);
-          return over;
-        }
-        this.#running = next[Symbol.iterator]();
-        step = this.#running.next();
-      }
-      return step;
+      return this.follow(move(this.#running));
     } catch (error) {
-      this.conclude(isInstance(error, UnwindSignal) ? undefined : { error: clarified(error) });
+      return this.failed(error);
+    }
+  }
+
+  /** Runs on until the task parks, or is over. */
+  private follow(first: IteratorResult<Wait, unknown>): IteratorResult<Wait, void> {
+    let step = first;
+    while (step.done) {
+      const next = this.following(step.value);
+      if (next === undefined) {
+        this.conclude(undefined);
+        return over;
+      }
+      this.#running = next[Symbol.iterator]();
+      step = this.#running.next();
+    }
+    return step;
+  }
+
+  private failed(thrown: unknown): IteratorResult<Wait, void> {
+    if (isInstance(thrown, UnwindSignal)) {
+      this.conclude(undefined);
       return over;
     }
+    const error = clarified(thrown);
+    const next = this.#stage === Stage.last ? undefined : this.recover(error);
+    if (next === undefined) {
+      this.conclude({ error });
+      return over;
+    }
+    this.#stage = Stage.own;
+    this.#running = next[Symbol.iterator]();
+    return this.advance((running) => running.next());
   }
 
   /** What is to run next. @param value what that has returned which ran until now */

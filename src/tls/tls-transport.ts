@@ -12,6 +12,7 @@ import { Buffer } from 'node:buffer';
 import { checkReserve, slotClosed, writtenAfterFinish } from '../event-layer/errors.js';
 import { ConnectionError, type EventLayer, highWaterMark, pieceSize, type Slot } from '../event-layer/event-layer.js';
 import type { SecureTransport, SecureTransportEvents, TransportTimers } from '../event-layer/secure-transport.js';
+import { SlotTimeouts } from '../event-layer/slot-timeouts.js';
 import type { TlsInfo } from '../event-layer/tls-info.js';
 import { type OutputMemory, outputMemory } from '../util/output-memory.js';
 import { growTypedArray } from '../util/typed-array.js';
@@ -112,11 +113,8 @@ export class TlsTransport implements SecureTransport {
   readonly #handshakesPerTurn: number;
   #handshakesLeft: number;
 
-  /** When the handshakes that are not complete must be: milliseconds of the layer's clock. All have the same timeout, so the order is that of the deadlines. */
-  readonly #deadlines = new Map<Slot, number>();
-  readonly #handshakeTimeout: number;
-  readonly #timers: TransportTimers | undefined;
-  #timer = 0;
+  /** Of handshakes that are not complete. */
+  readonly #timeouts: SlotTimeouts | undefined;
 
   readonly #memory: SharedMemory;
   /** Output that is not sealed yet: the first `#written` bytes of the memory for it, of the slot `#writer`; -1 is none. */
@@ -132,8 +130,14 @@ export class TlsTransport implements SecureTransport {
     this.#engine = engine;
     this.#handshakesPerTurn = options.maxHandshakesPerTurn ?? Infinity;
     this.#handshakesLeft = this.#handshakesPerTurn;
-    this.#handshakeTimeout = options.handshakeTimeout ?? Infinity;
-    this.#timers = options.timers;
+    const { handshakeTimeout = Infinity, timers } = options;
+    if (timers !== undefined && handshakeTimeout !== Infinity)
+      this.#timeouts = new SlotTimeouts(
+        () => below.now(),
+        timers,
+        handshakeTimeout,
+        (slot) => this.#fail(slot, handshakeTimedOut(handshakeTimeout)),
+      );
     shared ??= {
       output: outputMemory(Buffer.alloc(outputBytes)),
       plain: Buffer.alloc(pieceSize + maxContent),
@@ -289,7 +293,7 @@ export class TlsTransport implements SecureTransport {
   #die(slot: Slot): void {
     this.#flags[slot] |= dead;
     if (this.#writer === slot) this.#written = 0;
-    this.#stopTime(slot);
+    this.#timeouts?.stop(slot);
     this.#dropPending(slot);
   }
 
@@ -297,7 +301,7 @@ export class TlsTransport implements SecureTransport {
 
   accepted(slot: Slot): void {
     this.#add(slot, present, this.#engine.accept());
-    this.#startTime(slot);
+    this.#timeouts?.start(slot);
   }
 
   connecting(slot: Slot): void {
@@ -318,7 +322,7 @@ export class TlsTransport implements SecureTransport {
     const session = this.#sessionOf(slot);
     session.start(this.#send);
     if (session.failure !== undefined) this.#fail(slot, session.failure);
-    else this.#startTime(slot);
+    else this.#timeouts?.start(slot);
   }
 
   beginTurn(): void {
@@ -547,7 +551,7 @@ export class TlsTransport implements SecureTransport {
   /** The handshake is complete. */
   #opened(slot: Slot, session: TlsSession): void {
     this.#flags[slot] |= opened;
-    this.#stopTime(slot);
+    this.#timeouts?.stop(slot);
     const next = session.detach?.();
     if (next !== undefined) this.#sessions[slot] = next;
     const pending = this.#pending.get(slot);
@@ -694,36 +698,6 @@ export class TlsTransport implements SecureTransport {
       below.commit(slot, at + part.length);
     }
   };
-
-  // Handshakes that take too long.
-
-  #startTime(slot: Slot): void {
-    if (this.#timers === undefined || this.#handshakeTimeout === Infinity) return;
-    this.#deadlines.set(slot, this.#below.now() + this.#handshakeTimeout);
-    if (this.#timer === 0) this.#arm();
-  }
-
-  #stopTime(slot: Slot): void {
-    if (!this.#deadlines.delete(slot) || this.#deadlines.size > 0 || this.#timer === 0) return;
-    this.#timers?.cancel(this.#timer);
-    this.#timer = 0;
-  }
-
-  #arm(): void {
-    const [first] = this.#deadlines.values();
-    if (first !== undefined && this.#timers !== undefined) this.#timer = this.#timers.armAt(first, this, 0);
-  }
-
-  /** The deadline of what was the first handshake has passed. */
-  timerFired(): void {
-    this.#timer = 0;
-    const now = this.#below.now();
-    for (const [slot, deadline] of this.#deadlines) {
-      if (deadline > now) break;
-      this.#fail(slot, handshakeTimedOut(this.#handshakeTimeout));
-    }
-    if (this.#timer === 0) this.#arm();
-  }
 
   /** @returns the flags. @throws {ConnectionError} `ERR_SLOT` if there is no such connection */
   #check(slot: Slot): number {

@@ -12,6 +12,7 @@ import { type IncomingRequest, incomingRequest } from '../http/incoming-request.
 import type { HttpSettings } from '../http/settings.js';
 import { socketAddressOf } from '../http/socket-address.js';
 import { takeOver } from '../http/take-over.js';
+import { Upgrades } from '../http/upgrades.js';
 import { isInstance, show } from '../util/inspect.js';
 import { checkOptions, type OptionRules } from '../util/options.js';
 import type { PaceLimit } from '../util/pace.js';
@@ -122,7 +123,7 @@ const upgradeRules: OptionRules = {
 const pongTime = 8000;
 
 /** The server, as its sockets need it. */
-type ServerSettings = HttpSettings & { endConnection(slot: Slot): void };
+export type ServerSettings = HttpSettings & { endConnection(slot: Slot): void };
 
 /** Bytes of any kind. */
 type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
@@ -144,7 +145,7 @@ const Flag = {
   binaryTypeHigh: firstOwnFlag << 3,
 } as const;
 
-/** The WebSockets of one server. */
+/** The WebSockets of one server, and of one set of handlers. */
 export class WebSocketServer implements SocketEndpoint {
   readonly owner: ServerSettings;
   readonly handlers: WebSocketHandlers;
@@ -158,12 +159,9 @@ export class WebSocketServer implements SocketEndpoint {
   readonly messagePace: PaceLimit;
   readonly unfinished: UnfinishedMessages;
   readonly outputWatch: OutputWatch | undefined;
-  /** How many WebSockets there are. */
-  count = 0;
+  readonly upgrades: Upgrades;
   readonly #deflate: DeflateSettings | undefined;
   readonly #topics = new Map<string, Set<ServerWebSocket>>();
-  /** Responses to requests that have been upgraded. */
-  readonly #upgraded = new WeakMap<object, Response>();
 
   /** @throws {TypeError | RangeError} for handlers or limits that are wrong */
   constructor(owner: ServerSettings, handlers: WebSocketHandlers) {
@@ -172,6 +170,8 @@ export class WebSocketServer implements SocketEndpoint {
     checkHandshakeOptions(where, handlers);
     this.owner = owner;
     this.handlers = handlers;
+    owner.upgrades ??= new Upgrades();
+    this.upgrades = owner.upgrades;
     const {
       maxPayloadLength = 16 * 1024 * 1024,
       idleTimeout = 120,
@@ -202,37 +202,33 @@ export class WebSocketServer implements SocketEndpoint {
     const where = 'upgrade';
     checkOptions(where, options, upgradeRules);
     const source = incomingRequest(where, request);
-    if (!asksForWebSocket(source) || !source.isAnswerable || this.#upgraded.has(source)) return false;
+    if (!asksForWebSocket(source) || !source.isAnswerable || this.upgrades.has(source)) return false;
     const { data, headers } = options;
     const { protocols, origin } = this.handlers;
     const settings = this.#deflate;
     const wanted = { protocols, origin, headers };
     const handshake = checkHandshake(where, source, request as Request, wanted, settings); // as incomingRequest has seen
     if (handshake instanceof Response) {
-      this.#upgraded.set(source, handshake);
+      this.upgrades.set(source, handshake);
       return true;
     }
     const { deflate, fields } = handshake;
+    const peer = this.owner.proxies === undefined ? undefined : source.peer; // else it is looked up when it is asked for
     const open = (connection: Connection): void => {
       const { bytes, start, limit, finished } = connection.reader;
       const early = bytes.slice(start, limit);
       connection.reader.consume(limit - start);
       const compression = deflate && settings && openCompression('server', deflate, settings);
       const kept = this.owner.keepsRequests ? source : undefined;
-      this.#upgraded.delete(source); // where the request is kept, the response and this function are not
-      new ServerWebSocket(this, connection, data, compression, kept).opened(early, finished);
+      this.upgrades.delete(source); // where the request is kept, the response and this function are not
+      new ServerWebSocket(this, connection, data, compression, kept, peer).opened(early, finished);
     };
     // A thread for a moment: what opens the socket ends at once.
     const response = takeOver(function* (connection) {
       open(connection);
     }, fields);
-    this.#upgraded.set(source, response);
+    this.upgrades.set(source, response);
     return true;
-  }
-
-  /** The response to a request that has been upgraded. */
-  responseTo(source: object): Response | undefined {
-    return this.#upgraded.get(source);
   }
 
   /**
@@ -377,11 +373,12 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
     data: Data,
     compression: Compression | undefined,
     source: IncomingRequest | undefined,
+    peer: string | undefined,
   ) {
     super(server, connection.slot, compression);
     this.data = data;
-    if (source !== undefined) this.#client = { peer: undefined, source };
-    server.count++;
+    this.#client = source === undefined ? peer : { peer, source };
+    server.upgrades.open++;
     server.owner.network.replace(this);
     connection.handedOver();
     this.awaitInput();
@@ -678,7 +675,7 @@ export class ServerWebSocket<Data = unknown> extends SocketBase {
   /** @internal */
   protected concluded(code: number, reason: string): void {
     const { endpoint } = this;
-    endpoint.count--;
+    endpoint.upgrades.open--;
     for (const topic of this.#topics ?? []) endpoint.unsubscribe(topic, this);
     this.#topics = undefined;
     const { close } = endpoint.handlers;

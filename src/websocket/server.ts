@@ -69,6 +69,7 @@ export function webSocket(
   const handshake = checkHandshake('webSocket', source, request as Request, options, settings);
   if (handshake instanceof Response) return handshake;
   const { protocol, fields, deflate } = handshake;
+  const peer = source.server.proxies === undefined ? undefined : source.peer; // else it is looked up when it is asked for
   // Not a generator function: its generator would stay in memory beneath the user's for as long as the WebSocket is open.
   return takeOver((connection: Connection): Task<unknown> => {
     const owner = connection.owner as ServerOwner; // only a server's connections are taken over
@@ -77,6 +78,7 @@ export function webSocket(
       owner.endConnection(slot);
     });
     const compression = deflate && settings && openCompression('server', deflate, settings);
+    if (peer !== undefined) connection.setPeer(peer);
     const socket = new WebSocketConnection(connection, endpoint, protocol, compression);
     socket.ownRequest(source);
     return checkedTask('webSocket: the task returned', withSharedPrototype(task)(socket));

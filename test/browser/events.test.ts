@@ -62,7 +62,7 @@ test('the EventSource of a browser', async (t) => {
   let server = await start(0);
   const { port = 0 } = server;
   await withPage(executable, async (page) => {
-    await page.goto(server.url);
+    await page.goto(server.url.href);
     await t.test('gets events, and reconnects after `retry` with the last id', async () => {
       const [one, , three, error, four] = await seen(page, 5);
       assert.equal(one.data, 'a\n1');

@@ -65,7 +65,7 @@ test('the WebSocket of a browser', async (t) => {
       },
     });
     await withPage(executable, async (browser) => {
-      await browser.goto(server.url);
+      await browser.goto(server.url.href);
       for (const path of ['/threads', '/handlers'])
         assert.deepEqual(await browser.evaluate(`talk('${path}')`), {
           seen: ['hello', 'long', '1,2,255'],
@@ -76,7 +76,7 @@ test('the WebSocket of a browser', async (t) => {
           wasClean: true,
         });
       // A page of another origin gets 403, which a browser reports as 1006.
-      await browser.goto(server.url.replace('127.0.0.1', 'localhost'));
+      await browser.goto(server.url.href.replace('127.0.0.1', 'localhost'));
       for (const path of ['threads', 'handlers'])
         assert.equal(await browser.evaluate(`refused('ws://127.0.0.1:${server.port}/${path}')`), 1006);
     });

@@ -200,11 +200,11 @@ describe('the sluice command serves', () => {
   test('a module with members that it does not know, and says so', async () => {
     const name = app(
       'unknown.mjs',
-      'export default { fetch: () => new Response(), development: true, maxBodySzie: 1 };',
+      'export default { fetch: () => new Response(), development: true, maxBodySzie: 1, prot: 8080 };',
     );
     const run = new Run([...local, name]);
     await run.url();
-    assert.equal(run.stderr, 'sluice: unknown.mjs: no options of sluice, ignored: development, maxBodySzie\n');
+    assert.equal(run.stderr, 'sluice: unknown.mjs: no options of sluice, ignored: maxBodySzie, prot\n');
     await run.stop('SIGTERM');
   });
 });
@@ -290,8 +290,11 @@ describe('the sluice command says in one line, with exit code 1', () => {
 
   test('that there is no fetch', async () => {
     assert.match(await failure([app('none.mjs', 'export const a = 1;')]), /no default export to serve/);
-    assert.match(await failure([app('null.mjs', 'export default null;')]), /no default export to serve/);
-    assert.match(await failure([app('text.mjs', "export default { fetch: 'no' };")]), /fetch .* is string/);
+    assert.match(await failure([app('null.mjs', 'export default null;')]), /has the default export null; expected/);
+    assert.match(
+      await failure([app('text.mjs', "export default { fetch: 'no' };")]),
+      /whose fetch is "no", and not a function/,
+    );
   });
 
   test('that an option of the module is wrong', async () => {

@@ -53,7 +53,7 @@ before(async () => {
       }
     },
   });
-  base = server.url.slice(0, -1);
+  base = server.url.href.slice(0, -1);
 });
 
 after(async () => {

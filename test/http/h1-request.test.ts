@@ -9,8 +9,18 @@ import { requestFrom } from '#sluice/http/fetch/request.js';
 import { H1Request, requestFromText } from '#sluice/http/h1/h1-request.js';
 import { Head } from '#sluice/http/h1/head.js';
 import type { IncomingRequest } from '#sluice/http/incoming-request.js';
+import type { RequestServer } from '#sluice/http/request-server.js';
 
 const limits = { headSize: 16_384, targetSize: 8_192, fieldCount: 100 };
+
+const server: RequestServer = {
+  defaultHost: 'default:8080',
+  scheme: 'http',
+  proxies: undefined,
+  isLocal: false,
+  infoOf: () => ({}),
+  waitUntil: () => {},
+};
 
 /** The exchange of a head that stands in the middle of a buffer, and a way to overwrite that. */
 function exchange(text: string): { exchange: H1Request; overwrite: () => void } {
@@ -18,7 +28,6 @@ function exchange(text: string): { exchange: H1Request; overwrite: () => void } 
   bytes.write(text, 7, 'latin1');
   const head = new Head();
   assert.ok(head.parse(bytes, 7, 7 + text.length, limits));
-  const server = { defaultHost: 'default:8080', scheme: 'http' } as const;
   return {
     exchange: new H1Request({ peer: '', onSignalRequested: () => undefined }, head, bytes, 7, null, server),
     overwrite: () => bytes.fill(0xdb),
@@ -195,7 +204,7 @@ test('an exchange that is made again of its text says the same', () => {
     request('*', 'a', 'OPTIONS'),
   ]) {
     const { exchange: it } = exchange(text);
-    const again = requestFromText(origin, it.text, { ...limits, defaultHost: 'default:8080', scheme: 'http' });
+    const again = requestFromText(origin, it.text, { ...limits, ...server });
     const said = ({ method, target, url, fields, text }: H1Request) => ({ method, target, url, fields, text });
     assert.deepEqual(said(again), said(it));
   }

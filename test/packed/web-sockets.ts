@@ -75,7 +75,7 @@ export const withoutType = serve({
   },
 });
 
-export function urlOf(server: Server): string {
+export function urlOf(server: Server): URL {
   return server.url;
 }
 export const url = byData.then(urlOf);

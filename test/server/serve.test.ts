@@ -28,7 +28,7 @@ const hello: Fetch = () => new Response('hello');
 
 test('the server says where it listens, on which layer, and how many connections it has', async () => {
   await using server = await serve({ ...local, fetch: hello });
-  assert.equal(server.url, `http://127.0.0.1:${server.port}/`);
+  assert.equal(server.url.href, `http://127.0.0.1:${server.port}/`);
   assert.match(server.eventLayer, /^(uring|epoll|portable)$/);
   assert.deepEqual(server.connections, { idle: 0, reading: 0, handling: 0, writing: 0, closing: 0, total: 0 });
   assert.equal(await (await fetch(server.url)).text(), 'hello');
@@ -208,7 +208,7 @@ test('a Unix-domain socket instead of a port', async () => {
   const path = join(tmpdir(), `sluice-test-${process.pid}.sock`);
   rmSync(path, { force: true });
   await using server = await serve({ path, fetch: (request) => new Response(request.url) });
-  assert.equal(server.url, `http+unix:${encodeURIComponent(path)}`);
+  assert.equal(server.url.href, `http+unix://${encodeURIComponent(path)}/`);
   assert.equal(server.port, undefined);
   const [response] = await once(request({ socketPath: path, path: '/x?y' }).end(), 'response');
   let text = '';

@@ -58,6 +58,10 @@ export class LayerTap implements EventLayer, EventSink {
     return this.below.listen(options);
   }
 
+  setReferenced(listener: ListenerId, isReferenced: boolean): void {
+    this.below.setReferenced(listener, isReferenced);
+  }
+
   unlisten(listener: ListenerId): Promise<void> {
     return this.below.unlisten(listener);
   }

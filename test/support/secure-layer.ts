@@ -81,6 +81,8 @@ export class SecureLayer implements EventLayer {
   requestTurn = (): void => this.#layer.requestTurn();
   listen = (options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> => this.#layer.listen(options);
   unlisten = (listener: ListenerId): Promise<void> => this.#layer.unlisten(listener);
+  setReferenced = (listener: ListenerId, isReferenced: boolean): void =>
+    this.#layer.setReferenced(listener, isReferenced);
   catchUp = (): Promise<void> => this.#layer.catchUp();
   connect = (address: Address, localAddress?: string, options?: SocketOptions): Slot => {
     const slot = this.#layer.connect(address, localAddress, options);

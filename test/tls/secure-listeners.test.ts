@@ -45,8 +45,8 @@ for (const pieces of ['whole', 'random', 1] as const)
       request.method === 'POST' ? request.text().then((text) => new Response(name + text)) : new Response(name);
     const plain = await world.serve({ fetch: fetch('plain') });
     const secure = await world.serve({ fetch: fetch('secure'), secure: tls.secure });
-    assert.match(plain.url, /^http:\/\/127\.0\.0\.1:/);
-    assert.match(secure.url, /^https:\/\/127\.0\.0\.1:/);
+    assert.match(plain.url.href, /^http:\/\/127\.0\.0\.1:/);
+    assert.match(secure.url.href, /^https:\/\/127\.0\.0\.1:/);
     const ask = (port: number | undefined, own: ReturnType<typeof toyTls> | undefined) =>
       world.client(
         function* ({ reader, writer }) {

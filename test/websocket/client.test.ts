@@ -168,7 +168,7 @@ describe('connectWebSocket', () => {
             new Uint8Array(3000).fill(7),
           ];
           const client = world.run(function* () {
-            const socket = yield* connectWebSocket(world.server.url.replace('http', 'ws'), { perMessageDeflate });
+            const socket = yield* connectWebSocket(world.server.url.href.replace('http', 'ws'), { perMessageDeflate });
             spawn(function* () {
               for (const message of messages) yield* socket.send(message);
             });

@@ -143,7 +143,7 @@ for (const { name, make, skip } of layers)
 
     it('the client of `ws` talks to servers of both faces, in every compression', async () => {
       for (const [what, server] of servers)
-        await assert.doesNotReject(talkWithWs(server.url.replace('http', 'ws')), what);
+        await assert.doesNotReject(talkWithWs(server.url.href.replace('http', 'ws')), what);
     });
 
     it('so does the WebSocket of Node itself', async () => {
@@ -155,7 +155,7 @@ for (const { name, make, skip } of layers)
         '-e',
         script,
       ]);
-      const urls = servers.map(([, server]) => server.url.replace('http', 'ws'));
+      const urls = servers.map(([, server]) => server.url.href.replace('http', 'ws'));
       client.process.stdin?.end(JSON.stringify({ urls, texts, binaries: binaries.map(({ length }) => length) }));
       const { stdout, stderr } = await client.endsWithin(30_000);
       assert.equal(stderr, '');

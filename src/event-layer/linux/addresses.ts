@@ -1,8 +1,9 @@
 // Socket addresses as the kernel wants them: sockaddr_in, sockaddr_in6 (ip(7), ipv6(7)), sockaddr_un (unix(7)).
 
 import { lookup } from 'node:dns/promises';
-import net, { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { addressOfBytes } from '../../util/ip-address.js';
 import { checkPath } from '../errors.js';
 import { type Address, ConnectionError, formatAddress } from '../event-layer.js';
 
@@ -56,13 +57,9 @@ export function parseName(bytes: Uint8Array): { hostname: string; port: number }
   const port = view.getUint16(2);
   switch (view.getUint16(0, true)) {
     case AF_INET:
-      return { hostname: bytes.subarray(4, 8).join('.'), port };
-    case AF_INET6: {
-      const mapped = bytes.subarray(8, 18).every((byte) => byte === 0) && bytes[18] === 0xff && bytes[19] === 0xff;
-      if (mapped) return { hostname: bytes.subarray(20, 24).join('.'), port };
-      const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(8 + 2 * i).toString(16));
-      return { hostname: new net.SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address, port };
-    }
+      return { hostname: addressOfBytes(bytes.subarray(4, 8)), port };
+    case AF_INET6:
+      return { hostname: addressOfBytes(bytes.subarray(8, 24)), port };
     default:
       return undefined;
   }

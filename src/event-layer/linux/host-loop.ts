@@ -26,6 +26,8 @@ export interface LoopMember {
    * (and the kernel refuses circles of epoll descriptors: ELOOP).
    */
   setExclusive(isAlone: boolean): void;
+  /** Whether what it waits for holds the process open. */
+  readonly holdsProcess: boolean;
   /** A descriptor that is readable when there is something to collect, for the time when it is not alone. */
   readonly pollable: number;
   /** When it wants to run even if nothing happens, by the process's clock: -Infinity is at once, Infinity never. */
@@ -82,6 +84,8 @@ export class HostLoop {
   /** Poll handles of guests, made when they are first needed. */
   readonly #polls = new Map<LoopMember, number>();
   #timer: NodeJS.Timeout | undefined;
+  /** The handles hold the process open while they are active. */
+  #isReferenced = true;
 
   constructor(uv: Libuv) {
     if (typeof runTicks !== 'function') throw unavailable('this Node has no process._tickCallback');
@@ -120,7 +124,7 @@ export class HostLoop {
     this.#onNothing = uv.callback(() => {}); // what is to be done is done in `prepare`, which libuv comes by before it waits again
   }
 
-  /** Takes a guest in, who holds the process open from now on. */
+  /** Takes a guest in. `updateReferences` is to be called afterwards. */
   attach(guest: LoopMember): void {
     this.#members.push(guest);
     if (this.#members.length === 1) {
@@ -136,6 +140,7 @@ export class HostLoop {
     if (index === -1) return;
     this.#members.splice(index, 1);
     this.#unwatch(guest);
+    this.updateReferences();
     if (this.#members.length > 1) return;
     clearTimeout(this.#timer);
     if (this.#members.length === 1) this.#unwatch(this.#members[0]);
@@ -143,6 +148,22 @@ export class HostLoop {
     this.#setIdling(false);
     this.#uv.uv_prepare_stop(this.#prepare);
     this.#uv.uv_poll_stop(this.#timerPoll);
+  }
+
+  /** A guest has come, or what it waits for has changed: holds the process open for as long as one of them does. */
+  updateReferences(): void {
+    const isReferenced = this.#members.some((guest) => guest.holdsProcess);
+    if (isReferenced === this.#isReferenced || this.#members.length === 0) return;
+    this.#isReferenced = isReferenced;
+    for (const handle of [this.#prepare, this.#idle, this.#timerPoll, ...this.#polls.values()])
+      this.#setReference(handle);
+    if (isReferenced) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+
+  #setReference(handle: number): void {
+    if (this.#isReferenced) this.#uv.uv_ref(handle);
+    else this.#uv.uv_unref(handle);
   }
 
   /** A guest is about to close its descriptor. */
@@ -231,7 +252,10 @@ export class HostLoop {
     const patience = Math.min(...this.#members.map((guest) => guest.wakeTime() - now), maxTimeout);
     // What they do is to keep libuv from waiting too long.
     if (patience <= 0) setImmediate(() => {});
-    else if (patience < maxTimeout) this.#timer = setTimeout(() => {}, Math.ceil(patience));
+    else if (patience < maxTimeout) {
+      this.#timer = setTimeout(() => {}, Math.ceil(patience));
+      if (!this.#isReferenced) this.#timer.unref();
+    }
   }
 
   #watch(guest: LoopMember): void {
@@ -240,6 +264,7 @@ export class HostLoop {
     if (poll === undefined) {
       poll = this.#free.pop() ?? this.#allot(UV_POLL);
       checkPoll(this.#uv.uv_poll_init(this.#loop, poll, guest.pollable));
+      this.#setReference(poll);
       this.#polls.set(guest, poll);
     }
     this.#uv.uv_poll_start(poll, UV_READABLE, this.#onNothing);

@@ -70,6 +70,8 @@ export interface Libuv {
   uv_backend_timeout(loop: number): number;
   uv_update_time(loop: number): void;
   uv_handle_size(type: number): number;
+  uv_ref(handle: number): void;
+  uv_unref(handle: number): void;
   uv_prepare_init(loop: number, handle: number): number;
   uv_prepare_start(handle: number, callback: number): number;
   uv_prepare_stop(handle: number): number;
@@ -126,6 +128,8 @@ const uvSignatures = {
   uv_backend_timeout: ['int', 'uintptr_t'],
   uv_update_time: ['void', 'uintptr_t'],
   uv_handle_size: ['size_t', 'int'],
+  uv_ref: ['void', 'uintptr_t'],
+  uv_unref: ['void', 'uintptr_t'],
   uv_prepare_init: ['int', 'uintptr_t', 'uintptr_t'],
   uv_prepare_start: ['int', 'uintptr_t', 'uintptr_t'],
   uv_prepare_stop: ['int', 'uintptr_t'],

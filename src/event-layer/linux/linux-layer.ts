@@ -69,6 +69,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   // Of the layer.
   protected sink: EventSink = noopSink;
   #isGuest = false;
+  #holds = false;
   #closing: (() => void) | undefined;
   #closed: Promise<void> | undefined;
   /** After `close`: no descriptor is left. */
@@ -178,6 +179,13 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
   async listen(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
     const { id, address } = await this.listeners.open(options);
     return { listener: id, address };
+  }
+
+  setReferenced(listener: ListenerId, isReferenced: boolean): void {
+    const listening = this.listeners.get(listener);
+    if (listening === undefined) return;
+    listening.isReferenced = isReferenced;
+    this.updateHold();
   }
 
   async unlisten(listener: ListenerId): Promise<void> {
@@ -467,18 +475,27 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
     this.listeners.connectionClosed();
   }
 
-  /** Whether the layer has something to wait for, and so holds the process open. */
+  /** Whether it has something to wait for, and whether that holds the process open, may have changed. */
   updateHold(): void {
-    const isNeeded =
+    const holds =
       this.slots.taken > 0 ||
-      this.listeners.size > 0 ||
+      this.listeners.isReferenced ||
       this.#wake !== Infinity ||
       this.#requested ||
       this.#hasReports();
-    if (isNeeded === this.#isGuest || this.isClosed) return;
-    this.#isGuest = isNeeded;
-    if (isNeeded) this.host.attach(this);
-    else this.host.detach(this);
+    const isNeeded = holds || this.listeners.size > 0;
+    if ((holds === this.#holds && isNeeded === this.#isGuest) || this.isClosed) return;
+    this.#holds = holds;
+    if (isNeeded !== this.#isGuest) {
+      this.#isGuest = isNeeded;
+      if (isNeeded) this.host.attach(this);
+      else this.host.detach(this);
+    }
+    this.host.updateReferences();
+  }
+
+  get holdsProcess(): boolean {
+    return this.#holds;
   }
 
   // Called by the layers inside `collect`.
@@ -609,7 +626,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
 
   #allocate(descriptor: number, flags: number): Slot {
     const slot = this.slots.allocate(descriptor, flags);
-    if (!this.#isGuest) this.updateHold();
+    if (!this.#holds) this.updateHold();
     return slot;
   }
 

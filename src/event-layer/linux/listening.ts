@@ -28,6 +28,8 @@ export interface Listening {
   /** When it last failed; several failures in a row are reported once. */
   failedAt: number;
   timer: NodeJS.Timeout | undefined;
+  /** It holds the process open. */
+  isReferenced: boolean;
   /** See `ListenOptions`. */
   readonly onDisconnect: (() => void) | undefined;
 }
@@ -63,6 +65,12 @@ export class Listeners {
     return this.#all.size;
   }
 
+  /** Whether one of them holds the process open. */
+  get isReferenced(): boolean {
+    for (const { isReferenced } of this.#all.values()) if (isReferenced) return true;
+    return false;
+  }
+
   get(id: ListenerId): Listening | undefined {
     return this.#all.get(id);
   }
@@ -83,7 +91,15 @@ export class Listeners {
       const got = boundAddress(this.#libc, descriptor, address);
       const id = ++this.#last;
       const file = isPath(address) ? socketFileAt(address.path) : undefined;
-      const rest = { file, open: true, resting: false, failedAt: -Infinity, timer: undefined, onDisconnect };
+      const rest = {
+        file,
+        open: true,
+        resting: false,
+        failedAt: -Infinity,
+        timer: undefined,
+        isReferenced: true,
+        onDisconnect,
+      };
       listening = { id, descriptor, address: got, backlog, ...rest };
       this.#startFirst(listening);
     } catch (error) {

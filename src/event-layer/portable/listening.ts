@@ -84,6 +84,12 @@ export class Listeners {
     return this.#all.get(listener)?.address;
   }
 
+  setReferenced(listener: ListenerId, isReferenced: boolean): void {
+    const server = this.#all.get(listener)?.server;
+    if (isReferenced) server?.ref();
+    else server?.unref();
+  }
+
   async open(options: ListenOptions): Promise<{ listener: ListenerId; address: Address }> {
     const { address, onDisconnect } = options;
     if (this.#layer.isClosing) throw layerClosed('listen');

@@ -136,6 +136,10 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
     return this.#listeners.close(listener);
   }
 
+  setReferenced(listener: ListenerId, isReferenced: boolean): void {
+    this.#listeners.setReferenced(listener, isReferenced);
+  }
+
   async catchUp(): Promise<void> {
     // The first immediate may run in the current iteration, whose sockets have been polled already. A connection that was accepted
     // in the second is read from in the third.
@@ -217,7 +221,8 @@ export class PortableLayer implements EventLayer, TurnsLayer, OutputLayer, Liste
   }
 
   peer(slot: Slot): string {
-    return peerOf(this.#slots.socketOf(slot));
+    const socket = this.#slots.socketOf(slot);
+    return this.#security.get(slot)?.peer?.(socket) ?? peerOf(socket);
   }
 
   local(slot: Slot): string {

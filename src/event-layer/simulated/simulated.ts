@@ -248,6 +248,9 @@ export class SimulatedLayer implements EventLayer {
     return { listener, address };
   }
 
+  /** Nothing of it holds the process open. */
+  setReferenced(): void {}
+
   async unlisten(listener: ListenerId): Promise<void> {
     for (const [key, value] of this.#listeners) if (value === listener) this.#listeners.delete(key);
   }

@@ -9,7 +9,7 @@ import type { Slot } from '../../event-layer/event-layer.js';
 import type { TlsInfo } from '../../event-layer/tls-info.js';
 import type { Transport } from '../../event-layer/transport.js';
 import { captureContext } from '../../threads/context.js';
-import { callWithoutThread, type Thread, type ThreadlessCall } from '../../threads/thread.js';
+import { callWithoutThread, currentThread, type Thread, type ThreadlessCall } from '../../threads/thread.js';
 import { isInstance } from '../../util/inspect.js';
 import type { OutputMemory } from '../../util/output-memory.js';
 import { HttpError } from '../errors.js';
@@ -219,7 +219,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
     this.#isHandling = false;
     if (this.#connection === undefined && answerAtOnce(settings, this, active)) {
       this.#active = undefined;
-      source.owner = undefined;
+      source.end(true);
       source.copyBorrowed();
       if ((this.#framing & Framing.keepAlive) !== 0) return true;
       settings.endConnection(slot);
@@ -299,6 +299,12 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
   /** The client cannot leave during the call. If the exchange continues afterwards, the request has another owner. */
   onSignalRequested(): unknown {
     return undefined;
+  }
+
+  /** The request continues in a thread, which has the timeouts. */
+  limitPauses(milliseconds: number): void {
+    currentThread();
+    this.#connection?.limitPauses(milliseconds);
   }
 
   respondAtOnce(out: OutgoingResponse): boolean {

@@ -22,12 +22,14 @@ import type { PassedRequest } from '../fallback.js';
 import { type Request, requestFrom } from '../fetch/request.js';
 import { Response } from '../fetch/response.js';
 import {
+  answerError,
   callHandlerInThread,
   continueHandling,
   endExchange,
   endForClose,
   finishHandling,
   handleResult,
+  mayAnswerError,
 } from '../handle.js';
 import { ClientLeftError, type IncomingRequest } from '../incoming-request.js';
 import { declaredLength, isBodiless, type OutgoingResponse, ResponseError } from '../outgoing.js';
@@ -68,6 +70,10 @@ const Flag = {
   returnsToIdle: 1 << 7,
   /** The client's FIN unwinds the thread: a thread handler is running, or a streamed body is being sent. */
   unwindOnLeave: 1 << 8,
+  /** `limitPauses` has been called for the current request. */
+  pausesLimited: 1 << 12,
+  /** `error` of the server has been called for the current request. */
+  errorHandled: 1 << 13,
   /** The connection belongs to another protocol. What is kept of the request is for `onError`. */
   takenOver: 1 << 11,
 } as const;
@@ -289,6 +295,20 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     return false;
   }
 
+  protected override recover(error: unknown): Task<Task<unknown> | undefined> | undefined {
+    if (this.#has(Flag.errorHandled) || !mayAnswerError(this, error)) return undefined;
+    this.#set(Flag.errorHandled);
+    return this.answerFailure(error);
+  }
+
+  // Not with `#`: methods that are private so take 8 bytes of each object.
+  private *answerFailure(error: unknown): Task<Task<unknown> | undefined> {
+    const stage = yield* answerError(this, error);
+    if (stage !== undefined) return stage;
+    if (!(yield* this.#finish())) return undefined;
+    return yield* this.start();
+  }
+
   protected conclude(failure: { error: unknown } | undefined): void {
     const { connection, settings, thread } = this;
     const partial = this.#current instanceof Head ? this.#current : undefined;
@@ -305,8 +325,12 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   #endRequest(): void {
     const source = this.active?.source;
     if (source !== undefined) {
-      source.owner = undefined;
+      source.end(this.progress === Progress.whole);
       source.body?.release();
+    }
+    if (this.#has(Flag.pausesLimited)) {
+      this.reader.timeout = this.settings.readTimeout;
+      this.writer.timeout = this.settings.writeTimeout;
     }
     if (!this.#has(Flag.takenOver)) this.#current = undefined;
     this.streaming = undefined;
@@ -449,6 +473,13 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     this.#current = activeRequest(request, requestFrom(request));
   }
 
+  limitPauses(milliseconds: number): void {
+    this.#set(Flag.pausesLimited);
+    this.reader.timeout = milliseconds;
+    this.writer.timeout = milliseconds;
+    this.active?.source.body?.limitPauses(milliseconds);
+  }
+
   unwindWhenLeft(): void {
     this.#set(Flag.unwindOnLeave);
     const { leftReason } = this;
@@ -502,7 +533,8 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
     const { active, connection } = this;
     if (active === undefined) return;
     const { source, request } = active;
-    if (source.body === null || source.body.complete) connection.releaseIdleHalves();
+    const isOver = source.body === null || source.body.complete;
+    if (isOver && !this.#has(Flag.pausesLimited)) connection.releaseIdleHalves();
     if (source.isNeeded || active.trace !== undefined || !(source instanceof H1Request)) {
       const kept = activeRequest(source, request); // without what its handler has returned
       kept.trace = active.trace;

@@ -6,6 +6,7 @@ import { copyBytes } from '../../util/fast-bytes.js';
 import { IncomingRequest, type RequestOwner } from '../incoming-request.js';
 import type { HeadLimits } from '../limits.js';
 import type { RequestBody } from '../request-body.js';
+import type { RequestServer } from '../request-server.js';
 import { trim } from './characters.js';
 import { Head } from './head.js';
 
@@ -20,13 +21,6 @@ let poolWords = new DataView(pool.buffer);
 let pooled = 0;
 const none = new Uint8Array(0);
 
-/** What a request's URL has of its server. */
-export interface RequestServer {
-  /** Host and port, for a request that names none. */
-  readonly defaultHost: string;
-  readonly scheme: 'http' | 'https';
-}
-
 export class H1Request extends IncomingRequest {
   /** The head as Latin-1, from the request line on; undefined until first used. Until then it is `#bytes[#start … #end-1]`. */
   #text: string | undefined;
@@ -38,7 +32,7 @@ export class H1Request extends IncomingRequest {
   readonly #targetEnd: number;
   readonly #hostStart: number;
   readonly #hostEnd: number;
-  readonly #server: RequestServer;
+  readonly server: RequestServer;
 
   /**
    * @param head has been parsed from `bytes`, from `start` on; the bytes are borrowed until `copyBorrowed` or `detachBorrowed` is called
@@ -60,7 +54,7 @@ export class H1Request extends IncomingRequest {
     this.#targetEnd = head.targetEnd - methodStart;
     this.#hostStart = head.hostStart - methodStart;
     this.#hostEnd = head.hostEnd - methodStart;
-    this.#server = server;
+    this.server = server;
   }
 
   /** The head as Latin-1, from the request line on. */
@@ -107,11 +101,7 @@ export class H1Request extends IncomingRequest {
   }
 
   protected get host(): string {
-    return this.#hostEnd > this.#hostStart ? this.text.slice(this.#hostStart, this.#hostEnd) : this.#server.defaultHost;
-  }
-
-  protected get scheme(): 'http' | 'https' {
-    return this.#server.scheme;
+    return this.#hostEnd > this.#hostStart ? this.text.slice(this.#hostStart, this.#hostEnd) : this.server.defaultHost;
   }
 
   get fields(): string[] {

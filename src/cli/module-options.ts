@@ -1,0 +1,142 @@
+// The options of a module that the command serves: those of `serve`, and those of Bun, Deno and srvx by their own names and meanings.
+
+import type { ServeOptions } from '../server/serve.js';
+import { SrvxServer } from '../srvx/server.js';
+import { longestDelay } from '../util/options.js';
+import { isPlainObject } from './default-export.js';
+
+/** The options of `serve` that a module may set. `globals` and `network` concern code that calls `serve` itself. */
+const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'globals' | 'network' | 'secure'>, true>> = {
+  port: true,
+  websocket: true,
+  node: true,
+  hostname: true,
+  path: true,
+  backlog: true,
+  reusePort: true,
+  onError: true,
+  error: true,
+  onRefused: true,
+  keepAlive: true,
+  sendBufferSize: true,
+  allowHalfOpen: true,
+  maxHeadSize: true,
+  maxTargetSize: true,
+  maxFields: true,
+  maxBodySize: true,
+  maxChunkExtensionSize: true,
+  maxTrailerSize: true,
+  maxQueuedBytes: true,
+  maxBufferedBytes: true,
+  maxPipelined: true,
+  maxRequests: true,
+  maxConnections: true,
+  maxConnectionsPerAddress: true,
+  idleTimeout: true,
+  headTimeout: true,
+  bodyTimeout: true,
+  minBodyRate: true,
+  writeTimeout: true,
+  minWriteRate: true,
+  leaveTimeout: true,
+  lingerTimeout: true,
+  tls: true,
+  trustProxy: true,
+  proxyProtocol: true,
+};
+
+/** Options that concern Bun, Deno or srvx alone, or what the command does by itself. */
+const withoutMeaning = new Set([
+  ...['id', 'development', 'ipv6Only', 'inspector', 'h3', 'http3'], // Bun
+  ...['manual', 'silent', 'gracefulShutdown', 'bun', 'deno', 'serviceWorker'], // srvx
+]);
+
+/** Options that answer requests, and so cannot be left out. */
+const unsupported: Readonly<Record<string, string>> = { routes: 'routes', static: 'static routes' };
+
+/** Bun allows no `idleTimeout` of more seconds; one in milliseconds is longer. */
+const maxSeconds = 255;
+
+interface Converted {
+  readonly options: ServeOptions;
+  /** Names that are no options. */
+  readonly unknown: string[];
+  /** Of Deno. */
+  readonly onListen: ((address: object) => void) | undefined;
+}
+
+/** @param exported has a function `fetch` @param refuse is called with what cannot be served */
+export function convertOptions(
+  exported: Readonly<Record<string, unknown>>,
+  refuse: (problem: string) => never,
+): Converted {
+  const given: Record<string, unknown> = {};
+  const unknown: string[] = [];
+  for (const [name, value] of Object.entries(exported)) {
+    if (name === 'fetch' || value === undefined || withoutMeaning.has(name)) continue;
+    if (name === 'node' && isPlainObject(value)) continue; // srvx's options for its own server: not an application
+    if (Object.hasOwn(unsupported, name))
+      refuse(
+        `its default export has ${unsupported[name]}, which sluice does not have; expected fetch to answer all requests`,
+      );
+    if (Object.hasOwn(supportedOptions, name)) given[name] = value;
+    else if (!convert(given, name, value) && !ofSrvx.has(name) && name !== 'onListen') unknown.push(name);
+  }
+  if (typeof given.port === 'string' && /^\d{1,5}$/.test(given.port)) given.port = Number(given.port);
+  if (typeof given.idleTimeout === 'number' && given.idleTimeout <= maxSeconds)
+    given.idleTimeout = given.idleTimeout === 0 ? longestDelay : given.idleTimeout * 1000;
+  if (exported.protocol === 'http') delete given.tls;
+  if (given.tls !== undefined) given.tls = convertTls(given.tls);
+  const { onListen } = exported;
+  return {
+    options: { ...given, fetch: fetchOf(exported) },
+    unknown,
+    onListen: typeof onListen === 'function' ? (address) => onListen.call(exported, address) : undefined,
+  };
+}
+
+/** Sets the option that has another name here. @returns whether there is one */
+function convert(given: Record<string, unknown>, name: string, value: unknown): boolean {
+  if (name === 'unix') given.path = value;
+  else if (name === 'maxRequestBodySize') given.maxBodySize = value;
+  else return false;
+  return true;
+}
+
+const ofSrvx = new Set(['middleware', 'plugins', 'protocol']);
+
+/** Called as a method of its object; with the middleware and the plugins of srvx, if it has some. */
+function fetchOf(exported: Readonly<Record<string, unknown>>): ServeOptions['fetch'] {
+  const { fetch, middleware, plugins } = exported as {
+    fetch: (...args: unknown[]) => unknown;
+    middleware?: unknown;
+    plugins?: unknown;
+  };
+  // What it returns is checked by the server, for each response.
+  if (middleware === undefined && plugins === undefined)
+    return ((...args) => fetch.apply(exported, args)) as ServeOptions['fetch'];
+  const server = new SrvxServer({
+    ...(exported as unknown as ConstructorParameters<typeof SrvxServer>[0]),
+    manual: true,
+  });
+  return (request) => server.fetch(request);
+}
+
+/** Names that Bun has for files. */
+const tlsNames: Readonly<Record<string, string>> = {
+  keyFile: 'key',
+  certFile: 'cert',
+  caFile: 'ca',
+  dhParamsFile: 'dhparam',
+};
+
+function convertTls(tls: unknown): unknown {
+  if (Array.isArray(tls)) return tls.map(convertTls);
+  if (typeof tls !== 'object' || tls === null) return tls;
+  const converted: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(tls)) {
+    if (name !== 'lowMemoryMode' && value !== undefined)
+      converted[Object.hasOwn(tlsNames, name) ? tlsNames[name] : name] = value;
+  }
+  return converted;
+}

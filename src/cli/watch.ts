@@ -1,0 +1,271 @@
+// `--watch`: runs the application in a process of its own, and starts another one when a file that it has imported changes. The new one listens on the same
+// port before the old one stops accepting, and the old one finishes its requests. If the new one cannot start, the old one goes on.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { type FSWatcher, statSync, watch } from 'node:fs';
+import { createServer } from 'node:net';
+import { basename, dirname, sep } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { ConnectionError } from '../event-layer/event-layer.js';
+import { type ServeOptions, type Server, serve } from '../server/serve.js';
+import { propertyOf } from '../util/inspect.js';
+
+/** What the process of an application is told: the variable of its environment. */
+const variable = 'SLUICE_WATCH';
+/** How long no file may change before the application is started again, in milliseconds: editors and compilers write several. */
+const settling = 100;
+/** How long a new process waits for the old one to give the address up, where both cannot have it; and between two attempts. Milliseconds. */
+const patience = 10_000;
+const retryInterval = 50;
+
+interface WatchSettings {
+  /** It takes the place of another one. */
+  readonly isRestart: boolean;
+  /** The port that the first one has got. */
+  readonly port?: number | undefined;
+}
+
+/** What the process says when it listens. */
+interface ListeningMessage {
+  readonly sluice: 'listening';
+  readonly port?: number | undefined;
+  /** Another process may listen there at the same time. */
+  readonly isShared: boolean;
+}
+
+// In the process of the application.
+
+/** What this process is told, if it is one that `--watch` has started. */
+export function watchSettings(): WatchSettings | undefined {
+  const text = process.env[variable];
+  if (text === undefined || process.send === undefined) return undefined;
+  return JSON.parse(text) as WatchSettings; // written below
+}
+
+/** `serve`, at an address that the process before still has. */
+export async function serveWatched(options: ServeOptions, { isRestart, port }: WatchSettings): Promise<Server> {
+  const { path } = options;
+  const given = path === undefined && port !== undefined ? { ...options, port } : options;
+  if (path === undefined && !isRestart) await checkFree(given);
+  const shared = path === undefined ? await serveShared(given) : undefined;
+  const server = shared ?? (await serveAfter(given, isRestart ? Date.now() + patience : 0));
+  const message: ListeningMessage = { sluice: 'listening', port: server.port, isShared: shared !== undefined };
+  process.send?.(message);
+  return server;
+}
+
+/** @returns undefined if this event layer cannot share a port */
+async function serveShared(options: ServeOptions): Promise<Server | undefined> {
+  try {
+    return await serve({ ...options, reusePort: true });
+  } catch (error) {
+    if (codeOf(error) === 'ENOTSUP') return undefined;
+    throw error;
+  }
+}
+
+/** @param deadline until when it is tried again */
+async function serveAfter(options: ServeOptions, deadline: number): Promise<Server> {
+  for (;;) {
+    try {
+      return await serve(options);
+    } catch (error) {
+      if (codeOf(error) !== 'EADDRINUSE' || Date.now() >= deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, retryInterval));
+    }
+  }
+}
+
+/** Another application that shares its port would otherwise get half of the connections. @throws {ConnectionError} (rejects) `EADDRINUSE` */
+function checkFree({ port = 3000, hostname = '0.0.0.0' }: ServeOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    const refuse = (error: Error): void => {
+      if (codeOf(error) === 'EADDRINUSE') reject(new ConnectionError('EADDRINUSE', error.message));
+      else resolve(); // `serve` says what is wrong
+    };
+    probe.once('error', refuse);
+    probe.listen({ port, host: hostname, exclusive: true }, () => probe.close(() => resolve()));
+  });
+}
+
+function codeOf(error: unknown): unknown {
+  return propertyOf(error, 'code');
+}
+
+// In the process that watches.
+
+/** The process of the application at a time. */
+interface Running {
+  readonly child: ChildProcess;
+  isListening: boolean;
+}
+
+export class Watcher {
+  readonly #command: readonly string[];
+  readonly #name: string;
+  readonly #files = new WatchedFiles(() => this.#changed());
+  /** The one that serves, or is starting as the first. */
+  #current: Running | undefined;
+  /** The one that is to take its place. */
+  #next: Running | undefined;
+  /** Those that finish their requests. */
+  readonly #old = new Set<ChildProcess>();
+  #port: number | undefined;
+  #isShared = true;
+  #isChangedAgain = false;
+  #isEnding = false;
+
+  /** @param command of the process, without `--watch` @param file the module */
+  constructor(command: readonly string[], file: string) {
+    this.#command = command;
+    this.#name = file;
+    this.#files.add(file);
+  }
+
+  start(): void {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => this.#end(signal));
+    this.#current = this.#run(false);
+  }
+
+  #run(isRestart: boolean): Running {
+    const [program, ...args] = this.#command;
+    const settings: WatchSettings = { isRestart, port: this.#port };
+    // A process group of its own, so that Ctrl+C reaches it once, from here. Node reports what it loads if the other variable is set, as for `node --watch`.
+    const child = spawn(program, args, {
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, [variable]: JSON.stringify(settings), WATCH_REPORT_DEPENDENCIES: '1' },
+      detached: true,
+    });
+    const running: Running = { child, isListening: false };
+    child.on('message', (message) => this.#heard(running, message));
+    child.on('exit', (code, signal) => this.#exited(running, code ?? signal));
+    child.on('error', (error) => console.error(`sluice: ${this.#name} cannot be run: ${error.message}`));
+    return running;
+  }
+
+  #heard(running: Running, message: unknown): void {
+    for (const name of ['watch:import', 'watch:require']) {
+      const loaded = propertyOf(message, name);
+      if (Array.isArray(loaded)) for (const each of loaded) this.#files.add(String(each));
+    }
+    if (propertyOf(message, 'sluice') !== 'listening') return;
+    const { port, isShared } = message as ListeningMessage;
+    running.isListening = true;
+    this.#port = port;
+    this.#isShared = isShared;
+    if (running !== this.#next) return;
+    const before = this.#current;
+    this.#current = running;
+    this.#next = undefined;
+    if (before !== undefined) this.#retire(before);
+    if (this.#isChangedAgain) this.#changed();
+  }
+
+  /** It accepts no more connections, finishes its requests, and ends. */
+  #retire({ child }: Running): void {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    this.#old.add(child);
+    child.kill('SIGTERM');
+  }
+
+  #changed(): void {
+    if (this.#isEnding) return;
+    this.#isChangedAgain = this.#next !== undefined;
+    if (this.#isChangedAgain) return; // when that one listens, or has failed
+    console.error(`sluice: a file has changed: starting ${this.#name} again`);
+    const current = this.#current;
+    if (current === undefined) {
+      this.#current = this.#run(false);
+      return;
+    }
+    if (!this.#isShared || !current.isListening) this.#retire(current);
+    this.#next = this.#run(true);
+  }
+
+  #exited(running: Running, how: number | string | null): void {
+    const wasRetired = this.#old.delete(running.child);
+    const wasNext = running === this.#next;
+    if (wasNext) this.#next = undefined;
+    if (running === this.#current) this.#current = undefined;
+    if (this.#isEnding) {
+      if (this.#children().length === 0) process.exit(0);
+      return;
+    }
+    const goesOn = wasNext && this.#current !== undefined && !this.#old.has(this.#current.child);
+    const what = goesOn ? 'has not started' : 'has ended';
+    const others = goesOn ? 'the one before goes on, ' : '';
+    if (!wasRetired && (goesOn || (this.#current === undefined && this.#next === undefined)))
+      console.error(`sluice: ${this.#name} ${what} (${how}); ${others}waiting for a file to change`);
+    if (wasNext && this.#isChangedAgain) this.#changed();
+  }
+
+  #end(signal: 'SIGINT' | 'SIGTERM'): void {
+    this.#isEnding = true;
+    this.#files.close();
+    const children = this.#children();
+    if (children.length === 0) process.exit(0);
+    for (const child of children) child.kill(signal); // a second signal ends it at once
+  }
+
+  #children(): ChildProcess[] {
+    const all = new Set([this.#current?.child, this.#next?.child, ...this.#old]);
+    return [...all].filter((child) => child !== undefined);
+  }
+}
+
+/** The files that an application has loaded. Their folders are watched, because many editors replace a file when they save it. */
+class WatchedFiles {
+  readonly #changed: () => void;
+  readonly #folders = new Map<string, { watcher: FSWatcher; files: Map<string, string> }>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  /** @param file a path, or a URL; only those of files outside of node_modules are watched */
+  add(file: string): void {
+    if (/^(?!file:)[a-z]{2,}:/i.test(file)) return;
+    const path = file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*/, '')) : file;
+    if (path.includes(`${sep}node_modules${sep}`)) return;
+    const folder = dirname(path);
+    let entry = this.#folders.get(folder);
+    if (entry === undefined) {
+      const files = new Map<string, string>();
+      const watcher = watch(folder, () => this.#look(folder));
+      watcher.on('error', (error) => console.error(`sluice: ${folder} cannot be watched: ${error.message}`));
+      entry = { watcher, files };
+      this.#folders.set(folder, entry);
+    }
+    const name = basename(path);
+    if (!entry.files.has(name)) entry.files.set(name, stateOf(path));
+  }
+
+  #look(folder: string): void {
+    let isChanged = false;
+    const files = this.#folders.get(folder)?.files ?? new Map<string, string>();
+    for (const [name, before] of files) {
+      const state = stateOf(`${folder}${sep}${name}`);
+      if (state === before || state === '') continue; // it is being replaced
+      files.set(name, state);
+      isChanged = true;
+    }
+    if (!isChanged) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#changed, settling);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const { watcher } of this.#folders.values()) watcher.close();
+    this.#folders.clear();
+  }
+}
+
+/** Empty if there is no such file. */
+function stateOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? '' : `${stat.ino} ${stat.size} ${stat.mtimeMs}`;
+}

@@ -1,0 +1,50 @@
+// Timeouts of what connections begin with, such as a TLS handshake. All have the same length, so the order in which they start is that in which they pass: one
+// timer serves all of them.
+
+import type { TransportTimers } from './secure-transport.js';
+import type { Slot } from './transport.js';
+
+export class SlotTimeouts {
+  readonly #now: () => number;
+  readonly #timers: TransportTimers;
+  readonly #timeout: number;
+  readonly #passed: (slot: Slot) => void;
+  /** By slot, in milliseconds of the layer's clock. */
+  readonly #deadlines = new Map<Slot, number>();
+  #timer = 0;
+
+  /** @param timeout milliseconds @param passed the time of a slot has passed; it calls `stop` */
+  constructor(now: () => number, timers: TransportTimers, timeout: number, passed: (slot: Slot) => void) {
+    this.#now = now;
+    this.#timers = timers;
+    this.#timeout = timeout;
+    this.#passed = passed;
+  }
+
+  start(slot: Slot): void {
+    this.#deadlines.set(slot, this.#now() + this.#timeout);
+    if (this.#timer === 0) this.#arm();
+  }
+
+  stop(slot: Slot): void {
+    if (!this.#deadlines.delete(slot) || this.#deadlines.size > 0 || this.#timer === 0) return;
+    this.#timers.cancel(this.#timer);
+    this.#timer = 0;
+  }
+
+  #arm(): void {
+    const [first] = this.#deadlines.values();
+    if (first !== undefined) this.#timer = this.#timers.armAt(first, this, 0);
+  }
+
+  /** The deadline of what was the first has passed. */
+  timerFired(): void {
+    this.#timer = 0;
+    const now = this.#now();
+    for (const [slot, deadline] of this.#deadlines) {
+      if (deadline > now) break;
+      this.#passed(slot);
+    }
+    if (this.#timer === 0) this.#arm();
+  }
+}

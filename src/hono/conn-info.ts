@@ -1,0 +1,28 @@
+// `getConnInfo` for Hono.
+
+import type { Context } from 'hono';
+import type { ConnInfo } from 'hono/conninfo';
+import { isLightRequest, sourceOf } from '../http/fetch/request.js';
+import { IncomingRequest, incomingRequest } from '../http/incoming-request.js';
+import { socketAddressOf } from '../http/socket-address.js';
+import { propertyOf } from '../util/inspect.js';
+
+/**
+ * Where the client of a request is, in an application of Hono: its address as `info.peer` has it, so with the options `trustProxy` and `proxyProtocol` of `serve`
+ * the one behind the proxy. `remote` is empty for a Unix-domain socket, and if it is first asked for when the client has gone.
+ * @throws {TypeError} for a request that is not from a server of sluice
+ */
+export function getConnInfo(c: Context): ConnInfo {
+  const found = socketAddressOf(peerOf(c));
+  if (found === null) return { remote: {} };
+  const { address, port, family } = found;
+  return { remote: { transport: 'tcp', address, addressType: family, port } };
+}
+
+function peerOf({ req, env }: Context): string {
+  const source = isLightRequest(req.raw) ? sourceOf(req.raw) : undefined;
+  if (source instanceof IncomingRequest) return source.peer;
+  // Middleware has replaced the request. What `app.fetch` got as its environment, the information of the request, still knows.
+  const peer = propertyOf(env, 'peer');
+  return typeof peer === 'string' ? peer : incomingRequest('getConnInfo', req.raw).peer;
+}

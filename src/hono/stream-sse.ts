@@ -1,0 +1,219 @@
+// `streamSSE` for Hono: an event stream whose callback ends when its client leaves.
+
+import { isGeneratorFunction } from 'node:util/types';
+import type { Context } from 'hono';
+import type { EventClient, StreamClient } from '../events/event-client.js';
+import { formatEvent } from '../events/event-format.js';
+import { type EventHandler, type EventsOptions, events } from '../events/events.js';
+import { ClientLeftError } from '../http/incoming-request.js';
+import type { Task } from '../threads/task.js';
+import { until } from '../threads/until.js';
+
+/** An event, with the names of Hono. */
+export interface SSEMessage {
+  data: string | Promise<string>;
+  event?: string | undefined;
+  id?: string | undefined;
+  /** Milliseconds. */
+  retry?: number | undefined;
+}
+
+/** Writes an event stream from an async function: has the members of Hono's `SSEStreamingApi`. */
+export interface SSEStream {
+  /** The client has left, or `abort` has been called. */
+  readonly aborted: boolean;
+  /** The stream has ended. */
+  readonly closed: boolean;
+  /** Sends an event. Is fulfilled when there is room for the next. @throws (rejects) when the client has left, with an `AbortError` */
+  writeSSE(message: SSEMessage): Promise<void>;
+  /** Sends text as it is, such as a comment. Rejects as `writeSSE`. */
+  write(text: string): Promise<SSEStream>;
+  /** The same with a line feed. */
+  writeln(text: string): Promise<SSEStream>;
+  /** Waits. Rejects as `writeSSE`. */
+  sleep(milliseconds: number): Promise<void>;
+  /** Ends the stream when what was written has left. */
+  close(): Promise<void>;
+  /** Calls a function when the client leaves. */
+  onAbort(listener: () => unknown): void;
+  /** Ends the stream now. */
+  abort(): void;
+}
+
+/** Text on its way to the client, and what waits for it to leave. */
+interface Piece {
+  readonly text: string;
+  readonly sent: () => void;
+  readonly failed: (reason: unknown) => void;
+}
+
+class Stream implements SSEStream {
+  #reason: unknown;
+  #isClosed = false;
+  readonly #pieces: Piece[] = [];
+  #wake: (() => void) | undefined;
+  readonly #listeners: (() => unknown)[] = [];
+  /** Rejects what sleeps. */
+  readonly #sleeping = new Set<(reason: unknown) => void>();
+
+  get aborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  async writeSSE({ data, event, id, retry }: SSEMessage): Promise<void> {
+    await this.#send(formatEvent('writeSSE', { data: await data, event, id, retry }));
+  }
+
+  async write(text: string): Promise<SSEStream> {
+    await this.#send(text);
+    return this;
+  }
+
+  writeln(text: string): Promise<SSEStream> {
+    return this.write(`${text}\n`);
+  }
+
+  #send(text: string): Promise<void> {
+    return new Promise((sent, failed) => {
+      if (this.#reason !== undefined) failed(this.#reason);
+      else if (this.#isClosed) failed(new TypeError('streamSSE: the stream is closed: nothing can be written to it'));
+      else {
+        this.#pieces.push({ text, sent, failed });
+        this.#wake?.();
+      }
+    });
+  }
+
+  sleep(milliseconds: number): Promise<void> {
+    return new Promise((done, failed) => {
+      if (this.#reason !== undefined) {
+        failed(this.#reason);
+        return;
+      }
+      const timer = setTimeout(() => {
+        this.#sleeping.delete(cancel);
+        done();
+      }, milliseconds);
+      const cancel = (reason: unknown): void => {
+        clearTimeout(timer);
+        failed(reason);
+      };
+      this.#sleeping.add(cancel);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#wake?.();
+  }
+
+  onAbort(listener: () => unknown): void {
+    this.#listeners.push(listener);
+  }
+
+  abort(): void {
+    this.cancel(new ClientLeftError('streamSSE: the stream has been aborted'));
+  }
+
+  /** Nothing more is sent: rejects what waits, and every later write. */
+  cancel(reason: unknown): void {
+    if (this.#reason !== undefined || (this.#isClosed && this.#pieces.length === 0)) return;
+    this.#reason = reason;
+    for (const { failed } of this.#pieces.splice(0)) failed(reason);
+    for (const cancel of this.#sleeping) cancel(reason);
+    this.#sleeping.clear();
+    this.#wake?.();
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Sends what is written until the end. */
+  *run(client: StreamClient): Task<void> {
+    for (;;) {
+      const [piece] = this.#pieces;
+      if (piece !== undefined) {
+        yield* client.write(piece.text);
+        this.#pieces.shift();
+        piece.sent();
+      } else if (this.#isClosed || this.#reason !== undefined) {
+        return;
+      } else {
+        yield* until(
+          new Promise<void>((wake) => {
+            this.#wake = wake;
+          }),
+        );
+      }
+    }
+  }
+}
+
+/**
+ * Answers with an event stream in an application of Hono, as `hono/streaming` does. When the client leaves, the callback is cancelled: a generator function, which gets
+ * the `client` of `events`, is unwound; in an async function whatever it awaits of the stream rejects with an `AbortError`, which ends it if it does not catch that.
+ *
+ * ```ts
+ * app.get('/clock', (c) =>
+ *   streamSSE(c, async (stream) => {
+ *     for (;;) {
+ *       await stream.writeSSE({ event: 'tick', data: new Date().toISOString() });
+ *       await stream.sleep(1000);
+ *     }
+ *   }),
+ * );
+ * ```
+ *
+ * @param onError gets what an async callback throws while the client is there; then the client gets an event `error` with the message. Without it, `onError` of
+ *   `serve` is called, and the connection reset
+ * @param options as for `events`; status and fields that `c` has are sent as well, but for those that describe the body
+ */
+export function streamSSE(
+  c: Context,
+  callback: ((stream: SSEStream) => Promise<void>) | EventHandler,
+  onError?: (error: Error, stream: SSEStream) => Promise<void> | void,
+  options: EventsOptions = {},
+): globalThis.Response {
+  const { headers } = c.newResponse(null);
+  const own = [...headers].filter(([name]) => !describesBody.test(name));
+  const handler = isGeneratorFunction(callback) ? (callback as EventHandler) : run;
+  const response = events(c.req.raw, handler, { ...options, headers: [...own, ...fieldsOf(options)] });
+  return response as unknown as globalThis.Response; // a light Response can be used as the platform's
+
+  function* run(client: EventClient): Task<void> {
+    const stream = new Stream();
+    const running = call(callback as (stream: SSEStream) => Promise<void>, stream, onError);
+    running.catch(() => {}); // it is looked at below, unless the client leaves before
+    try {
+      yield* stream.run(client as StreamClient); // which `events` passes
+      yield* until(running);
+    } finally {
+      stream.cancel(new ClientLeftError('streamSSE: the client has left'));
+    }
+  }
+}
+
+const describesBody = /^content-(?:type|length|encoding)$/;
+
+function fieldsOf({ headers }: EventsOptions): [string, string][] {
+  return headers === undefined ? [] : [...new Headers(headers as ConstructorParameters<typeof Headers>[0])];
+}
+
+async function call(
+  callback: (stream: SSEStream) => Promise<void>,
+  stream: Stream,
+  onError: ((error: Error, stream: SSEStream) => Promise<void> | void) | undefined,
+): Promise<void> {
+  try {
+    await callback(stream);
+  } catch (error) {
+    if (stream.aborted) return; // the client has left, and that has ended the callback
+    if (onError === undefined || !(error instanceof Error)) throw error;
+    await onError(error, stream);
+    await stream.writeSSE({ event: 'error', data: error.message });
+  } finally {
+    await stream.close();
+  }
+}

@@ -1,0 +1,203 @@
+// The option `trustProxy`: what proxies in front say of a request's client. They say it in `X-Forwarded-For`, `-Proto` and `-Host`, or in `Forwarded`
+// (RFC 7239); and any client can send these fields, so they count only as far as addresses of known proxies have added them.
+
+import { BlockList, isIPv4 } from 'node:net';
+import { formatAddress } from '../event-layer/event-layer.js';
+import { show } from '../util/inspect.js';
+import { usualAddress } from '../util/ip-address.js';
+import type { OptionRule } from '../util/options.js';
+
+/** See the option `trustProxy` of `serve`. */
+export type TrustProxy = boolean | 'loopback' | readonly string[];
+
+export const trustProxyRule: OptionRule = {
+  accepts: (value) =>
+    typeof value === 'boolean' ||
+    value === 'loopback' ||
+    (Array.isArray(value) && value.every((each) => typeof each === 'string')),
+  expected: 'true, false, "loopback" or an array of addresses and networks such as "10.0.0.0/8"',
+};
+
+/** What trusted proxies say of a client. Undefined where they say nothing. */
+export interface Forwarded {
+  /** Address and port as `RequestInfo.peer`; the port is 0 where the proxy does not say it. */
+  peer: string | undefined;
+  scheme: 'http' | 'https' | undefined;
+  /** With the port, if there is one. */
+  host: string | undefined;
+}
+
+/** What one proxy says: the address that it got the request from, and how. */
+interface Hop {
+  readonly from: string | undefined;
+  readonly scheme: string | undefined;
+  readonly host: string | undefined;
+}
+
+export class TrustedProxies {
+  readonly #isEach: boolean;
+  readonly #list = new BlockList();
+  /** Proxies that connect to a Unix-domain socket are on this machine. */
+  readonly #trustsLocal: boolean;
+
+  /** @param where for messages @throws {TypeError} for an entry that is neither an address nor a network */
+  constructor(where: string, option: Exclude<TrustProxy, false>) {
+    this.#isEach = option === true;
+    const entries = typeof option === 'boolean' ? [] : typeof option === 'string' ? [option] : option;
+    this.#trustsLocal = this.#isEach || entries.includes('loopback');
+    entries.forEach((entry, i) => {
+      if (entry === 'loopback') {
+        this.#list.addSubnet('127.0.0.0', 8, 'ipv4');
+        this.#list.addAddress('::1', 'ipv6');
+      } else if (!this.#add(entry)) {
+        throw new TypeError(
+          `${where}[${i}] is ${show(entry)}; expected an address, a network such as "10.0.0.0/8", or "loopback"`,
+        );
+      }
+    });
+  }
+
+  #add(entry: string): boolean {
+    const [text, length, ...rest] = entry.split('/');
+    const address = usualAddress(text);
+    if (address === undefined || rest.length > 0) return false;
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+    const most = family === 'ipv4' ? 32 : 128;
+    if (length === undefined) {
+      this.#list.addAddress(address, family);
+      return true;
+    }
+    if (!/^\d{1,3}$/.test(length) || Number(length) > most || isIPv4(text) !== (family === 'ipv4')) return false;
+    this.#list.addSubnet(address, Number(length), family);
+    return true;
+  }
+
+  /** @param peer address and port; empty if unknown */
+  #trusts(peer: string): boolean {
+    const address = hostOf(peer);
+    if (address === undefined) return false;
+    return this.#isEach || this.#list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+  }
+
+  /**
+   * What is known of the client behind the connection's peer: the right-most address that is no trusted proxy's, and what the proxy that has seen it says.
+   * @param peer of the connection
+   * @param isLocal the connection is to a Unix-domain socket
+   * @param fields as received: lowercased names, each followed by its value
+   */
+  clientOf(peer: string, isLocal: boolean, fields: readonly string[]): Forwarded {
+    const found: Forwarded = { peer: undefined, scheme: undefined, host: undefined };
+    if (isLocal ? !this.#trustsLocal : !this.#trusts(peer)) return found;
+    for (const { from, scheme, host } of hopsOf(fields)) {
+      found.scheme = schemeOf(scheme) ?? found.scheme;
+      found.host = hostIn(host) ?? found.host;
+      const client = from === undefined ? undefined : nodeOf(from);
+      if (client === undefined) break; // an unknown or obfuscated client (RFC 7239 §6.2, §6.3): what is left of it cannot be checked
+      found.peer = client;
+      if (!this.#trusts(client)) break;
+    }
+    return found;
+  }
+}
+
+/** What proxies say, from the nearest one on. */
+function hopsOf(fields: readonly string[]): Iterable<Hop> {
+  const addresses = listIn(fields, 'x-forwarded-for');
+  const schemes = listIn(fields, 'x-forwarded-proto');
+  const hosts = listIn(fields, 'x-forwarded-host');
+  // A proxy writes one kind, and passes on what a client has sent of the other.
+  const isOld = addresses.length > 0 || schemes.length > 0 || hosts.length > 0;
+  return isOld ? oldHops(addresses, schemes, hosts) : forwardedHops(fields);
+}
+
+function* oldHops(addresses: string[], schemes: string[], hosts: string[]): Generator<Hop> {
+  // Some proxies add to these fields, others replace them: then there are fewer.
+  const at = (list: string[], hop: number) => list[Math.max(0, list.length - 1 - hop)];
+  for (let hop = 0; hop < Math.max(1, addresses.length); hop++)
+    yield { from: addresses[addresses.length - 1 - hop], scheme: at(schemes, hop), host: at(hosts, hop) };
+}
+
+/** The elements of all `Forwarded` fields, from the last one. What stands before a malformed one is not believed. */
+function* forwardedHops(fields: readonly string[]): Generator<Hop> {
+  for (let i = fields.length - 2; i >= 0; i -= 2) {
+    if (fields[i] !== 'forwarded') continue;
+    const hops = parseForwarded(fields[i + 1]);
+    if (hops === undefined) return;
+    yield* hops.reverse();
+  }
+}
+
+/** token or quoted-string (RFC 9110 §5.6.2, §5.6.4), as the value of a parameter, and what follows it. */
+const pair = /[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)"))?[ \t]*([;,]|$)/y;
+
+/** RFC 7239 §4. @returns undefined if it is malformed */
+function parseForwarded(value: string): Hop[] | undefined {
+  const hops: Hop[] = [];
+  let pairs: Record<string, string> = {};
+  let at = 0;
+  for (;;) {
+    pair.lastIndex = at;
+    const match = pair.exec(value);
+    if (match === null) return undefined;
+    const [whole, name, token, quoted, end] = match;
+    if (name !== undefined) {
+      const key = name.toLowerCase();
+      if (Object.hasOwn(pairs, key)) return undefined; // §4: each parameter at most once
+      pairs[key] = token ?? quoted.replace(/\\(.)/g, '$1');
+    }
+    at += whole.length;
+    if (end === ';') continue;
+    if (Object.keys(pairs).length > 0) hops.push({ from: pairs.for, scheme: pairs.proto, host: pairs.host });
+    pairs = {};
+    if (end === '') return hops;
+  }
+}
+
+/** The elements of a list in all fields of a name, without empty ones. */
+function listIn(fields: readonly string[], name: string): string[] {
+  const elements: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== name) continue;
+    for (const element of fields[i + 1].split(',')) {
+      const trimmed = element.trim();
+      if (trimmed !== '') elements.push(trimmed);
+    }
+  }
+  return elements;
+}
+
+function schemeOf(text: string | undefined): 'http' | 'https' | undefined {
+  switch (text?.toLowerCase()) {
+    case 'https':
+    case 'wss':
+      return 'https';
+    case 'http':
+    case 'ws':
+      return 'http';
+    default:
+      return undefined;
+  }
+}
+
+const hostFormat = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
+
+function hostIn(text: string | undefined): string | undefined {
+  return text !== undefined && hostFormat.test(text) && URL.canParse(`http://${text}/`) ? text : undefined;
+}
+
+/** An address, with or without a port, in brackets or quotes or not. @returns it with its port; undefined if it is no IP address */
+function nodeOf(text: string): string | undefined {
+  const bare = /^"(.*)"$/.exec(text)?.[1] ?? text;
+  const [, bracketed, dotted, port] = /^(?:\[(.*)\]|([^:]*))(?::([\w.-]+))?$/.exec(bare) ?? [];
+  const hostname = usualAddress(bracketed ?? dotted ?? bare);
+  if (hostname === undefined) return undefined;
+  const number = port !== undefined && /^\d{1,5}$/.test(port) && Number(port) <= 65_535 ? Number(port) : 0;
+  return formatAddress({ hostname, port: number });
+}
+
+/** The address of an address with its port. */
+function hostOf(peer: string): string | undefined {
+  const colon = peer.lastIndexOf(':');
+  if (colon === -1) return undefined;
+  return peer.startsWith('[') ? peer.slice(1, colon - 1) : peer.slice(0, colon);
+}

@@ -1,0 +1,106 @@
+// `serve` as srvx's adapters export it, over sluice's.
+
+import { type ServeOptions, type Server, serve as serveSluice } from '../server/serve.js';
+import {
+  type ServerHandler,
+  type ServerMiddleware,
+  type ServerRequest,
+  type SrvxOptions,
+  serveOptionsOf,
+} from './options.js';
+
+/** The default of `gracefulTimeout`, in seconds. */
+const gracefulSeconds = 5;
+
+/** A server of srvx. */
+export class SrvxServer {
+  /** The name of this adapter. */
+  readonly runtime = 'sluice';
+  /** As given; `middleware` is a copy, to which plugins may add. */
+  readonly options: SrvxOptions<SrvxServer> & { middleware: ServerMiddleware[] };
+  /** Answers a request without the network: middleware, then `fetch` of the options. */
+  readonly fetch: ServerHandler;
+  /** The server below. `server` is undefined until it listens. */
+  readonly sluice: { server: Server | undefined } = { server: undefined };
+  #listening: Promise<this> | undefined;
+  #early: unknown[] = [];
+
+  constructor(options: SrvxOptions<SrvxServer>) {
+    this.options = { ...options, middleware: [...(options.middleware ?? [])] };
+    for (const plugin of options.plugins ?? []) plugin(this);
+    this.fetch = composed(this.options);
+    if (!options.manual) void this.serve();
+  }
+
+  /** What `serve` of sluice is given. */
+  get serveOptions(): ServeOptions {
+    return serveOptionsOf(this.options, (request) => this.fetch(request as ServerRequest));
+  }
+
+  /** Listens, unless it does already. @throws (rejects) as `serve` of sluice */
+  serve(): Promise<this> {
+    this.#listening ??= this.#listen();
+    return this.#listening;
+  }
+
+  async #listen(): Promise<this> {
+    const server = await serveSluice(this.serveOptions);
+    this.sluice.server = server;
+    for (const work of this.#early.splice(0)) server.waitUntil(work);
+    const { silent = Boolean(process.env.TEST), gracefulShutdown = !(process.env.CI || process.env.TEST) } =
+      this.options;
+    if (!silent) console.log(`➜ Listening on: ${server.url}`);
+    if (gracefulShutdown !== false) closeOnSignal(server, gracefulShutdown);
+    return this;
+  }
+
+  /** Resolves when it listens. */
+  ready(): Promise<this> {
+    return this.serve();
+  }
+
+  /** Its URL; undefined until it listens. */
+  get url(): string | undefined {
+    return this.sluice.server?.url.href;
+  }
+
+  /** Makes `close` wait for a promise, as `request.waitUntil` does. */
+  readonly waitUntil = (work: unknown): void => {
+    const { server } = this.sluice;
+    if (server === undefined) this.#early.push(work);
+    else server.waitUntil(work);
+  };
+
+  /** @param closeActiveConnections whether requests in progress are ended at once. Default false */
+  async close(closeActiveConnections = false): Promise<void> {
+    if (this.#listening === undefined) return;
+    await this.#listening;
+    await this.sluice.server?.stop(closeActiveConnections);
+  }
+}
+
+/** Starts a server, with the options of srvx. */
+export function serve(options: SrvxOptions<SrvxServer>): SrvxServer {
+  return new SrvxServer(options);
+}
+
+function composed({ fetch, middleware }: SrvxServer['options']): ServerHandler {
+  return middleware.reduceRight<ServerHandler>(
+    (next, each) => (request) => each(request, () => next(request)),
+    (request) => fetch(request),
+  );
+}
+
+function closeOnSignal(server: Server, option: true | { gracefulTimeout?: number | undefined }): void {
+  const { gracefulTimeout = gracefulSeconds } = option === true ? {} : option;
+  let isClosing = false;
+  const close = (): void => {
+    void server.close({ deadline: isClosing ? 0 : gracefulTimeout * 1000 }).then(() => {
+      process.off('SIGINT', close);
+      process.off('SIGTERM', close);
+    });
+    isClosing = true;
+  };
+  process.on('SIGINT', close);
+  process.on('SIGTERM', close);
+}
