@@ -106,6 +106,34 @@ await Promise.all([new Promise((resolve) => own.close(resolve)), given.close(), 
 console.log(found.every((text) => text === 'PUT /path') ? 'node ok' : 'node: ' + JSON.stringify(found));
 `;
 
+/** For the helpers of Hono and the adapter of srvx. Prints `around ok` if all is well. */
+const aroundScript = `import { Hono } from 'hono';
+import { serve } from 'sluice';
+import { getConnInfo, streamSSE, upgradeWebSocket } from 'sluice/hono';
+import { serve as serveSrvx } from 'sluice/srvx';
+
+const app = new Hono();
+app.get('/peer', (c) => c.text(getConnInfo(c).remote.address));
+app.get('/events', (c) => streamSSE(c, (stream) => stream.writeSSE({ data: 'event' })));
+app.get('/echo', upgradeWebSocket(() => ({ onMessage: ({ data }, ws) => ws.send(data) })));
+const server = await serve({ port: 0, hostname: '127.0.0.1', fetch: app.fetch });
+const srvx = serveSrvx({ port: 0, hostname: '127.0.0.1', silent: true, gracefulShutdown: false, fetch: ({ ip }) => new Response(ip) });
+await srvx.ready();
+const found = [];
+for (const url of [new URL('peer', server.url), new URL('events', server.url), srvx.url])
+  found.push((await (await fetch(url)).text()).trim());
+if (typeof WebSocket === 'undefined') found.push('message');
+else {
+  const socket = new WebSocket('ws://127.0.0.1:' + server.port + '/echo');
+  socket.onopen = () => socket.send('message');
+  found.push(await new Promise((resolve, reject) => Object.assign(socket, { onmessage: ({ data }) => resolve(data), onerror: reject })));
+  socket.close();
+}
+await Promise.all([server.close(), srvx.close()]);
+const expected = ['127.0.0.1', 'data: event', '127.0.0.1', 'message'];
+console.log(String(found) === String(expected) ? 'around ok' : 'around: ' + JSON.stringify(found));
+`;
+
 /** For `sluice app.js`. */
 const appModule = `${handlers}
 export default { fetch: handle };
@@ -215,6 +243,8 @@ const wanted = process.argv.slice(2);
 const isWanted = (part) => wanted.length === 0 || wanted.includes(part);
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const hono = `hono@${devDependencies.hono}`;
 const temporary = mkdtempSync(join(tmpdir(), 'sluice-packed-'));
 const failures = [];
 
@@ -262,19 +292,20 @@ function project(name, tarball, packages = []) {
 /** The library's types, as strict as a consumer may be, in each way that they may be looked up. */
 function checkTypes(tarball) {
   console.log('types');
-  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const typescript = `typescript@${devDependencies.typescript}`;
   const node = `@types/node@${devDependencies['@types/node']}`;
   const dom = ['DOM', 'DOM.Iterable', 'DOM.AsyncIterable'];
   const tables = [
     { name: 'types of Node', packages: [node], lib: [], types: ['node'] },
-    { name: 'types of Node and of the DOM', packages: [node], lib: dom, types: ['node'] },
+    { name: 'types of Node and of the DOM', packages: [node, hono], lib: dom, types: ['node'] },
     { name: 'types of the DOM alone', packages: [], lib: dom, types: [] },
   ];
   for (const { name, packages, lib, types } of tables) {
     const folder = project('types', tarball, [typescript, ...packages]);
     writeFileSync(join(folder, 'consumer.ts'), consumer);
-    const own = ['members.ts', 'web-sockets.ts', ...(types.includes('node') ? ['node.ts'] : [])];
+    const own = ['members.ts', 'web-sockets.ts'];
+    if (types.includes('node')) own.push('node.ts');
+    if (packages.includes(hono)) own.push('around.ts'); // Hono's types need those of the DOM
     for (const file of own) cpSync(join(root, 'test', 'packed', file), join(folder, file));
     for (const [module, moduleResolution] of [
       ['nodenext', 'nodenext'],
@@ -303,7 +334,7 @@ async function checkRuntime(runtime, tarball) {
     console.log(`${runtime.name}: there is no package of it for ${platform}; not checked`);
     return;
   }
-  const folder = project(runtime.name, tarball, runtime.package === undefined ? [] : [runtime.package]);
+  const folder = project(runtime.name, tarball, [hono, ...(runtime.package === undefined ? [] : [runtime.package])]);
   const [program, ...args] = runtime.command;
   const command = [resolve(folder, program), ...args];
   console.log(`${runtime.name} (${versionOf(command[0])})`);
@@ -332,6 +363,11 @@ async function checkRuntime(runtime, tarball) {
     const script = spawnSync(command[0], ['node.js'], { cwd: folder, encoding: 'utf8', timeout: 60_000 });
     check(`${runtime.name}: applications for Node`, script.stdout === 'node ok\n', script.stdout, script.stderr);
   }
+  writeFileSync(join(folder, 'around.js'), aroundScript);
+  const around = spawnSync(command[0], [...command.slice(1), 'around.js'], {
+    ...{ cwd: folder, encoding: 'utf8', timeout: 60_000 },
+  });
+  check(`${runtime.name}: Hono and srvx`, around.stdout === 'around ok\n', around.stdout, around.stderr);
   checkFetch(runtime.name, command, folder);
   rmSync(folder, { recursive: true });
 }

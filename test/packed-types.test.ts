@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, it } from 'node:test';
@@ -22,13 +22,18 @@ it('the shipped types compile by themselves, and have the public members only', 
   const library = join(folder, 'node_modules', 'sluice');
   runScript('scripts/prepack.mjs', join(library, 'dist'));
   cpSync(join(root, 'package.json'), join(library, 'package.json'));
-  const files = ['members.ts', 'web-sockets.ts', 'node.ts'];
-  for (const file of files) cpSync(join(root, 'test', 'packed', file), join(folder, file));
+  symlinkSync(join(root, 'node_modules', 'hono'), join(folder, 'node_modules', 'hono'));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
-  const compilerOptions = {
-    ...{ target: 'es2022', module: 'nodenext', lib: ['ES2023'], strict: true, noEmit: true, skipLibCheck: false },
-    ...{ exactOptionalPropertyTypes: true, typeRoots: [join(root, 'node_modules', '@types')], types: ['node'] },
-  };
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
-  runScript('node_modules/typescript/bin/tsc', '-p', folder);
+  for (const { files, lib } of [
+    { files: ['members.ts', 'web-sockets.ts', 'node.ts'], lib: ['ES2023'] },
+    { files: ['around.ts'], lib: ['ES2023', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable'] }, // Hono's types need those of the DOM
+  ]) {
+    for (const file of files) cpSync(join(root, 'test', 'packed', file), join(folder, file));
+    const compilerOptions = {
+      ...{ target: 'es2022', module: 'nodenext', lib, strict: true, noEmit: true, skipLibCheck: false },
+      ...{ exactOptionalPropertyTypes: true, typeRoots: [join(root, 'node_modules', '@types')], types: ['node'] },
+    };
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+    runScript('node_modules/typescript/bin/tsc', '-p', folder);
+  }
 });

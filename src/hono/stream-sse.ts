@@ -153,7 +153,7 @@ class Stream implements SSEStream {
 
 /**
  * Answers with an event stream in an application of Hono, as `hono/streaming` does. When the client leaves, the callback is cancelled: a generator function, which gets
- * the `client` of `events`, is unwound; in an async function whatever it awaits of the stream rejects with an `AbortError`, which ends it if it does not catch that.
+ * the `client` of `events` (`function* (client: EventClient)` in TypeScript), is unwound; in an async function whatever it awaits of the stream rejects with an `AbortError`, which ends it if it does not catch that.
  *
  * ```ts
  * app.get('/clock', (c) =>
@@ -170,6 +170,18 @@ class Stream implements SSEStream {
  *   `serve` is called, and the connection reset
  * @param options as for `events`; status and fields that `c` has are sent as well, but for those that describe the body
  */
+export function streamSSE(
+  c: Context,
+  callback: (stream: SSEStream) => Promise<void>,
+  onError?: (error: Error, stream: SSEStream) => Promise<void> | void,
+  options?: EventsOptions,
+): globalThis.Response;
+export function streamSSE(
+  c: Context,
+  callback: EventHandler,
+  onError?: undefined,
+  options?: EventsOptions,
+): globalThis.Response;
 export function streamSSE(
   c: Context,
   callback: ((stream: SSEStream) => Promise<void>) | EventHandler,

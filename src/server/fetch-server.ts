@@ -13,6 +13,7 @@ import type { Sendable, UpgradeArguments, UpgradeOptions } from '../websocket/ha
 
 /** Where a client is, as Deno has it. */
 export interface RemoteAddress {
+  /** What `path` is there for, if it is `unix`. */
   readonly transport: 'tcp' | 'unix';
   /** The IP address; empty for a Unix-domain socket, and if it is first asked for when the client has gone. */
   readonly hostname: string;
