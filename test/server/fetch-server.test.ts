@@ -1,0 +1,236 @@
+// The second argument of `fetch`: the names of Bun's server and of Deno's information. And the members of requests that srvx has defined.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Response } from '#sluice/http/fetch/response.js';
+import type { ServerRequestMembers } from '#sluice/http/request-members.js';
+import { stream } from '#sluice/http/stream.js';
+import type { FetchInfo } from '#sluice/server/fetch-server.js';
+import { sleep } from '#sluice/threads/sleep.js';
+import { until } from '#sluice/threads/until.js';
+import { get, leave, post, World } from '../support/world.js';
+
+const last = (target = '/') => get(target, 'connection: close');
+
+async function bodyOf(world: World, text: string): Promise<string> {
+  const exchanged = world.exchange(text);
+  await world.pass();
+  return (await exchanged).responses.at(-1)?.body ?? '';
+}
+
+test('says what the server is, as the server itself does', async () => {
+  const seen: unknown[] = [];
+  const facts = ({ url, port, hostname, id, development, pendingWebSockets }: Omit<FetchInfo, 'peer'>) => [
+    ...[url.href, port, hostname, id, development, pendingWebSockets],
+  ];
+  const world = await World.open({
+    fetch(_request, info) {
+      seen.push(facts(info), info.pendingRequests);
+      return new Response();
+    },
+  });
+  await bodyOf(world, last());
+  const { server } = world;
+  assert.deepEqual(seen, [facts(server as unknown as FetchInfo), 1]);
+  assert.ok(server.url instanceof URL);
+  assert.equal(server.url, server.url, 'it is made once');
+  assert.deepEqual(
+    [server.id, server.development, server.hostname, server.pendingRequests],
+    ['', false, server.url.hostname, 0],
+  );
+  await world.close();
+});
+
+test('says where the client is, as Bun and as Deno do; and so does the request, as with srvx', async () => {
+  const world = await World.open({
+    fetch(request, info) {
+      const { ip, runtime } = request as ServerRequestMembers;
+      assert.ok(runtime?.name === 'sluice');
+      const { address, port, family } = info.requestIP(request) ?? {};
+      const { remoteAddr } = info;
+      assert.deepEqual(remoteAddr, { transport: 'tcp', hostname: address, port });
+      assert.deepEqual((runtime.deno.info as FetchInfo).remoteAddr, remoteAddr);
+      assert.equal((runtime.bun.server as FetchInfo).requestIP(request)?.port, port);
+      return Response.json([family, info.peer === `${address}:${port}`, ip === address]);
+    },
+  });
+  assert.equal(await bodyOf(world, last()), '["IPv4",true,true]');
+  const stranger = new globalThis.Request('http://a/');
+  assert.throws(() => world.server.requestIP(stranger), /^TypeError: requestIP: /);
+  assert.equal((stranger as ServerRequestMembers).ip, undefined);
+  await world.close();
+});
+
+test('members of a request can be replaced, are made once, and are not enumerable', async () => {
+  const world = await World.open({
+    fetch(request) {
+      const members = request as { -readonly [Name in keyof ServerRequestMembers]: ServerRequestMembers[Name] };
+      const { context } = members;
+      if (context !== undefined) context.user = 'a';
+      members.ip = '192.0.2.1';
+      const found: string[] = [];
+      for (const name in request) if (name in { ip: 1, waitUntil: 1, runtime: 1, context: 1 }) found.push(name);
+      return Response.json([members.context, members.ip, found]);
+    },
+  });
+  assert.equal(await bodyOf(world, last()), '[{"user":"a"},"192.0.2.1",[]]');
+  await world.close();
+});
+
+test('completed is fulfilled when the response has been written, and rejected if its client leaves before', async () => {
+  const ends: string[] = [];
+  const world = await World.open({
+    fetch(request, info) {
+      const { completed } = info;
+      assert.equal(completed, info.completed);
+      const path = new URL(request.url).pathname;
+      completed.then(
+        () => ends.push(`${path} written`),
+        (error) => ends.push(`${path} ${error.name} ${error === request.signal.reason}`),
+      );
+      if (path === '/short') return new Response('short');
+      return stream(function* (out) {
+        yield* out.write('a');
+        yield* sleep(1000);
+        ends.push('end of the stream');
+      });
+    },
+  });
+  await bodyOf(world, get('/short') + last('/stream'));
+  assert.deepEqual(ends, ['/short written', 'end of the stream', '/stream written']);
+  ends.length = 0;
+  const leaving = leave(world, 'RST', get('/left'));
+  await world.pass();
+  await leaving;
+  assert.deepEqual(ends, ['/left AbortError true']);
+  await world.close();
+});
+
+test('completed of a request that is over is settled at once', async () => {
+  let info: FetchInfo | undefined;
+  const world = await World.open({
+    fetch(_, given) {
+      info = given;
+      return new Response();
+    },
+  });
+  await bodyOf(world, last());
+  await info?.completed;
+  await world.close();
+});
+
+test('timeout limits how long this client may pause, in seconds; 0 is no limit', async () => {
+  const world = await World.open({
+    bodyTimeout: 10_000,
+    *fetch(request, info) {
+      const seconds = Number(new URL(request.url).pathname.slice(1));
+      info.timeout(request, seconds);
+      const text = yield* until(request.text());
+      return new Response(text);
+    },
+  });
+  const pausing = (target: string, pause: number) =>
+    world.client(function* ({ reader, writer }) {
+      const text = post(target, 'body', 'connection: close');
+      yield* writer.write(text.slice(0, -1));
+      yield* sleep(pause);
+      try {
+        yield* writer.write(text.slice(-1));
+        return Buffer.from(yield* reader.readAll(1000))
+          .toString('latin1')
+          .slice(9, 12);
+      } catch {
+        return 'reset';
+      }
+    });
+  const answers = [pausing('/1', 5000), pausing('/20', 15_000), pausing('/0', 100_000)];
+  await world.pass();
+  assert.deepEqual(await Promise.all(answers), ['408', '200', '200']);
+  await world.close();
+});
+
+test('timeout takes a number of seconds only, and a request of the server', async () => {
+  const errors: unknown[] = [];
+  const world = await World.open({
+    fetch(request, info) {
+      for (const wrong of [-1, Number.NaN, Infinity, '1', undefined])
+        assert.throws(
+          () => info.timeout(request, wrong as number),
+          /^TypeError: timeout: seconds is .+; expected a number from 0 to 86400$/,
+        );
+      assert.throws(() => info.timeout(new globalThis.Request('http://a/'), 1), /^TypeError: timeout: /);
+      errors.push('all');
+      return new Response();
+    },
+  });
+  await bodyOf(world, last());
+  assert.deepEqual(errors, ['all']);
+  await world.close();
+});
+
+test('without the option websocket, what needs it says so', async () => {
+  const world = await World.open({
+    fetch(request, info) {
+      for (const use of [
+        () => info.upgrade(request),
+        () => info.publish('topic', 'text'),
+        () => info.subscriberCount('topic'),
+      ])
+        assert.throws(use, /^TypeError: \w+: serve was called without websocket/);
+      return new Response('all');
+    },
+  });
+  assert.equal(await bodyOf(world, last()), 'all');
+  await world.close();
+});
+
+test('reload replaces fetch and error for requests that come from then on, also on open connections', async () => {
+  const world = await World.open({
+    *fetch(_, info) {
+      yield* sleep(1000);
+      yield* until(
+        info.reload({ fetch: () => Promise.reject(new Error('new')), error: () => new Response('answered') }),
+      );
+      return new Response('old');
+    },
+  });
+  const both = world.exchange(get('/') + last());
+  await world.pass();
+  assert.deepEqual(
+    (await both).responses.map(({ body }) => body),
+    ['old', 'answered'],
+  );
+  assert.equal(world.errors.splice(0).length, 1);
+  const { server } = world;
+  await assert.rejects(server.reload({}), /^TypeError: reload: none of tls, fetch and error is given/);
+  await assert.rejects(server.reload({ fetch: 'a' as never }), /^TypeError: reload: fetch is "a"; expected a function/);
+  await assert.rejects(server.reload({ tls: { key: 'k', cert: 'c' } }), /started without tls$/);
+  await world.close();
+  await assert.rejects(server.reload({ fetch: () => new Response() }), { code: 'ERR_CLOSED' });
+});
+
+for (const closeActive of [false, true])
+  test(`stop(${closeActive}) in a handler ends the server, and ${closeActive ? 'what is in progress' : 'lets it finish'}`, async () => {
+    let wasUnwound = false;
+    const world = await World.open({
+      *fetch(_, info) {
+        void info.stop(closeActive);
+        let isOver = false;
+        try {
+          yield* sleep(1000);
+          isOver = true;
+          return new Response('finished');
+        } finally {
+          wasUnwound = !isOver;
+        }
+      },
+    });
+    const exchanged = world.exchange(get('/'));
+    await world.pass();
+    const [response] = (await exchanged).responses;
+    assert.equal(wasUnwound, closeActive);
+    assert.equal(response?.status, closeActive ? 503 : 200);
+    assert.deepEqual(world.server.connections.total, 0);
+    world.errors.length = 0; // with `true`, the deadline has unwound a thread
+    await world.close();
+  });
