@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import type { Connection } from '#sluice/connection/connection.js';
 import { readAhead } from '#sluice/connection/reader.js';
 import { ConnectionError, highWaterMark, pieceSize } from '#sluice/event-layer/event-layer.js';
-import type { Request } from '#sluice/http/fetch/request.js';
+import { type Request, sourceOf } from '#sluice/http/fetch/request.js';
 import { Response } from '#sluice/http/fetch/response.js';
 import { H1Request } from '#sluice/http/h1/h1-request.js';
 import { inspectConnections, partialHeadBytes } from '#sluice/observe/inspect.js';
@@ -197,18 +197,20 @@ export async function exchange(clients: readonly Pieces[], manner: Manner): Prom
   const seenBy = new Map<string, Seen[]>();
   const work = new Work();
   const limits = manner.small ? smallLimits : usualLimits;
-  const fetch: ServeOptions['fetch'] = (request, info) => {
-    assert.ok(info instanceof H1Request); // as much as its type says, and the message as it came
-    const requests = seenBy.get(info.peer.split(':')[0]);
-    assert.ok(requests !== undefined, `a request from an unknown client: ${info.peer}`);
+  const fetch: ServeOptions['fetch'] = (request, { peer }) => {
+    const source = sourceOf(request as Request);
+    assert.ok(source instanceof H1Request); // it has the message as it came
+    const { target, fields, text } = source;
+    const requests = seenBy.get(peer.split(':')[0]);
+    assert.ok(requests !== undefined, `a request from an unknown client: ${peer}`);
     const { method, url } = request;
     const [, named] = new URL(url).pathname.split('/');
     const kind = manner.readAll || !kinds.some((name) => name === named) ? 'text' : named;
     const reads = (kind === 'text' || readers.includes(kind)) && method !== 'GET' && method !== 'HEAD';
-    const seen: Seen = { method, target: info.target, url, fields: info.fields, body: undefined, broken: false, reads };
+    const seen: Seen = { method, target, url, fields, body: undefined, broken: false, reads };
     requests.push(seen);
-    checkHead(info.text);
-    assert.equal(info.method, method);
+    checkHead(text);
+    assert.equal(source.method, method);
     assert.ok([...request.headers].length <= seen.fields.length / 2);
     return answer(kind, request, seen, `${requests.length - 1}`, work);
   };
