@@ -153,7 +153,7 @@ class Stream implements SSEStream {
 
 /**
  * Answers with an event stream in an application of Hono, as `hono/streaming` does. When the client leaves, the callback is cancelled: a generator function, which gets
- * the `client` of `events` (`function* (client: EventClient)` in TypeScript), is unwound; in an async function whatever it awaits of the stream rejects with an `AbortError`, which ends it if it does not catch that.
+ * the `client` of `events`, is unwound; in an async function whatever it awaits of the stream rejects with an `AbortError`, which ends it if it does not catch that.
  *
  * ```ts
  * app.get('/clock', (c) =>
@@ -176,6 +176,7 @@ export function streamSSE(
   onError?: (error: Error, stream: SSEStream) => Promise<void> | void,
   options?: EventsOptions,
 ): globalThis.Response;
+/** The same with a generator function, whose parameter needs its type, `EventClient`. What it throws goes to `onError` of `serve`. */
 export function streamSSE(
   c: Context,
   callback: EventHandler,

@@ -1,13 +1,17 @@
 // The second argument of `fetch`: the names of Bun's server and of Deno's information. And the members of requests that srvx has defined.
 
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Response } from '#sluice/http/fetch/response.js';
 import type { ServerRequestMembers } from '#sluice/http/request-members.js';
 import { stream } from '#sluice/http/stream.js';
 import type { FetchInfo } from '#sluice/server/fetch-server.js';
+import { serve } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { until } from '#sluice/threads/until.js';
+import { RawClient } from '../support/raw-client.js';
 import { get, leave, post, World } from '../support/world.js';
 
 const last = (target = '/') => get(target, 'connection: close');
@@ -59,6 +63,23 @@ test('says where the client is, as Bun and as Deno do; and so does the request, 
   assert.throws(() => world.server.requestIP(stranger), /^TypeError: requestIP: /);
   assert.equal((stranger as ServerRequestMembers).ip, undefined);
   await world.close();
+});
+
+test('over a Unix-domain socket the client has no address, and the URL has the path', async () => {
+  const path = join(tmpdir(), `sluice-fetch-server-${process.pid}.sock`);
+  let seen: unknown;
+  await using server = await serve({
+    path,
+    fetch(request, info) {
+      const { ip } = request as ServerRequestMembers;
+      seen = [info.peer, info.requestIP(request), info.remoteAddr, info.port, info.hostname, ip];
+      return new Response();
+    },
+  });
+  await new RawClient({ path }).send(last()).whole();
+  const remoteAddr = { transport: 'unix', hostname: '', port: 0, path };
+  assert.deepEqual(seen, ['', null, remoteAddr, undefined, undefined, undefined]);
+  assert.deepEqual([server.url.protocol, decodeURIComponent(server.url.host)], ['http+unix:', path]);
 });
 
 test('members of a request can be replaced, are made once, and are not enumerable', async () => {
