@@ -33,8 +33,8 @@ const handshakes: Scenario = {
   name: 'handshakes',
   title: 'TLS handshakes',
   text:
-    'CPU for a connection that is accepted, completes its TLS 1.3 handshake (ECDSA on P-256, X25519), and is closed: a full handshake, and one that ' +
-    'resumes a session by its ticket. 8 at a time. Servers that resume a session only once have no figure for that.',
+    'CPU for a connection that is accepted, completes its TLS 1.3 handshake (ECDSA on P-256; X25519MLKEM768 if the server has it, else X25519), and ' +
+    'is closed: a full handshake, and one that resumes a session by its ticket. 8 at a time. Servers that resume a session only once have no figure for that.',
   size(quick) {
     const { rounds, count } = handshakeSize(quick);
     return `${rounds} rounds of ${count} handshakes of each kind`;

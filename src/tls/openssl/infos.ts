@@ -7,10 +7,17 @@ const maxShared = 256;
 
 export class SharedInfos {
   readonly #shared = new Map<string, TlsInfo>();
+  /** The one that was asked for last: mostly the next is the same, and comparing costs less than a key. */
+  #last: TlsInfo | undefined;
 
   /** @returns an object that is equal to it. Those with a certificate are not shared */
   intern(info: TlsInfo): TlsInfo {
     if (info.peerCertificate !== undefined) return info;
+    if (this.#last === undefined || !areEqual(this.#last, info)) this.#last = this.#find(info);
+    return this.#last;
+  }
+
+  #find(info: TlsInfo): TlsInfo {
     const { protocol, cipher, serverName, alpnProtocol, isResumed } = info;
     const key = JSON.stringify([protocol, cipher, serverName, alpnProtocol, isResumed]);
     const shared = this.#shared.get(key);
@@ -19,4 +26,15 @@ export class SharedInfos {
     this.#shared.set(key, info);
     return info;
   }
+}
+
+/** Of two without a certificate. */
+function areEqual(one: TlsInfo, other: TlsInfo): boolean {
+  return (
+    one.protocol === other.protocol &&
+    one.cipher === other.cipher &&
+    one.serverName === other.serverName &&
+    one.alpnProtocol === other.alpnProtocol &&
+    one.isResumed === other.isResumed
+  );
 }

@@ -43,7 +43,7 @@ export interface OpenSsl {
   SSL_session_reused(ssl: number): number;
   SSL_get_current_cipher(ssl: number): number;
   SSL_CIPHER_get_name(cipher: number): string;
-  SSL_get0_alpn_selected(ssl: number, protocol: BigUint64Array, length: Uint32Array): void;
+  SSL_get0_alpn_selected(ssl: number, protocol: number, length: number): void;
   SSL_get_verify_result(ssl: number): number;
   SSL_get1_peer_certificate(ssl: number): number;
   SSL_get_peer_cert_chain(ssl: number): number;
@@ -135,7 +135,7 @@ const signatures = {
   SSL_session_reused: ['int', 'uintptr_t'],
   SSL_get_current_cipher: ['uintptr_t', 'uintptr_t'],
   SSL_CIPHER_get_name: ['const char *', 'uintptr_t'],
-  SSL_get0_alpn_selected: ['void', 'uintptr_t', 'void *', 'void *'],
+  SSL_get0_alpn_selected: ['void', 'uintptr_t', 'uintptr_t', 'uintptr_t'],
   SSL_get_verify_result: ['long', 'uintptr_t'],
   SSL_get1_peer_certificate: ['uintptr_t', 'uintptr_t'],
   SSL_get_peer_cert_chain: ['uintptr_t', 'uintptr_t'],

@@ -28,6 +28,10 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
+/** What SSL_get0_alpn_selected(3) writes: an address in two halves, and a length. Over an `ArrayBuffer` of its own, whose address stays the same. */
+const selectedBytes = new Uint8Array(new ArrayBuffer(12));
+const selectedProtocol = new Uint32Array(selectedBytes.buffer);
+
 abstract class OpenSslSession implements TlsSession {
   failure: ConnectionError | undefined;
   contentEnd = 0;
@@ -201,11 +205,12 @@ abstract class OpenSslSession implements TlsSession {
   }
 
   #alpnProtocol(): string | undefined {
+    if (this.identity.alpnProtocols.length === 0) return undefined; // none was offered, or accepted
     const { openssl, bios } = this.engine;
-    const address = new BigUint64Array(1);
-    const length = new Uint32Array(1);
-    openssl.SSL_get0_alpn_selected(this.ssl, address, length);
-    return length[0] === 0 ? undefined : bios.copyOf(Number(address[0]), length[0]).toString('latin1');
+    const at = bios.addressOf(selectedBytes);
+    openssl.SSL_get0_alpn_selected(this.ssl, at, at + 8);
+    const [low, high, length] = selectedProtocol;
+    return length === 0 ? undefined : bios.copyOf(high * 2 ** 32 + low, length).toString('latin1');
   }
 
   /** i2d_X509(3): the first call says how many bytes, the second writes them and moves the pointer. */
