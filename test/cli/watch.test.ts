@@ -1,0 +1,66 @@
+// `sluice --watch`: the application is started again when a file changes that it has imported.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Program } from '../support/program.js';
+
+const command = fileURLToPath(import.meta.resolve('#sluice/cli/sluice.js'));
+const directory = mkdtempSync(join(tmpdir(), 'sluice-watch-'));
+const programs: Program[] = [];
+
+after(async () => {
+  for (const program of programs) await program.stop('SIGTERM');
+  rmSync(directory, { recursive: true });
+});
+
+function write(name: string, text: string): void {
+  // As many editors do: the new file takes the place of the old one at once.
+  writeFileSync(join(directory, `${name}.new`), text);
+  renameSync(join(directory, `${name}.new`), join(directory, name));
+}
+
+function watchApp(): Program {
+  const args = ['--watch', '--port', '0', '--host', '127.0.0.1', 'app.mjs'];
+  const program = new Program([process.execPath, command, ...args], {
+    cwd: directory,
+    env: { PORT: undefined, HOST: undefined },
+  });
+  programs.push(program);
+  return program;
+}
+
+/** Waits until the server answers with a text. */
+async function answers(url: string, expected: string): Promise<void> {
+  let text = '';
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
+    text = await fetch(url).then(
+      (response) => response.text(),
+      (error: Error) => error.message,
+    );
+    if (text === expected) return;
+    await new Promise((later) => setTimeout(later, 20));
+  }
+  assert.equal(text, expected);
+}
+
+test('a change of an imported file starts the application again on its port; one that cannot start leaves the one before', async () => {
+  write('app.mjs', `import { text } from './text.mjs'; export default { fetch: () => new Response(text) };`);
+  write('text.mjs', `export const text = 'one';`);
+  const program = watchApp();
+  const [, url] = await program.printed(/ at (http:\S+) \(/);
+  await answers(url, 'one');
+  write('text.mjs', `export const text = 'two';`);
+  await answers(url, 'two');
+  write('text.mjs', 'export const text = ;');
+  await program.printed(/has not started \(1\); the one before goes on, waiting for a file to change\n/);
+  await answers(url, 'two');
+  write('text.mjs', `export const text = 'three';`);
+  await answers(url, 'three');
+  const { code } = await program.stop('SIGTERM');
+  assert.equal(code, 0, program.output);
+  await assert.rejects(fetch(url), 'no process is left that listens');
+});
