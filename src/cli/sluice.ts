@@ -44,7 +44,7 @@ Options:
       --tls-self-signed   Serve https with a certificate for this machine, for development. It is made once and kept.
       --redirect-http <port>  Also listen here without TLS, and send clients to https.
       --watch           Start the application again when a file changes that it has imported. The one before finishes its
-                        requests, and goes on if the new one cannot start.
+                        requests, and goes on if the new one cannot start, where both can listen.
   -h, --help            Print this and exit.
   -v, --version         Print the version and exit.
 
