@@ -87,7 +87,8 @@ export function convertOptions(
     given.idleTimeout = given.idleTimeout === 0 ? longestDelay : given.idleTimeout * 1000;
   if (exported.protocol === 'http') delete given.tls;
   if (given.tls !== undefined) given.tls = convertTls(given.tls);
-  const { onListen } = exported;
+  const { error, onListen } = exported;
+  if (typeof error === 'function') given.error = (thrown: unknown) => error.call(exported, thrown);
   return {
     options: { ...given, fetch: fetchOf(exported) },
     unknown,
@@ -105,7 +106,7 @@ function convert(given: Record<string, unknown>, name: string, value: unknown): 
 
 const ofSrvx = new Set(['middleware', 'plugins', 'protocol']);
 
-/** Called as a method of its object; with the middleware and the plugins of srvx, if it has some. */
+/** Called as a method of its object, as `error` is; with the middleware and the plugins of srvx, if it has some. */
 function fetchOf(exported: Readonly<Record<string, unknown>>): ServeOptions['fetch'] {
   const { fetch, middleware, plugins } = exported as {
     fetch: (...args: unknown[]) => unknown;

@@ -136,7 +136,7 @@ function pendingTask(exchange: Exchange, active: ActiveRequest, result: unknown)
   return isThenable(result) ? awaitHandler(exchange, active, result) : undefined;
 }
 
-/** Parks until the promise of an async handler is settled. If the thread is unwound before, a response that comes later is discarded. */
+/** Parks until the promise of an async handler, or of an async `error`, is settled. If the thread is unwound before, a response that comes later is discarded. */
 function* awaitHandler(exchange: Exchange, active: ActiveRequest, response: PromiseLike<unknown>): Task<unknown> {
   let isSettled = false;
   try {
@@ -180,7 +180,7 @@ export function* answerError(exchange: Exchange, error: unknown): Task<Task<unkn
     let result = settings.answerError(error);
     while (isTask(result) || isThenable(result)) {
       if (isLightResponse(result)) break;
-      result = isTask(result) ? yield* result : yield* until(result);
+      result = yield* isTask(result) ? result : awaitHandler(exchange, active, result);
     }
     active.out = outgoing(result, 'error');
     isAnswered = true;

@@ -75,6 +75,7 @@ export interface ServerMembers<Data = unknown> {
   /**
    * Makes `close()` wait for a promise until its deadline: for work that goes on after the response, or after the client has left. If it is rejected, `onError` is
    * called, once, with the request if a handler has called this.
+   * @throws {TypeError} for a task and for a function, which would never run
    */
   waitUntil(work: unknown): void;
   /**
@@ -117,8 +118,9 @@ export class FetchServer implements FetchInfo {
 
   get remoteAddr(): RemoteAddress {
     const { url, port } = this.#server;
-    if (port === undefined) return { transport: 'unix', hostname: '', port: 0, path: decodeURIComponent(url.host) };
-    const address = socketAddressOf(this.peer);
+    const address = socketAddressOf(this.peer); // on a Unix-domain socket, too, if a proxy names it
+    if (address === null && port === undefined)
+      return { transport: 'unix', hostname: '', port: 0, path: decodeURIComponent(url.host) };
     return { transport: 'tcp', hostname: address?.address ?? '', port: address?.port ?? 0 };
   }
 

@@ -30,7 +30,7 @@ import type { Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
 import type { SocketAddress } from '../http/socket-address.js';
 import { TrustedProxies, type TrustProxy, trustProxyRule } from '../http/trusted-proxies.js';
 import type { Upgrades } from '../http/upgrades.js';
-import type { Task, WaitKind } from '../threads/task.js';
+import { isTask, isThenable, type Task, type WaitKind } from '../threads/task.js';
 import { currentThread, type Thread } from '../threads/thread.js';
 import { type TlsServerOptions, tlsServerRule } from '../tls/options/options.js';
 import { checkOptions, longestDelay, type OptionRules } from '../util/options.js';
@@ -554,6 +554,10 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   }
 
   waitUntil(work: unknown, subject?: { readonly request: object; readonly peer: string }): void {
+    if (isTask(work) || (typeof work === 'function' && !isThenable(work)))
+      throw new TypeError(
+        `waitUntil: the work is ${isTask(work) ? 'a task, which nothing runs' : 'a function, which nothing calls'}; expected a promise, such as that of run(function* () { … })`,
+      );
     this.awaitWork(work, (error) => this.context.run(this.report, this, error, subject?.request, subject));
   }
 

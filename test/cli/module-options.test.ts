@@ -61,10 +61,14 @@ test('srvx’s options for its server on Node are no application for Node', () =
   assert.deepEqual(converted({ node: application }), { node: application });
 });
 
-test('fetch and onListen are called as methods of their object', () => {
+test('fetch, error and onListen are called as methods of their object', () => {
   const seen: unknown[] = [];
   const exported = {
     fetch() {
+      seen.push(this);
+      return new Response('');
+    },
+    error() {
       seen.push(this);
       return new Response('');
     },
@@ -74,8 +78,9 @@ test('fetch and onListen are called as methods of their object', () => {
   };
   const { options, onListen } = convertOptions(exported, refuse);
   options.fetch(new LightRequest('http://localhost/') as never, {} as never);
+  options.error?.(new Error());
   onListen?.({ port: 1 });
-  assert.deepEqual(seen, [exported, exported, { port: 1 }]);
+  assert.deepEqual(seen, [exported, exported, exported, { port: 1 }]);
 });
 
 test('middleware and plugins of srvx run before fetch', async () => {

@@ -129,3 +129,42 @@ test('it is not called for what the client has caused: a body that is too large,
   assert.equal(calls, 0);
   await world.close();
 });
+
+test('a response of it that comes when the client has left is discarded', async () => {
+  let cancelled = 0;
+  let respond = (_: Response): void => {};
+  const late = new Promise<Response>((resolve) => {
+    respond = resolve;
+  });
+  const world = await World.open({
+    fetch: () => {
+      throw failure;
+    },
+    error: () => late,
+  });
+  void leave(world, 'RST');
+  await world.pass(1000);
+  assert.equal(world.server.connections.total, 0);
+  respond(new Response(new ReadableStream({ cancel: () => void cancelled++ })));
+  await new Promise((resolve) => setImmediate(resolve));
+  await world.close();
+  assert.deepEqual([cancelled, world.errors], [1, [failure]]);
+});
+
+test('without onError, what it answers is not printed, and what it fails with is', async (t) => {
+  const printed = t.mock.method(console, 'error', () => {});
+  const fetch = handlers.plain;
+  const world = await World.open({ fetch, error: answers.plain, onError: undefined });
+  void world.exchange(last);
+  await world.pass();
+  assert.equal(printed.mock.callCount(), 0);
+  const failing = () => {
+    throw new Error('second');
+  };
+  await world.server.reload({ error: failing });
+  void world.exchange(last);
+  await world.pass();
+  const texts = printed.mock.calls.map(({ arguments: [text] }) => String(text).split('\n')[0]);
+  assert.deepEqual(texts, ['GET http://a/: Error: handler', 'GET http://a/: Error: second']);
+  await world.close();
+});

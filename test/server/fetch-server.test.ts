@@ -12,7 +12,8 @@ import { serve } from '#sluice/server/serve.js';
 import { sleep } from '#sluice/threads/sleep.js';
 import { until } from '#sluice/threads/until.js';
 import { RawClient } from '../support/raw-client.js';
-import { get, leave, post, World } from '../support/world.js';
+import { get, leave, pauseReading, post, received, resumeReading, World } from '../support/world.js';
+import { RawPeer } from '../websocket/raw-peer.js';
 
 const last = (target = '/') => get(target, 'connection: close');
 
@@ -82,6 +83,51 @@ test('over a Unix-domain socket the client has no address, and the URL has the p
   assert.deepEqual([server.url.protocol, decodeURIComponent(server.url.host)], ['http+unix:', path]);
 });
 
+test('over a Unix-domain socket, remoteAddr is the client that a trusted proxy names', async () => {
+  const path = join(tmpdir(), `sluice-proxied-${process.pid}.sock`);
+  let seen: unknown;
+  await using _ = await serve({
+    path,
+    trustProxy: 'loopback',
+    fetch(request, info) {
+      seen = [info.remoteAddr, info.requestIP(request)];
+      return new Response();
+    },
+  });
+  await new RawClient({ path }).send(get('/', 'connection: close', 'x-forwarded-for: 192.0.2.1')).whole();
+  const [hostname, port] = ['192.0.2.1', 0];
+  assert.deepEqual(seen, [
+    { transport: 'tcp', hostname, port },
+    { address: hostname, port, family: 'IPv4' },
+  ]);
+});
+
+test('pendingRequests counts no incomplete heads and no WebSockets; pendingWebSockets counts these', async () => {
+  const world = await World.open({
+    fetch: (request, info) => (info.upgrade(request) ? undefined : new Response()),
+    websocket: {},
+  });
+  const counts = () => [world.server.pendingRequests, world.server.pendingWebSockets];
+  const client = world.run(function* () {
+    const peers = [yield* RawPeer.open(world), yield* RawPeer.open(world)];
+    const incomplete = yield* world.connect();
+    yield* incomplete.writer.write('GET / HTTP/1.1');
+    yield* sleep(1);
+    const open = counts();
+    for (const peer of peers) {
+      yield* peer.sendClose();
+      yield* peer.rest();
+    }
+    return [open, counts()];
+  });
+  await world.pass();
+  assert.deepEqual(await client, [
+    [0, 2],
+    [0, 0],
+  ]);
+  await world.close();
+});
+
 test('members of a request can be replaced, are made once, and are not enumerable', async () => {
   const world = await World.open({
     fetch(request) {
@@ -127,6 +173,32 @@ test('completed is fulfilled when the response has been written, and rejected if
   await world.close();
 });
 
+test('completed is fulfilled when the 500 of a failed handler is written, or what error answers, and not if the response breaks off', async () => {
+  const ends: string[] = [];
+  const world = await World.open({
+    fetch(_, info) {
+      info.completed.then(
+        () => ends.push('written'),
+        () => ends.push('broken off'),
+      );
+      throw new Error('handler');
+    },
+  });
+  await bodyOf(world, last());
+  await world.server.reload({ error: () => new Response('answered') });
+  assert.equal(await bodyOf(world, last()), 'answered');
+  const breaks = stream(function* (out) {
+    yield* out.write('a');
+    yield* sleep(1);
+    throw new Error('stream');
+  });
+  await world.server.reload({ error: () => breaks });
+  await bodyOf(world, last());
+  assert.deepEqual(ends, ['written', 'written', 'broken off']);
+  world.errors.length = 0;
+  await world.close();
+});
+
 test('completed of a request that is over is settled at once', async () => {
   let info: FetchInfo | undefined;
   const world = await World.open({
@@ -167,6 +239,60 @@ test('timeout limits how long this client may pause, in seconds; 0 is no limit',
   const answers = [pausing('/1', 5000), pausing('/20', 15_000), pausing('/0', 100_000)];
   await world.pass();
   assert.deepEqual(await Promise.all(answers), ['408', '200', '200']);
+  await world.close();
+});
+
+test('timeout limits how long this client may read no response, too, a stream that has begun included', async () => {
+  const large = 'x'.repeat(500_000);
+  const world = new World({ latency: 0.01, pieces: 'whole', capacity: 10_000 });
+  await world.serve({
+    writeTimeout: 50_000,
+    minWriteRate: 1e6,
+    fetch(request, info) {
+      const [, kind, seconds] = new URL(request.url).pathname.split('/');
+      if (kind === 'plain') {
+        if (seconds !== undefined) info.timeout(request, Number(seconds));
+        return new Response(large);
+      }
+      return stream(function* (out) {
+        yield* out.write('x');
+        info.timeout(request, Number(seconds));
+        yield* out.write(large.slice(1));
+      });
+    },
+  });
+  const pausing = (target: string) =>
+    world.client(function* (connection) {
+      yield* connection.writer.write(last(target));
+      pauseReading(connection);
+      yield* sleep(100_000);
+      resumeReading(connection);
+      const { ending, responses } = yield* received(connection);
+      return ending === 'FIN' ? responses[0]?.body.length : ending;
+    });
+  const clients = ['/plain', '/plain/10', '/plain/200', '/plain/0', '/stream/10', '/stream/200'].map(pausing);
+  await world.pass();
+  const size = large.length;
+  assert.deepEqual(await Promise.all(clients), ['reset', 'reset', size, size, 'reset', size]);
+  await world.close();
+  assert.deepEqual(world.errors, []);
+});
+
+test('timeout ends with the request', async () => {
+  const world = await World.open({
+    bodyTimeout: 1000,
+    minBodyRate: 1000,
+    async fetch(request, info) {
+      if (request.url.endsWith('/first')) info.timeout(request, 0);
+      return new Response(await request.text());
+    },
+  });
+  const client = world.exchange(post('/first', 'ab') + post('/second', 'ab').slice(0, -1));
+  await world.pass();
+  assert.deepEqual(
+    (await client).responses.map(({ status }) => status),
+    [200, 408],
+  );
   await world.close();
 });
 

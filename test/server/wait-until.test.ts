@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Response } from '#sluice/http/fetch/response.js';
 import type { ServerRequestMembers } from '#sluice/http/request-members.js';
 import { type ServeOptions, serve } from '#sluice/server/serve.js';
+import { sleep } from '#sluice/threads/sleep.js';
 import { Program } from '../support/program.js';
 import { get, World } from '../support/world.js';
 
@@ -79,6 +80,16 @@ test('the server takes work, too, and whatever is no promise is over at once', a
   server.waitUntil(Promise.reject(new Error('a')));
   await world.pass();
   assert.equal(world.errors.splice(0).length, 1);
+  await world.close();
+});
+
+test('a task and a function, which would never run, are refused', async () => {
+  const world = await World.open({ fetch: () => new Response() });
+  for (const [work, message] of [
+    [sleep(1), /^waitUntil: the work is a task, which nothing runs; expected a promise, such as that of run\(/],
+    [async () => {}, /^waitUntil: the work is a function, which nothing calls; expected a promise/],
+  ] as const)
+    assert.throws(() => world.server.waitUntil(work), { name: 'TypeError', message });
   await world.close();
 });
 

@@ -436,7 +436,9 @@ export class H1Connection extends StagedTask implements Exchange, BodyHost, Prot
   }
 
   sendStatus(wanted: unknown, isHead: boolean): number | undefined {
-    return this.connection.finished ? undefined : sendStatus(this.connection, wanted, isHead, this.settings.date());
+    if (this.connection.finished) return undefined;
+    this.end();
+    return sendStatus(this.connection, wanted, isHead, this.settings.date());
   }
 
   sendContinue(): void {
