@@ -4,10 +4,11 @@ import { parseArgs } from 'node:util';
 
 export const usage = `npm run bench -- [scenario …] [options]
 
-  scenario            mixed, post-json, hello, upload, download, echo, publish, tls, handshakes, memory, fan-out, slow-senders, slow-readers;
+  scenario            mixed, post-json, hello, frameworks, upload, download, echo, publish, tls, handshakes, memory, fan-out, slow-senders, slow-readers;
                       default: all
   --quick             a shorter form of each
-  --peers a,b,…       only these: sluice, bun, deno, go, node, sluicenode, ws, fastify, hono; and broken, which is broken on purpose. The floor always takes part
+  --peers a,b,…       only these: sluice, bun, deno, go, node, sluicenode, ws, fastify, hono, honobun, honosluice, express, expresssluice; and
+                      broken, which is broken on purpose. The floor always takes part
   --layer a,b,…       only these event layers of sluice: uring, epoll, portable
   --against FOLDER    measure the library of another checkout as well, interleaved, and show the ratios
   --help              this
@@ -46,9 +47,14 @@ export function parseOptions(args: string[], known: Known): Options {
   const layers = list('layer', values.layer);
   check('peer', peers ?? [], known.peers);
   check('event layer', layers ?? [], known.layers);
-  for (const [option, value] of Object.entries({ layer: values.layer, against: values.against }))
-    if (value !== undefined && peers?.includes('sluice') === false)
-      throw new Error(`--${option} ${value} is about sluice, which --peers ${values.peers} leaves out`);
+  // Several peers run on a layer, such as sluicenode; only sluice itself runs from another checkout.
+  const leftOut = {
+    layer: peers?.some((name) => name.includes('sluice')) === false,
+    against: peers?.includes('sluice') === false,
+  };
+  for (const option of ['layer', 'against'] as const)
+    if (values[option] !== undefined && leftOut[option])
+      throw new Error(`--${option} ${values[option]} is about sluice, which --peers ${values.peers} leaves out`);
   const { quick, help, against } = values;
   return { scenarios: positionals, quick, help, peers, layers, against };
 }

@@ -13,10 +13,11 @@ const program = (name: string) => join(folder, 'build', 'peers', `${name}.js`);
  * What a peer can do.
  * - `requests`: the routes of HTTP.
  * - `events`: `/events`.
+ * - `frameworks`: `/`, by an application of a framework that is measured on several servers.
  * - `tls`: all of it over TLS, if the bench gives it a certificate.
  * - `sockets`: WebSockets on `/echo`. `topics`: also on `/topic` and `/publish`. `deflate`: compressed ones.
  */
-export type Service = 'requests' | 'tls' | 'events' | 'sockets' | 'topics' | 'deflate';
+export type Service = 'requests' | 'frameworks' | 'tls' | 'events' | 'sockets' | 'topics' | 'deflate';
 
 export interface Peer {
   name: string;
@@ -39,6 +40,7 @@ export interface Missing {
 }
 
 const plainServices: readonly Service[] = ['requests', 'events'];
+const frameworkServices: readonly Service[] = ['frameworks'];
 const httpServices: readonly Service[] = ['requests', 'tls', 'events'];
 const threadServices: readonly Service[] = ['sockets', 'topics', 'deflate'];
 const allServices: readonly Service[] = ['requests', 'tls', 'events', 'sockets', 'topics', 'deflate'];
@@ -80,11 +82,11 @@ function onNode(name: string, version = ''): Found {
 }
 
 /** A runtime whose npm package for this system contains its binary. */
-function runtime(name: string, binary: string, args: string[]): Found {
+function runtime(name: string, binary: string, args: string[], peer = name): Found {
   const path = join(modules, binary);
   const version = existsSync(path) ? versionOf(path, '--version') : undefined;
   if (version === undefined) throw new Error(`no npm package of ${name} for ${process.platform} on ${process.arch}`);
-  return { version, command: [path, ...args, program(name)] };
+  return { version, command: [path, ...args, program(peer)] };
 }
 
 /** Compiles a program into `build/compiled`. @throws {Error} that says why it cannot be */
@@ -126,10 +128,21 @@ function sluice(layer: string, { library, inThreads = false }: Build): Found {
   return { ...onNode('sluice'), env, services };
 }
 
+const bunBinary = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}/bin/bun`;
+
+/** Applications of frameworks on sluice, for each event layer. */
+const onLayers = (name: string, title: string, find: () => Found): Candidate[] =>
+  layers.map((layer) => ({
+    name: `${name}-${layer}`,
+    title: `${title}, ${layer}`,
+    find() {
+      const found = find();
+      return { ...found, env: { ...sluice(layer, {}).env, ...found.env } };
+    },
+  }));
+
 /** The suffix of the names of peers that run the library of `--against`. */
 export const againstSuffix = '@against';
-
-const bunArchitecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
 
 function candidates(against: string | undefined): Candidate[] {
   return [
@@ -161,7 +174,7 @@ function candidates(against: string | undefined): Candidate[] {
     {
       name: 'bun',
       title: 'Bun.serve',
-      find: () => ({ ...runtime('bun', `@oven/bun-linux-${bunArchitecture}/bin/bun`, []), services: allServices }),
+      find: () => ({ ...runtime('bun', bunBinary, []), services: allServices }),
     },
     {
       name: 'deno',
@@ -177,16 +190,7 @@ function candidates(against: string | undefined): Candidate[] {
       find: () => compile('go', 'go', ['build'], 'version', join(folder, 'peers', 'go')),
     },
     { name: 'node', title: 'node:http', find: () => onNode('node') },
-    ...layers.map(
-      (layer): Candidate => ({
-        name: `sluicenode-${layer}`,
-        title: `sluice/node, ${layer}`,
-        find() {
-          const { env } = sluice(layer, {});
-          return { ...onNode('node'), env: { ...env, ON_SLUICE: 'yes' } };
-        },
-      }),
-    ),
+    ...onLayers('sluicenode', 'sluice/node', () => ({ ...onNode('node'), env: { ON_SLUICE: 'yes' } })),
     {
       name: 'ws',
       title: 'ws (on Node)',
@@ -202,9 +206,33 @@ function candidates(against: string | undefined): Candidate[] {
       title: 'Hono on @hono/node-server',
       find: () => ({
         ...onNode('hono', `${packageVersion('hono')} on ${packageVersion('@hono/node-server')}, `),
-        services: plainServices,
+        services: [...plainServices, ...frameworkServices],
       }),
     },
+    {
+      name: 'honobun',
+      title: 'Hono on Bun.serve',
+      find() {
+        const found = runtime('bun', bunBinary, [], 'hono');
+        const version = `${packageVersion('hono')}, Bun ${found.version}`;
+        return { ...found, version, env: { SERVER: 'bun' }, services: frameworkServices };
+      },
+    },
+    ...onLayers('honosluice', 'Hono on sluice', () => ({
+      ...onNode('hono', `${packageVersion('hono')}, `),
+      env: { SERVER: 'sluice' },
+      services: frameworkServices,
+    })),
+    {
+      name: 'express',
+      title: 'Express on node:http',
+      find: () => ({ ...onNode('express', `${packageVersion('express')}, `), services: frameworkServices }),
+    },
+    ...onLayers('expresssluice', 'Express on sluice/node', () => ({
+      ...onNode('express', `${packageVersion('express')}, `),
+      env: { ON_SLUICE: 'yes' },
+      services: frameworkServices,
+    })),
     {
       name: 'broken',
       title: 'broken on purpose',
@@ -215,7 +243,10 @@ function candidates(against: string | undefined): Candidate[] {
 }
 
 /** Names that `--peers` knows. */
-export const peerNames = ['sluice', 'bun', 'deno', 'go', 'node', 'sluicenode', 'ws', 'fastify', 'hono', 'broken'];
+export const peerNames = [
+  ...['sluice', 'bun', 'deno', 'go', 'node', 'sluicenode', 'ws', 'fastify'],
+  ...['hono', 'honobun', 'honosluice', 'express', 'expresssluice', 'broken'],
+];
 
 /** Finds the peers that are wanted. The floor always takes part. */
 export function findPeers(

@@ -52,11 +52,11 @@ export function resultOf(
   peers: readonly Peer[],
   samples: ReadonlyMap<string, readonly Sample[]>,
 ): ScenarioResult {
-  const { name, title, text } = scenario;
+  const { name, title, text, baselines: baselinePeers = ['node', 'ws', 'bun'] } = scenario;
   const tables = scenario.tables.map(({ name: table, title, columns }): TableResult => {
     const own = samples.get(table) ?? [];
     const measured = peers.filter((peer) => own.some((sample) => sample.peer === peer.name));
-    const fixed = measured.filter((peer) => peer.isFloor || ['node', 'ws', 'bun'].includes(peer.name));
+    const fixed = measured.filter((peer) => peer.isFloor || baselinePeers.includes(peer.name));
     const hasAgainst = measured.some((peer) => peer.name.endsWith(againstSuffix));
     const rows = measured.map((peer): Row => {
       const figures: Row['figures'] = {};

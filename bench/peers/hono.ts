@@ -1,6 +1,5 @@
-// Hono on @hono/node-server
+// Hono on the server that SERVER names: `node-server` (@hono/node-server), `bun` (Bun.serve) or `sluice`.
 
-import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { stream } from 'hono/streaming';
 import {
@@ -53,9 +52,19 @@ everyInterval(() => {
   for (const out of subscribers) out.write(text);
 });
 
-serve({
-  fetch: app.fetch,
-  port,
-  hostname: '127.0.0.1',
-  serverOptions: { keepAliveTimeout: idleSeconds * 1000 },
-});
+const hostname = '127.0.0.1';
+const { fetch } = app;
+
+declare const Bun: {
+  serve(options: { fetch: typeof fetch; port: number; hostname: string; idleTimeout: number }): void;
+};
+
+// Imported only where it is used: each server has a process of its own.
+if (process.env.SERVER === 'bun') Bun.serve({ fetch, port, hostname, idleTimeout: idleSeconds });
+else if (process.env.SERVER === 'sluice') {
+  const { serve } = await import('sluice');
+  await serve({ fetch, port, hostname, idleTimeout: idleSeconds * 1000 });
+} else {
+  const { serve } = await import('@hono/node-server');
+  serve({ fetch, port, hostname, serverOptions: { keepAliveTimeout: idleSeconds * 1000 } });
+}

@@ -3,6 +3,7 @@
 import { Server } from '../load/server.js';
 import { type Workload, workloads } from '../load/workloads.js';
 import { Load, type LoadOptions, warmUp } from '../load/wrk.js';
+import type { Service } from '../peers.js';
 import { type Column, type Context, getReady, interleave, type Scenario, type Table } from './scenario.js';
 
 interface Size {
@@ -45,12 +46,14 @@ interface RequestOptions {
   /** How many times longer than usual the windows are. */
   slowdown?: number;
   isSecure?: boolean;
+  /** What the peers must be able to do; default: `requests`, or `tls`. */
+  service?: Service;
 }
 
 export function requests(
   about: Pick<Scenario, 'name' | 'title' | 'text'>,
   tables: Loading[],
-  { slowdown = 1, isSecure = false }: RequestOptions = {},
+  { slowdown = 1, isSecure = false, service = isSecure ? 'tls' : 'requests' }: RequestOptions = {},
 ): Scenario {
   const sizeOf = (quick: boolean): Size => {
     const size = quick ? quickSize : wholeSize;
@@ -66,7 +69,7 @@ export function requests(
     async run(context) {
       const size = sizeOf(context.quick);
       for (let generation = 0; generation < size.generations; generation++)
-        await runGeneration(context, about.name, tables, size, generation, isSecure);
+        await runGeneration(context, about.name, tables, size, generation, { isSecure, service });
     },
   };
 }
@@ -77,12 +80,11 @@ async function runGeneration(
   tables: readonly Loading[],
   size: Size,
   generation: number,
-  isSecure: boolean,
+  { isSecure, service }: Required<Pick<RequestOptions, 'isSecure' | 'service'>>,
 ): Promise<void> {
   const peers = context.peers.filter(
     ({ isFloor, services }) =>
-      services.includes(isSecure ? 'tls' : 'requests') &&
-      (!isFloor || tables.every(({ options }) => options.workload.onFloor)),
+      services.includes(service) && (!isFloor || tables.every(({ options }) => options.workload.onFloor)),
   );
   const servers = await getReady(context, peers, async (peer) => {
     context.progress(`${scenario}: start ${peer.title}`);
@@ -148,6 +150,18 @@ export const requestScenarios: Scenario[] = [
     },
     [table(hello, 1), table(hello, 16), table(hello, 256), table(hello, 256, 16)],
   ),
+  {
+    ...requests(
+      {
+        name: 'frameworks',
+        title: 'Frameworks',
+        text: 'GET of 13 bytes of text, answered by applications of Hono and of Express: each on the servers that it is used with, and on sluice.',
+      },
+      [table(hello, 64)],
+      { service: 'frameworks' },
+    ),
+    baselines: ['hono', 'honobun', 'express'],
+  },
   requests(
     {
       name: 'upload',

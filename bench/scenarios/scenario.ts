@@ -36,6 +36,8 @@ export interface Scenario {
   title: string;
   /** What is done, and how to read the figures. */
   text: string;
+  /** Names of the peers that ratios are taken to, beside the floor; default: node, ws, bun. */
+  baselines?: readonly string[];
   /** How often and how large. */
   size(quick: boolean): string;
   tables: readonly Table[];
