@@ -18,23 +18,28 @@ export class SrvxServer {
   readonly runtime = 'sluice';
   /** As given; `middleware` is a copy, to which plugins may add. */
   readonly options: SrvxOptions<SrvxServer> & { middleware: ServerMiddleware[] };
-  /** Answers a request without the network: middleware, then `fetch` of the options. */
+  /** Answers a request without the network: middleware, then `fetch` of the options; `error` if one of them fails. */
   readonly fetch: ServerHandler;
+  /** The same without `error`, which `serve` of sluice calls itself. */
+  readonly #answer: ServerHandler;
   /** The server below. `server` is undefined until it listens. */
   readonly sluice: { server: Server | undefined } = { server: undefined };
   #listening: Promise<this> | undefined;
+  /** Listens to signals no longer. */
+  #forgetSignals = (): void => {};
   #early: unknown[] = [];
 
   constructor(options: SrvxOptions<SrvxServer>) {
     this.options = { ...options, middleware: [...(options.middleware ?? [])] };
     for (const plugin of options.plugins ?? []) plugin(this);
-    this.fetch = composed(this.options);
+    this.#answer = composed(this.options);
+    this.fetch = withErrors(this.#answer, this.options.error);
     if (!options.manual) void this.serve();
   }
 
   /** What `serve` of sluice is given. */
   get serveOptions(): ServeOptions {
-    return serveOptionsOf(this.options, (request) => this.fetch(request as ServerRequest));
+    return serveOptionsOf(this.options, (request) => this.#answer(request as ServerRequest));
   }
 
   /** Listens, unless it does already. @throws (rejects) as `serve` of sluice */
@@ -50,7 +55,7 @@ export class SrvxServer {
     const { silent = Boolean(process.env.TEST), gracefulShutdown = !(process.env.CI || process.env.TEST) } =
       this.options;
     if (!silent) console.log(`➜ Listening on: ${server.url}`);
-    if (gracefulShutdown !== false) closeOnSignal(server, gracefulShutdown);
+    if (gracefulShutdown !== false) this.#forgetSignals = closeOnSignal(server, gracefulShutdown);
     return this;
   }
 
@@ -75,7 +80,8 @@ export class SrvxServer {
   async close(closeActiveConnections = false): Promise<void> {
     if (this.#listening === undefined) return;
     await this.#listening;
-    await this.sluice.server?.stop(closeActiveConnections);
+    // Signals are heard until it is closed: they may end what it waits for.
+    await this.sluice.server?.stop(closeActiveConnections).finally(this.#forgetSignals);
   }
 }
 
@@ -91,16 +97,30 @@ function composed({ fetch, middleware }: SrvxServer['options']): ServerHandler {
   );
 }
 
-function closeOnSignal(server: Server, option: true | { gracefulTimeout?: number | undefined }): void {
+function withErrors(answer: ServerHandler, error: SrvxOptions['error']): ServerHandler {
+  if (error === undefined) return answer;
+  return async (request) => {
+    try {
+      return await answer(request);
+    } catch (reason) {
+      return error(reason);
+    }
+  };
+}
+
+/** @returns what ends that */
+function closeOnSignal(server: Server, option: true | { gracefulTimeout?: number | undefined }): () => void {
   const { gracefulTimeout = gracefulSeconds } = option === true ? {} : option;
   let isClosing = false;
   const close = (): void => {
-    void server.close({ deadline: isClosing ? 0 : gracefulTimeout * 1000 }).then(() => {
-      process.off('SIGINT', close);
-      process.off('SIGTERM', close);
-    });
+    void server.close({ deadline: isClosing ? 0 : gracefulTimeout * 1000 }).then(forget);
     isClosing = true;
+  };
+  const forget = (): void => {
+    process.off('SIGINT', close);
+    process.off('SIGTERM', close);
   };
   process.on('SIGINT', close);
   process.on('SIGTERM', close);
+  return forget;
 }
