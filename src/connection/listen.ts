@@ -49,9 +49,9 @@ export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
    */
   tls?: TlsServerOptions | readonly TlsServerOptions[] | undefined;
   /**
-   * Whether each connection begins with the header of the PROXY protocol, version 1 or 2, as HAProxy and others send it: `connection.peer` is then the client that it
-   * names. The header must come within 10 seconds, before TLS; a connection without one is reset. Only for ports that no one but the proxy can reach: another
-   * client could name any address. Default false.
+   * Whether each connection begins with the header of the PROXY protocol, version 1 or 2, as HAProxy and others send it. `connection.peer` is then the address
+   * in the header. The header must arrive within 10 seconds, before TLS; a connection without one is reset. Only for ports that no one but the proxy can
+   * reach: another client could name any address. Default false.
    */
   proxyProtocol?: boolean | undefined;
   /** The network to listen on. Default: that of the running thread, else that of the process. */

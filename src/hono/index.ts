@@ -1,4 +1,4 @@
-// `sluice/hono`: what applications of Hono take from the adapter of their server.
+// `sluice/hono`: the helpers that applications of Hono import from the adapter of their server.
 
 export { getConnInfo } from './conn-info.js';
 export { type SSEMessage, type SSEStream, streamSSE } from './stream-sse.js';

@@ -1,4 +1,4 @@
-// `streamSSE` for Hono: an event stream whose callback ends when its client leaves.
+// `streamSSE` for Hono: an event stream whose callback ends when its client disconnects.
 
 import { isGeneratorFunction } from 'node:util/types';
 import type { Context } from 'hono';
@@ -9,38 +9,38 @@ import { ClientLeftError } from '../http/incoming-request.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 
-/** An event, with the names of Hono. */
+/** An event, with the members that Hono defines. */
 export interface SSEMessage {
   data: string | Promise<string>;
   event?: string | undefined;
   id?: string | undefined;
-  /** Milliseconds. */
+  /** How long the browser waits before it reconnects, in milliseconds. */
   retry?: number | undefined;
 }
 
-/** Writes an event stream from an async function: has the members of Hono's `SSEStreamingApi`. */
+/** Writes an event stream from an async function. It has the members of Hono's `SSEStreamingApi`. */
 export interface SSEStream {
-  /** The client has left, or `abort` has been called. */
+  /** The client has disconnected, or `abort` has been called. */
   readonly aborted: boolean;
   /** The stream has ended. */
   readonly closed: boolean;
-  /** Sends an event. Is fulfilled when there is room for the next. @throws (rejects) when the client has left, with an `AbortError` */
+  /** Sends an event. Fulfilled when there is room for the next. @throws (rejects) with an `AbortError` when the client has disconnected */
   writeSSE(message: SSEMessage): Promise<void>;
-  /** Sends text as it is, such as a comment. Rejects as `writeSSE`. */
+  /** Sends text as it is, such as a comment. Rejects like `writeSSE`. */
   write(text: string): Promise<SSEStream>;
-  /** The same with a line feed. */
+  /** Sends text and a line feed. */
   writeln(text: string): Promise<SSEStream>;
-  /** Waits. Rejects as `writeSSE`. */
+  /** Waits. Rejects like `writeSSE`. */
   sleep(milliseconds: number): Promise<void>;
-  /** Ends the stream when what was written has left. */
+  /** Ends the stream after everything that was written. */
   close(): Promise<void>;
-  /** Calls a function when the client leaves. */
+  /** Calls a function when the client disconnects, and on `abort`. */
   onAbort(listener: () => unknown): void;
-  /** Ends the stream now. */
+  /** Ends the stream now; what was written and not sent is dropped. */
   abort(): void;
 }
 
-/** Text on its way to the client, and what waits for it to leave. */
+/** Text to be sent, and how to settle the promise of its write. */
 interface Piece {
   readonly text: string;
   readonly sent: () => void;
@@ -53,7 +53,7 @@ class Stream implements SSEStream {
   readonly #pieces: Piece[] = [];
   #wake: (() => void) | undefined;
   readonly #listeners: (() => unknown)[] = [];
-  /** Rejects what sleeps. */
+  /** Calls that reject the promises of `sleep`. */
   readonly #sleeping = new Set<(reason: unknown) => void>();
 
   get aborted(): boolean {
@@ -119,7 +119,7 @@ class Stream implements SSEStream {
     this.cancel(new ClientLeftError('streamSSE: the stream has been aborted'));
   }
 
-  /** Nothing more is sent: rejects what waits, and every later write. */
+  /** Sends nothing more: rejects pending writes and sleeps, and every later one. */
   cancel(reason: unknown): void {
     if (this.#reason !== undefined || (this.#isClosed && this.#pieces.length === 0)) return;
     this.#reason = reason;
@@ -130,7 +130,7 @@ class Stream implements SSEStream {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Sends what is written until the end. */
+  /** Sends what is written, until the stream ends. */
   *run(client: StreamClient): Task<void> {
     for (;;) {
       const [piece] = this.#pieces;
@@ -152,8 +152,9 @@ class Stream implements SSEStream {
 }
 
 /**
- * Answers with an event stream in an application of Hono, as `hono/streaming` does. When the client leaves, the callback is cancelled: a generator function, which gets
- * the `client` of `events`, is unwound; in an async function whatever it awaits of the stream rejects with an `AbortError`, which ends it if it does not catch that.
+ * Answers with an event stream in an application of Hono, as `streamSSE` of `hono/streaming` does. When the client disconnects, the callback ends. An async
+ * function ends because what it awaits of the stream rejects with an `AbortError`, unless it catches that. A generator function, which gets the `client` of
+ * `events`, is unwound.
  *
  * ```ts
  * app.get('/clock', (c) =>
@@ -166,9 +167,9 @@ class Stream implements SSEStream {
  * );
  * ```
  *
- * @param onError gets what an async callback throws while the client is there; then the client gets an event `error` with the message. Without it, `onError` of
- *   `serve` is called, and the connection reset
- * @param options as for `events`; status and fields that `c` has are sent as well, but for those that describe the body
+ * @param onError gets what an async callback throws while the client is connected; then the client gets an event `error` with the message. Without it,
+ *   `onError` of `serve` is called, and the connection is reset
+ * @param options as for `events`. Status and header fields that are set on `c` are sent as well, except those that describe the body
  */
 export function streamSSE(
   c: Context,
@@ -198,7 +199,7 @@ export function streamSSE(
   function* run(client: EventClient): Task<void> {
     const stream = new Stream();
     const running = call(callback as (stream: SSEStream) => Promise<void>, stream, onError);
-    running.catch(() => {}); // it is looked at below, unless the client leaves before
+    running.catch(() => {}); // its error is handled below, unless the client disconnects before
     try {
       yield* stream.run(client as StreamClient); // which `events` passes
       yield* until(running);
@@ -222,7 +223,7 @@ async function call(
   try {
     await callback(stream);
   } catch (error) {
-    if (stream.aborted) return; // the client has left, and that has ended the callback
+    if (stream.aborted) return; // the client's disconnect has ended the callback
     if (onError === undefined || !(error instanceof Error)) throw error;
     await onError(error, stream);
     await stream.writeSSE({ event: 'error', data: error.message });

@@ -1,4 +1,4 @@
-// `upgradeWebSocket` for Hono: its events over WebSockets by handlers.
+// `upgradeWebSocket` for Hono: calls the events of Hono from WebSockets by handlers.
 
 import { createWSMessageEvent, defineWebSocketHelper, type UpgradeWebSocket, WSContext, type WSEvents } from 'hono/ws';
 import { isThenable } from '../threads/task.js';
@@ -15,20 +15,20 @@ interface SocketData {
 /** `ws.raw` of a WebSocket: what handlers of `serve` get. */
 export type HonoWebSocket = ServerWebSocket<unknown>;
 
-/** Limits and the handshake, as in the option `websocket` of `serve`, which says what they mean. */
+/** The limits and the options of the handshake that the option `websocket` of `serve` has. */
 export type HonoWebSocketOptions = Omit<
   WebSocketHandlers,
   'open' | 'message' | 'drain' | 'close' | 'ping' | 'pong' | 'data'
 >;
 
 /**
- * Answers a request with a WebSocket in an application of Hono. As that of Hono's own adapters; the option `websocket` of `serve` is not needed.
+ * Answers a request with a WebSocket in an application of Hono, like `upgradeWebSocket` of Hono's own adapters. `serve` does not need the option `websocket`.
  *
  * ```ts
  * app.get('/echo', upgradeWebSocket(() => ({ onMessage: (event, ws) => ws.send(`${event.data}`) })));
  * ```
  *
- * What an event's handler throws, or rejects with, goes to `onError` of the events, if there is one; else to `onError` of `serve`.
+ * Errors of an event's handler go to `onError` of the events, or else to `onError` of `serve`.
  */
 export const upgradeWebSocket: UpgradeWebSocket<HonoWebSocket, HonoWebSocketOptions> = defineWebSocketHelper<
   HonoWebSocket,
@@ -40,7 +40,7 @@ export const upgradeWebSocket: UpgradeWebSocket<HonoWebSocket, HonoWebSocketOpti
 });
 
 const noOptions: HonoWebSocketOptions = {};
-/** One for each object of options: routes that are given the same one, or none, share it. */
+/** By the object of options: routes with the same object, or none, share an entry. */
 const byOptions = new WeakMap<HonoWebSocketOptions, HandlerUpgrades<SocketData>>();
 
 function upgradesOf(options: HonoWebSocketOptions): HandlerUpgrades<SocketData> {

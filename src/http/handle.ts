@@ -136,7 +136,9 @@ function pendingTask(exchange: Exchange, active: ActiveRequest, result: unknown)
   return isThenable(result) ? awaitHandler(exchange, active, result) : undefined;
 }
 
-/** Parks until the promise of an async handler, or of an async `error`, is settled. If the thread is unwound before, a response that comes later is discarded. */
+/**
+ * Parks until the promise of an async handler, or of an async `error`, is settled. If the thread is unwound before, a response that comes later is discarded.
+ */
 function* awaitHandler(exchange: Exchange, active: ActiveRequest, response: PromiseLike<unknown>): Task<unknown> {
   let isSettled = false;
   try {
@@ -159,7 +161,7 @@ function reporterOf(exchange: Exchange, active: ActiveRequest): (error: unknown)
   };
 }
 
-/** Whether the server's `error` may answer in place of a handler that has failed: nothing has been sent, and it is not what the client has caused. */
+/** Whether the server's `error` may answer for a handler that has failed: nothing has been sent, and the client has not caused the error. */
 export function mayAnswerError(exchange: Exchange, error: unknown): boolean {
   const { settings, active, thread } = exchange;
   if (settings.answerError === undefined || active === undefined || !exchange.busy) return false;
@@ -191,7 +193,11 @@ export function* answerError(exchange: Exchange, error: unknown): Task<Task<unkn
   return yield* sendAnswer(exchange, active, undefined);
 }
 
-/** Sends a response. @param response what it is made of, unless that has been done @returns the task that must write its body, if there is one; the head has been sent by then */
+/**
+ * Sends a response.
+ * @param response what the handler has returned; ignored if `active.out` is set
+ * @returns the task that must write the body, if there is one; the head has been sent by then
+ */
 function* sendAnswer(exchange: Exchange, active: ActiveRequest, response: unknown): Task<Task<unknown> | undefined> {
   const { body } = active.source;
   if (body?.mayBeRead) {

@@ -1,6 +1,6 @@
-// Members of the requests of a server that srvx has defined, and that frameworks on top of it (H3, Nitro, crossws) look for: `request.ip`, `request.waitUntil`,
-// `request.runtime`, `request.context`. They are on the prototype, so that a request costs nothing for them; and are not enumerable, so that what copies or
-// compares requests sees those of the fetch standard alone.
+// Members that srvx has defined for the requests of a server, and that frameworks on top of it (H3, Nitro, crossws) use: `request.ip`, `request.waitUntil`,
+// `request.runtime`, `request.context`. They are on the prototype, so that they cost a request nothing. They are not enumerable, so that code that copies or
+// compares requests sees only the members of the fetch standard.
 
 import { Request, sourceOf } from './fetch/request.js';
 import { IncomingRequest } from './incoming-request.js';
@@ -9,21 +9,21 @@ import { IncomingRequest } from './incoming-request.js';
 export interface RequestRuntime {
   /** Always `sluice`. */
   readonly name: string;
-  /** The second argument of the handler, where code that was written for srvx on Bun looks for it. */
+  /** The second argument of the handler, for code that was written for srvx on Bun. */
   readonly bun: { readonly server: object };
-  /** The same for Deno. */
+  /** The same, for code that was written for srvx on Deno. */
   readonly deno: { readonly info: object };
 }
 
-/** What the requests of a server have besides the members of `Request`. Other requests have it, too, and it is undefined there. */
+/** The members of a server's requests besides those of `Request`. In other requests they are undefined. */
 export interface ServerRequestMembers {
-  /** The client's IP address. Undefined for a Unix-domain socket, and if it is first asked for when the client has gone. */
+  /** The client's IP address. Undefined for a Unix-domain socket, and if it is first read after the client has disconnected. */
   readonly ip?: string | undefined;
   /** See `FetchInfo.waitUntil`. */
   readonly waitUntil?: ((work: unknown) => void) | undefined;
-  /** What is known of the server. */
+  /** The runtime, as srvx describes it. */
   readonly runtime?: RequestRuntime | undefined;
-  /** For middleware, to pass on what it likes. */
+  /** An object in which middleware can pass values on. */
   context?: Record<string, unknown> | undefined;
 }
 
@@ -37,7 +37,10 @@ const members: { [Name in keyof ServerRequestMembers]-?: (source: IncomingReques
   context: () => ({}),
 };
 
-/** Gives them to the class; to be called once. Each is computed when it is first asked for, and is a property of the request from then on. Assigning replaces it. */
+/**
+ * Defines the members on the class; to be called once. Each is computed when it is first read, and is a property of the request from then on. Assigning
+ * replaces it.
+ */
 export function defineRequestMembers(): void {
   for (const [name, compute] of Object.entries(members)) {
     const own = (value: unknown) => ({ value, writable: true, configurable: true, enumerable: false });

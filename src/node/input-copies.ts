@@ -1,9 +1,9 @@
-// Copies of what has been received, for streams, which keep it. Most input is the head of a request. A piece of memory of its own for each would be counted, and
-// later freed, by the engine. So short input goes into shared memory, as with `Buffer.allocUnsafe`.
+// Copies of received bytes, for streams, which keep them. Most input is the head of a request. Separate memory for each would be counted, and later freed, by
+// the engine. So short input goes into shared memory, as with `Buffer.allocUnsafe`.
 
 import { copyBytes } from '../util/fast-bytes.js';
 
-/** Input of up to so many bytes is copied into shared memory; heads of requests are smaller. */
+/** Input of up to this many bytes is copied into shared memory; heads of requests are smaller. */
 const smallInput = 1024;
 const poolBytes = 16 * 1024;
 let pool = Buffer.allocUnsafeSlow(poolBytes);

@@ -51,7 +51,10 @@ export interface NodeServerSettings extends ConnectionSocketOptions {
    * Default: none, connections are plain.
    */
   tls?: TlsServerOptions | readonly TlsServerOptions[] | undefined;
-  /** Whether each connection begins with the header of the PROXY protocol: `remoteAddress` is then the client that it names. See `listen` of `sluice`. Default false. */
+  /**
+   * Whether each connection begins with the header of the PROXY protocol: `remoteAddress` is then the address in the header. See the option of `listen` of
+   * `sluice`. Default false.
+   */
   proxyProtocol?: boolean | undefined;
   /** The network to listen on. Default: that of the process. */
   network?: Network | undefined;

@@ -1,5 +1,5 @@
-// The second argument of `fetch`: what is known of a request beside itself, and the server. Its members are those of Bun's server and of Deno's information, so
-// that code which was written for these finds what it expects. All of them are computed when they are asked for.
+// The second argument of `fetch`: the client's address and other facts about the request, and access to the server. It has the members of Bun's server and of
+// Deno's information, so that code written for these works. All of them are computed on access.
 
 import type { ReloadOptions } from '../connection/listener.js';
 import type { TlsInfo } from '../event-layer/tls-info.js';
@@ -13,25 +13,25 @@ import type { Sendable, UpgradeArguments, UpgradeOptions } from '../websocket/ha
 
 /** Where a client is, as Deno has it. */
 export interface RemoteAddress {
-  /** What `path` is there for, if it is `unix`. */
+  /** `unix` for a Unix-domain socket, whose path is `path`. */
   readonly transport: 'tcp' | 'unix';
-  /** The IP address; empty for a Unix-domain socket, and if it is first asked for when the client has gone. */
+  /** The IP address; empty for a Unix-domain socket, and if it is first read after the client has disconnected. */
   readonly hostname: string;
-  /** The TCP port; 0 where it is not known. */
+  /** The TCP port; 0 if it is unknown. */
   readonly port: number;
-  /** Of a Unix-domain socket: the server's path. */
+  /** For a Unix-domain socket: the server's path. */
   readonly path?: string | undefined;
 }
 
-/** What a handler can replace in its server, besides its certificates: see `Server.reload`. */
+/** What `reload` of a server replaces. */
 export interface ServerReloadOptions extends Partial<ReloadOptions> {
-  /** As for `serve`: requests that come from now on go there. */
+  /** As for `serve`, for requests that arrive from now on. */
   fetch?: ((request: never, info: never) => unknown) | undefined;
   /** As for `serve`. */
   error?: ((error: unknown) => unknown) | undefined;
 }
 
-/** The members of a server that its handlers have, too. Names and meanings are Bun's. */
+/** The members that a server and the second argument of `fetch` have in common. Names and meanings are Bun's, except `waitUntil`. */
 export interface ServerMembers<Data = unknown> {
   /** Its URL: `http://127.0.0.1:8080/`, or `http+unix:` with the percent-encoded path of a Unix-domain socket as the host. */
   readonly url: URL;
@@ -39,13 +39,13 @@ export interface ServerMembers<Data = unknown> {
   readonly port: number | undefined;
   /** The host name or address that it listens on, or `undefined` for a Unix-domain socket. */
   readonly hostname: string | undefined;
-  /** Always empty: there is nothing that it would distinguish. */
+  /** Always empty. Bun has it. */
   readonly id: string;
-  /** Always false: there is no other mode of working for development. */
+  /** Always false: there is no mode for development. */
   readonly development: boolean;
-  /** How many requests are in progress, without those whose head is incomplete. */
+  /** The number of requests in progress, without those whose head is incomplete. */
   readonly pendingRequests: number;
-  /** How many WebSockets by handlers there are. */
+  /** The number of open WebSockets by handlers. */
   readonly pendingWebSockets: number;
   /**
    * Answers a request with the opening handshake of a WebSocket, whatever its handler returns afterwards. A handshake that is wrong is answered with
@@ -62,40 +62,46 @@ export interface ServerMembers<Data = unknown> {
    * @throws {TypeError} for what cannot be sent, and without the option `websocket`
    */
   publish(topic: string, data: Sendable, compress?: boolean): number;
-  /** How many WebSockets have subscribed to a topic. Needs the option `websocket` of `serve`. @throws {TypeError} without it */
+  /** The number of WebSockets that have subscribed to a topic. Needs the option `websocket` of `serve`. @throws {TypeError} without it */
   subscriberCount(topic: string): number;
-  /** The client's address; null for a Unix-domain socket, and if it is first asked for when the client has gone. @throws {TypeError} for a request that is not the server's */
+  /**
+   * The client's address; null for a Unix-domain socket, and if it is first asked for after the client has disconnected.
+   * @throws {TypeError} for a request that is not from a server of sluice
+   */
   requestIP(request: Request | globalThis.Request): SocketAddress | null;
   /**
-   * How long the client of a request may pause while it sends the body, and while it reads the response, in place of `bodyTimeout` and `writeTimeout`. In
-   * **seconds**, as in Bun; 0 for as long as it likes. A handler may take any time in any case.
-   * @throws {TypeError} for a request that is not the server's, and for what is no number of seconds
+   * Sets how long the client of a request may pause while it sends the body, and while it reads the response, in place of `bodyTimeout` and `writeTimeout`.
+   * In **seconds**, as in Bun, up to a day; 0 for no limit. It does not limit the handler.
+   * @throws {TypeError} for a request that is not from a server of sluice, and for what is not a number of seconds
    */
   timeout(request: Request | globalThis.Request, seconds: number): void;
   /**
-   * Makes `close()` wait for a promise until its deadline: for work that goes on after the response, or after the client has left. If it is rejected, `onError` is
-   * called, once, with the request if a handler has called this.
-   * @throws {TypeError} for a task and for a function, which would never run
+   * Makes `close()` wait for a promise, until its deadline: for work that continues after the response, or after the client has disconnected. If the promise is
+   * rejected, `onError` is called once, with the request if `waitUntil` was called on the second argument of its handler.
+   * @throws {TypeError} for a task and for a function, because nothing would run them
    */
   waitUntil(work: unknown): void;
   /**
-   * Replaces `fetch` and `error` for requests that come from now on, and the certificates of `tls` for connections that do. Everything is checked first.
-   * @throws (rejects) as `serve` does: then nothing has changed
+   * Replaces `fetch` and `error` for requests that arrive from now on, and the certificates of `tls` for new connections. Everything is checked first.
+   * @throws (rejects) with the errors of `serve`; then nothing has changed
    */
   reload(options: ServerReloadOptions): Promise<void>;
   /** `close()` with Bun's name. @param closeActiveConnections whether requests in progress are unwound at once. Default false */
   stop(closeActiveConnections?: boolean): Promise<void>;
   /** Undoes `unref`. */
   ref(): void;
-  /** From now on the server does not keep the process running while it has no connection, as `unref` of a server of `node:net`. */
+  /** The listening socket does not keep the process running from now on, as after `unref` of a server of `node:net`. */
   unref(): void;
 }
 
-/** What a handler can know of its request, and do with its server. @typeParam Data what `ws.data` is, for WebSockets by handlers */
+/** The second argument of `fetch`. @typeParam Data what `ws.data` is, for WebSockets by handlers */
 export interface FetchInfo<Data = unknown> extends RequestInfo, ServerMembers<Data> {
   /** The client's address, as Deno has it. */
   readonly remoteAddr: RemoteAddress;
-  /** Is fulfilled when the response has been written as a whole; rejected if it was broken off, with the reason of `request.signal` if the client has left. As in Deno. */
+  /**
+   * As in Deno: fulfilled when the whole response has been written, rejected if it was broken off. If the client has disconnected, the reason is that of
+   * `request.signal`.
+   */
   readonly completed: Promise<void>;
 }
 

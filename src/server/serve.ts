@@ -94,15 +94,15 @@ export interface ServeOptions<Data = unknown> extends AddressOptions, Connection
    */
   onError?: ((error: unknown, request: Request | undefined, info: RequestInfo | undefined) => void) | undefined;
   /**
-   * Answers a request whose handler has failed, in place of the 500, as in Bun: plain, async, or a generator function. It is called once for a request, while
-   * nothing has been sent. `onError` is called, too, but the default one does not print what `error` has answered. If it throws, or does not return a
-   * response, the client gets the 500, and both errors go to `onError`.
+   * Answers a request whose handler has failed, in place of the 500, as in Bun: plain, async, or a generator function. It is called at most once for a
+   * request, and only while nothing has been sent. `onError` is called, too, but the default `onError` does not print errors that `error` has answered. If
+   * `error` throws, or does not return a response, the client gets the 500, and both errors go to `onError`.
    */
   error?: ((error: unknown) => Answer | PromiseLike<Answer> | Task<Answer | PromiseLike<Answer>>) | undefined;
   /**
    * Called for requests that are refused because of what the client sent or did not send (400, 408, 413, 414, 417, 431, 501, 505), and for
-   * requests and connections that get 429 or 503 because of a limit; once for each. Also for connections without the header that `proxyProtocol` wants, which
-   * are reset: their status is 400, and their code `ERR_PROXY_HEADER`. Any client can cause calls, so it should be cheap, such as
+   * requests and connections that get 429 or 503 because of a limit; once for each. Also for connections that are reset because they lack the header that
+   * `proxyProtocol` requires: with the status 400 and the code `ERR_PROXY_HEADER`. Any client can cause calls, so it should be cheap, such as
    * counting or logging a line. It is not called for connections over a limit that are reset without a response. Errors that it throws
    * go to `onError`. Default: does nothing.
    */
@@ -184,17 +184,19 @@ export interface ServeOptions<Data = unknown> extends AddressOptions, Connection
    */
   tls?: TlsServerOptions | readonly TlsServerOptions[] | undefined;
   /**
-   * Proxies in front that may say who the client is, in `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or, if there are none of these, in `Forwarded`
-   * (RFC 7239): then `request.url` has the scheme and the host that the client has used, and `info.peer`, `requestIP` and the like have the client's address.
-   * An array has their addresses and networks (`['10.0.0.0/8', '2001:db8::/32', 'loopback']`). `'loopback'` stands for this machine, with clients of a Unix-domain
-   * socket. Of several proxies in a row each must be trusted: the client is the right-most address that is not. `true` trusts any client, for servers that
-   * only proxies can reach. The proxy must remove the fields that it does not write itself. Default false.
+   * Which proxies in front are trusted to say who the client is: in `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or, if a request has none of
+   * these, in `Forwarded` (RFC 7239). Then `request.url` has the scheme and the host that the client has used; `info.peer`, `requestIP` and the like have the
+   * client's address.
+   *
+   * An array has addresses and networks (`['10.0.0.0/8', '2001:db8::/32', 'loopback']`). `'loopback'` is this machine, with clients of a Unix-domain socket.
+   * `true` trusts every client, for servers that only proxies can reach. Of several proxies in a row each must be trusted: the client is the right-most
+   * address that is not. The proxy must remove the fields that it does not write itself. Default false.
    */
   trustProxy?: TrustProxy | undefined;
   /**
-   * Whether each connection begins with the header of the PROXY protocol, version 1 or 2, as HAProxy and others send it: `info.peer` and the like have the address
-   * that it names. The header must come within `headTimeout`, before TLS; a connection without one is reset, and `onRefused` is called. Only for ports that
-   * no one but the proxy can reach: another client could name any address. Default false.
+   * Whether each connection begins with the header of the PROXY protocol, version 1 or 2, as HAProxy and others send it. `info.peer` and the like then have
+   * the address in the header. The header must arrive within `headTimeout`, before TLS; a connection without one is reset, and `onRefused` is called. Only for
+   * ports that no one but the proxy can reach: another client could name any address. Default false.
    */
   proxyProtocol?: boolean | undefined;
   /** The network to serve on. Default: that of the running thread, else that of the process. */
@@ -306,7 +308,7 @@ defineRequestMembers();
  *
  * ```ts
  * const server = await serve({ port: 8080, fetch: () => new Response('hello') });
- * console.log(server.url);
+ * console.log(server.url.href);
  * ```
  *
  * @returns (a promise of) the server, which is listening
@@ -439,14 +441,14 @@ const fullReportInterval = 60_000;
 class HttpListener extends Listener implements H1Settings, ConnectionSource {
   fetch: (request: unknown, source: IncomingRequest) => unknown;
   answerError: ((error: unknown) => unknown) | undefined;
-  /** Of its URL. */
+  /** The scheme of the server's URL. */
   readonly scheme: 'http' | 'https';
   readonly proxies: TrustedProxies | undefined;
   readonly handle: Server;
   upgrades: Upgrades | undefined;
   /** Set before it listens. */
   fallback: RequestFallback | undefined;
-  /** Of the option `websocket`. */
+  /** The server of the option `websocket`. */
   readonly webSockets: WebSocketServer | undefined;
   readonly headSize: number;
   readonly targetSize: number;
@@ -479,9 +481,9 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly phases: Record<Phase, number> = { reading: 0, handling: 0, writing: 0 };
   readonly #fastPath: H1FastPath;
   readonly #admission: Admission;
-  /** There is nothing that `fetch` answers: connections go to `fallback` as they are. */
+  /** `fetch` answers nothing: whole connections go to `fallback`. */
   readonly #passesEverything: boolean;
-  /** The addresses of clients are known when `secured` is called. */
+  /** The addresses of clients are known only when `ready` is called. */
   readonly #identifiesLate: boolean;
   readonly #maxRequests: number;
   readonly #maxQueuedBytes: number;
@@ -565,7 +567,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     return 'path' in this.address;
   }
 
-  /** How many connections have a request head in part. */
+  /** The number of connections with an incomplete request head. */
   get incompleteHeads(): number {
     return this.#fastPath.reading;
   }
@@ -769,7 +771,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.linger(slot, Math.min(this.lingerTimeout, rejectedLinger));
   }
 
-  /** The deadlines of a connection count from when it was accepted. */
+  /** Deadlines are not set again: they count from when the connection was accepted. */
   protected ready(slot: Slot): void {
     if (this.#identifiesLate) {
       const verdict = this.#admission.identify(slot);
@@ -781,7 +783,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     if (this.#passesEverything) this.fallback?.adopt(slot);
   }
 
-  /** A connection without the header of the PROXY protocol. @param peer the other end of the connection */
+  /** Reports a connection without the header of the PROXY protocol. @param peer the other end of the connection */
   #refuseProxyHeader({ message, code }: ConnectionError, peer: string): void {
     this.reportRefusal({ status: 400, code, message }, { peer });
   }
@@ -826,7 +828,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   ): void {
     this.#fastPath.closed(slot);
     this.#admission.leave(slot);
-    // On the portable layer, where what precedes TLS is below the layer; `sessionFailed` is called on the others.
+    // On the portable layer, where the header before TLS is read below the layer. On the other layers `sessionFailed` is called.
     if (reason?.code === proxyHeaderError) this.#refuseProxyHeader(reason, '');
     super.closed(slot, record, reason, wasClosing);
   }

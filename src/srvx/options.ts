@@ -9,21 +9,21 @@ import { show } from '../util/inspect.js';
 export type ServerRequest = globalThis.Request & ServerRequestMembers;
 /** Answers a request. */
 export type ServerHandler = (request: ServerRequest) => AnyResponse | PromiseLike<AnyResponse>;
-/** Answers a request, or has what follows it answer. */
+/** Answers a request, or calls `next` to have the following middleware or `fetch` answer it. */
 export type ServerMiddleware = (
   request: ServerRequest,
   next: () => AnyResponse | PromiseLike<AnyResponse>,
 ) => AnyResponse | PromiseLike<AnyResponse>;
 
-/** The options of srvx. Those of its other adapters (`node`, `bun`, `deno`, …) are ignored. */
+/** The options of srvx. Options for its other adapters (`node`, `bun`, `deno`, …) are ignored. */
 export interface SrvxOptions<Server = unknown> {
   /** Answers each request that no middleware has answered. */
   fetch: ServerHandler;
   /** Answers a request whose handler has failed. */
   error?: ((error: unknown) => AnyResponse | PromiseLike<AnyResponse>) | undefined;
-  /** What runs before `fetch`, in order. */
+  /** Called before `fetch`, in this order. */
   middleware?: readonly ServerMiddleware[] | undefined;
-  /** Called with the server before it listens: may change its options. */
+  /** Called with the server before it listens. They may add to `options.middleware`. */
   plugins?: readonly ((server: Server) => void)[] | undefined;
   /** Whether the server waits for a call of `serve()` before it listens. Default false. */
   manual?: boolean | undefined;
@@ -37,11 +37,11 @@ export interface SrvxOptions<Server = unknown> {
   protocol?: 'http' | 'https' | undefined;
   /** Certificate and key, in PEM or the paths of files. */
   tls?: { cert?: string | undefined; key?: string | undefined; passphrase?: string | undefined } | undefined;
-  /** Whether the URL is not printed. Default: whether the environment variable TEST is set. */
+  /** Whether printing the URL is omitted. Default: whether the environment variable TEST is set. */
   silent?: boolean | undefined;
   /**
-   * Whether SIGINT and SIGTERM close the server, and a second SIGINT at once: with `gracefulTimeout`, in **seconds**, for requests in progress. Default true, with 5 seconds;
-   * false if the environment variable CI or TEST is set.
+   * Whether SIGINT and SIGTERM close the server. Requests in progress then have `gracefulTimeout`, in **seconds** (default 5); a second signal ends them at
+   * once. `forceTimeout` is ignored. Default: true, unless the environment variable CI or TEST is set.
    */
   gracefulShutdown?: boolean | { gracefulTimeout?: number | undefined; forceTimeout?: number | undefined } | undefined;
   /** The most bytes of a request body: `maxBodySize` of `serve`, whose default is 16 MiB. */
@@ -52,7 +52,7 @@ export interface SrvxOptions<Server = unknown> {
   sluice?: Partial<Omit<ServeOptions, 'fetch'>> | undefined;
 }
 
-/** @param fetch answers requests, with the middleware @throws {TypeError | RangeError} for a port or a protocol that is impossible */
+/** @param fetch answers requests, middleware included @throws {TypeError | RangeError} for a wrong port, and for TLS without certificate or key */
 export function serveOptionsOf(options: SrvxOptions<never>, fetch: ServeOptions['fetch']): ServeOptions {
   const { error, reusePort, trustProxy, maxRequestBodySize, sluice } = options;
   const { hostname = process.env.HOST || undefined } = options;

@@ -18,14 +18,14 @@ export class SrvxServer {
   readonly runtime = 'sluice';
   /** As given; `middleware` is a copy, to which plugins may add. */
   readonly options: SrvxOptions<SrvxServer> & { middleware: ServerMiddleware[] };
-  /** Answers a request without the network: middleware, then `fetch` of the options; `error` if one of them fails. */
+  /** Answers a request without the network: calls the middleware and `fetch` of the options, and `error` if one of them fails. */
   readonly fetch: ServerHandler;
   /** The same without `error`, which `serve` of sluice calls itself. */
   readonly #answer: ServerHandler;
-  /** The server below. `server` is undefined until it listens. */
+  /** The server of sluice; `server` is undefined until it listens. */
   readonly sluice: { server: Server | undefined } = { server: undefined };
   #listening: Promise<this> | undefined;
-  /** Listens to signals no longer. */
+  /** Removes the listeners for signals. */
   #forgetSignals = (): void => {};
   #early: unknown[] = [];
 
@@ -37,12 +37,12 @@ export class SrvxServer {
     if (!options.manual) void this.serve();
   }
 
-  /** What `serve` of sluice is given. */
+  /** The options that are passed to `serve` of sluice. */
   get serveOptions(): ServeOptions {
     return serveOptionsOf(this.options, (request) => this.#answer(request as ServerRequest));
   }
 
-  /** Listens, unless it does already. @throws (rejects) as `serve` of sluice */
+  /** Starts to listen, unless it does already. @throws (rejects) with the errors of `serve` of sluice */
   serve(): Promise<this> {
     this.#listening ??= this.#listen();
     return this.#listening;
@@ -69,7 +69,7 @@ export class SrvxServer {
     return this.sluice.server?.url.href;
   }
 
-  /** Makes `close` wait for a promise, as `request.waitUntil` does. */
+  /** Makes `close` wait for a promise, like `request.waitUntil`. */
   readonly waitUntil = (work: unknown): void => {
     const { server } = this.sluice;
     if (server === undefined) this.#early.push(work);
@@ -80,7 +80,7 @@ export class SrvxServer {
   async close(closeActiveConnections = false): Promise<void> {
     if (this.#listening === undefined) return;
     await this.#listening;
-    // Signals are heard until it is closed: they may end what it waits for.
+    // A signal may still end what `close` waits for.
     await this.sluice.server?.stop(closeActiveConnections).finally(this.#forgetSignals);
   }
 }
@@ -108,7 +108,7 @@ function withErrors(answer: ServerHandler, error: SrvxOptions['error']): ServerH
   };
 }
 
-/** @returns what ends that */
+/** @returns a function that removes the listeners */
 function closeOnSignal(server: Server, option: true | { gracefulTimeout?: number | undefined }): () => void {
   const { gracefulTimeout = gracefulSeconds } = option === true ? {} : option;
   let isClosing = false;
