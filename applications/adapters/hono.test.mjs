@@ -1,4 +1,4 @@
-// What applications of Hono take from `sluice/hono`: getConnInfo, streamSSE, upgradeWebSocket.
+// What applications of Hono import from `sluice/hono`: getConnInfo, streamSSE, upgradeWebSocket.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -35,7 +35,7 @@ async function served(t, define, options = {}) {
 describe('getConnInfo', () => {
   const define = (app) => app.get('/', (c) => c.json(getConnInfo(c)));
 
-  test("tells the address and the port of the client's socket", async (t) => {
+  test("returns the address and the port of the client's socket", async (t) => {
     const { port } = await served(t, define);
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
@@ -46,13 +46,13 @@ describe('getConnInfo', () => {
     assert.deepEqual(JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1)), { remote });
   });
 
-  test('tells IPv6 addresses without brackets', async (t) => {
+  test('returns IPv6 addresses without brackets', async (t) => {
     const { url } = await served(t, define, { hostname: '::1' });
     const { remote } = await (await fetch(url)).json();
     assert.deepEqual([remote.address, remote.addressType], ['::1', 'IPv6']);
   });
 
-  test('tells nothing for a Unix-domain socket', async (t) => {
+  test('returns no address for a Unix-domain socket', async (t) => {
     const path = join(tmpdir(), `sluice-hono-${process.pid}.sock`);
     const app = new Hono();
     define(app);
@@ -63,7 +63,7 @@ describe('getConnInfo', () => {
     assert.match((await socket.setEncoding('utf8').toArray()).join(''), /\{"remote":\{\}\}/);
   });
 
-  test('tells the client behind a trusted proxy', async (t) => {
+  test('returns the client behind a trusted proxy', async (t) => {
     const { url } = await served(t, define, { trustProxy: 'loopback' });
     const { remote } = await (await fetch(url, { headers: { 'x-forwarded-for': '192.0.2.7' } })).json();
     assert.equal(remote.address, '192.0.2.7');
@@ -140,7 +140,7 @@ describe('streamSSE', () => {
       for (;;) await stream.writeSSE({ data: 'x'.repeat(1000) });
     },
   }))
-    test(`ends an async callback that ${what} with an AbortError when the client leaves`, async (t) => {
+    test(`ends an async callback that ${what} with an AbortError when the client disconnects`, async (t) => {
       let reason;
       let aborts = 0;
       let stream;
@@ -168,7 +168,7 @@ describe('streamSSE', () => {
       assert.deepEqual(errors, []);
     });
 
-  test('unwinds a generator callback when the client leaves', async (t) => {
+  test('unwinds a generator callback when the client disconnects', async (t) => {
     let unwound = false;
     const { url, errors } = await served(t, (app) =>
       app.get('/', (c) =>
@@ -187,7 +187,7 @@ describe('streamSSE', () => {
     assert.deepEqual(errors, []);
   });
 
-  test('gives what a callback throws to its onError, and the message to the client', async (t) => {
+  test('passes an error of the callback to its onError, and the message to the client', async (t) => {
     const seen = [];
     const { url, errors } = await served(t, (app) =>
       app.get('/', (c) =>
@@ -216,7 +216,7 @@ describe('streamSSE', () => {
       throw new Error('on purpose');
     },
   }))
-    test(`gives what a callback (${kind}) throws to onError of serve, and resets the connection`, async (t) => {
+    test(`passes an error of the callback (${kind}) to onError of serve, and resets the connection`, async (t) => {
       const { url, errors } = await served(t, (app) => app.get('/', (c) => streamSSE(c, callback)));
       await assert.rejects(async () => (await fetch(url)).text());
       assert.deepEqual(
@@ -276,7 +276,7 @@ describe('upgradeWebSocket', () => {
     }
   });
 
-  test('gives bytes as an ArrayBuffer, and the context what it is of', async (t) => {
+  test('passes bytes as an ArrayBuffer, and a context with the members of the WebSocket', async (t) => {
     const seen = {};
     const { socket, url } = await opened(
       t,
@@ -305,7 +305,7 @@ describe('upgradeWebSocket', () => {
     assert.deepEqual([code, String(reason)], [4001, 'done']);
   });
 
-  test('tells onClose the code of the client, or that it has gone', async (t) => {
+  test('passes the code of the client to onClose, or 1006 if the client has gone', async (t) => {
     for (const [end, expected] of [
       [(socket) => socket.close(4002, 'bye'), [4002, 'bye', true]],
       [(socket) => socket.terminate(), [1006, '', false]],
@@ -329,7 +329,7 @@ describe('upgradeWebSocket', () => {
     },
     rejects: () => Promise.reject(new Error('on purpose')),
   })) {
-    test(`onError of the events gets what a handler that ${how} fails with`, async (t) => {
+    test(`onError of the events gets the error of a handler that ${how}`, async (t) => {
       const { socket, errors } = await opened(t, () => ({
         onMessage: fail,
         onError: ({ type, error }, ws) => ws.send(`${type}: ${error.message}`),
@@ -340,7 +340,7 @@ describe('upgradeWebSocket', () => {
       assert.deepEqual(errors, []);
     });
 
-    test(`onError of serve gets what a handler that ${how} fails with when the events have none`, async (t) => {
+    test(`onError of serve gets the error of a handler that ${how} when the events have no onError`, async (t) => {
       const { socket, errors } = await opened(t, () => ({ onMessage: fail }));
       socket.send('x');
       await eventually(() => errors.length > 0);

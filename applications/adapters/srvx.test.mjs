@@ -1,4 +1,4 @@
-// `sluice/srvx`: what users of srvx, and of H3 on top of it, find in its adapters.
+// `sluice/srvx`: what users of srvx, and of H3 on top of it, expect of an adapter.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -68,7 +68,7 @@ test('serves an application of H3, and a FastResponse', async (t) => {
   assert.deepEqual([response.status, await response.text()], [201, 'fast']);
 });
 
-test('runs middleware in order, which can answer or change the answer', async (t) => {
+test('calls middleware in order, which can answer or change the answer', async (t) => {
   const calls = [];
   const server = await served(t, {
     middleware: [
@@ -96,7 +96,7 @@ test('runs middleware in order, which can answer or change the answer', async (t
   assert.deepEqual(calls, ['first', 'second', 'last']);
 });
 
-test('plugins add middleware before it listens, and not to the options that were given', async (t) => {
+test('plugins add middleware before it listens, without changing the options that were passed', async (t) => {
   const middleware = [];
   const seen = [];
   const server = await served(t, {
@@ -119,12 +119,12 @@ for (const [where, options] of Object.entries({
       throw new Error('on purpose');
     },
   },
-  'middleware, later,': {
+  'async middleware': {
     middleware: [() => Promise.reject(new Error('on purpose'))],
     fetch: () => new Response(''),
   },
 }))
-  test(`error answers what ${where} fails with, also without the network, and onError gets it`, async (t) => {
+  test(`error answers for a failure of ${where}, also without the network, and onError gets it`, async (t) => {
     const errors = [];
     const server = await served(t, {
       ...options,
@@ -164,7 +164,7 @@ test('a server that has never listened can be closed', async () => {
   await serve({ ...quiet, manual: true, fetch: () => new Response('') }).close();
 });
 
-test('takes the port and the host from the environment, unless options have them', async (t) => {
+test('takes the port and the host from the environment, unless the options have them', async (t) => {
   const port = await freePort();
   setEnvironment(t, { PORT: String(port), HOST: '127.0.0.1' });
   const fetch = () => new Response('');
@@ -174,7 +174,7 @@ test('takes the port and the host from the environment, unless options have them
   assert.notEqual(new URL(other.url).port, String(port));
 });
 
-test('rejects ports and protocols that are impossible, and ports in use', async (t) => {
+test('rejects wrong ports and protocols, and ports in use', async (t) => {
   const fetch = () => new Response('');
   const failure = (options) => serve({ ...quiet, ...options, fetch }).ready();
   await assert.rejects(failure({ port: 'http' }), { name: 'RangeError', message: /port is .*http/ });
@@ -224,7 +224,7 @@ test('maxRequestBodySize limits bodies', async (t) => {
   assert.deepEqual([await send('x'.repeat(10)), await send('x'.repeat(11))], [200, 413]);
 });
 
-test('close waits for requests in progress, and for what waitUntil was given, before and after it listens', async (t) => {
+test('close waits for requests in progress, and for promises of waitUntil, given before and after it listens', async (t) => {
   let answer;
   const works = Array.from({ length: 3 }, () => {
     const work = {};
@@ -277,7 +277,7 @@ test('close(true) answers requests in progress with a 503', async () => {
   assert.equal((await response).status, 503);
 });
 
-test('listens to signals while it serves, unless it is told not to, or in CI', async (t) => {
+test('listens to signals while it serves, unless an option or CI turns that off', async (t) => {
   setEnvironment(t, { CI: '', TEST: '' });
   const count = () => process.listenerCount('SIGTERM') + process.listenerCount('SIGINT');
   const before = count();
@@ -317,7 +317,7 @@ async function program(t, gracefulShutdown, delay) {
   return { child, exited, url, asked: () => eventually(() => output.includes('asked')) };
 }
 
-test('a signal has requests in progress answered, and the program ends', async (t) => {
+test('on a signal, requests in progress are answered, and the program ends', async (t) => {
   const { child, exited, url, asked } = await program(t, undefined, 100);
   const response = ask(url);
   await asked();

@@ -1,4 +1,4 @@
-// Each example does what its first lines promise, to a client of its kind, and ends on a signal.
+// Uses each example with a client of its kind, as its first lines say, and ends it by a signal.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -72,7 +72,7 @@ test('H3: routes, a body, an error, a stream', async () => {
   });
 });
 
-test('Express with Socket.IO: what one client says, or posts, all get', async () => {
+test('Express with Socket.IO: what one client says or posts reaches all', async () => {
   await withExample('express-socket-io.mjs', async (url) => {
     const page = await (await fetch(url)).text();
     assert.match(page, /socket\.io\.js/);

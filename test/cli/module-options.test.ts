@@ -29,13 +29,13 @@ test('names of Bun and Deno become those of sluice', () => {
   });
 });
 
-test('idleTimeout is in seconds up to 255, and 0 is none; above it is in milliseconds', () => {
+test('idleTimeout is in seconds up to 255, and 0 is the longest; above 255 it is in milliseconds', () => {
   const times = { 10: 10_000, 255: 255_000, 256: 256, 120000: 120_000, 0: longestDelay };
   for (const [given, expected] of Object.entries(times))
     assert.deepEqual(converted({ idleTimeout: Number(given) }), { idleTimeout: expected }, given);
 });
 
-test('tls takes Bun’s names for files, of one certificate and of several; protocol http is without it', () => {
+test('tls takes Bun’s names for files, for one certificate and for several; protocol http removes it', () => {
   const tls = { keyFile: 'k.pem', certFile: 'c.pem', caFile: 'a.pem', lowMemoryMode: true, passphrase: undefined };
   const expected = { key: 'k.pem', cert: 'c.pem', ca: 'a.pem' };
   assert.deepEqual(converted({ tls }), { tls: expected });
@@ -43,19 +43,19 @@ test('tls takes Bun’s names for files, of one certificate and of several; prot
   assert.deepEqual(converted({ tls, protocol: 'http' }), {});
 });
 
-test('options without a meaning here are left out, and names that are no options are told', () => {
+test('options without a meaning here are ignored, and unknown names are reported', () => {
   const given = { development: true, id: 'a', inspector: false, manual: true, silent: true, gracefulShutdown: false };
   assert.deepEqual(converted(given), {});
   const { unknown } = convertOptions({ fetch, ...given, prot: 1, middleware: [], onListen() {} }, refuse);
   assert.deepEqual(unknown, ['prot']);
 });
 
-test('an option that answers requests is refused, and not left out', () => {
+test('an option that answers requests is refused, and not ignored', () => {
   assert.throws(() => converted({ routes: {} }), /has routes, which sluice does not have; expected fetch/);
   assert.throws(() => converted({ static: {} }), /has static routes, which sluice does not have/);
 });
 
-test('srvx’s options for its server on Node are no application for Node', () => {
+test('srvx’s options for its server on Node are not taken for an application', () => {
   assert.deepEqual(converted({ node: { http2: true } }), {});
   const application = (): void => {};
   assert.deepEqual(converted({ node: application }), { node: application });
@@ -101,7 +101,7 @@ test('middleware and plugins of srvx run before fetch', async () => {
   assert.equal(await response.text(), '<plugin>');
 });
 
-test('a module may export a function, options, an application of a framework, or fetch by its name', () => {
+test('a module may export a function, options, an application of a framework, or a function named fetch', () => {
   class App {
     fetch(): unknown {
       return this;
@@ -118,7 +118,7 @@ test('a module may export a function, options, an application of a framework, or
   assert.equal(found.fetch(), app);
 });
 
-test('a module with nothing to serve: what was found is said', () => {
+test('for a module with nothing to serve, the message says what was found', () => {
   const cases: [object, RegExp][] = [
     [{}, /^has no default export to serve$/],
     [{ default: 5 }, /^has the default export 5$/],

@@ -54,7 +54,7 @@ async function answers(url: string, expected: string): Promise<void> {
   assert.equal(text, expected);
 }
 
-test('a change of an imported file starts the application again on its port; one that cannot start leaves the one before, where both can listen', {
+test('a change of an imported file starts the application again on its port; if the new one cannot start, the old one continues where both can listen', {
   timeout: 60_000,
 }, async () => {
   write('app.mjs', `import { text } from './text.mjs'; export default { fetch: () => new Response(text) };`);

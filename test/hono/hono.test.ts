@@ -72,7 +72,7 @@ test('getConnInfo refuses a request that is not from a server of sluice', async 
   assert.match(await (await app.request('/')).text(), /getConnInfo/);
 });
 
-test('upgradeWebSocket has messages as text and ArrayBuffer, and events in their order', async () => {
+test('upgradeWebSocket passes messages as text or ArrayBuffer, and events in order', async () => {
   const seen: string[] = [];
   const app = new Hono().get(
     '/ws',
@@ -102,7 +102,7 @@ test('upgradeWebSocket leaves a request that asks for no WebSocket to the routes
   assert.equal(await (await fetch(new URL('/ws', server.url))).text(), 'a page');
 });
 
-test('what an event’s handler throws goes to its onError, or else to onError of serve', async () => {
+test('an error of an event’s handler goes to onError of the events, or else to onError of serve', async () => {
   for (const isCaught of [true, false]) {
     const caught: string[] = [];
     const reported: string[] = [];
@@ -135,7 +135,7 @@ test('upgradeWebSocket and websocket of hono/bun work unchanged', async () => {
   assert.deepEqual(await echoes(server, ['text', Uint8Array.of(1, 2, 3)]), ['text', [1, 2, 3]]);
 });
 
-test('streamSSE sends events in the form of Hono, with the fields of the context', async () => {
+test('streamSSE sends events as Hono does, with the header fields of the context', async () => {
   const app = new Hono().get('/', (c) => {
     c.header('x-own', '1');
     return streamSSE(c, async (stream) => {
@@ -155,7 +155,7 @@ test('streamSSE sends events in the form of Hono, with the fields of the context
   assert.match(text, /data: ?late\n\n$/);
 });
 
-test('the callback of streamSSE ends when its client leaves, where it waits', async () => {
+test('the callback of streamSSE ends where it waits, when its client disconnects', async () => {
   const ends: string[] = [];
   const app = new Hono()
     .get('/async', (c) =>
@@ -195,7 +195,7 @@ test('the callback of streamSSE ends when its client leaves, where it waits', as
   assert.deepEqual(reported, []);
 });
 
-test('what the callback of streamSSE throws goes to its onError, and the client gets an event error', async () => {
+test('an error of the callback of streamSSE goes to its onError, and the client gets an event error', async () => {
   const caught: string[] = [];
   const app = new Hono().get('/', (c) =>
     streamSSE(

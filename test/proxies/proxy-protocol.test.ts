@@ -151,7 +151,7 @@ test('connections are counted for the address that the header names, and not for
   await world.close();
 });
 
-test('a handler of listen starts behind the header, and sees the client that it names', async () => {
+test('a handler of listen starts after the header, and sees the client that it names', async () => {
   const world = new World({ latency: 0.01, pieces: 1 }, 'plain');
   const { network } = world;
   const failures: unknown[] = [];

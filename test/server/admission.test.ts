@@ -77,7 +77,7 @@ test('a connection is accepted while there are fewer than allowed, in all and fr
   fc.assert(property, { numRuns: 2000 });
 });
 
-test('no address is asked for while there are fewer than half as many connections as one address may have', () => {
+test('no address is looked up while there are fewer than half as many connections as one address may have', () => {
   const crowd = new Crowd();
   const admission = new Admission(crowd, 1000, 100);
   for (let i = 0; i < 50; i++) admission.enter(crowd.come(`10.0.0.1:${i}`));
@@ -88,7 +88,7 @@ test('no address is asked for while there are fewer than half as many connection
   assert.equal(admission.enter(crowd.come('10.0.0.2:5')), 'accepted');
 });
 
-test('connections whose address is not known are counted in all alone', () => {
+test('connections without a known address count only in the total', () => {
   const crowd = new Crowd();
   const admission = new Admission(crowd, 5, 1);
   const verdicts = Array.from({ length: 6 }, () => admission.enter(crowd.come('')));
@@ -105,7 +105,7 @@ test('of rejected connections, 64 at a time are answered; the rest are reset', (
   assert.equal(admission.enter(1), 503);
 });
 
-test('that there are too many is reported once, and again when a tenth has left meanwhile', () => {
+test('the limit is reported once when it is reached, and again only after a tenth of the connections have closed', () => {
   const crowd = new Crowd();
   const admission = new Admission(crowd, 20, 100);
   for (let i = 0; i < 20; i++) admission.enter(crowd.come('10.0.0.1:1'));
@@ -127,7 +127,7 @@ test('that there are too many is reported once, and again when a tenth has left 
   assert.equal(crowd.reported, 2);
 });
 
-test('addresses are counted apart, and forgotten when their last connection has gone', () => {
+test('addresses are counted separately, and forgotten when their last connection has closed', () => {
   const counts = new AddressCounts();
   const rows = Array.from({ length: 5000 }, (_, i) => counts.enter(`10.0.${i >> 8}.${i & 255}:80`));
   assert.equal(new Set(rows).size, 5000);
@@ -145,7 +145,7 @@ test('addresses are counted apart, and forgotten when their last connection has 
   for (const row of again) assert.equal(counts.count(row), 1);
 });
 
-test('an IPv4 address stands for itself, an IPv6 address for its network of 64 bits', () => {
+test('an IPv4 address counts whole, an IPv6 address by its first 64 bits', () => {
   const addresses: [peer: string, key: [number, number] | undefined][] = [
     ['127.0.0.1:5678', [0, 0x7f000001]],
     ['255.255.255.255:65535', [0, 0xffffffff]],

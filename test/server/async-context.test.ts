@@ -147,13 +147,13 @@ for (const { name: layer, skip } of layers) {
       assert.deepEqual(ending, { code: 0, signal: null, stderr: '', stdout: 'over\n' });
     };
 
-    it('are those of one request: what a handler enters is seen where it goes on, and nowhere else', () =>
+    it('belong to one request: what a handler enters is seen where it continues, and nowhere else', () =>
       run(`${handlers}
            const server = await serve({ port: 0, hostname, fetch });
            await askAll(server.port, 'undefined');
            await askAll(server.port, 'undefined');`));
 
-    it('begin as that of serve, whatever is current later, also with async hooks', () =>
+    it('start as the context of serve, whatever is current later, also with async hooks', () =>
       run(`${handlers}
            createHook({ init() {}, before() {}, after() {}, destroy() {} }).enable();
            const server = await storage.run('of serve', () => serve({ port: 0, hostname, fetch }));
@@ -161,7 +161,7 @@ for (const { name: layer, skip } of layers) {
            storage.enterWith('of nobody');
            await Promise.all([askAll(server.port, 'of serve'), askAll(other.port, 'undefined')]);`));
 
-    it('are apart from the first on that anything in the process enters', () =>
+    it('are separate from the first one on that anything in the process enters', () =>
       run(`const server = await serve({
              port: 0,
              hostname,
@@ -180,7 +180,7 @@ for (const { name: layer, skip } of layers) {
            assert.equal(await sleeping, 'undefined,undefined');
            assert.equal(see(), 'undefined');`));
 
-    it('are there when a client leaves, for signals, unwinding and errors', () =>
+    it('hold when a client disconnects: for signals, unwinding and errors', () =>
       run(`const seen = new Map();
            let started = 0;
            const note = (path, where) => seen.set(path, [...(seen.get(path) ?? []), where + ' ' + see()]);

@@ -127,7 +127,7 @@ test('the error of a handler that nothing awaits ends the process as it does wit
   }
 });
 
-test('what handles uncaught exceptions gets other rejections, and clients that leave do no harm afterwards', async () => {
+test('handlers of uncaught exceptions get other rejections, and later disconnects have no effect', async () => {
   const prelude = `process.on('uncaughtException', (error, origin) => console.log(origin, error.message));`;
   const ways = `async () => { throw new Error('of the handler'); }, ${careless}`;
   const reported = 'unhandledRejection of the handler';
@@ -145,7 +145,7 @@ test('the application’s own listener gets other rejections once', async () => 
   assert.deepEqual(stdout, ['of the handler', 'of the handler', 'alive, listeners: 1']);
 });
 
-test('where the command line says what becomes of unhandled rejections, that is done', async () => {
+test('the mode for unhandled rejections on the command line is respected', async () => {
   const options = { eventLayer: 'portable', execArgv: ['--unhandled-rejections=warn'] };
   const { code, stderr } = await outcome(program('(request) => request.json()'), options);
   assert.equal(code, 0);

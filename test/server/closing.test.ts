@@ -80,7 +80,7 @@ for (const { name, make, skip } of layers) {
       });
     });
 
-    it('delivers all of a response that its client has not read yet, though the client goes on sending', async () => {
+    it('delivers a whole response that its client has not read yet, although the client continues to send', async () => {
       const body = 'x'.repeat(100_000);
       await withServer({ fetch: () => new Response(body) }, async (server) => {
         const [client] = await connected(server, 1);

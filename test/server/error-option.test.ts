@@ -83,7 +83,7 @@ for (const [what, error, found] of [
     assert.equal(errors.length, 2);
   });
 
-test('a handler that returns no response is answered by it, too', async () => {
+test('it answers for a handler that returns no response, too', async () => {
   const { status, body } = await answerOf({ fetch: () => 'text' as never, error: (error) => new Response(`${error}`) });
   assert.deepEqual([status, body?.includes('"text"')], [200, true]);
 });
@@ -105,7 +105,7 @@ test('it is not called once a part of the response has been sent', async () => {
   assert.deepEqual([calls, ending, errors], [0, 'reset', [failure]]);
 });
 
-test('it is not called for what the client has caused: a body that is too large, or leaving', async () => {
+test('it is not called for errors that the client causes: a body that is too large, a disconnect', async () => {
   let calls = 0;
   const error = () => {
     calls++;
@@ -130,7 +130,7 @@ test('it is not called for what the client has caused: a body that is too large,
   await world.close();
 });
 
-test('a response of it that comes when the client has left is discarded', async () => {
+test('its response is discarded if the client has disconnected', async () => {
   let cancelled = 0;
   let respond = (_: Response): void => {};
   const late = new Promise<Response>((resolve) => {
@@ -151,7 +151,7 @@ test('a response of it that comes when the client has left is discarded', async 
   assert.deepEqual([cancelled, world.errors], [1, [failure]]);
 });
 
-test('without onError, what it answers is not printed, and what it fails with is', async (t) => {
+test('without onError, errors that it answers are not printed, and its own errors are', async (t) => {
   const printed = t.mock.method(console, 'error', () => {});
   const fetch = handlers.plain;
   const world = await World.open({ fetch, error: answers.plain, onError: undefined });

@@ -23,7 +23,7 @@ async function bodyOf(world: World, text: string): Promise<string> {
   return (await exchanged).responses.at(-1)?.body ?? '';
 }
 
-test('says what the server is, as the server itself does', async () => {
+test('has the members of the server, with the same values', async () => {
   const seen: unknown[] = [];
   const facts = ({ url, port, hostname, id, development, pendingWebSockets }: Omit<FetchInfo, 'peer'>) => [
     ...[url.href, port, hostname, id, development, pendingWebSockets],
@@ -46,7 +46,7 @@ test('says what the server is, as the server itself does', async () => {
   await world.close();
 });
 
-test('says where the client is, as Bun and as Deno do; and so does the request, as with srvx', async () => {
+test('has the client’s address as Bun and Deno have it; the request has it as with srvx', async () => {
   const world = await World.open({
     fetch(request, info) {
       const { ip, runtime } = request as ServerRequestMembers;
@@ -102,7 +102,7 @@ test('over a Unix-domain socket, remoteAddr is the client that a trusted proxy n
   ]);
 });
 
-test('pendingRequests counts no incomplete heads and no WebSockets; pendingWebSockets counts these', async () => {
+test('pendingRequests does not count incomplete heads and WebSockets; pendingWebSockets counts WebSockets', async () => {
   const world = await World.open({
     fetch: (request, info) => (info.upgrade(request) ? undefined : new Response()),
     websocket: {},
@@ -128,7 +128,7 @@ test('pendingRequests counts no incomplete heads and no WebSockets; pendingWebSo
   await world.close();
 });
 
-test('members of a request can be replaced, are made once, and are not enumerable', async () => {
+test('members of a request can be replaced, are computed once, and are not enumerable', async () => {
   const world = await World.open({
     fetch(request) {
       const members = request as { -readonly [Name in keyof ServerRequestMembers]: ServerRequestMembers[Name] };
@@ -144,7 +144,7 @@ test('members of a request can be replaced, are made once, and are not enumerabl
   await world.close();
 });
 
-test('completed is fulfilled when the response has been written, and rejected if its client leaves before', async () => {
+test('completed is fulfilled when the response has been written, and rejected if the client disconnects before', async () => {
   const ends: string[] = [];
   const world = await World.open({
     fetch(request, info) {
@@ -173,7 +173,7 @@ test('completed is fulfilled when the response has been written, and rejected if
   await world.close();
 });
 
-test('completed is fulfilled when the 500 of a failed handler is written, or what error answers, and not if the response breaks off', async () => {
+test('completed is fulfilled when the 500 of a failed handler or the answer of error is written, and rejected if the response is broken off', async () => {
   const ends: string[] = [];
   const world = await World.open({
     fetch(_, info) {
@@ -242,7 +242,7 @@ test('timeout limits how long this client may pause, in seconds; 0 is no limit',
   await world.close();
 });
 
-test('timeout limits how long this client may read no response, too, a stream that has begun included', async () => {
+test('timeout limits how long this client may pause reading the response, also a stream that has started', async () => {
   const large = 'x'.repeat(500_000);
   const world = new World({ latency: 0.01, pieces: 'whole', capacity: 10_000 });
   await world.serve({
@@ -296,7 +296,7 @@ test('timeout ends with the request', async () => {
   await world.close();
 });
 
-test('timeout takes a number of seconds only, and a request of the server', async () => {
+test('timeout takes only a number of seconds, and a request of the server', async () => {
   const errors: unknown[] = [];
   const world = await World.open({
     fetch(request, info) {
@@ -315,7 +315,7 @@ test('timeout takes a number of seconds only, and a request of the server', asyn
   await world.close();
 });
 
-test('without the option websocket, what needs it says so', async () => {
+test('methods that need the option websocket throw an error that says so', async () => {
   const world = await World.open({
     fetch(request, info) {
       for (const use of [
@@ -331,7 +331,7 @@ test('without the option websocket, what needs it says so', async () => {
   await world.close();
 });
 
-test('reload replaces fetch and error for requests that come from then on, also on open connections', async () => {
+test('reload replaces fetch and error for later requests, also on open connections', async () => {
   const world = await World.open({
     *fetch(_, info) {
       yield* sleep(1000);

@@ -77,14 +77,14 @@ test('a body of 32 MiB goes through an async handler and back, whole', async () 
   assert.ok(Buffer.from(await response.arrayBuffer()).equals(body));
 });
 
-test('a request body is passed on as a stream without being held', async () => {
+test('a request body is passed on as a stream, without being kept in memory', async () => {
   await using server = await serve({ ...local, fetch: (request) => new Response(request.body) });
   const body = 'x'.repeat(1_000_000);
   const response = await fetch(server.url, { method: 'POST', body });
   assert.equal(await response.text(), body);
 });
 
-test('what fetch has received encoded, and decoded, is passed on decoded, without the fields of the encoded form', async () => {
+test('a response that fetch has decoded is passed on decoded, without the fields of the encoded form', async () => {
   const text = 'to be compressed '.repeat(1000);
   await using upstream = await serve({
     ...local,
@@ -98,7 +98,7 @@ test('what fetch has received encoded, and decoded, is passed on decoded, withou
   assert.equal(await response.text(), text);
 });
 
-test('the second argument of fetch knows the client’s address', async () => {
+test('the second argument of fetch has the client’s address', async () => {
   await using server = await serve({ ...local, fetch: (_, info) => new Response(info.peer) });
   assert.match(await (await fetch(server.url)).text(), /^127\.0\.0\.1:\d+$/);
 });
@@ -119,7 +119,7 @@ test('an onError that is async and rejects is printed, and does not end the proc
   assert.match(String(printed.mock.calls[0]?.arguments[0]), /^Error: onError\n {4}at /);
 });
 
-test('what write does not know is an error that names it, and the client does not take it for a complete response', async () => {
+test('a value that write cannot send is an error that names it, and the response does not look complete to the client', async () => {
   const errors: unknown[] = [];
   await using server = await serve({
     ...local,
@@ -136,7 +136,7 @@ test('HEAD with a body of null says nothing of a length', async () => {
   assert.equal((await fetch(server.url)).headers.get('content-length'), '0');
 });
 
-test('a backslash stays as it is in a query, and is no slash in a path', async () => {
+test('a backslash stays as it is in a query, and is not a slash in a path', async () => {
   await using server = await serve({ ...local, fetch: (request) => new Response(request.url) });
   const ask = async (target: string) => {
     const [response] = await once(request({ port: server.port, host: '127.0.0.1', path: target }).end(), 'response');
@@ -216,7 +216,7 @@ test('a Unix-domain socket instead of a port', async () => {
   assert.equal(text, 'http://localhost/x?y');
 });
 
-test('an address in use is an error that names it, and the server that has it goes on', async () => {
+test('an address in use is an error that names it, and the server that listens there continues', async () => {
   await using server = await serve({ ...local, fetch: hello });
   await assert.rejects(serve({ ...local, port: server.port, fetch: hello }), (error: NodeJS.ErrnoException) => {
     return error.code === 'EADDRINUSE' && error.message.includes(`127.0.0.1:${server.port}`);
@@ -224,7 +224,7 @@ test('an address in use is an error that names it, and the server that has it go
   assert.equal((await fetch(server.url)).status, 200);
 });
 
-test('the light classes stand under the platform’s names, unless globals is false', async () => {
+test('the light classes have the platform’s global names, unless globals is false', async () => {
   await using _ = await serve({ ...local, fetch: hello });
   assert.equal(globalThis.Response, LightResponse);
   const script = `
@@ -238,7 +238,7 @@ test('the light classes stand under the platform’s names, unless globals is fa
   assert.deepEqual(await runProgram(script), { code: 0, signal: null, stderr: '', stdout: 'platform\n' });
 });
 
-test('the global names are replaced when a server listens, and put back when the last one has closed', async () => {
+test('the global names are replaced when a server listens, and restored when the last one has closed', async () => {
   const script = `
     const platform = globalThis.Response;
     const isReplaced = () => globalThis.Response !== platform;

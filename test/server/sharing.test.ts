@@ -89,7 +89,7 @@ for (const { name: layer, skip } of layers) {
     };
     const mayReuse = layer !== 'portable';
 
-    it('in two processes share a port if both say reusePort, and one has it for itself when the other is gone', {
+    it('in two processes share a port if both set reusePort, and one gets all connections when the other has ended', {
       skip: mayReuse ? false : 'the portable layer leaves this to node:net, which has it since Node 22.12',
     }, async () => {
       const [together, alone] = await run(`
@@ -131,7 +131,7 @@ for (const { name: layer, skip } of layers) {
         }`);
 
     if (mayReuse) {
-      it('in two workers of node:cluster share a port if both say reusePort', async () => {
+      it('in two workers of node:cluster share a port if both set reusePort', async () => {
         const [answers, counts] = await inCluster(true);
         assert.deepEqual(answers, ['serves', 'serves']);
         const { w0, w1, ...others } = counts as Record<string, number>;

@@ -1,4 +1,4 @@
-// `waitUntil`: work that goes on after the response, and that `close` waits for.
+// `waitUntil`: work that continues after the response, and that `close` waits for. Also `ref` and `unref`.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -45,7 +45,7 @@ test('close waits for the promise', async () => {
   await world.close();
 });
 
-test('at the deadline close waits no longer, and reports it', async () => {
+test('at the deadline close stops waiting, and reports it', async () => {
   const { world } = await working();
   const closing = world.server.close({ deadline: 500 });
   await world.pass();
@@ -73,7 +73,7 @@ test('a rejection is reported once, with the request and its client', async () =
   await world.close();
 });
 
-test('the server takes work, too, and whatever is no promise is over at once', async () => {
+test('the server has waitUntil, too, and a value that is not a promise is over at once', async () => {
   const world = await World.open({ fetch: () => new Response() });
   const { server } = world;
   server.waitUntil('text');
@@ -83,7 +83,7 @@ test('the server takes work, too, and whatever is no promise is over at once', a
   await world.close();
 });
 
-test('a task and a function, which would never run, are refused', async () => {
+test('a task and a function are refused, because nothing would run them', async () => {
   const world = await World.open({ fetch: () => new Response() });
   for (const [work, message] of [
     [sleep(1), /^waitUntil: the work is a task, which nothing runs; expected a promise, such as that of run\(/],
@@ -93,7 +93,7 @@ test('a task and a function, which would never run, are refused', async () => {
   await world.close();
 });
 
-test('a server that unref was called of does not keep the process running, and ref undoes it', async () => {
+test('after unref the server does not keep the process running, and ref undoes it', async () => {
   for (const layer of ['portable', ...(process.platform === 'linux' && process.arch === 'x64' ? ['epoll'] : [])]) {
     const program = new Program(
       [
@@ -113,7 +113,7 @@ test('a server that unref was called of does not keep the process running, and r
   }
 });
 
-test('an option error that is no function is refused', async () => {
+test('an option error that is not a function is refused', async () => {
   await assert.rejects(
     serve({ port: 0, fetch: () => new Response(), error: 'a' as never }),
     /^TypeError: serve: error is "a"; expected a function/,

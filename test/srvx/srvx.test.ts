@@ -18,7 +18,7 @@ async function serving(
   }
 }
 
-test('a handler gets what srvx gives: ip, runtime, context, waitUntil', () =>
+test('requests have the members of srvx: ip, runtime, context, waitUntil', () =>
   serving(
     {
       fetch(request) {
@@ -70,7 +70,7 @@ test('error answers failures', () =>
     },
   ));
 
-test('with manual it listens when serve() is called, and work from before counts', async () => {
+test('with manual it listens when serve() is called, and close waits for work that was given before', async () => {
   const server = serve({ ...quiet, manual: true, fetch: () => new Response('') });
   assert.equal(server.url, undefined);
   let isDone = false;
@@ -88,7 +88,7 @@ test('with manual it listens when serve() is called, and work from before counts
   assert.ok(isDone);
 });
 
-test('options that are wrong are named', () => {
+test('errors name the options that are wrong', () => {
   const fetch = () => new Response('');
   const manual = { ...quiet, manual: true, fetch };
   assert.throws(() => serve({ ...manual, port: 'x' }).serveOptions, /serve: port is "x"; expected a whole number/);
