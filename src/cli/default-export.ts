@@ -2,7 +2,7 @@
 
 import { propertyOf, show } from '../util/inspect.js';
 
-/** What was found to be served. */
+/** What a module exports. */
 export type Exported =
   /** A function, which answers requests. */
   | { readonly kind: 'function'; readonly fetch: unknown }
@@ -10,7 +10,7 @@ export type Exported =
   | { readonly kind: 'options'; readonly options: Readonly<Record<string, unknown>> }
   /** An application of a framework (Hono, H3, Elysia, …), whose other members are not options, whatever their names are. */
   | { readonly kind: 'application'; readonly fetch: (...args: unknown[]) => unknown }
-  /** What it has instead, after the name of the module. */
+  /** Nothing to serve. `found` says what there is instead, for a message. */
   | { readonly kind: 'nothing'; readonly found: string };
 
 /** @param module its namespace */
@@ -28,7 +28,7 @@ export function classify(module: object): Exported {
   return { kind: 'application', fetch: (...args) => fetch.apply(exported, args) };
 }
 
-/** Whether it is an object that a literal has made, and no instance of a class. */
+/** Whether it is an object of a literal, and not an instance of a class. */
 export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);

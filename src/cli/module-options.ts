@@ -45,13 +45,13 @@ const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'glob
   proxyProtocol: true,
 };
 
-/** Options that concern Bun, Deno or srvx alone, or what the command does by itself. */
+/** Options that only concern Bun, Deno or srvx, or that the command does itself. They are ignored. */
 const withoutMeaning = new Set([
   ...['id', 'development', 'ipv6Only', 'inspector', 'h3', 'http3'], // Bun
   ...['manual', 'silent', 'gracefulShutdown', 'bun', 'deno', 'serviceWorker'], // srvx
 ]);
 
-/** Options that answer requests, and so cannot be left out. */
+/** Options that answer requests, and so cannot be ignored. */
 const unsupported: Readonly<Record<string, string>> = { routes: 'routes', static: 'static routes' };
 
 /** Bun allows no `idleTimeout` of more seconds; one in milliseconds is longer. */
@@ -59,13 +59,13 @@ const maxSeconds = 255;
 
 interface Converted {
   readonly options: ServeOptions;
-  /** Names that are no options. */
+  /** Names that are not options. */
   readonly unknown: string[];
-  /** Of Deno. */
+  /** Deno's option. */
   readonly onListen: ((address: object) => void) | undefined;
 }
 
-/** @param exported has a function `fetch` @param refuse is called with what cannot be served */
+/** @param exported has a function `fetch` @param refuse is called with the reason if the module cannot be served */
 export function convertOptions(
   exported: Readonly<Record<string, unknown>>,
   refuse: (problem: string) => never,
@@ -123,7 +123,7 @@ function fetchOf(exported: Readonly<Record<string, unknown>>): ServeOptions['fet
   return (request) => server.fetch(request);
 }
 
-/** Names that Bun has for files. */
+/** Bun's names for files. */
 const tlsNames: Readonly<Record<string, string>> = {
   keyFile: 'key',
   certFile: 'cert',

@@ -43,8 +43,8 @@ Options:
       --tls-cert <file>   and this certificate with its chain, in PEM. Both are loaded again when they change.
       --tls-self-signed   Serve https with a certificate for this machine, for development. It is made once and kept.
       --redirect-http <port>  Also listen here without TLS, and send clients to https.
-      --watch           Start the application again when a file changes that it has imported. The one before finishes its
-                        requests, and goes on if the new one cannot start, where both can listen.
+      --watch           Start the application again when a file changes that it has imported. The old process finishes its
+                        requests. If the new one cannot start, the old one continues, where both can listen.
   -h, --help            Print this and exit.
   -v, --version         Print the version and exit.
 
@@ -175,7 +175,7 @@ function endOnSignal(server: Server, others: readonly Server[]): void {
   };
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
-  if (watchSettings() !== undefined) process.once('disconnect', () => end('SIGTERM')); // what has started it is gone
+  if (watchSettings() !== undefined) process.once('disconnect', () => end('SIGTERM')); // the process that watches has ended
 }
 
 async function main(argv: string[]): Promise<void> {

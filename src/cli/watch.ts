@@ -1,5 +1,5 @@
-// `--watch`: runs the application in a process of its own, and starts another one when a file that it has imported changes. The new one listens on the same
-// port before the old one stops accepting, and the old one finishes its requests. If the new one cannot start, the old one goes on.
+// `--watch`: runs the application in a separate process, and starts another one when a file changes that it has imported. The new process listens on the
+// same port before the old one stops accepting, and the old one finishes its requests. If the new one cannot start, the old one continues.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type FSWatcher, statSync, watch } from 'node:fs';
@@ -11,22 +11,22 @@ import { ConnectionError } from '../event-layer/event-layer.js';
 import { type ServeOptions, type Server, serve } from '../server/serve.js';
 import { propertyOf } from '../util/inspect.js';
 
-/** What the process of an application is told: the variable of its environment. */
+/** The environment variable by which the application's process gets its `WatchSettings`. */
 const variable = 'SLUICE_WATCH';
-/** How long no file may change before the application is started again, in milliseconds: editors and compilers write several. */
+/** How long to wait after a change, in milliseconds, because editors and compilers write several files. */
 const settling = 100;
-/** How long a new process waits for the old one to give the address up, where both cannot have it; and between two attempts. Milliseconds. */
-const patience = 10_000;
+/** How long a new process tries to listen, in milliseconds, where the old one has to release the address first; and how long between two attempts. */
+const restartTimeout = 10_000;
 const retryInterval = 50;
 
 interface WatchSettings {
-  /** It takes the place of another one. */
+  /** The process takes the place of another one. */
   readonly isRestart: boolean;
-  /** The port that the first one has got. */
+  /** The port that the first process listens on. */
   readonly port?: number | undefined;
 }
 
-/** What the process says when it listens. */
+/** The message from the application's process when it listens. */
 interface ListeningMessage {
   readonly sluice: 'listening';
   readonly port?: number | undefined;
@@ -36,20 +36,20 @@ interface ListeningMessage {
 
 // In the process of the application.
 
-/** What this process is told, if it is one that `--watch` has started. */
+/** The settings of this process, if `--watch` has started it. */
 export function watchSettings(): WatchSettings | undefined {
   const text = process.env[variable];
   if (text === undefined || process.send === undefined) return undefined;
   return JSON.parse(text) as WatchSettings; // written below
 }
 
-/** `serve`, at an address that the process before still has. */
+/** `serve`, at an address on which the old process may still listen. */
 export async function serveWatched(options: ServeOptions, { isRestart, port }: WatchSettings): Promise<Server> {
   const { path } = options;
   const given = path === undefined && port !== undefined ? { ...options, port } : options;
   if (path === undefined && !isRestart) await checkFree(given);
   const shared = path === undefined ? await serveShared(given) : undefined;
-  const server = shared ?? (await serveAfter(given, isRestart ? Date.now() + patience : 0));
+  const server = shared ?? (await serveAfter(given, isRestart ? Date.now() + restartTimeout : 0));
   const message: ListeningMessage = { sluice: 'listening', port: server.port, isShared: shared !== undefined };
   process.send?.(message);
   return server;
@@ -77,7 +77,7 @@ async function serveAfter(options: ServeOptions, deadline: number): Promise<Serv
   }
 }
 
-/** Another application that shares its port would otherwise get half of the connections. @throws {ConnectionError} (rejects) `EADDRINUSE` */
+/** Without this check, another application that listens with `reusePort` would get half of the connections. @throws {ConnectionError} (rejects) `EADDRINUSE` */
 function checkFree({ port = 3000, hostname = '0.0.0.0' }: ServeOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
@@ -96,7 +96,7 @@ function codeOf(error: unknown): unknown {
 
 // In the process that watches.
 
-/** The process of the application at a time. */
+/** A process of the application. */
 interface Running {
   readonly child: ChildProcess;
   isListening: boolean;
@@ -106,11 +106,11 @@ export class Watcher {
   readonly #command: readonly string[];
   readonly #name: string;
   readonly #files = new WatchedFiles(() => this.#changed());
-  /** The one that serves, or is starting as the first. */
+  /** The process that serves, or the first one while it starts. */
   #current: Running | undefined;
-  /** The one that is to take its place. */
+  /** The process that is starting to take its place. */
   #next: Running | undefined;
-  /** Those that finish their requests. */
+  /** The processes that are finishing their requests. */
   readonly #old = new Set<ChildProcess>();
   #port: number | undefined;
   #isShared = true;
@@ -132,7 +132,7 @@ export class Watcher {
   #run(isRestart: boolean): Running {
     const [program, ...args] = this.#command;
     const settings: WatchSettings = { isRestart, port: this.#port };
-    // A process group of its own, so that Ctrl+C reaches it once, from here. Node reports what it loads if the other variable is set, as for `node --watch`.
+    // In a separate process group, so that Ctrl+C reaches it once, from here. The other variable makes Node report the files that it loads, as for `node --watch`.
     const child = spawn(program, args, {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, [variable]: JSON.stringify(settings), WATCH_REPORT_DEPENDENCIES: '1' },
@@ -173,7 +173,7 @@ export class Watcher {
   #changed(): void {
     if (this.#isEnding) return;
     this.#isChangedAgain = this.#next !== undefined;
-    if (this.#isChangedAgain) return; // when that one listens, or has failed
+    if (this.#isChangedAgain) return; // started again when that process listens, or has failed
     console.error(`sluice: a file has changed: starting ${this.#name} again`);
     const current = this.#current;
     if (current === undefined) {

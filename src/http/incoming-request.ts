@@ -30,7 +30,7 @@ export interface RequestOwner {
 
 /** Requests whose `completed` has been asked for, and how to settle it. */
 const completions = new WeakMap<IncomingRequest, Completion>();
-/** How many of these are not over: requests look here only then. */
+/** How many of these are not settled. While there are none, requests do not look here. */
 let watched = 0;
 
 interface Completion {
@@ -79,7 +79,7 @@ export abstract class IncomingRequest implements RequestSource {
   /** The same, but the exchange continues, perhaps for a long time: decodes the head, so that no other memory is held for it. */
   abstract detachBorrowed(): void;
 
-  /** The server that it came to. */
+  /** The server that has received it. */
   abstract readonly server: RequestServer;
   /** Host and port as received, or those of the server. */
   protected abstract readonly host: string;
@@ -193,7 +193,7 @@ function newCompletion(reason: () => unknown): Completion {
   const promise = new Promise<void>((resolve, reject) => {
     settle = (isComplete) => (isComplete ? resolve() : reject(reason()));
   });
-  promise.catch(() => {}); // a client that leaves is no error of those who do not wait
+  promise.catch(() => {}); // so that a disconnect is not an unhandled rejection where `completed` is not awaited
   return { promise, settle };
 }
 

@@ -1,18 +1,18 @@
-// What a request needs to know of its server. `server/` implements it.
+// The part of a server that its requests use. `server/` implements it.
 
 import type { TrustedProxies } from './trusted-proxies.js';
 
 export interface RequestServer {
   /** Host and port, for the URL of a request that names none. */
   readonly defaultHost: string;
-  /** Of the URLs of requests. */
+  /** The scheme of requests' URLs. */
   readonly scheme: 'http' | 'https';
-  /** Proxies that may say more of a client; undefined if none may. */
+  /** The proxies that are trusted; undefined if none are. */
   readonly proxies: TrustedProxies | undefined;
   /** Clients connect to a Unix-domain socket. */
   readonly isLocal: boolean;
   /** The second argument of its handler. @param source the request in progress */
   infoOf(source: object): object;
-  /** See `FetchInfo.waitUntil`. @param subject what it belongs to, for `onError` */
+  /** See `FetchInfo.waitUntil`. @param subject the request that it belongs to, for `onError` */
   waitUntil(work: unknown, subject?: { readonly request: object; readonly peer: string }): void;
 }

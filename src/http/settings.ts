@@ -28,7 +28,7 @@ export interface RequestInfo {
 export interface RefusedRequest {
   /** The status that it was refused with: 400, 408, 413, 414, 417, 429, 431, 501, 503 or 505. */
   readonly status: number;
-  /** `ERR_HTTP_` and the status; `ERR_PROXY_HEADER` for a connection without the header that `proxyProtocol` wants, which gets no response. */
+  /** `ERR_HTTP_` and the status; `ERR_PROXY_HEADER` for a connection without the header that `proxyProtocol` requires, which gets no response. */
   readonly code: string;
   /** What was found or expected, with the section of the RFC or the limit. It contains nothing that the client sent. */
   readonly message: string;
@@ -71,7 +71,7 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits, RequestServ
    * @param from the client, if the error belongs to one
    */
   report(error: unknown, request: unknown, from?: { readonly peer: string }): void;
-  /** The same for an error that `answerError` has answered: the default `onError` leaves it to that. */
+  /** The same for an error that `answerError` has answered. The default `onError` does not print it. */
   reportAnswered(error: unknown, request: unknown, from?: { readonly peer: string }): void;
   /** Calls `onRefused` for a refused request or connection. Never throws. @param from the client; its address is looked up only if needed */
   reportRefusal(refusal: { status: number; code: string; message: string }, from: { readonly peer: string }): void;

@@ -1,5 +1,5 @@
-// The option `trustProxy`: what proxies in front say of a request's client. They say it in `X-Forwarded-For`, `-Proto` and `-Host`, or in `Forwarded`
-// (RFC 7239); and any client can send these fields, so they count only as far as addresses of known proxies have added them.
+// The option `trustProxy`: proxies in front name a request's client in `X-Forwarded-For`, `-Proto` and `-Host`, or in `Forwarded` (RFC 7239). Any client can
+// send these fields, so they count only as far as known proxies have added them.
 
 import { BlockList, isIPv4 } from 'node:net';
 import { formatAddress } from '../event-layer/event-layer.js';
@@ -18,7 +18,7 @@ export const trustProxyRule: OptionRule = {
   expected: 'true, false, "loopback" or an array of addresses and networks such as "10.0.0.0/8"',
 };
 
-/** What trusted proxies say of a client. Undefined where they say nothing. */
+/** What trusted proxies say about a client. Undefined where they say nothing. */
 export interface Forwarded {
   /** Address and port as `RequestInfo.peer`; the port is 0 where the proxy does not say it. */
   peer: string | undefined;
@@ -80,7 +80,7 @@ export class TrustedProxies {
   }
 
   /**
-   * What is known of the client behind the connection's peer: the right-most address that is no trusted proxy's, and what the proxy that has seen it says.
+   * The client behind the connection's peer: the right-most address that is not a trusted proxy's, with the scheme and host that the proxy next to it names.
    * @param peer of the connection
    * @param isLocal the connection is to a Unix-domain socket
    * @param fields as received: lowercased names, each followed by its value
@@ -111,13 +111,13 @@ function hopsOf(fields: readonly string[]): Iterable<Hop> {
 }
 
 function* oldHops(addresses: string[], schemes: string[], hosts: string[]): Generator<Hop> {
-  // Some proxies add to these fields, others replace them: then there are fewer.
+  // Some proxies add to these fields, others replace them: then they have fewer elements than there are addresses.
   const at = (list: string[], hop: number) => list[Math.max(0, list.length - 1 - hop)];
   for (let hop = 0; hop < Math.max(1, addresses.length); hop++)
     yield { from: addresses[addresses.length - 1 - hop], scheme: at(schemes, hop), host: at(hosts, hop) };
 }
 
-/** The elements of all `Forwarded` fields, from the last one. What stands before a malformed one is not believed. */
+/** The elements of all `Forwarded` fields, from the last one. Fields before a malformed one are ignored. */
 function* forwardedHops(fields: readonly string[]): Generator<Hop> {
   for (let i = fields.length - 2; i >= 0; i -= 2) {
     if (fields[i] !== 'forwarded') continue;

@@ -1,4 +1,4 @@
-// Requests that a handler has upgraded by a call, such as `info.upgrade`: they are answered with what that has made, whatever the handler returns.
+// Requests that a handler has upgraded by a call, such as `info.upgrade`. They get the response that the call has made, whatever the handler returns.
 
 import type { Response } from './fetch/response.js';
 

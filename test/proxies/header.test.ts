@@ -28,13 +28,13 @@ const headers: [what: string, header: Uint8Array | string, peer: string | undefi
   ['version 2, no family, with more', binaryHeader(0x21, 0x00, Buffer.alloc(7)), undefined],
   ['version 2, LOCAL', binaryHeader(0x20, 0x00, []), undefined],
   ['version 2, LOCAL with addresses', binaryHeader(0x20, 0x11, ipv4), undefined],
-  ['version 2, LOCAL of a family that there is not', binaryHeader(0x20, 0xff, [1, 2, 3]), undefined],
+  ['version 2, LOCAL with an unknown family', binaryHeader(0x20, 0xff, [1, 2, 3]), undefined],
   ['version 2 with TLVs', binaryHeader(0x21, 0x11, [...ipv4, ...tlvs]), '192.0.2.1:12345'],
   ['version 2, the longest', binaryHeader(0x21, 0x11, [...ipv4, ...Buffer.alloc(16_384 - 28)]), '192.0.2.1:12345'],
 ];
 
 for (const [what, header, peer] of headers)
-  test(`a header of ${what} is read, however it is cut, and not a byte more`, () => {
+  test(`a header of ${what} is read to its last byte and no further, however it is cut`, () => {
     const bytes = Buffer.concat([Buffer.from(header as string, 'latin1'), Buffer.from('GET / HTTP/1.1')]);
     const length = bytes.length - 'GET / HTTP/1.1'.length;
     for (const size of [1, 2, 3, 7, 16, 28, bytes.length]) {
@@ -70,9 +70,9 @@ const malformed: [what: string, header: Uint8Array | string, at: number][] = [
   ['a signature that is wrong at its end', Buffer.from('0d0a0d0a000d0a515549540b', 'hex'), 11],
   ['version 1 in binary', binaryHeader(0x11, 0x11, ipv4), 12],
   ['version 3', binaryHeader(0x31, 0x11, ipv4), 12],
-  ['a command that there is not', binaryHeader(0x22, 0x11, ipv4), 12],
-  ['a family that there is not', binaryHeader(0x21, 0x41, ipv4), 13],
-  ['a protocol that there is not', binaryHeader(0x21, 0x13, ipv4), 13],
+  ['an unknown command', binaryHeader(0x22, 0x11, ipv4), 12],
+  ['an unknown family', binaryHeader(0x21, 0x41, ipv4), 13],
+  ['an unknown protocol', binaryHeader(0x21, 0x13, ipv4), 13],
   ['too few bytes for the addresses', binaryHeader(0x21, 0x11, ipv4.slice(1)), 15],
   ['too few bytes for those of IPv6', binaryHeader(0x21, 0x21, ipv4), 15],
   ['too few bytes for a path', binaryHeader(0x21, 0x31, ipv4), 15],

@@ -32,7 +32,7 @@ async function worldOf(options: Partial<ServeOptions>, pieces: 'whole' | 'random
 }
 
 for (const pieces of ['whole', 'random', 1] as const)
-  test(`handlers see the client that the header names, all along the connection; pieces: ${pieces}`, async () => {
+  test(`handlers see the client that the header names, for every request of the connection; pieces: ${pieces}`, async () => {
     const { world, refused } = await worldOf({}, pieces);
     const named = world.exchange(textHeader('192.0.2.1') + get('/') + last);
     const binary = binaryHeader(0x21, 0x11, [192, 0, 2, 9, 127, 0, 0, 1, 0, 7, 0, 80]).toString('latin1');
@@ -71,7 +71,7 @@ test('a request, TLS or not, may be in the same packet as the header, or come mu
 for (const [what, sent] of [
   ['no header, but a request', last],
   ['a malformed header', `PROXY TCP4 localhost 127.0.0.1 1 2\r\n${last}`],
-  ['a header of no version that there is', binaryHeader(0x31, 0x11, Buffer.alloc(12)).toString('latin1') + last],
+  ['a header of an unknown version', binaryHeader(0x31, 0x11, Buffer.alloc(12)).toString('latin1') + last],
 ] as const)
   test(`${what}: the connection is reset without an answer, and onRefused is called once`, async () => {
     const { world, refused } = await worldOf({}, 1);

@@ -44,11 +44,11 @@ const cases: [what: string, found: unknown[], expected: unknown[]][] = [
     ['192.0.2.1:0', undefined, undefined],
   ],
   [
-    'the last address before what is none',
+    'the last address before something else',
     clientOf(trusted, near, xFor('192.0.2.1, unknown, 10.1.1.1')),
     ['10.1.1.1:0', undefined, undefined],
   ],
-  ['no more than what is an address', clientOf(trusted, near, xFor('localhost')), nothing],
+  ['nothing that is not an address', clientOf(trusted, near, xFor('localhost')), nothing],
   ['a port', clientOf(trusted, near, xFor('192.0.2.1:77')), ['192.0.2.1:77', undefined, undefined]],
   ['IPv6', clientOf(trusted, near, xFor('2001:DB8:1::5, ::1')), ['[::1]:0', undefined, undefined]],
   [
@@ -97,8 +97,8 @@ const cases: [what: string, found: unknown[], expected: unknown[]][] = [
     [undefined, 'https', 'a'],
   ],
   ['the schemes of WebSockets', clientOf(trusted, near, ['x-forwarded-proto', 'wss']), [undefined, 'https', undefined]],
-  ['no host that is none', clientOf(trusted, near, ['x-forwarded-host', 'a/b']), nothing],
-  ['no host that no URL has', clientOf(trusted, near, ['x-forwarded-host', '1.2.3.999']), nothing],
+  ['no malformed host', clientOf(trusted, near, ['x-forwarded-host', 'a/b']), nothing],
+  ['no host that a URL cannot have', clientOf(trusted, near, ['x-forwarded-host', '1.2.3.999']), nothing],
   ['no other scheme', clientOf(trusted, near, ['x-forwarded-proto', 'javascript']), nothing],
   [
     'Forwarded',
@@ -124,9 +124,9 @@ const cases: [what: string, found: unknown[], expected: unknown[]][] = [
     clientOf(trusted, near, forwarded('for=_hidden;proto=https')),
     [undefined, 'https', undefined],
   ],
-  ['nothing of what is malformed', clientOf(trusted, near, forwarded('for=192.0.2.1;;=')), nothing],
+  ['nothing of a malformed field', clientOf(trusted, near, forwarded('for=192.0.2.1;;=')), nothing],
   [
-    'nothing of an element that says a thing twice',
+    'nothing of an element with a parameter twice',
     clientOf(trusted, near, forwarded('for=192.0.2.1;for=6.6.6.6')),
     nothing,
   ],
@@ -142,7 +142,7 @@ const cases: [what: string, found: unknown[], expected: unknown[]][] = [
   ],
 ];
 for (const [what, found, expected] of cases)
-  test(`trusted proxies tell ${what}`, () => {
+  test(`taken from trusted proxies: ${what}`, () => {
     assert.deepEqual(found, expected);
   });
 
@@ -167,7 +167,7 @@ for (const [what, trustProxy, isBelieved] of [
   ['by default', undefined, false],
   ['with false', false, false],
 ] as const)
-  test(`request.url, info and request have what the fields say ${what}: ${isBelieved}`, async () => {
+  test(`request.url, info and request take the fields ${what}: ${isBelieved}`, async () => {
     const world = await World.open({
       fetch: async (request, info) => {
         const { url } = request;

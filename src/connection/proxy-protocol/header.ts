@@ -1,4 +1,4 @@
-// The header of the PROXY protocol, which a proxy sends before anything else: whose connection it passes on. Parsed as its bytes arrive, however they are cut.
+// The header of the PROXY protocol, which a proxy sends first on a connection, and which names the client. Parsed as its bytes arrive, however they are cut.
 // https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt: version 1 is a line of text (§2.1), version 2 is binary (§2.2).
 
 import { ConnectionError, formatAddress } from '../../event-layer/event-layer.js';
@@ -13,7 +13,7 @@ const signature = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 
 const maxLine = 107;
 /** Up to the length of what follows, in version 2. */
 const fixedBytes = 16;
-/** The most bytes of a header of version 2. It may have 65,551; with all that proxies are known to add, a client's certificate say, it has a few thousand. */
+/** The most bytes of a header of version 2. The format allows 65,551; what proxies add, such as a client's certificate, is a few thousand. */
 const maxBinary = 16_384;
 
 const CR = 13;
@@ -39,15 +39,15 @@ export class ProxyHeader {
 
   /** The header has come as a whole. */
   isComplete = false;
-  /** The client's address; empty for a client on a Unix-domain socket; undefined if the header leaves it to the connection's own. */
+  /** The client's address; empty for a client on a Unix-domain socket; undefined if the connection's own address counts. */
   peer: string | undefined;
 
-  /** What has come, as far as it is looked at. */
+  /** The bytes that have arrived, as far as they are parsed. */
   readonly #kept = new Uint8Array(maxLine);
   #length = 0;
   /** How many bytes of version 2 are kept: up to the end of the client's address. */
   #wanted = fixedBytes;
-  /** Bytes that follow those, and are not looked at. */
+  /** How many bytes after those are still to be skipped. */
   #skipped = 0;
 
   /**
@@ -71,7 +71,7 @@ export class ProxyHeader {
     return at;
   }
 
-  /** Looks at the last byte. */
+  /** Checks the last byte. */
   #look(): void {
     if (this.#kept[0] === textStart[0]) this.#lookAtText();
     else this.#lookAtBinary();
@@ -128,7 +128,7 @@ export class ProxyHeader {
     return (this.#kept[12] & 15) === 1;
   }
 
-  /** The family of the client's address; 0 if none is to be used. */
+  /** The family of the client's address; 0 if the connection's own address counts. */
   get #family(): number {
     return this.#isProxied && (this.#kept[13] & 15) !== 0 ? this.#kept[13] >> 4 : 0;
   }
@@ -144,7 +144,7 @@ export class ProxyHeader {
     if (this.#wanted === fixedBytes) this.#end();
   }
 
-  /** What follows is not looked at. */
+  /** The addresses are complete; what follows is skipped. */
   #end(): void {
     const family = this.#family;
     if (family === unix) this.peer = '';

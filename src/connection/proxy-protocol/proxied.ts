@@ -1,4 +1,4 @@
-// The header of the PROXY protocol, added to how a listener's connections are secured otherwise.
+// Reads the header of the PROXY protocol before TLS, or before plain bytes.
 
 import type { Securing } from '../../tls/engines.js';
 import { ProxiedSockets } from './sockets.js';

@@ -1,5 +1,5 @@
-// The header of the PROXY protocol before TLS on the portable layer, where TLS is below the layer: it is taken from the socket of node:net before node:tls
-// gets that.
+// The header of the PROXY protocol before TLS on the portable layer, where TLS is below the layer: it is read from the socket of node:net before node:tls gets
+// the socket.
 
 import type { Socket } from 'node:net';
 import type { ConnectionError } from '../../event-layer/event-layer.js';

@@ -14,22 +14,22 @@ import type { Slot, Transport } from '../../event-layer/transport.js';
 import type { OutputMemory } from '../../util/output-memory.js';
 import { headerCutOff, headerTimedOut, ProxyHeader } from './header.js';
 
-/** @param inner of what follows the header, such as TLS; undefined for plain bytes @param timeout for the header, in milliseconds */
+/** @param inner the transport of what follows the header, such as TLS; undefined for plain bytes @param timeout for the header, in milliseconds */
 export function proxyTransport(inner: SecureTransportFactory | undefined, timeout: number): SecureTransportFactory {
   return (layer, timers) => new ProxyTransport(layer, timers, timeout, inner?.(layer, timers));
 }
 
 class ProxyTransport implements SecureTransport {
   readonly #below: EventLayer;
-  /** What follows the header, if it is not plain. */
+  /** The transport of what follows the header, unless that is plain bytes. */
   readonly #inner: SecureTransport | undefined;
   /** Where commands go. */
   readonly #commands: Transport;
   #above: SecureTransportEvents | undefined;
-  /** Connections whose header is not complete, with what has come of it. */
+  /** Connections whose header is not complete, with the part that has arrived. */
   readonly #waiting = new Map<Slot, ProxyHeader | undefined>();
   readonly #timeouts: SlotTimeouts;
-  /** By slot: the clients' addresses. Undefined where that is the connection's own. */
+  /** The clients' addresses, by slot. Undefined where the connection's own address counts. */
   readonly #peers: (string | undefined)[] = [];
   /** The connection whose header is complete and whose other bytes are to be passed on, unless it is dropped meanwhile; -1 is none. */
   #passing: Slot = -1;
