@@ -1,10 +1,10 @@
-// Compares our Request, Response and Headers with those of runtimes, in the statements of test/http/fetch/conformance. scripts/packed.mjs does it with the packed
-// library, on all runtimes that it is for.
+// Compares our Request, Response and Headers with those of runtimes, in the statements of test/http/fetch/conformance. scripts/packed.mjs does the same with
+// the packed library, on all supported runtimes.
 //
 //   npm run build
 //   node scripts/fetch-conformance.mjs                    this Node
 //   node scripts/fetch-conformance.mjs bun 'deno run -A'  these programs
-//   node scripts/fetch-conformance.mjs --all node bun     also shows what holds neither for ours nor for the platform's
+//   node scripts/fetch-conformance.mjs --all node bun     also prints statements that hold for neither
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 

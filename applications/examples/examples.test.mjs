@@ -12,7 +12,7 @@ import { io } from 'socket.io-client';
 
 /** Runs an example as a process, on a free port, and `use(url)`; then ends it as Ctrl-C would. */
 async function withExample(file, use) {
-  // What the test runner puts into the environment would make the example report to it as a test file.
+  // With this variable of the test runner, the example would report to it like a test file.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const example = spawn(process.execPath, [fileURLToPath(new URL(file, import.meta.url))], {
     env: { ...env, PORT: '0', HOST: '127.0.0.1' },

@@ -1,4 +1,4 @@
-// Fastify: a schema that validates, a hook, an error handler. Only `serverFactory` is new.
+// Fastify: a schema that validates, a hook, an error handler. Only `serverFactory` differs from an application on node:http.
 //
 //   node fastify.mjs
 //   curl localhost:8080/greet -H 'content-type: application/json' -d '{"name": "Ann"}'

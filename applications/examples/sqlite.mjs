@@ -1,4 +1,4 @@
-// A JSON API on node:sqlite, which Node has from 22.13 on without a flag; no framework.
+// A JSON API on node:sqlite, without a framework. Needs Node 22.13, which has node:sqlite without a flag.
 //
 //   node sqlite.mjs notes.db
 //   curl localhost:8080/notes -d '{"text": "buy milk"}'

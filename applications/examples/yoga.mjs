@@ -2,7 +2,8 @@
 //
 //   node yoga.mjs
 //   then open http://localhost:8080/graphql for GraphiQL, or
-//   curl -N localhost:8080/graphql -H 'accept: text/event-stream' -H 'content-type: application/json' -d '{"query": "subscription { count(to: 3) }"}'
+//   curl -N localhost:8080/graphql -H 'accept: text/event-stream' -H 'content-type: application/json' \
+//     -d '{"query": "subscription { count(to: 3) }"}'
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { createPubSub, createSchema, createYoga } from 'graphql-yoga';
@@ -58,6 +59,6 @@ const server = await serve({
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, async () => {
     await server.close({ deadline: 1000 });
-    process.exit(); // the timer of Yoga's pings would keep the process for up to 12 seconds
+    process.exit(); // a timer of Yoga's, for pings, would keep the process running for some seconds
   });
 console.log(`GraphQL Yoga: ${server.url}`);

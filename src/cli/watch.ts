@@ -132,7 +132,8 @@ export class Watcher {
   #run(isRestart: boolean): Running {
     const [program, ...args] = this.#command;
     const settings: WatchSettings = { isRestart, port: this.#port };
-    // In a separate process group, so that Ctrl+C reaches it once, from here. The other variable makes Node report the files that it loads, as for `node --watch`.
+    // In a separate process group, so that Ctrl+C reaches it once, from here. The other variable makes Node report the files that it loads, as with
+    // `node --watch`.
     const child = spawn(program, args, {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, [variable]: JSON.stringify(settings), WATCH_REPORT_DEPENDENCIES: '1' },

@@ -31,7 +31,10 @@ export interface AddressOptions {
 export interface ListenOptions extends AddressOptions, ConnectionSocketOptions {
   /** How many connections the kernel may hold before they are accepted. Default 511. */
   backlog?: number | undefined;
-  /** Whether other sockets may listen on the same port, usually of other processes: the system distributes connections between them (SO_REUSEPORT). Default false. */
+  /**
+   * Whether other sockets may listen on the same port, usually of other processes: the system distributes connections between them (SO_REUSEPORT). Default
+   * false.
+   */
   reusePort?: boolean | undefined;
   /** How long to wait for the peer of a closed connection before it is reset, in milliseconds; at most a day. Default 10,000. */
   lingerTimeout?: number | undefined;

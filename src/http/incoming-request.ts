@@ -74,7 +74,9 @@ export abstract class IncomingRequest implements RequestSource {
   abstract readonly fields: string[];
   /** Its connection may be taken over: the version allows it (RFC 9110 §7.8), and there is no body to read first. */
   abstract readonly mayUpgrade: boolean;
-  /** The borrowed memory with the head is about to be reused, and the exchange is over: copies the bytes in the cheapest way, for code that has kept the request. */
+  /**
+   * The borrowed memory with the head is about to be reused, and the exchange is over: copies the bytes in the cheapest way, for code that has kept the request.
+   */
   abstract copyBorrowed(): void;
   /** The same, but the exchange continues, perhaps for a long time: decodes the head, so that no other memory is held for it. */
   abstract detachBorrowed(): void;

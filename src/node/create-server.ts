@@ -24,8 +24,8 @@ export interface NodeServer extends Server {
 }
 
 /**
- * Creates an `http.Server` for a `(req, res)` function, to be used as one of node:http: `listen(3000)`, `on('upgrade', …)`, `close()`. An error that the function
- * throws, or its promise is rejected with, becomes a 500, or a connection that is reset if the head of the response has been sent; `onError` is called once.
+ * Creates an `http.Server` for a `(req, res)` function, to be used as one of node:http: `listen(3000)`, `on('upgrade', …)`, `close()`. If the function throws,
+ * or its promise is rejected, the client gets a 500; if the head of the response has been sent, its connection is reset. `onError` is called once.
  *
  * ```ts
  * createServer((request, response) => response.end('hello')).listen(3000);

@@ -73,8 +73,8 @@ export interface ServeOptions<Data = unknown> extends AddressOptions, Connection
   /** The handlers of WebSockets, for requests that `info.upgrade` is called for. For WebSockets in threads see {@link webSocket}: they need no option. */
   websocket?: WebSocketHandlers<Data> | undefined;
   /**
-   * An application for Node, which answers the requests for which `fetch` returns nothing: a `(req, res)` function, an application of Express, Koa, Fastify or NestJS,
-   * or a server of node:http that does not listen. See docs/node.md.
+   * An application for Node, which answers the requests for which `fetch` returns nothing: a `(req, res)` function, an application of Express, Koa, Fastify or
+   * NestJS, or a server of node:http that does not listen. See docs/node.md.
    */
   node?: ((request: never, response: never) => unknown) | object | undefined;
   /** TCP port, 0 to 65535; 0 lets the system choose one. Default 3000, unless `path` is given. */
@@ -83,7 +83,10 @@ export interface ServeOptions<Data = unknown> extends AddressOptions, Connection
   hostname?: string | undefined;
   /** How many connections the kernel may hold before they are accepted. Default 511. */
   backlog?: number | undefined;
-  /** Whether other sockets may listen on the same port, usually of other processes: the system distributes connections between them (SO_REUSEPORT). Default false. */
+  /**
+   * Whether other sockets may listen on the same port, usually of other processes: the system distributes connections between them (SO_REUSEPORT). Default
+   * false.
+   */
   reusePort?: boolean | undefined;
   /**
    * Called once for each error that a handler throws, for each response that cannot be sent and each thread that does not end, when accepting fails, and
@@ -168,7 +171,10 @@ export interface ServeOptions<Data = unknown> extends AddressOptions, Connection
   minBodyRate?: number | undefined;
   /** How long a client may pause reading a response, or what a WebSocket sends, before its connection is reset. Milliseconds; default 300,000. */
   writeTimeout?: number | undefined;
-  /** The fewest bytes a second that a client must take on average while output is queued, once `writeTimeout` has passed; else its connection is reset. Default 240. */
+  /**
+   * The fewest bytes a second that a client must take on average while output is queued, once `writeTimeout` has passed; else its connection is reset. Default
+   * 240.
+   */
   minWriteRate?: number | undefined;
   /** How long an async handler may continue after its client has sent FIN. Milliseconds; default 30,000. */
   leaveTimeout?: number | undefined;
@@ -211,7 +217,9 @@ export interface ActiveConnection {
   thread: Thread<unknown> | undefined;
   /** What it is parked on; `dry` for an incomplete head; undefined while its thread runs. */
   wait: WaitKind | undefined;
-  /** Since when it is parked, in whole milliseconds of the scheduler's clock; valid while `wait` is set. For an incomplete head, when its first bytes arrived. */
+  /**
+   * Since when it is parked, in whole milliseconds of the scheduler's clock; valid while `wait` is set. For an incomplete head, when its first bytes arrived.
+   */
   waitingSince: number;
   /** The client's address, looked up on access. Empty if the connection has closed by then. */
   readonly peer: string;
@@ -229,7 +237,10 @@ export interface Server<Data = unknown> extends ServerMembers<Data>, AsyncDispos
   readonly buffered: BufferedCounts;
   /** The connections with a request. Idle ones are not listed. */
   active(): Iterable<ActiveConnection>;
-  /** Stops accepting, lets requests in flight finish, and unwinds the rest at the deadline. Resolves when no connection, thread, timer or descriptor is left. */
+  /**
+   * Stops accepting, lets requests in flight finish, waits for promises of `waitUntil`, and unwinds the threads that are left at the deadline. Resolves when no
+   * connection, thread, timer or descriptor is left.
+   */
   close(options?: CloseOptions): Promise<void>;
 }
 

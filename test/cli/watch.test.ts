@@ -25,7 +25,7 @@ const sharesPorts = shares !== undefined;
 await shares?.close();
 
 function write(name: string, text: string): void {
-  // As many editors do: the new file takes the place of the old one at once.
+  // Like many editors: renames a new file to the old name.
   writeFileSync(join(directory, `${name}.new`), text);
   renameSync(join(directory, `${name}.new`), join(directory, name));
 }
@@ -65,7 +65,7 @@ test('a change of an imported file starts the application again on its port; if 
   write('text.mjs', `export const text = 'two';`);
   await answers(url, 'two');
   write('text.mjs', 'export const text = ;');
-  // A layer that cannot share a port has the one before end first.
+  // Where a layer cannot share a port, the old process ends first.
   const how = /has (?:not started \(1\); (the one before goes on), |ended \(1\); )waiting for a file to change\n/;
   const [, goesOn] = await program.printed(how);
   assert.equal(goesOn !== undefined, sharesPorts);

@@ -1,4 +1,4 @@
-// Applications of Hono with what they import from their server's adapter: sluice/hono, and that of hono/bun and hono/deno.
+// Applications of Hono with the helpers of sluice/hono, and those of hono/bun and hono/deno.
 
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -9,7 +9,7 @@ import { getConnInfo, streamSSE, upgradeWebSocket } from '#sluice/hono/index.js'
 import { type EventClient, type ServeOptions, type Server, serve, sleep } from '#sluice/index.js';
 import { eventually } from '../support/raw-client.js';
 
-// What these have for static sites takes members of the globals `Bun` and `Deno` as soon as it is loaded.
+// hono/bun and hono/deno use the globals `Bun` and `Deno` as soon as they are loaded.
 for (const name of ['Bun', 'Deno']) Object.defineProperty(globalThis, name, { configurable: true, value: {} });
 const bun = await import('hono/bun');
 const { getConnInfo: denoConnInfo } = await import('hono/deno');
@@ -19,7 +19,7 @@ function serveApp(app: Hono, options: Partial<ServeOptions> = {}): Promise<Serve
   return serve({ port: 0, hostname: '127.0.0.1', fetch: app.fetch, ...options });
 }
 
-/** Sends messages to an echo, and returns what comes back, and the code that it closes with. */
+/** Sends messages to an echo server. @returns what comes back, and the code of the Close frame */
 async function echoes(server: Server, messages: (string | Uint8Array)[]): Promise<unknown[]> {
   const socket = new WebSocket(`ws://127.0.0.1:${server.port}/ws`);
   const got: unknown[] = [];

@@ -1,5 +1,5 @@
-// What people write with `sluice/hono` and `sluice/srvx`, and with the server argument of `fetch`. Compiled by packed-types.test.ts and scripts/packed.mjs against the
-// types that are shipped.
+// Programs of users with `sluice/hono` and `sluice/srvx`, and with the second argument of `fetch`. packed-types.test.ts and scripts/packed.mjs compile them
+// against the types that are shipped.
 
 import { Hono } from 'hono';
 import { type EventClient, type FetchInfo, type Server, serve } from 'sluice';

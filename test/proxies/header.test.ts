@@ -11,7 +11,7 @@ const ipv6 = Buffer.from(`20010db8${'00'.repeat(11)}01${'00'.repeat(15)}02303901
 const mapped = Buffer.from(`${'00'.repeat(10)}ffffc0000201${'00'.repeat(16)}303901bb`, 'hex');
 const tlvs = [...tlv(0x04, Buffer.alloc(50)), ...tlv(0x20, Buffer.alloc(1000))];
 
-/** Undefined: the address of the connection. */
+/** `peer` is undefined where the connection's own address counts. */
 const headers: [what: string, header: Uint8Array | string, peer: string | undefined][] = [
   ['version 1, TCP4', 'PROXY TCP4 192.0.2.1 198.51.100.2 12345 443\r\n', '192.0.2.1:12345'],
   ['version 1, TCP6', 'PROXY TCP6 2001:DB8:0::1 ::2 12345 443\r\n', '[2001:db8::1]:12345'],

@@ -1,4 +1,4 @@
-// The option `proxyProtocol` of `serve` and `listen`: over the simulated network, and over sockets on each event layer, before TLS as before plain HTTP.
+// The option `proxyProtocol` of `serve` and `listen`: over the simulated network, and over sockets on each event layer, before TLS and before plain HTTP.
 
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';

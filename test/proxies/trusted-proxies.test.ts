@@ -1,4 +1,4 @@
-// The option `trustProxy`: which fields count, and for whom.
+// The option `trustProxy`: which fields count, and from which peers.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// The second argument of `fetch`: the names of Bun's server and of Deno's information. And the members of requests that srvx has defined.
+// The second argument of `fetch`, with the members of Bun's server and of Deno's information; and the members of requests that srvx has defined.
 
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';

@@ -195,7 +195,7 @@ export function nextIteration(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The option of `listen` that shares a port, which its types do not know yet. @throws {Error} where this runtime's node:net has none, and would not share it */
+/** The option of `listen` of node:net that shares a port, which is not in its types yet. @throws {Error} `ENOTSUP` where node:net does not have it */
 function reusing(): { reusePort: true } {
   const [major, minor] = (process.versions.node ?? '0.0').split('.').map(Number);
   if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return { reusePort: true };

@@ -24,7 +24,10 @@ interface TlsCommonOptions {
   ca?: TlsFiles | undefined;
   /** Lists of revoked certificates. */
   crl?: TlsFiles | undefined;
-  /** Protocols for ALPN (RFC 7301), in the order of preference. Default: `['http/1.1', 'http/1.0']` for `serve`, which has no others; none for `listen` and `connect`, which take any. */
+  /**
+   * Protocols for ALPN (RFC 7301), in the order of preference. Default: `['http/1.1', 'http/1.0']` for `serve`, which takes no others; none for `listen` and
+   * `connect`, which take any.
+   */
   alpnProtocols?: readonly string[] | undefined;
   /** `TLSv1.2` or `TLSv1.3`. Default `TLSv1.2`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
@@ -64,8 +67,9 @@ export interface TlsCertificateOptions extends TlsCommonOptions {
 /** The option `tls` of `serve` and `listen`. Of several certificates, the first has the settings of the listener. */
 export interface TlsServerOptions extends TlsCertificateOptions {
   /**
-   * Called for clients that name a server which no certificate is for. Returns the certificate; or undefined: then the client gets the `cert` beside `sni`, and is
-   * refused if there is none. If it throws, or what it returns cannot be used, the client is refused, and `onError` is told (`ERR_TLS_SNI`). What it returns is kept for the 1,000 names used last, until `server.reload({ tls })`, or until the certificate has expired.
+   * Called for clients that name a server which no certificate is for. Returns the certificate, or undefined: then the client gets the `cert` beside `sni`, and
+   * is refused if there is none. If it throws, or what it returns cannot be used, the client is refused, and `onError` is called (`ERR_TLS_SNI`). What it
+   * returns is kept for the 1,000 names used last, until `server.reload({ tls })`, or until the certificate has expired.
    * @param serverName in lower case
    */
   sni?:

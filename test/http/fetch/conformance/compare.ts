@@ -16,11 +16,11 @@ export const all: readonly Statement[] = [
 interface Difference {
   readonly statements: RegExp;
   readonly reason: string;
-  /** If it is there on that runtime alone. */
+  /** The runtime, if it is the only one with the difference. */
   readonly on?: 'Bun';
 }
 
-/** Statements that do not hold for our classes where they hold for the platform's, or do by the standard. docs/guide.md has the list, too. */
+/** Statements that do not hold for our classes, although they hold for the platform's or the standard asks for them. docs/guide.md has the list, too. */
 export const differences: readonly Difference[] = [
   {
     statements: /^Set-Cookie: cookie is joined by commas$/,
@@ -39,9 +39,9 @@ export interface Comparison {
   /** How many statements hold for ours, and for the platform's. */
   readonly ours: number;
   readonly platform: number;
-  /** What holds for neither. */
+  /** Statements that hold for neither. */
   readonly neither: readonly string[];
-  /** What is wrong: statements that hold for the platform's classes and not for ours, and differences that there are not any more. */
+  /** Failures: statements that hold for the platform's classes and not for ours, and listed differences that no longer exist. */
   readonly failures: readonly string[];
 }
 

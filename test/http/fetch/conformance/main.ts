@@ -1,4 +1,4 @@
-// Runs the statements on the runtime at hand, with the library that `sluice` is there: see scripts/fetch-conformance.mjs and scripts/packed.mjs.
+// Runs the statements on the current runtime, with the `sluice` that it resolves: see scripts/fetch-conformance.mjs and scripts/packed.mjs.
 
 import { Headers, Request, Response } from 'sluice';
 import { all, compare } from './compare.js';

@@ -45,7 +45,7 @@ export function statements(subject: string, rows: readonly Row[]): Statement[] {
   }));
 }
 
-/** What comes of a statement, as text: a value in JSON, or the name of an error. */
+/** The outcome of a statement, as text: a value in JSON, or the name of an error. */
 export async function outcomeOf({ probe }: Statement, classes: Classes): Promise<string> {
   try {
     return written(await probe(classes));
