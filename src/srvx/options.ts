@@ -23,7 +23,7 @@ export interface SrvxOptions<Server = unknown> {
   error?: ((error: unknown) => AnyResponse | PromiseLike<AnyResponse>) | undefined;
   /** Called before `fetch`, in this order. */
   middleware?: readonly ServerMiddleware[] | undefined;
-  /** Called with the server before it listens. They may add to `options.middleware`. */
+  /** Called with the server before it listens. They may change its `options`, and add to `options.middleware`. */
   plugins?: readonly ((server: Server) => void)[] | undefined;
   /** Whether the server waits for a call of `serve()` before it listens. Default false. */
   manual?: boolean | undefined;
