@@ -4,6 +4,7 @@
 
 import { Request, sourceOf } from './fetch/request.js';
 import { IncomingRequest } from './incoming-request.js';
+import { socketAddressOf } from './socket-address.js';
 
 /** What `request.runtime` is. */
 export interface RequestRuntime {
@@ -28,7 +29,7 @@ export interface ServerRequestMembers {
 }
 
 const members: { [Name in keyof ServerRequestMembers]-?: (source: IncomingRequest) => ServerRequestMembers[Name] } = {
-  ip: ({ peer }) => (peer === '' ? undefined : peer.slice(0, peer.lastIndexOf(':')).replace(/^\[|\]$/g, '')),
+  ip: ({ peer }) => socketAddressOf(peer)?.address,
   waitUntil: (source) => (work) => source.waitUntil(work),
   runtime: (source) => {
     const info = source.server.infoOf(source);

@@ -6,6 +6,7 @@ import { formatAddress } from '../event-layer/event-layer.js';
 import { show } from '../util/inspect.js';
 import { usualAddress } from '../util/ip-address.js';
 import type { OptionRule } from '../util/options.js';
+import { socketAddressOf } from './socket-address.js';
 
 /** See the option `trustProxy` of `serve`. */
 export type TrustProxy = boolean | 'loopback' | readonly string[];
@@ -74,7 +75,7 @@ export class TrustedProxies {
 
   /** @param peer address and port; empty if unknown */
   #trusts(peer: string): boolean {
-    const address = hostOf(peer);
+    const address = socketAddressOf(peer)?.address;
     if (address === undefined) return false;
     return this.#isEach || this.#list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
   }
@@ -127,8 +128,12 @@ function* forwardedHops(fields: readonly string[]): Generator<Hop> {
   }
 }
 
-/** token or quoted-string (RFC 9110 §5.6.2, §5.6.4), as the value of a parameter, and what follows it. */
-const pair = /[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)"))?[ \t]*([;,]|$)/y;
+/**
+ * A parameter, whose value is a token or a quoted-string (RFC 9110 §5.6.2, §5.6.4), and the separator after it. Only one part of it matches the whitespace
+ * before the separator: with two, the time for a long run of spaces would be the square of its length.
+ */
+const pair =
+  /[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?([;,]|$)/y;
 
 /** RFC 7239 §4. @returns undefined if it is malformed */
 function parseForwarded(value: string): Hop[] | undefined {
@@ -193,11 +198,4 @@ function nodeOf(text: string): string | undefined {
   if (hostname === undefined) return undefined;
   const number = port !== undefined && /^\d{1,5}$/.test(port) && Number(port) <= 65_535 ? Number(port) : 0;
   return formatAddress({ hostname, port: number });
-}
-
-/** The address of an address with its port. */
-function hostOf(peer: string): string | undefined {
-  const colon = peer.lastIndexOf(':');
-  if (colon === -1) return undefined;
-  return peer.startsWith('[') ? peer.slice(1, colon - 1) : peer.slice(0, colon);
 }

@@ -126,7 +126,17 @@ const cases: [what: string, found: unknown[], expected: unknown[]][] = [
   ],
   ['nothing of a malformed field', clientOf(trusted, near, forwarded('for=192.0.2.1;;=')), nothing],
   [
-    'nothing of an element with a parameter twice',
+    'whitespace around elements',
+    clientOf(trusted, near, forwarded(' \t for=192.0.2.1 \t ; proto=https ,\t for=10.1.1.1 ')),
+    ['192.0.2.1:0', 'https', undefined],
+  ],
+  [
+    'nothing of what is malformed behind very much whitespace, without delay',
+    clientOf(trusted, near, forwarded(`for=192.0.2.1,${' '.repeat(1_000_000)}@`)),
+    nothing,
+  ],
+  [
+    'nothing of an element that says a thing twice',
     clientOf(trusted, near, forwarded('for=192.0.2.1;for=6.6.6.6')),
     nothing,
   ],
