@@ -22,6 +22,10 @@ export interface RequestOwner {
   readonly peer: string;
   /** What is known of the connection's TLS session. */
   readonly tls?: TlsInfo | undefined;
+  /** The response has ended: `end` of the request is not called any more. Owners that call `end` lack this. */
+  readonly hasResponded?: boolean;
+  /** Why the client disconnected before the response was complete, if it did. */
+  readonly leftReason?: unknown;
   /** `request.signal` has been read: the owner must call `abort` when the client disconnects. @returns the reason if it has already */
   onSignalRequested(request: IncomingRequest): unknown;
   /** How long the client may pause, for this request. Milliseconds, or Infinity. Owners of requests that are over lack it. */
@@ -112,11 +116,13 @@ export abstract class IncomingRequest implements RequestSource {
     if (completion === undefined) {
       completion = newCompletion(() => this.#reason ?? new ResponseError('the response was not written to its end'));
       completions.set(this, completion);
-      if (this.#owner === undefined) {
+      const owner = this.#owner;
+      if (owner === undefined || owner.hasResponded === true) {
+        this.#reason ??= owner?.leftReason;
         completion.settle(this.#reason === undefined);
       } else {
         watched++;
-        this.#owner.onSignalRequested(this); // it keeps the request until the response is complete
+        this.#reason ??= owner.onSignalRequested(this); // it keeps the request until the response is complete
       }
     }
     return completion.promise;

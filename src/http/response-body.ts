@@ -88,6 +88,10 @@ export abstract class ResponseBody implements BodyWriter, RequestOwner, Sink {
     return this.#outlet === undefined;
   }
 
+  get hasResponded(): boolean {
+    return this.isOver;
+  }
+
   /** The body has ended. */
   finish(): void {
     this.#outlet = undefined;

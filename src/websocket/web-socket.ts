@@ -420,6 +420,11 @@ export class WebSocketConnection extends SocketBase implements Duplex, RequestOw
     if (request.isNeeded) this.#request = request;
   }
 
+  /** @internal The response was the opening handshake. */
+  get hasResponded(): boolean {
+    return true;
+  }
+
   /** @internal */
   onSignalRequested(request: IncomingRequest): unknown {
     this.#request = request;

@@ -212,6 +212,46 @@ test('completed of a request that is over is settled at once', async () => {
   await world.close();
 });
 
+test('completed of a streamed response that is over is settled at once, and rejected if its client has left', async () => {
+  let info: FetchInfo | undefined;
+  const world = await World.open({
+    fetch(_, given) {
+      info = given;
+      return stream(function* (out) {
+        yield* out.write('a');
+        yield* sleep(1000);
+      });
+    },
+  });
+  await bodyOf(world, last());
+  await info?.completed;
+  const leaving = leave(world, 'RST');
+  await world.pass();
+  await leaving;
+  await assert.rejects(async () => info?.completed, { code: 'ERR_CLIENT_LEFT' });
+  await world.close();
+});
+
+test('completed that is first asked for after the client of a streamed response has left is rejected with the reason', async () => {
+  let completed: Promise<void> | undefined;
+  const world = await World.open({
+    fetch: (_, info) =>
+      stream(function* (out) {
+        try {
+          yield* out.write('a');
+          yield* sleep(1000);
+        } finally {
+          completed = info.completed;
+        }
+      }),
+  });
+  const leaving = leave(world, 'RST');
+  await world.pass();
+  await leaving;
+  await assert.rejects(async () => completed, { code: 'ERR_CLIENT_LEFT' });
+  await world.close();
+});
+
 test('timeout limits how long this client may pause, in seconds; 0 is no limit', async () => {
   const world = await World.open({
     bodyTimeout: 10_000,
