@@ -335,7 +335,13 @@ export async function serve<Data = unknown>(options: ServeOptions<Data>): Promis
   });
   const socketOptions = socketOptionsOf('serve', options);
   const listener = new HttpListener(options);
-  if (options.node !== undefined) await passOnTo(options.node, listener);
+  try {
+    if (options.websocket !== undefined) listener.webSockets = new WebSocketServer(listener, options.websocket);
+    if (options.node !== undefined) listener.fallback = await fallbackOf(options.node, listener);
+  } catch (error) {
+    listener.network.removeTransport(listener.transport);
+    throw error;
+  }
   const { backlog = 511, reusePort } = options;
   await listener.open({ address, backlog, reusePort, ...socketOptions }).catch((error: unknown) => {
     listener.fallback?.close();
@@ -346,16 +352,11 @@ export async function serve<Data = unknown>(options: ServeOptions<Data>): Promis
   return listener.handle;
 }
 
-/** Gives a listener what answers the requests that `fetch` does not. @throws {TypeError} (rejects) for what is no application */
-async function passOnTo(application: object, listener: HttpListener): Promise<void> {
-  // Loaded here, because most servers do without node:http.
+/** What answers the requests that `fetch` does not. @throws {TypeError} (rejects) if it is no application */
+async function fallbackOf(application: object, listener: HttpListener): Promise<RequestFallback> {
+  // Loaded here, because most servers do not need node:http.
   const { NodeFallback } = await import('../node/passed-requests.js');
-  try {
-    listener.fallback = await NodeFallback.of(application, listener, listener.scheme === 'https');
-  } catch (error) {
-    listener.network.removeTransport(listener.transport);
-    throw error;
-  }
+  return NodeFallback.of(application, listener, listener.scheme === 'https');
 }
 
 class HttpServer extends ListeningServer implements Server {
@@ -459,8 +460,8 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   upgrades: Upgrades | undefined;
   /** Set before it listens. */
   fallback: RequestFallback | undefined;
-  /** The server of the option `websocket`. */
-  readonly webSockets: WebSocketServer | undefined;
+  /** Of the option `websocket`; set before it listens. */
+  webSockets: WebSocketServer | undefined;
   readonly headSize: number;
   readonly targetSize: number;
   readonly fieldCount: number;
@@ -503,7 +504,9 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   #requests = new Uint32Array(64);
 
   constructor(options: ServeOptions) {
-    const { network, maxBufferedBytes, tls, proxyProtocol, secure, headTimeout = 60_000 } = options;
+    const { network, maxBufferedBytes, tls, proxyProtocol, secure, headTimeout = 60_000, trustProxy = false } = options;
+    // First, because it may throw: from then on there is a transport, which has to be removed.
+    const proxies = trustProxy === false ? undefined : new TrustedProxies('serve: trustProxy', trustProxy);
     const proxyHeaderTimeout = proxyProtocol ? headTimeout : undefined;
     const security = { where: 'serve', tls, alpnProtocols: ['http/1.1', 'http/1.0'], secure, proxyHeaderTimeout };
     super(networkFor(network, Network.current, tls !== undefined), maxBufferedBytes, security);
@@ -532,10 +535,8 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.#onError = options.onError ?? printErrorOf;
     this.keepsRequests = options.onError !== undefined;
     this.#onRefused = options.onRefused;
-    const { trustProxy = false, websocket } = options;
-    if (trustProxy !== false) this.proxies = new TrustedProxies('serve: trustProxy', trustProxy);
+    this.proxies = proxies;
     this.#identifiesLate = proxyProtocol === true;
-    this.webSockets = websocket && new WebSocketServer(this, websocket);
     this.handle = new HttpServer(this);
     this.fetch = this.#fetchOf(options);
     this.answerError = errorOf(options);

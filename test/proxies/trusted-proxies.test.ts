@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TrustedProxies, type TrustProxy } from '#sluice/http/trusted-proxies.js';
+import { usedTransports } from '#sluice/observe/inspect.js';
 import { get, World } from '../support/world.js';
 
 const near = '10.0.0.1:4000';
@@ -162,6 +163,16 @@ test('an entry that is neither an address nor a network is named', () => {
       name: 'TypeError',
       message: `trustProxy[1] is ${JSON.stringify(wrong)}; expected an address, a network such as "10.0.0.0/8", or "loopback"`,
     });
+});
+
+test('a server whose other options are wrong gives its transport back', async () => {
+  const world = new World();
+  const options = { fetch: () => new Response(), proxyProtocol: true };
+  await assert.rejects(world.serve({ ...options, trustProxy: ['localhost'] }), { name: 'TypeError' });
+  await assert.rejects(world.serve({ ...options, websocket: { maxPayloadLength: -1 } }), { name: 'RangeError' });
+  await assert.rejects(world.serve({ ...options, node: { isApplication: false } }), { name: 'TypeError' });
+  assert.equal(usedTransports(world.network), 0);
+  await world.close();
 });
 
 const claims = [
