@@ -4,25 +4,26 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type FSWatcher, statSync, watch } from 'node:fs';
 import { createServer } from 'node:net';
-import { basename, dirname, sep } from 'node:path';
+import { basename, dirname, resolve, sep } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { ConnectionError } from '../event-layer/event-layer.js';
 import { type ServeOptions, type Server, serve } from '../server/serve.js';
-import { propertyOf } from '../util/inspect.js';
+import { describe, propertyOf } from '../util/inspect.js';
 
 /** The environment variable by which the application's process gets its `WatchSettings`. */
 const variable = 'SLUICE_WATCH';
-/** How long to wait after a change, in milliseconds, because editors and compilers write several files. */
-const settling = 100;
-/** How long a new process tries to listen, in milliseconds, where the old one has to release the address first; and how long between two attempts. */
-const restartTimeout = 10_000;
+/** How long no file may change before the application is started again, in milliseconds: editors and compilers write several. */
+const quietTime = 100;
+/** How long a new process waits for the old one to release the address, where they cannot share it, in milliseconds. */
+const addressTimeout = 10_000;
+/** How long it waits between two attempts, in milliseconds. */
 const retryInterval = 50;
 
 interface WatchSettings {
-  /** The process takes the place of another one. */
+  /** It replaces another process. */
   readonly isRestart: boolean;
-  /** The port that the first process listens on. */
+  /** The port that the process before listened on. Used where the system chooses the port, so that it stays the same. */
   readonly port?: number | undefined;
 }
 
@@ -46,10 +47,10 @@ export function watchSettings(): WatchSettings | undefined {
 /** `serve`, at an address on which the old process may still listen. */
 export async function serveWatched(options: ServeOptions, { isRestart, port }: WatchSettings): Promise<Server> {
   const { path } = options;
-  const given = path === undefined && port !== undefined ? { ...options, port } : options;
+  const given = path === undefined && options.port === 0 && port !== undefined ? { ...options, port } : options;
   if (path === undefined && !isRestart) await checkFree(given);
   const shared = path === undefined ? await serveShared(given) : undefined;
-  const server = shared ?? (await serveAfter(given, isRestart ? Date.now() + restartTimeout : 0));
+  const server = shared ?? (await serveAfter(given, isRestart ? Date.now() + addressTimeout : 0));
   const message: ListeningMessage = { sluice: 'listening', port: server.port, isShared: shared !== undefined };
   process.send?.(message);
   return server;
@@ -142,7 +143,10 @@ export class Watcher {
     const running: Running = { child, isListening: false };
     child.on('message', (message) => this.#heard(running, message));
     child.on('exit', (code, signal) => this.#exited(running, code ?? signal));
-    child.on('error', (error) => console.error(`sluice: ${this.#name} cannot be run: ${error.message}`));
+    child.on('error', (error) => {
+      console.error(`sluice: ${this.#name} cannot be run: ${error.message}`);
+      if (child.pid === undefined) this.#exited(running, 'no process'); // `exit` does not come
+    });
     return running;
   }
 
@@ -166,6 +170,7 @@ export class Watcher {
 
   /** It accepts no more connections, finishes its requests, and ends. */
   #retire({ child }: Running): void {
+    if (this.#old.has(child)) return; // a second signal would end it at once
     if (child.exitCode !== null || child.signalCode !== null) return;
     this.#old.add(child);
     child.kill('SIGTERM');
@@ -197,7 +202,7 @@ export class Watcher {
     const goesOn = wasNext && this.#current !== undefined && !this.#old.has(this.#current.child);
     const what = goesOn ? 'has not started' : 'has ended';
     const others = goesOn ? 'the one before goes on, ' : '';
-    if (!wasRetired && (goesOn || (this.#current === undefined && this.#next === undefined)))
+    if (!wasRetired && this.#next === undefined)
       console.error(`sluice: ${this.#name} ${what} (${how}); ${others}waiting for a file to change`);
     if (wasNext && this.#isChangedAgain) this.#changed();
   }
@@ -219,7 +224,7 @@ export class Watcher {
 /** The files that an application has loaded. Their folders are watched, because many editors replace a file when they save it. */
 class WatchedFiles {
   readonly #changed: () => void;
-  readonly #folders = new Map<string, { watcher: FSWatcher; files: Map<string, string> }>();
+  readonly #folders = new Map<string, { watcher: FSWatcher | undefined; files: Map<string, string> }>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(changed: () => void) {
@@ -229,19 +234,27 @@ class WatchedFiles {
   /** @param file a path, or a URL; only those of files outside of node_modules are watched */
   add(file: string): void {
     if (/^(?!file:)[a-z]{2,}:/i.test(file)) return;
-    const path = file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*/, '')) : file;
+    const path = file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*/, '')) : resolve(file);
     if (path.includes(`${sep}node_modules${sep}`)) return;
     const folder = dirname(path);
     let entry = this.#folders.get(folder);
     if (entry === undefined) {
-      const files = new Map<string, string>();
-      const watcher = watch(folder, () => this.#look(folder));
-      watcher.on('error', (error) => console.error(`sluice: ${folder} cannot be watched: ${error.message}`));
-      entry = { watcher, files };
+      entry = { watcher: this.#watch(folder), files: new Map<string, string>() };
       this.#folders.set(folder, entry);
     }
     const name = basename(path);
     if (!entry.files.has(name)) entry.files.set(name, stateOf(path));
+  }
+
+  /** @returns undefined if the folder cannot be watched: it does not exist, or the system allows no more watchers */
+  #watch(folder: string): FSWatcher | undefined {
+    const failed = (error: unknown): void => console.error(`sluice: ${folder} cannot be watched: ${describe(error)}`);
+    try {
+      return watch(folder, () => this.#look(folder)).on('error', failed);
+    } catch (error) {
+      failed(error);
+      return undefined;
+    }
   }
 
   #look(folder: string): void {
@@ -255,12 +268,12 @@ class WatchedFiles {
     }
     if (!isChanged) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#changed, settling);
+    this.#timer = setTimeout(this.#changed, quietTime);
   }
 
   close(): void {
     clearTimeout(this.#timer);
-    for (const { watcher } of this.#folders.values()) watcher.close();
+    for (const { watcher } of this.#folders.values()) watcher?.close();
     this.#folders.clear();
   }
 }

@@ -595,7 +595,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     if ('path' in address) return 'localhost';
     const { hostname, port } = address;
     if (hostname === '0.0.0.0' || hostname === '::') return `localhost:${port}`;
-    return formatAddress(address);
+    return formatAddress({ hostname: hostname.replace(/%.*/, ''), port }); // a URL has no zone (RFC 4007 §11)
   }
 
   date(): string {

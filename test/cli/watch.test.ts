@@ -30,14 +30,20 @@ function write(name: string, text: string): void {
   renameSync(join(directory, `${name}.new`), join(directory, name));
 }
 
-function watchApp(): Program {
-  const args = ['--watch', '--port', '0', '--host', '127.0.0.1', 'app.mjs'];
+function watchApp(app = 'app.mjs', ...options: string[]): Program {
+  const args = ['--watch', '--host', '127.0.0.1', ...options, app];
   const program = new Program([process.execPath, command, ...args], {
     cwd: directory,
     env: { PORT: undefined, HOST: undefined },
   });
   programs.push(program);
   return program;
+}
+
+/** A port on which nothing listens. */
+async function freePort(): Promise<number> {
+  await using server = await serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') });
+  return server.port ?? 0;
 }
 
 /** Waits until the server answers with a text. */
@@ -59,7 +65,7 @@ test('a change of an imported file starts the application again on its port; if 
 }, async () => {
   write('app.mjs', `import { text } from './text.mjs'; export default { fetch: () => new Response(text) };`);
   write('text.mjs', `export const text = 'one';`);
-  const program = watchApp();
+  const program = watchApp('app.mjs', '--port', '0');
   const [, url] = await program.printed(/ at (http:\S+) \(/);
   await answers(url, 'one');
   write('text.mjs', `export const text = 'two';`);
@@ -75,4 +81,23 @@ test('a change of an imported file starts the application again on its port; if 
   const { code } = await program.stop('SIGTERM');
   assert.equal(code, 0, program.output);
   await assert.rejects(fetch(url), 'no process is left that listens');
+});
+
+test('an application whose port changes listens on the new one', { timeout: 60_000 }, async () => {
+  const [before, behind] = [await freePort(), await freePort()];
+  const source = (port: number) => `export default { port: ${port}, fetch: () => new Response('${port}') };`;
+  write('port.mjs', source(before));
+  const program = watchApp('port.mjs');
+  await answers(`http://127.0.0.1:${before}/`, `${before}`);
+  write('port.mjs', source(behind));
+  await answers(`http://127.0.0.1:${behind}/`, `${behind}`);
+  assert.equal((await program.stop('SIGTERM')).code, 0, program.output);
+});
+
+test('a module in a folder that does not exist is named, and waited for', { timeout: 60_000 }, async () => {
+  const program = watchApp('missing/app.mjs');
+  await program.printed(/missing cannot be watched: /);
+  await program.printed(/there is no file missing\/app\.mjs\n/);
+  await program.printed(/has ended \(1\); waiting for a file to change\n/);
+  assert.equal((await program.stop('SIGTERM')).code, 0, program.output);
 });

@@ -46,7 +46,15 @@ test('has the members of the server, with the same values', async () => {
   await world.close();
 });
 
-test('has the client’s address as Bun and Deno have it; the request has it as with srvx', async () => {
+test('its URL, and those of requests without a host, are without the zone of its address', async () => {
+  const world = await World.open({ hostname: 'fe80::1%eth0', port: 8080, fetch: ({ url }) => new Response(url) });
+  const { server } = world;
+  assert.deepEqual([server.url.href, server.hostname], ['http://[fe80::1]:8080/', 'fe80::1%eth0']);
+  assert.equal(await bodyOf(world, 'GET /a HTTP/1.0\r\n\r\n'), 'http://[fe80::1]:8080/a');
+  await world.close();
+});
+
+test('says where the client is, as Bun and as Deno do; and so does the request, as with srvx', async () => {
   const world = await World.open({
     fetch(request, info) {
       const { ip, runtime } = request as ServerRequestMembers;
