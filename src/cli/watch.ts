@@ -195,10 +195,11 @@ export class Watcher {
     const wasNext = running === this.#next;
     if (wasNext) this.#next = undefined;
     if (running === this.#current) this.#current = undefined;
-    if (this.#isEnding) {
-      if (this.#children().length === 0) process.exit(0);
-      return;
+    if (this.#children().length === 0) {
+      if (this.#isEnding) process.exit(0);
+      if (!this.#files.areWatched) process.exit(1); // nothing could start it again
     }
+    if (this.#isEnding) return;
     const goesOn = wasNext && this.#current !== undefined && !this.#old.has(this.#current.child);
     const what = goesOn ? 'has not started' : 'has ended';
     const others = goesOn ? 'the one before goes on, ' : '';
@@ -229,6 +230,11 @@ class WatchedFiles {
 
   constructor(changed: () => void) {
     this.#changed = changed;
+  }
+
+  /** Whether a change of any of them would be noticed. */
+  get areWatched(): boolean {
+    return [...this.#folders.values()].some(({ watcher }) => watcher !== undefined);
   }
 
   /** @param file a path, or a URL; only those of files outside of node_modules are watched */
