@@ -116,8 +116,10 @@ function fetchOf(exported: Readonly<Record<string, unknown>>): ServeOptions['fet
   // What it returns is checked by the server, for each response.
   if (middleware === undefined && plugins === undefined)
     return ((...args) => fetch.apply(exported, args)) as ServeOptions['fetch'];
+  // Without `error`, which `serve` calls, so that failures are reported as those of other modules are.
   const server = new SrvxServer({
     ...(exported as unknown as ConstructorParameters<typeof SrvxServer>[0]),
+    error: undefined,
     manual: true,
   });
   return (request) => server.fetch(request);

@@ -167,9 +167,9 @@ class Stream implements SSEStream {
  * );
  * ```
  *
- * @param onError gets what an async callback throws while the client is connected; then the client gets an event `error` with the message. Without it,
- *   `onError` of `serve` is called, and the connection is reset
- * @param options as for `events`. Status and header fields that are set on `c` are sent as well, except those that describe the body
+ * @param onError gets what an async callback throws while the client is there; then the client gets an event `error` with the message. Without it, `onError` of
+ *   `serve` is called, and the connection reset
+ * @param options as for `events`; fields that `c` has are sent as well, but for those that describe the body
  */
 export function streamSSE(
   c: Context,
@@ -226,7 +226,7 @@ async function call(
     if (stream.aborted) return; // the client's disconnect has ended the callback
     if (onError === undefined || !(error instanceof Error)) throw error;
     await onError(error, stream);
-    await stream.writeSSE({ event: 'error', data: error.message });
+    if (!stream.closed) await stream.writeSSE({ event: 'error', data: error.message });
   } finally {
     await stream.close();
   }

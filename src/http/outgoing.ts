@@ -29,19 +29,19 @@ export class ResponseError extends Error {
 
 /**
  * Converts what a handler has returned.
- * @param by the option that the handler is, for messages
+ * @param by the name of the option that the handler is, for messages
  * @throws {ResponseError | TypeError} if it is no Response, or its body is used already
  */
 export function outgoing(response: unknown, by = 'fetch'): OutgoingResponse {
-  if (isLightResponse(response)) return fromLight(response);
-  if (isOtherResponse(response)) return fromOther(response);
+  if (isLightResponse(response)) return fromLight(response, by);
+  if (isOtherResponse(response)) return fromOther(response, by);
   throw new ResponseError(
     `${by} returned ${show(response)}; expected a Response, a promise of one, or a task that returns one`,
   );
 }
 
-function fromLight(response: Response): OutgoingResponse {
-  if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
+function fromLight(response: Response, by: string): OutgoingResponse {
+  if (response.type === 'error') throw new ResponseError(`${by} returned Response.error(), which cannot be sent`);
   const length = knownLength(response);
   return {
     status: response.status,
@@ -53,11 +53,11 @@ function fromLight(response: Response): OutgoingResponse {
   };
 }
 
-function fromOther(response: OtherResponse): OutgoingResponse {
-  if (response.type === 'error') throw new ResponseError('fetch returned Response.error(), which cannot be sent');
+function fromOther(response: OtherResponse, by: string): OutgoingResponse {
+  if (response.type === 'error') throw new ResponseError(`${by} returned Response.error(), which cannot be sent`);
   const { status, statusText, url, body } = response;
   if (response.bodyUsed || propertyOf(body, 'locked') === true)
-    throw new TypeError('fetch returned a Response whose body is already used');
+    throw new TypeError(`${by} returned a Response whose body is already used`);
   const fields: string[] = [];
   // `fetch` decodes compressed content, but leaves the fields of the encoded form in the response.
   const isFetched = typeof url === 'string' && url !== '' && body !== null;

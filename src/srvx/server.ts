@@ -34,7 +34,7 @@ export class SrvxServer {
     for (const plugin of options.plugins ?? []) plugin(this);
     this.#answer = composed(this.options);
     this.fetch = withErrors(this.#answer, this.options.error);
-    if (!options.manual) void this.serve();
+    if (!this.options.manual) void this.serve();
   }
 
   /** The options that are passed to `serve` of sluice. */

@@ -101,7 +101,20 @@ test('middleware and plugins of srvx run before fetch', async () => {
   assert.equal(await response.text(), '<plugin>');
 });
 
-test('a module may export a function, options, an application of a framework, or a function named fetch', () => {
+test('what middleware throws is left to the server, which calls error', async () => {
+  const broken = new Error('broken');
+  const error = (): Response => new Response('answered');
+  const middleware = [
+    () => {
+      throw broken;
+    },
+  ];
+  const { options } = convertOptions({ fetch, error, middleware }, refuse);
+  await assert.rejects(async () => options.fetch(new Request('http://localhost/') as never, {} as never), broken);
+  assert.equal(await ((await options.error?.(broken)) as Response).text(), 'answered');
+});
+
+test('a module may export a function, options, an application of a framework, or fetch by its name', () => {
   class App {
     fetch(): unknown {
       return this;

@@ -210,3 +210,22 @@ test('an error of the callback of streamSSE goes to its onError, and the client 
   assert.match(await (await fetch(server.url)).text(), /event: ?error\ndata: ?broken\n/);
   assert.deepEqual(caught, ['broken']);
 });
+
+test('onError of streamSSE handles what is thrown after close, and the stream ends in good order', async () => {
+  const caught: string[] = [];
+  const errors: unknown[] = [];
+  const app = new Hono().get('/', (c) =>
+    streamSSE(
+      c,
+      async (stream) => {
+        await stream.writeSSE({ data: 'last' });
+        await stream.close();
+        throw new Error('late');
+      },
+      async (error) => void caught.push(error.message),
+    ),
+  );
+  await using server = await serveApp(app, { onError: (error) => errors.push(error) });
+  assert.equal(await (await fetch(server.url)).text(), 'data: last\n\n');
+  assert.deepEqual([caught, errors], [['late'], []]);
+});

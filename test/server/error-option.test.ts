@@ -168,3 +168,9 @@ test('without onError, errors that it answers are not printed, and its own error
   assert.deepEqual(texts, ['GET http://a/: Error: handler', 'GET http://a/: Error: second']);
   await world.close();
 });
+
+test('a response of error that cannot be sent is named as such', async () => {
+  const { status, errors } = await answerOf({ error: () => Response.error() });
+  assert.equal(status, 500);
+  assert.match(errors.join(), /error returned Response\.error\(\), which cannot be sent/);
+});

@@ -88,7 +88,16 @@ test('with manual it listens when serve() is called, and close waits for work th
   assert.ok(isDone);
 });
 
-test('errors name the options that are wrong', () => {
+test('a plugin may keep it from listening', async () => {
+  const plugin = (server: SrvxServer): void => {
+    server.options.manual = true;
+  };
+  const server = serve({ ...quiet, plugins: [plugin], fetch: () => new Response('') });
+  await server.close(); // would wait until it listens
+  assert.equal(server.url, undefined);
+});
+
+test('options that are wrong are named', () => {
   const fetch = () => new Response('');
   const manual = { ...quiet, manual: true, fetch };
   assert.throws(() => serve({ ...manual, port: 'x' }).serveOptions, /serve: port is "x"; expected a whole number/);
