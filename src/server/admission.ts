@@ -46,8 +46,8 @@ export class Admission {
   #counted = 0;
 
   /** @param most connections in all @param mostPerAddress connections of one client address */
-  constructor(population: ConnectionSource, most: number, mostPerAddress: number) {
-    this.#source = population;
+  constructor(source: ConnectionSource, most: number, mostPerAddress: number) {
+    this.#source = source;
     this.#maxConnections = most;
     this.#maxPerAddress = mostPerAddress;
   }
@@ -121,11 +121,11 @@ export class Admission {
 
   /** Counts one of the connections that were accepted before addresses were counted. */
   #countEarlierConnection(addresses: AddressCounts): void {
-    const population = this.#source;
-    while (this.#counted < population.slots) {
+    const source = this.#source;
+    while (this.#counted < source.slots) {
       const slot = this.#counted++;
       const isCounted = slot < this.#rows.length && this.#rows[slot] !== 0;
-      if (isCounted || !population.has(slot) || this.#rejected.has(slot)) continue;
+      if (isCounted || !source.has(slot) || this.#rejected.has(slot)) continue;
       this.#countAddress(addresses, slot);
       return;
     }

@@ -1,6 +1,7 @@
 // Header fields as a flat array of strings, and the light `Headers` over it. The response, the request and the sender work
 // on the array; the class is made only when user code says `.headers`. https://fetch.spec.whatwg.org/#headers-class
 
+import { Buffer } from 'node:buffer';
 import { isProxy } from 'node:util/types';
 import { describe } from '../../util/inspect.js';
 import type { OptionRule } from '../../util/options.js';
@@ -15,19 +16,22 @@ export type HeadersInit =
   | globalThis.Headers
   | Headers;
 
-/** Names that user code has given, and what they are in lower case: they are few, and come again with each response. Bounded, and emptied when full. */
+/** Names that user code has given, in lower case. An application uses few names, and the same ones in each response. */
 const lowerNames = new Map<string, string>();
+/** The most names in `lowerNames`, which is emptied when it is full, and the most characters of a name in it. */
 const lowerNamesLimit = { names: 512, length: 64 };
 
 /** Lowercases and checks a name that user code gave; TypeError if it is no token (RFC 9110 §5.6.2). */
 function fieldName(name: unknown): string {
   const text = typeof name === 'string' ? name : `${name}`;
-  let lower = lowerNames.get(text);
-  if (lower === undefined) {
-    lower = lowerCased(text);
-    if (lowerNames.size >= lowerNamesLimit.names) lowerNames.clear();
-    if (text.length <= lowerNamesLimit.length) lowerNames.set(text, lower);
-  }
+  const known = lowerNames.get(text);
+  if (known !== undefined) return known;
+  const lower = lowerCased(text);
+  if (text.length > lowerNamesLimit.length) return lower;
+  if (lowerNames.size >= lowerNamesLimit.names) lowerNames.clear();
+  // A copy: a name may be a slice of a long text, such as a request's head, which V8 keeps for as long as the slice.
+  const key = Buffer.from(text, 'latin1').toString('latin1');
+  lowerNames.set(key, lower === text ? key : lower);
   return lower;
 }
 
