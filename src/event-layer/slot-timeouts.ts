@@ -1,5 +1,5 @@
-// Timeouts of what connections begin with, such as a TLS handshake. All have the same length, so the order in which they start is that in which they pass: one
-// timer serves all of them.
+// Timeouts of what connections begin with, such as a TLS handshake. All have the same length, so they pass in the order in which they start, and one timer
+// serves all of them.
 
 import type { TransportTimers } from './secure-transport.js';
 import type { Slot } from './transport.js';
@@ -8,17 +8,17 @@ export class SlotTimeouts {
   readonly #now: () => number;
   readonly #timers: TransportTimers;
   readonly #timeout: number;
-  readonly #passed: (slot: Slot) => void;
-  /** By slot, in milliseconds of the layer's clock. */
+  readonly #onTimeout: (slot: Slot) => void;
+  /** By slot, in milliseconds of the layer's clock. The first is the earliest. */
   readonly #deadlines = new Map<Slot, number>();
   #timer = 0;
 
-  /** @param timeout milliseconds @param passed the time of a slot has passed; it calls `stop` */
-  constructor(now: () => number, timers: TransportTimers, timeout: number, passed: (slot: Slot) => void) {
+  /** @param timeout in milliseconds @param onTimeout must call `stop` for the slot */
+  constructor(now: () => number, timers: TransportTimers, timeout: number, onTimeout: (slot: Slot) => void) {
     this.#now = now;
     this.#timers = timers;
     this.#timeout = timeout;
-    this.#passed = passed;
+    this.#onTimeout = onTimeout;
   }
 
   start(slot: Slot): void {
@@ -37,13 +37,13 @@ export class SlotTimeouts {
     if (first !== undefined) this.#timer = this.#timers.armAt(first, this, 0);
   }
 
-  /** The deadline of what was the first has passed. */
+  /** The deadline that was the earliest when the timer was set has passed. */
   timerFired(): void {
     this.#timer = 0;
     const now = this.#now();
     for (const [slot, deadline] of this.#deadlines) {
       if (deadline > now) break;
-      this.#passed(slot);
+      this.#onTimeout(slot);
     }
     if (this.#timer === 0) this.#arm();
   }

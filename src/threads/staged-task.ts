@@ -1,6 +1,6 @@
-// A task made of stages, of which one runs at a time and decides what follows. A generator that calls another stays in memory beneath it. Where a
-// task waits for long in what it calls, in the handler of a request say, that would be paid for by every thread that waits. So here the
-// caller ends first, and goes on with the result in a new generator.
+// A task made of stages. One stage runs at a time, and decides which runs next. A generator that calls another with `yield*` stays in memory while the
+// other runs. Where the other waits for a long time, such as the handler of a request, each waiting thread would need that memory. So here the
+// caller ends first, and continues with the result in a new generator.
 
 import { isInstance } from '../util/inspect.js';
 import { clarified, UnwindSignal } from './errors.js';
@@ -8,7 +8,7 @@ import type { Task, Wait } from './task.js';
 
 const over: IteratorResult<Wait, void> = { done: true, value: undefined };
 
-/** What runs: the task's own code, or what that has left its place to; or the thread is being unwound, and nothing follows what runs. */
+/** What runs: the task's own code, or the task that it has returned; or the thread is being unwound, and nothing follows what runs. */
 const Stage = { own: 0, other: 1, last: 2 } as const;
 type Stage = (typeof Stage)[keyof typeof Stage];
 
@@ -16,15 +16,15 @@ export abstract class StagedTask implements Task<void>, Iterator<Wait, void, voi
   #running: Iterator<Wait, unknown, void> | undefined;
   #stage: Stage = Stage.own;
 
-  /** The task's own code from its beginning. @returns what is to run in its place, and then `proceed`; undefined if that was all */
+  /** The task's own code, from its beginning. @returns a task that runs next, before `proceed`; undefined at the end */
   protected abstract start(): Task<Task<unknown> | undefined>;
-  /** Goes on. @param result what has been returned by that which has run in its place @returns as `start` */
+  /** The task's own code, after the task that it has returned. @param result what that task has returned @returns as `start` */
   protected abstract proceed(result: unknown): Task<Task<unknown> | undefined>;
-  /** What runs, or what it has left its place to, has thrown. @returns what goes on in its place, as `proceed` would; undefined if it is over */
+  /** The task's own code, after it, or the task that it has returned, has thrown. @returns the code, which returns as `start` does; undefined to end with the error */
   protected recover(_error: unknown): Task<Task<unknown> | undefined> | undefined {
     return undefined;
   }
-  /** It is over. Must not throw. @param failure what was thrown, if something was */
+  /** The task ends. Must not throw. @param failure what was thrown, if anything */
   protected abstract conclude(failure: { error: unknown } | undefined): void;
 
   [Symbol.iterator](): this {
@@ -59,7 +59,7 @@ export abstract class StagedTask implements Task<void>, Iterator<Wait, void, voi
     }
   }
 
-  /** Runs on until the task parks, or is over. */
+  /** Runs stage after stage until the task parks or ends. */
   private follow(first: IteratorResult<Wait, unknown>): IteratorResult<Wait, void> {
     let step = first;
     while (step.done) {
@@ -90,7 +90,7 @@ export abstract class StagedTask implements Task<void>, Iterator<Wait, void, voi
     return this.advance((running) => running.next());
   }
 
-  /** What is to run next. @param value what that has returned which ran until now */
+  /** The stage that runs next. @param value what the one before has returned */
   private following(value: unknown): Task<unknown> | undefined {
     if (this.#stage === Stage.last) return undefined;
     if (this.#stage === Stage.other) {
@@ -98,6 +98,6 @@ export abstract class StagedTask implements Task<void>, Iterator<Wait, void, voi
       return this.proceed(value);
     }
     this.#stage = Stage.other;
-    return value as Task<unknown> | undefined; // it was the task's own code
+    return value as Task<unknown> | undefined; // the task's own code has returned it
   }
 }
