@@ -4,16 +4,16 @@ import { propertyOf, show } from '../util/inspect.js';
 
 /** What a module exports. */
 export type Exported =
-  /** A function, which answers requests. */
+  /** A function that answers requests. */
   | { readonly kind: 'function'; readonly fetch: unknown }
   /** An object with options beside `fetch`. */
   | { readonly kind: 'options'; readonly options: Readonly<Record<string, unknown>> }
   /** An application of a framework (Hono, H3, Elysia, …), whose other members are not options, whatever their names are. */
   | { readonly kind: 'application'; readonly fetch: (...args: unknown[]) => unknown }
-  /** Nothing to serve. `found` says what there is instead, for a message. */
+  /** Nothing that can be served. `found` says what there is, and follows the name of the module in a message. */
   | { readonly kind: 'nothing'; readonly found: string };
 
-/** @param module its namespace */
+/** @param module the namespace of a module */
 export function classify(module: object): Exported {
   const exported = defaultOf(module);
   const named = propertyOf(module, 'fetch');
@@ -28,14 +28,14 @@ export function classify(module: object): Exported {
   return { kind: 'application', fetch: (...args) => fetch.apply(exported, args) };
 }
 
-/** Whether it is an object of a literal, and not an instance of a class. */
+/** Whether it is an object from a literal, and not an instance of a class. */
 export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
-/** The default export; of a module in CommonJS that was made from one with a default export, that one. */
+/** The default export. For CommonJS that was compiled from an ES module, the default export of that module. */
 export function defaultOf(module: object): unknown {
   const exported = propertyOf(module, 'default');
   return propertyOf(exported, '__esModule') === true ? propertyOf(exported, 'default') : exported;

@@ -45,27 +45,27 @@ const supportedOptions: Readonly<Record<keyof Omit<ServeOptions, 'fetch' | 'glob
   proxyProtocol: true,
 };
 
-/** Options that only concern Bun, Deno or srvx, or that the command does itself. They are ignored. */
+/** Options that have a meaning only for Bun, Deno or srvx, or for what the command always does. */
 const withoutMeaning = new Set([
   ...['id', 'development', 'ipv6Only', 'inspector', 'h3', 'http3'], // Bun
   ...['manual', 'silent', 'gracefulShutdown', 'bun', 'deno', 'serviceWorker'], // srvx
 ]);
 
-/** Options that answer requests, and so cannot be ignored. */
+/** Options that answer requests. Ignoring them would change what the server answers. */
 const unsupported: Readonly<Record<string, string>> = { routes: 'routes', static: 'static routes' };
 
-/** Bun allows no `idleTimeout` of more seconds; one in milliseconds is longer. */
+/** The longest `idleTimeout` of Bun, in seconds. A larger number is one in milliseconds. */
 const maxSeconds = 255;
 
 interface Converted {
   readonly options: ServeOptions;
   /** Names that are not options. */
   readonly unknown: string[];
-  /** Deno's option. */
+  /** The option of Deno. */
   readonly onListen: ((address: object) => void) | undefined;
 }
 
-/** @param exported has a function `fetch` @param refuse is called with the reason if the module cannot be served */
+/** @param exported an object with a function `fetch` @param refuse throws; its argument is what cannot be served */
 export function convertOptions(
   exported: Readonly<Record<string, unknown>>,
   refuse: (problem: string) => never,
@@ -96,7 +96,7 @@ export function convertOptions(
   };
 }
 
-/** Sets the option that has another name here. @returns whether there is one */
+/** Sets an option that `serve` has under another name. @returns false if there is none */
 function convert(given: Record<string, unknown>, name: string, value: unknown): boolean {
   if (name === 'unix') given.path = value;
   else if (name === 'maxRequestBodySize') given.maxBodySize = value;
@@ -106,7 +106,7 @@ function convert(given: Record<string, unknown>, name: string, value: unknown): 
 
 const ofSrvx = new Set(['middleware', 'plugins', 'protocol']);
 
-/** Called as a method of its object, as `error` is; with the middleware and the plugins of srvx, if it has some. */
+/** `fetch` as a method of its object, as Bun calls it; behind the middleware and the plugins of srvx, if there are any. */
 function fetchOf(exported: Readonly<Record<string, unknown>>): ServeOptions['fetch'] {
   const { fetch, middleware, plugins } = exported as {
     fetch: (...args: unknown[]) => unknown;
@@ -125,7 +125,7 @@ function fetchOf(exported: Readonly<Record<string, unknown>>): ServeOptions['fet
   return (request) => server.fetch(request);
 }
 
-/** Bun's names for files. */
+/** Bun's names of options that name a file, and the options of `serve`. */
 const tlsNames: Readonly<Record<string, string>> = {
   keyFile: 'key',
   certFile: 'cert',

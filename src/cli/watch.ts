@@ -1,5 +1,5 @@
-// `--watch`: runs the application in a separate process, and starts another one when a file changes that it has imported. The new process listens on the
-// same port before the old one stops accepting, and the old one finishes its requests. If the new one cannot start, the old one continues.
+// `--watch`: runs the application in a separate process, and starts another process when a file that the application has imported changes. The new process
+// listens on the same port before the old one stops accepting, and the old one finishes its requests. If the new one cannot start, the old one continues.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type FSWatcher, statSync, watch } from 'node:fs';
@@ -11,7 +11,7 @@ import { ConnectionError } from '../event-layer/event-layer.js';
 import { type ServeOptions, type Server, serve } from '../server/serve.js';
 import { describe, propertyOf } from '../util/inspect.js';
 
-/** The environment variable by which the application's process gets its `WatchSettings`. */
+/** The environment variable with the `WatchSettings` for the process of an application. */
 const variable = 'SLUICE_WATCH';
 /** How long no file may change before the application is started again, in milliseconds: editors and compilers write several. */
 const quietTime = 100;
@@ -27,24 +27,24 @@ interface WatchSettings {
   readonly port?: number | undefined;
 }
 
-/** The message from the application's process when it listens. */
+/** Sent by the process of an application when it listens. */
 interface ListeningMessage {
   readonly sluice: 'listening';
   readonly port?: number | undefined;
-  /** Another process may listen there at the same time. */
+  /** Another process may listen on the same port at the same time. */
   readonly isShared: boolean;
 }
 
 // In the process of the application.
 
-/** The settings of this process, if `--watch` has started it. */
+/** The settings from `--watch`; undefined if something else has started this process. */
 export function watchSettings(): WatchSettings | undefined {
   const text = process.env[variable];
   if (text === undefined || process.send === undefined) return undefined;
   return JSON.parse(text) as WatchSettings; // written below
 }
 
-/** `serve`, at an address on which the old process may still listen. */
+/** `serve`, on an address that the process before may still use. */
 export async function serveWatched(options: ServeOptions, { isRestart, port }: WatchSettings): Promise<Server> {
   const { path } = options;
   const given = path === undefined && options.port === 0 && port !== undefined ? { ...options, port } : options;
@@ -66,7 +66,7 @@ async function serveShared(options: ServeOptions): Promise<Server | undefined> {
   }
 }
 
-/** @param deadline until when it is tried again */
+/** @param deadline when to stop trying, by `Date.now` */
 async function serveAfter(options: ServeOptions, deadline: number): Promise<Server> {
   for (;;) {
     try {
@@ -78,13 +78,13 @@ async function serveAfter(options: ServeOptions, deadline: number): Promise<Serv
   }
 }
 
-/** Without this check, another application that listens with `reusePort` would get half of the connections. @throws {ConnectionError} (rejects) `EADDRINUSE` */
+/** Without this check, two applications that share a port would get half of the connections each. @throws {ConnectionError} (rejects) `EADDRINUSE` */
 function checkFree({ port = 3000, hostname = '0.0.0.0' }: ServeOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     const refuse = (error: Error): void => {
       if (codeOf(error) === 'EADDRINUSE') reject(new ConnectionError('EADDRINUSE', error.message));
-      else resolve(); // `serve` says what is wrong
+      else resolve(); // `serve` reports what is wrong
     };
     probe.once('error', refuse);
     probe.listen({ port, host: hostname, exclusive: true }, () => probe.close(() => resolve()));
@@ -107,11 +107,11 @@ export class Watcher {
   readonly #command: readonly string[];
   readonly #name: string;
   readonly #files = new WatchedFiles(() => this.#changed());
-  /** The process that serves, or the first one while it starts. */
+  /** The process that serves, or the first one, which is starting. */
   #current: Running | undefined;
-  /** The process that is starting to take its place. */
+  /** The process that is starting to replace it. */
   #next: Running | undefined;
-  /** The processes that are finishing their requests. */
+  /** Processes that have been told to end, and finish their requests. */
   readonly #old = new Set<ChildProcess>();
   #port: number | undefined;
   #isShared = true;
@@ -133,15 +133,14 @@ export class Watcher {
   #run(isRestart: boolean): Running {
     const [program, ...args] = this.#command;
     const settings: WatchSettings = { isRestart, port: this.#port };
-    // In a separate process group, so that Ctrl+C reaches it once, from here. The other variable makes Node report the files that it loads, as with
-    // `node --watch`.
+    // In a separate process group, so that Ctrl+C reaches it once, by way of this process. With the second variable Node reports the files that it loads.
     const child = spawn(program, args, {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, [variable]: JSON.stringify(settings), WATCH_REPORT_DEPENDENCIES: '1' },
       detached: true,
     });
     const running: Running = { child, isListening: false };
-    child.on('message', (message) => this.#heard(running, message));
+    child.on('message', (message) => this.#onMessage(running, message));
     child.on('exit', (code, signal) => this.#exited(running, code ?? signal));
     child.on('error', (error) => {
       console.error(`sluice: ${this.#name} cannot be run: ${error.message}`);
@@ -150,7 +149,7 @@ export class Watcher {
     return running;
   }
 
-  #heard(running: Running, message: unknown): void {
+  #onMessage(running: Running, message: unknown): void {
     for (const name of ['watch:import', 'watch:require']) {
       const loaded = propertyOf(message, name);
       if (Array.isArray(loaded)) for (const each of loaded) this.#files.add(String(each));
@@ -168,7 +167,7 @@ export class Watcher {
     if (this.#isChangedAgain) this.#changed();
   }
 
-  /** It accepts no more connections, finishes its requests, and ends. */
+  /** Makes a process stop accepting, finish its requests, and end. */
   #retire({ child }: Running): void {
     if (this.#old.has(child)) return; // a second signal would end it at once
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -179,7 +178,7 @@ export class Watcher {
   #changed(): void {
     if (this.#isEnding) return;
     this.#isChangedAgain = this.#next !== undefined;
-    if (this.#isChangedAgain) return; // started again when that process listens, or has failed
+    if (this.#isChangedAgain) return; // called again when that process listens, or has failed
     console.error(`sluice: a file has changed: starting ${this.#name} again`);
     const current = this.#current;
     if (current === undefined) {
@@ -200,9 +199,9 @@ export class Watcher {
       if (!this.#files.areWatched) process.exit(1); // nothing could start it again
     }
     if (this.#isEnding) return;
-    const goesOn = wasNext && this.#current !== undefined && !this.#old.has(this.#current.child);
-    const what = goesOn ? 'has not started' : 'has ended';
-    const others = goesOn ? 'the one before goes on, ' : '';
+    const oldServes = wasNext && this.#current !== undefined && !this.#old.has(this.#current.child);
+    const what = oldServes ? 'has not started' : 'has ended';
+    const others = oldServes ? 'the one before goes on, ' : '';
     if (!wasRetired && this.#next === undefined)
       console.error(`sluice: ${this.#name} ${what} (${how}); ${others}waiting for a file to change`);
     if (wasNext && this.#isChangedAgain) this.#changed();
@@ -237,7 +236,7 @@ class WatchedFiles {
     return [...this.#folders.values()].some(({ watcher }) => watcher !== undefined);
   }
 
-  /** @param file a path, or a URL; only those of files outside of node_modules are watched */
+  /** @param file a path or a URL; only files outside of node_modules are watched */
   add(file: string): void {
     if (/^(?!file:)[a-z]{2,}:/i.test(file)) return;
     const path = file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*/, '')) : resolve(file);
@@ -268,7 +267,7 @@ class WatchedFiles {
     const files = this.#folders.get(folder)?.files ?? new Map<string, string>();
     for (const [name, before] of files) {
       const state = stateOf(`${folder}${sep}${name}`);
-      if (state === before || state === '') continue; // it is being replaced
+      if (state === before || state === '') continue; // without a file, an editor is about to replace it
       files.set(name, state);
       isChanged = true;
     }
@@ -284,7 +283,7 @@ class WatchedFiles {
   }
 }
 
-/** Empty if there is no such file. */
+/** A text that differs when the file has changed; empty if there is no such file. */
 function stateOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat === undefined ? '' : `${stat.ino} ${stat.size} ${stat.mtimeMs}`;

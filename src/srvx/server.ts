@@ -16,17 +16,18 @@ const gracefulSeconds = 5;
 export class SrvxServer {
   /** The name of this adapter. */
   readonly runtime = 'sluice';
-  /** As given; `middleware` is a copy, to which plugins may add. */
+  /** The options that were given; `middleware` is a copy, so that plugins may add to it. */
   readonly options: SrvxOptions<SrvxServer> & { middleware: ServerMiddleware[] };
   /** Answers a request without the network: calls the middleware and `fetch` of the options, and `error` if one of them fails. */
   readonly fetch: ServerHandler;
-  /** The same without `error`, which `serve` of sluice calls itself. */
+  /** The same without `error`, which sluice's `serve` calls itself. */
   readonly #answer: ServerHandler;
   /** The server of sluice; `server` is undefined until it listens. */
   readonly sluice: { server: Server | undefined } = { server: undefined };
   #listening: Promise<this> | undefined;
   /** Removes the listeners for signals. */
   #forgetSignals = (): void => {};
+  /** Arguments of `waitUntil` from before there was a server. */
   #early: unknown[] = [];
 
   constructor(options: SrvxOptions<SrvxServer>) {
@@ -37,12 +38,12 @@ export class SrvxServer {
     if (!this.options.manual) void this.serve();
   }
 
-  /** The options that are passed to `serve` of sluice. */
+  /** The options for sluice's `serve`. */
   get serveOptions(): ServeOptions {
     return serveOptionsOf(this.options, (request) => this.#answer(request as ServerRequest));
   }
 
-  /** Starts to listen, unless it does already. @throws (rejects) with the errors of `serve` of sluice */
+  /** Starts to listen, at the first call. @throws (rejects) as sluice's `serve` */
   serve(): Promise<this> {
     this.#listening ??= this.#listen();
     return this.#listening;
@@ -80,7 +81,7 @@ export class SrvxServer {
   async close(closeActiveConnections = false): Promise<void> {
     if (this.#listening === undefined) return;
     await this.#listening;
-    // A signal may still end what `close` waits for.
+    // The listeners stay until then: a signal may shorten what it waits for.
     await this.sluice.server?.stop(closeActiveConnections).finally(this.#forgetSignals);
   }
 }
@@ -108,7 +109,7 @@ function withErrors(answer: ServerHandler, error: SrvxOptions['error']): ServerH
   };
 }
 
-/** @returns a function that removes the listeners */
+/** Closes the server at SIGINT and SIGTERM; at once when a second one comes. @returns a function that removes the listeners */
 function closeOnSignal(server: Server, option: true | { gracefulTimeout?: number | undefined }): () => void {
   const { gracefulTimeout = gracefulSeconds } = option === true ? {} : option;
   let isClosing = false;
