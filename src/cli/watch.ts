@@ -111,7 +111,7 @@ export class Watcher {
   #current: Running | undefined;
   /** The process that is starting to replace it. */
   #next: Running | undefined;
-  /** Processes that have been told to end, and finish their requests. */
+  /** Processes that have got SIGTERM, and finish their requests. */
   readonly #old = new Set<ChildProcess>();
   #port: number | undefined;
   #isShared = true;

@@ -1,12 +1,12 @@
-// IP addresses as text, in one form for each, so that texts can be compared.
+// IP addresses as text, in one form for each address, so that equal addresses have equal texts.
 
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** The two groups in which an IPv6 address ends that stands for an IPv4 address (RFC 4291 §2.5.5.2), in the form of RFC 5952. */
+/** An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) in the form of `URL`, with its last two groups. */
 const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
 
 /**
- * The usual form of an address: IPv6 as RFC 5952 has it, and an IPv6 address that stands for an IPv4 address (`::ffff:192.0.2.1`) as that.
+ * The usual form of an address: IPv6 in the form of RFC 5952, and an IPv4-mapped address (`::ffff:192.0.2.1`) as the IPv4 address.
  * @param text without brackets, and without a zone @returns undefined if it is no IP address
  */
 export function usualAddress(text: string): string | undefined {

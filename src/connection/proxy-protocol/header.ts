@@ -1,19 +1,19 @@
-// The header of the PROXY protocol, which a proxy sends first on a connection, and which names the client. Parsed as its bytes arrive, however they are cut.
+// The header of the PROXY protocol, which a proxy sends first on each connection: it has the client's address. The parser takes the bytes in pieces of any size.
 // https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt: version 1 is a line of text (§2.1), version 2 is binary (§2.2).
 
 import { ConnectionError, formatAddress } from '../../event-layer/event-layer.js';
 import { addressOfBytes, usualAddress } from '../../util/ip-address.js';
 
-/** The code of the error of a header that is malformed, cut off, or late. */
+/** The error code for a header that is malformed, cut off, or late. */
 export const proxyHeaderError = 'ERR_PROXY_HEADER';
 
 const textStart = Uint8Array.from('PROXY ', (character) => character.charCodeAt(0));
 const signature = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a);
 /** The longest line of version 1, with its end (§2.1). */
 const maxLine = 107;
-/** Up to the length of what follows, in version 2. */
+/** The bytes of version 2 before the addresses; the last two are the length of what follows. */
 const fixedBytes = 16;
-/** The most bytes of a header of version 2. The format allows 65,551; what proxies add, such as a client's certificate, is a few thousand. */
+/** The most bytes of a header of version 2. The format allows 65,551. With what proxies add, such as the client's certificate, a header has a few thousand. */
 const maxBinary = 16_384;
 
 const CR = 13;
@@ -21,33 +21,33 @@ const LF = 10;
 
 /** Bytes of an address block (§2.2), by family: none, IPv4, IPv6, Unix. */
 const addressBytes = [0, 12, 36, 216];
-/** The families whose addresses are read. */
+/** Address families (§2.2). */
 const inet = 1;
 const inet6 = 2;
 const unix = 3;
 
 const lineFormat = /^PROXY TCP([46]) (\S+) (\S+) (0|[1-9]\d{0,4}) (0|[1-9]\d{0,4})$/;
 
-/** @param found what is wrong @param section of the specification */
+/** @param section of the specification @param found what is wrong */
 function malformed(section: string, found: string): ConnectionError {
-  return new ConnectionError('ERR_PROXY_HEADER', `PROXY protocol §${section}: ${found}`);
+  return new ConnectionError(proxyHeaderError, `PROXY protocol §${section}: ${found}`);
 }
 
 export class ProxyHeader {
-  /** Bytes of memory that it takes at most, for counting. */
+  /** The most bytes of memory that an object of this class takes; counts for `maxBufferedBytes`. */
   static readonly memory = 256;
 
-  /** The header has come as a whole. */
+  /** The whole header has arrived. */
   isComplete = false;
-  /** The client's address; empty for a client on a Unix-domain socket; undefined if the connection's own address counts. */
+  /** The client's address; empty for a client on a Unix-domain socket; undefined if the header names none, so that the connection's own address counts. */
   peer: string | undefined;
 
-  /** The bytes that have arrived, as far as they are parsed. */
+  /** The bytes that have arrived and are parsed: the first `#length` of these. */
   readonly #kept = new Uint8Array(maxLine);
   #length = 0;
-  /** How many bytes of version 2 are kept: up to the end of the client's address. */
+  /** How many bytes of version 2 are kept: up to the end of the addresses. */
   #wanted = fixedBytes;
-  /** How many bytes after those are still to be skipped. */
+  /** How many bytes follow these; they are skipped. */
   #skipped = 0;
 
   /**
@@ -71,7 +71,7 @@ export class ProxyHeader {
     return at;
   }
 
-  /** Checks the last byte. */
+  /** Parses the last byte. */
   #look(): void {
     if (this.#kept[0] === textStart[0]) this.#lookAtText();
     else this.#lookAtBinary();
@@ -133,7 +133,7 @@ export class ProxyHeader {
     return this.#isProxied && (this.#kept[13] & 15) !== 0 ? this.#kept[13] >> 4 : 0;
   }
 
-  /** @param following how many bytes follow, addresses and TLVs */
+  /** The fixed bytes have arrived. @param following how many bytes follow: addresses and TLVs */
   #start(following: number): void {
     const family = this.#family;
     if (fixedBytes + following > maxBinary) throw malformed('2.2', `a header of more than ${maxBinary} bytes`);
@@ -144,7 +144,7 @@ export class ProxyHeader {
     if (this.#wanted === fixedBytes) this.#end();
   }
 
-  /** The addresses are complete; what follows is skipped. */
+  /** The addresses have arrived. What follows is skipped. */
   #end(): void {
     const family = this.#family;
     if (family === unix) this.peer = '';

@@ -1,5 +1,5 @@
-// The header of the PROXY protocol before TLS on the portable layer, where TLS is below the layer: it is read from the socket of node:net before node:tls gets
-// the socket.
+// The header of the PROXY protocol before TLS on the portable layer. TLS is below that layer, so the header is read from the socket of node:net before node:tls
+// takes the socket.
 
 import type { Socket } from 'node:net';
 import type { ConnectionError } from '../../event-layer/event-layer.js';
@@ -10,7 +10,7 @@ import { headerCutOff, headerTimedOut, ProxyHeader } from './header.js';
 export class ProxiedSockets implements SocketSecurity {
   readonly #inner: SocketSecurity;
   readonly #timeout: number;
-  /** The clients' addresses, by the sockets with the plain bytes; undefined where that is the socket's own. */
+  /** The clients' addresses, by the sockets with the plain bytes; undefined for a client whose address is that of the socket. */
   readonly #peers = new WeakMap<Socket, string | undefined>();
 
   /** @param inner secures what follows the header @param timeout for the header, in milliseconds */
@@ -31,7 +31,7 @@ export class ProxiedSockets implements SocketSecurity {
     const onEnd = (): void => fail(headerCutOff(header));
     const onClose = (): void => {
       stop();
-      socket.on('error', () => {}); // `failed` is called, and nothing else is to be done
+      socket.on('error', () => {}); // an error after this would be unhandled; `failed` has the reason
       failed(reason ?? headerCutOff(header));
     };
     const timer = setTimeout(() => fail(headerTimedOut(this.#timeout)), this.#timeout);
@@ -79,7 +79,7 @@ export class ProxiedSockets implements SocketSecurity {
     return this.#inner.info(socket);
   }
 
-  /** Empty until it is secured. */
+  /** Empty until the socket is secured. */
   peer(socket: Socket): string | undefined {
     return this.#peers.has(socket) ? this.#peers.get(socket) : '';
   }

@@ -21,17 +21,17 @@ export function proxyTransport(inner: SecureTransportFactory | undefined, timeou
 
 class ProxyTransport implements SecureTransport {
   readonly #below: EventLayer;
-  /** The transport of what follows the header, unless that is plain bytes. */
+  /** The transport of what follows the header; undefined for plain bytes. */
   readonly #inner: SecureTransport | undefined;
-  /** Where commands go. */
+  /** What executes commands: `#inner`, or else the layer. */
   readonly #commands: Transport;
   #above: SecureTransportEvents | undefined;
-  /** Connections whose header is not complete, with the part that has arrived. */
+  /** Connections whose header is not complete, with its parser once its first bytes have arrived. */
   readonly #waiting = new Map<Slot, ProxyHeader | undefined>();
   readonly #timeouts: SlotTimeouts;
-  /** The clients' addresses, by slot. Undefined where the connection's own address counts. */
+  /** The clients' addresses, by slot. Undefined for a client whose address is the connection's own. */
   readonly #peers: (string | undefined)[] = [];
-  /** The connection whose header is complete and whose other bytes are to be passed on, unless it is dropped meanwhile; -1 is none. */
+  /** The connection whose header has just been completed; -1 after it has been closed from above, so that the bytes behind the header are not passed on. */
   #passing: Slot = -1;
 
   constructor(below: EventLayer, timers: TransportTimers, timeout: number, inner: SecureTransport | undefined) {
@@ -69,7 +69,7 @@ class ProxyTransport implements SecureTransport {
     return this.#inner?.tls?.(slot);
   }
 
-  // From above.
+  // Commands from above.
 
   get output(): OutputMemory {
     return this.#commands.output;
@@ -126,7 +126,7 @@ class ProxyTransport implements SecureTransport {
     this.#stopWaiting(slot);
   }
 
-  // From below.
+  // Events from below.
 
   accepted(slot: Slot): void {
     this.#waiting.set(slot, undefined);
@@ -161,7 +161,7 @@ class ProxyTransport implements SecureTransport {
     else this.#above?.received(slot, buffer, at, end);
   }
 
-  /** @returns where what is to be passed on starts */
+  /** @returns where the bytes start that are passed on */
   #takeHeader(slot: Slot, buffer: Uint8Array, start: number, end: number): number {
     let header = this.#waiting.get(slot);
     if (header === undefined) {
@@ -206,7 +206,7 @@ class ProxyTransport implements SecureTransport {
     this.#inner?.closed(slot);
   }
 
-  /** §2: a receiver must not take anything from a connection without a header. */
+  /** Resets a connection without a valid header, as §2 demands. */
   #fail(slot: Slot, reason: ConnectionError): void {
     this.#stopWaiting(slot);
     this.#above?.sessionFailed(slot, reason);
