@@ -35,7 +35,7 @@ import { discardResponse } from './unsent.js';
 /** The reason for unwinding threads that are still running when the request that spawned them ends. */
 const answeredReason = new ThreadError('ERR_ANSWERED', 'the request that the thread was spawned for has been answered');
 
-/** Why a response is dropped that comes too late. */
+/** Why a response is discarded that comes too late. */
 const clientLeft = 'the client has left before the response was there';
 
 /** Calls the handler, and stores what it returns or throws. */
@@ -51,7 +51,7 @@ export function callHandler(settings: HttpSettings, active: ActiveRequest): void
   }
 }
 
-/** @returns the response to a request that its handler has upgraded, in place of what the handler returns; else that */
+/** @returns what the handler has returned, or the response of the upgrade in its place if the handler has upgraded the request */
 function upgraded(settings: HttpSettings, active: ActiveRequest, result: unknown): unknown {
   if (settings.upgrades === undefined) return result;
   const response = settings.upgrades.responseTo(active.source);
@@ -161,7 +161,7 @@ function reporterOf(exchange: Exchange, active: ActiveRequest): (error: unknown)
   };
 }
 
-/** Whether the server's `error` may answer for a handler that has failed: nothing has been sent, and the client has not caused the error. */
+/** Whether the option `error` may answer in place of a handler that has failed: nothing has been sent, and the client has not caused the error. */
 export function mayAnswerError(exchange: Exchange, error: unknown): boolean {
   const { settings, active, thread } = exchange;
   if (settings.answerError === undefined || active === undefined || !exchange.busy) return false;
@@ -170,9 +170,9 @@ export function mayAnswerError(exchange: Exchange, error: unknown): boolean {
 }
 
 /**
- * Has `error` answer.
+ * Calls the option `error`, and sends the response that it returns.
  * @returns as `handleResult`
- * @throws what `error` throws, or what is wrong with what it returns
+ * @throws what `error` throws, and a ResponseError if it does not return a response
  */
 export function* answerError(exchange: Exchange, error: unknown): Task<Task<unknown> | undefined> {
   const { settings, active } = exchange;
@@ -193,11 +193,7 @@ export function* answerError(exchange: Exchange, error: unknown): Task<Task<unkn
   return yield* sendAnswer(exchange, active, undefined);
 }
 
-/**
- * Sends a response.
- * @param response what the handler has returned; ignored if `active.out` is set
- * @returns the task that must write the body, if there is one; the head has been sent by then
- */
+/** Sends a response. @param response is converted unless `active.out` is set @returns the task that must write the body, if there is one; the head has been sent by then */
 function* sendAnswer(exchange: Exchange, active: ActiveRequest, response: unknown): Task<Task<unknown> | undefined> {
   const { body } = active.source;
   if (body?.mayBeRead) {

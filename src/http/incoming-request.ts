@@ -32,9 +32,9 @@ export interface RequestOwner {
   limitPauses?(milliseconds: number): void;
 }
 
-/** Requests whose `completed` has been asked for, and how to settle it. */
+/** The promises `completed` of requests, for those whose `completed` has been read. */
 const completions = new WeakMap<IncomingRequest, Completion>();
-/** How many of these are not settled. While there are none, requests do not look here. */
+/** How many of these are pending. While there are none, requests are not looked up in the map when they end. */
 let watched = 0;
 
 interface Completion {
@@ -48,7 +48,7 @@ export function withoutWebSockets(method: string): TypeError {
   );
 }
 
-/** What a server knows of a request. @throws {TypeError} if it is not one that a server has received */
+/** The source of a request. @throws {TypeError} if it is not one that a server has received */
 export function incomingRequest(where: string, request: Request | globalThis.Request): IncomingRequest {
   const source = isLightRequest(request) ? sourceOf(request) : undefined;
   if (!isInstance(source, IncomingRequest))
@@ -58,7 +58,7 @@ export function incomingRequest(where: string, request: Request | globalThis.Req
 
 export abstract class IncomingRequest implements RequestSource {
   readonly body: RequestBody | null;
-  /** Its handler has returned a response, or has failed. Known only where requests may be upgraded. */
+  /** Its handler has returned a response, or has failed. Set only while requests may be upgraded. */
   isAnswered = false;
   #owner: RequestOwner | undefined;
   #url: string | undefined;
@@ -133,12 +133,12 @@ export abstract class IncomingRequest implements RequestSource {
     this.server.waitUntil(work, { request: requestFrom(this), peer: this.peer });
   }
 
-  /** Its handler may still answer it, and its client is there. */
+  /** Its handler may still answer it, and its client is connected. */
   get isAnswerable(): boolean {
     return !this.isAnswered && this.#owner !== undefined && this.#reason === undefined;
   }
 
-  /** Set when another object takes over the request; undefined when no more is to be learnt of it. */
+  /** Set when another object takes over the request; undefined when the request is over. */
   set owner(owner: RequestOwner | undefined) {
     this.#owner = owner;
   }
@@ -201,7 +201,7 @@ function newCompletion(reason: () => unknown): Completion {
   const promise = new Promise<void>((resolve, reject) => {
     settle = (isComplete) => (isComplete ? resolve() : reject(reason()));
   });
-  promise.catch(() => {}); // so that a disconnect is not an unhandled rejection where `completed` is not awaited
+  promise.catch(() => {}); // not an unhandled rejection where no code waits for the promise
   return { promise, settle };
 }
 

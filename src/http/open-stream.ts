@@ -1,4 +1,5 @@
-// A stream that is being sent as the body of a response. What it gives at once can be read before the head: if that is all of it, the response has a length.
+// A stream that is being sent as the body of a response. Chunks that are available at once can be read before the head is sent: if they are the whole content,
+// the response has a length.
 
 import { sleep } from '../threads/sleep.js';
 import type { Task } from '../threads/task.js';
@@ -35,7 +36,7 @@ export class OpenStream {
         else chunks.push(value);
       }
     };
-    look().catch(() => {}); // who reads next gets the same error
+    look().catch(() => {}); // the next `read` returns the same rejected promise
     yield* sleep(0);
     return isOver && chunks.length < 2 ? chunks : undefined;
   }

@@ -16,7 +16,7 @@ export interface OutgoingResponse {
   content: Content | OpenStream;
   /** The length of the content in bytes, if known before it is read. */
   length: number | undefined;
-  /** The content is a stream and may still have been made of a text: what it gives at once is read before the head, for its length. */
+  /** The content is a stream that may have been made from a text. Chunks that are available at once are read before the head, for the length. */
   readsAhead: boolean;
 }
 

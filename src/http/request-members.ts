@@ -1,12 +1,12 @@
-// Members that srvx has defined for the requests of a server, and that frameworks on top of it (H3, Nitro, crossws) use: `request.ip`, `request.waitUntil`,
-// `request.runtime`, `request.context`. They are on the prototype, so that they cost a request nothing. They are not enumerable, so that code that copies or
-// compares requests sees only the members of the fetch standard.
+// `request.ip`, `request.waitUntil`, `request.runtime` and `request.context`: members that srvx has defined, and that frameworks on top of it (H3, Nitro, crossws)
+// use. They are on the prototype, so that they add nothing to the cost of a request. They are not enumerable, so that code that copies or compares requests
+// sees only the members of the fetch standard.
 
 import { Request, sourceOf } from './fetch/request.js';
 import { IncomingRequest } from './incoming-request.js';
 import { socketAddressOf } from './socket-address.js';
 
-/** What `request.runtime` is. */
+/** The type of `request.runtime`. */
 export interface RequestRuntime {
   /** Always `sluice`. */
   readonly name: string;
@@ -16,15 +16,15 @@ export interface RequestRuntime {
   readonly deno: { readonly info: object };
 }
 
-/** The members of a server's requests besides those of `Request`. In other requests they are undefined. */
+/** Members of a server's requests besides those of `Request`. They are undefined in other requests. */
 export interface ServerRequestMembers {
   /** The client's IP address. Undefined for a Unix-domain socket, and if it is first read after the client has disconnected. */
   readonly ip?: string | undefined;
   /** See `FetchInfo.waitUntil`. */
   readonly waitUntil?: ((work: unknown) => void) | undefined;
-  /** The runtime, as srvx describes it. */
+  /** The server. */
   readonly runtime?: RequestRuntime | undefined;
-  /** An object in which middleware can pass values on. */
+  /** For values that middleware passes on. */
   context?: Record<string, unknown> | undefined;
 }
 
@@ -38,10 +38,7 @@ const members: { [Name in keyof ServerRequestMembers]-?: (source: IncomingReques
   context: () => ({}),
 };
 
-/**
- * Defines the members on the class; to be called once. Each is computed when it is first read, and is a property of the request from then on. Assigning
- * replaces it.
- */
+/** Adds the members to the class. Each is computed at its first use, and is a property of the request from then on. Assigning replaces it. */
 export function defineRequestMembers(): void {
   for (const [name, compute] of Object.entries(members)) {
     const own = (value: unknown) => ({ value, writable: true, configurable: true, enumerable: false });

@@ -1,4 +1,4 @@
-// The part of a server that its requests use. `server/` implements it.
+// The server of a request, as the request uses it. `server/` implements it.
 
 import type { TrustedProxies } from './trusted-proxies.js';
 
@@ -7,12 +7,12 @@ export interface RequestServer {
   readonly defaultHost: string;
   /** The scheme of requests' URLs. */
   readonly scheme: 'http' | 'https';
-  /** The proxies that are trusted; undefined if none are. */
+  /** The option `trustProxy`; undefined if no proxy is trusted. */
   readonly proxies: TrustedProxies | undefined;
   /** Clients connect to a Unix-domain socket. */
   readonly isLocal: boolean;
   /** The second argument of its handler. @param source the request in progress */
   infoOf(source: object): object;
-  /** See `FetchInfo.waitUntil`. @param subject the request that it belongs to, for `onError` */
+  /** See `FetchInfo.waitUntil`. @param subject the request that the work belongs to, for `onError` */
   waitUntil(work: unknown, subject?: { readonly request: object; readonly peer: string }): void;
 }

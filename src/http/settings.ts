@@ -46,7 +46,7 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits, RequestServ
   /** The async context in which each request starts. */
   readonly context: ServerContext;
   fetch: (request: unknown, source: IncomingRequest) => unknown;
-  /** Answers a request whose handler has failed, in its place; see the option `error` of `serve`. Undefined: it gets a 500. */
+  /** Answers a request whose handler has failed; see the option `error` of `serve`. If it is undefined, 500 is sent. */
   readonly answerError: ((error: unknown) => unknown) | undefined;
   /** Milliseconds; see `ServeOptions`. */
   readonly bodyTimeout: number;
@@ -71,7 +71,7 @@ export interface HttpSettings extends Owner, HeadLimits, BodyLimits, RequestServ
    * @param from the client, if the error belongs to one
    */
   report(error: unknown, request: unknown, from?: { readonly peer: string }): void;
-  /** The same for an error that `answerError` has answered. The default `onError` does not print it. */
+  /** The same for an error that `answerError` has answered. The default `onError` is not called for it. */
   reportAnswered(error: unknown, request: unknown, from?: { readonly peer: string }): void;
   /** Calls `onRefused` for a refused request or connection. Never throws. @param from the client; its address is looked up only if needed */
   reportRefusal(refusal: { status: number; code: string; message: string }, from: { readonly peer: string }): void;

@@ -1,5 +1,5 @@
-// The option `trustProxy`: proxies in front name a request's client in `X-Forwarded-For`, `-Proto` and `-Host`, or in `Forwarded` (RFC 7239). Any client can
-// send these fields, so they count only as far as known proxies have added them.
+// The option `trustProxy`: the client's address, scheme and host from `X-Forwarded-For`, `-Proto` and `-Host`, or from `Forwarded` (RFC 7239). Any client can send
+// these fields, so they count only as far as known proxies have added to them.
 
 import { BlockList, isIPv4 } from 'node:net';
 import { formatAddress } from '../event-layer/event-layer.js';
@@ -19,16 +19,16 @@ export const trustProxyRule: OptionRule = {
   expected: 'true, false, "loopback" or an array of addresses and networks such as "10.0.0.0/8"',
 };
 
-/** What trusted proxies say about a client. Undefined where they say nothing. */
+/** A client as trusted proxies describe it. Members that they do not name are undefined. */
 export interface Forwarded {
-  /** Address and port as `RequestInfo.peer`; the port is 0 where the proxy does not say it. */
+  /** Address and port as in `RequestInfo.peer`; the port is 0 where the proxy does not name it. */
   peer: string | undefined;
   scheme: 'http' | 'https' | undefined;
   /** With the port, if there is one. */
   host: string | undefined;
 }
 
-/** What one proxy says: the address that it got the request from, and how. */
+/** What one proxy has added: how it received the request, and from which address. */
 interface Hop {
   readonly from: string | undefined;
   readonly scheme: string | undefined;
@@ -38,7 +38,7 @@ interface Hop {
 export class TrustedProxies {
   readonly #isEach: boolean;
   readonly #list = new BlockList();
-  /** Proxies that connect to a Unix-domain socket are on this machine. */
+  /** Whether proxies that connect to a Unix-domain socket, and so are on this machine, are trusted. */
   readonly #trustsLocal: boolean;
 
   /** @param where for messages @throws {TypeError} for an entry that is neither an address nor a network */
@@ -81,9 +81,9 @@ export class TrustedProxies {
   }
 
   /**
-   * The client behind the connection's peer: the right-most address that is not a trusted proxy's, with the scheme and host that the proxy next to it names.
-   * @param peer of the connection
-   * @param isLocal the connection is to a Unix-domain socket
+   * The client behind the connection's peer: the right-most address that is not a trusted proxy's, with scheme and host from the proxy that has added it.
+   * @param peer the peer of the connection; empty if unknown
+   * @param isLocal whether the connection is to a Unix-domain socket
    * @param fields as received: lowercased names, each followed by its value
    */
   clientOf(peer: string, isLocal: boolean, fields: readonly string[]): Forwarded {
@@ -93,7 +93,7 @@ export class TrustedProxies {
       found.scheme = schemeOf(scheme) ?? found.scheme;
       found.host = hostIn(host) ?? found.host;
       const client = from === undefined ? undefined : nodeOf(from);
-      if (client === undefined) break; // an unknown or obfuscated client (RFC 7239 §6.2, §6.3): what is left of it cannot be checked
+      if (client === undefined) break; // an unknown or obfuscated client (RFC 7239 §6.2, §6.3): whether it is a trusted proxy cannot be checked
       found.peer = client;
       if (!this.#trusts(client)) break;
     }
@@ -101,24 +101,25 @@ export class TrustedProxies {
   }
 }
 
-/** What proxies say, from the nearest one on. */
+/** The hops, from the nearest proxy on. */
 function hopsOf(fields: readonly string[]): Iterable<Hop> {
   const addresses = listIn(fields, 'x-forwarded-for');
   const schemes = listIn(fields, 'x-forwarded-proto');
   const hosts = listIn(fields, 'x-forwarded-host');
-  // A proxy writes one kind, and passes on what a client has sent of the other.
-  const isOld = addresses.length > 0 || schemes.length > 0 || hosts.length > 0;
-  return isOld ? oldHops(addresses, schemes, hosts) : forwardedHops(fields);
+  // A proxy writes one of the two kinds. Fields of the other kind may be the client's: see docs/proxies.md.
+  const hasOlderKind = addresses.length > 0 || schemes.length > 0 || hosts.length > 0;
+  return hasOlderKind ? olderHops(addresses, schemes, hosts) : forwardedHops(fields);
 }
 
-function* oldHops(addresses: string[], schemes: string[], hosts: string[]): Generator<Hop> {
-  // Some proxies add to these fields, others replace them: then they have fewer elements than there are addresses.
+/** The hops in `X-Forwarded-…`. */
+function* olderHops(addresses: string[], schemes: string[], hosts: string[]): Generator<Hop> {
+  // Some proxies replace the list of schemes or hosts where others add to it. Then the list is shorter than that of addresses.
   const at = (list: string[], hop: number) => list[Math.max(0, list.length - 1 - hop)];
   for (let hop = 0; hop < Math.max(1, addresses.length); hop++)
     yield { from: addresses[addresses.length - 1 - hop], scheme: at(schemes, hop), host: at(hosts, hop) };
 }
 
-/** The elements of all `Forwarded` fields, from the last one. Fields before a malformed one are ignored. */
+/** The elements of all `Forwarded` fields, from the last one on, up to a malformed field. */
 function* forwardedHops(fields: readonly string[]): Generator<Hop> {
   for (let i = fields.length - 2; i >= 0; i -= 2) {
     if (fields[i] !== 'forwarded') continue;

@@ -1,9 +1,9 @@
-// Requests that a handler has upgraded by a call, such as `info.upgrade`. They get the response that the call has made, whatever the handler returns.
+// Requests that a handler has upgraded by a call, such as `info.upgrade`. The call stores the response, which is sent in place of what the handler returns.
 
 import type { Response } from './fetch/response.js';
 
 export class Upgrades {
-  /** How many connections are open that were upgraded so. */
+  /** The number of open connections that were upgraded in this way. */
   open = 0;
   readonly #responses = new WeakMap<object, Response>();
 

@@ -135,18 +135,18 @@ export class PlatformBody implements IncomingBody {
 }
 
 type Source = Exclude<Content, null> | Blob | IncomingBody;
-/** What can be read any number of times, by code that does not change it. */
+/** Content that can be read any number of times, by code that does not change it. */
 type Whole = string | Uint8Array<ArrayBuffer> | Blob;
 
 /**
- * What streams were opened from. While nothing has been read of such a stream, the content can be taken in its place, also by another body that was made of
- * the stream: `new Response(response.body, response)` of middleware.
+ * The content that streams were opened from. Until the stream is read, the content can be taken in its place. Another body that was made from the stream can do
+ * so, too: middleware writes `new Response(response.body, response)`.
  */
 const openings = new WeakMap<ReadableStream, Opening>();
 
 interface Opening {
   readonly source: Source;
-  /** The content was taken: the stream counts as read. */
+  /** The content was taken, so the stream counts as read. */
   isTaken: boolean;
 }
 
@@ -154,7 +154,7 @@ function isUsed(stream: ReadableStream): boolean {
   return openings.get(stream)?.isTaken || isDisturbed(stream);
 }
 
-/** What a fresh stream was opened from, if that is of the kind that the caller wants: the stream is then used and locked. Otherwise the stream. */
+/** The content that an unread stream was opened from, if the caller wants that kind: the stream is then used and locked. Otherwise the stream. */
 function bypassed<Wanted extends Source>(
   stream: ReadableStream<Uint8Array>,
   isWanted: (source: Source) => source is Wanted,
@@ -212,7 +212,7 @@ export class Body {
     if (source === null || source instanceof ReadableStream) return source;
     const { used } = this;
     const stream = trackDisturbed(used ? lockedStream() : open(source));
-    // The body of a platform's message is read through that stream, or not at all.
+    // The body of a platform's message can be read only through this stream from now on.
     if (!used && !(source instanceof PlatformBody)) openings.set(stream, { source, isTaken: false });
     this.#source = stream;
     return stream;
@@ -296,7 +296,7 @@ export class Body {
     return new Body(trackDisturbed(given));
   }
 
-  /** @param isWanted what is taken in place of a stream that was opened from it, and has not been read */
+  /** Marks the body as used. @param isWanted which content is taken in place of an unread stream that was opened from it */
   private spend<Wanted extends Source>(isWanted: (source: Source) => source is Wanted): Source | null {
     if (this.unusable) throw unusable();
     this.#taken = true;

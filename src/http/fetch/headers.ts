@@ -73,7 +73,7 @@ function isWhitespace(code: number): boolean {
   return code === 32 || code === 9 || code === 10 || code === 13;
 }
 
-/** Of an option `headers`: what is in them is checked by `fieldsOfOption`. */
+/** The rule for an option `headers`. `fieldsOfOption` checks the names and values. */
 export const headersRule: OptionRule = {
   accepts: (value) => typeof value === 'object' && value !== null,
   expected: 'an object of names and values, pairs, or Headers',

@@ -6,7 +6,7 @@ import { PlatformResponse } from './platform.js';
 import { isLightResponse } from './response.js';
 import { fromIterable, mapped } from './streams.js';
 
-/** What is read of a response of another implementation. */
+/** The members of a response of another implementation that the sender reads. */
 export interface OtherResponse {
   readonly status: number;
   readonly statusText: string;
@@ -17,7 +17,7 @@ export interface OtherResponse {
   readonly url: unknown;
 }
 
-/** True for what says that it is a Response or has its members, with a body that is null or can be read; false for the light class. Never throws. */
+/** True for an object with the tag or the members of a Response, and a body that is null or can be read; false for the light class. Never throws. */
 export function isOtherResponse(value: unknown): value is OtherResponse {
   if (isLightResponse(value)) return false;
   const body = propertyOf(value, 'body');
@@ -44,7 +44,7 @@ export function streamOf({ body }: OtherResponse): ReadableStream<Uint8Array> | 
   return fromIterable(body as AsyncIterable<Uint8Array>);
 }
 
-/** Names and values as the response gives them, with each cookie by itself: node-fetch joins them when it is iterated. */
+/** Names and values as the response has them, with a separate value for each cookie: iterating over headers of node-fetch joins them. */
 export function* fieldsOfOther(response: OtherResponse): Iterable<readonly [name: unknown, value: unknown]> {
   const { headers } = response;
   const cookies = response instanceof PlatformResponse ? undefined : cookiesOf(headers);
@@ -54,7 +54,7 @@ export function* fieldsOfOther(response: OtherResponse): Iterable<readonly [name
   for (const cookie of cookies ?? []) yield ['set-cookie', cookie];
 }
 
-/** Undefined if the headers have no method that tells. */
+/** The values of Set-Cookie; undefined if the headers have no method for them. */
 function cookiesOf(headers: object): Iterable<unknown> | undefined {
   const get = propertyOf(headers, 'getSetCookie');
   if (typeof get === 'function') return Reflect.apply(get, headers, []);

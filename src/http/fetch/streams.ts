@@ -28,7 +28,7 @@ export function lockedStream(): ReadableStream<Uint8Array> {
   return stream;
 }
 
-/** A stream of the platform over any other. It is read when it is read from, and cancelled with it. */
+/** A stream of the platform over any other stream, which is read when the new one is read, and cancelled with it. */
 export function mapped<From, To>(
   stream: Pick<ReadableStream<From>, 'getReader'>,
   map: (chunk: From) => To,
@@ -55,7 +55,7 @@ export function mapped<From, To>(
   );
 }
 
-/** A stream over what can be iterated, such as Node's streams. */
+/** A stream of the platform over an async iterable, such as a stream of Node. */
 export function fromIterable(body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>(
@@ -66,7 +66,7 @@ export function fromIterable(body: AsyncIterable<Uint8Array>): ReadableStream<Ui
         else controller.enqueue(value);
       },
       async cancel(reason) {
-        // Ending an iterator of Node's that was not read from does not end its stream.
+        // `return` of the iterator of a Node stream does not end the stream if nothing has been read.
         const destroy = propertyOf(body, 'destroy');
         if (typeof destroy === 'function') Reflect.apply(destroy, body, []);
         else await iterator.return?.(reason);
@@ -92,7 +92,7 @@ function isByteStream(stream: ReadableStream): boolean {
     stream.getReader({ mode: 'byob' }).releaseLock();
     return true;
   } catch {
-    return false; // there is no other way to ask
+    return false; // the platform has no other way to find out
   }
 }
 
@@ -126,8 +126,8 @@ export async function readToEnd(stream: ReadableStream<Uint8Array>): Promise<Uin
   return whole;
 }
 
-// No public interface tells whether a stream was read from. Node and Bun have this symbol for it. Deno has not; there, `bodyUsed` of a platform message
-// with the stream tells.
+// There is no public interface for whether a stream was read from. Node and Bun have this symbol. Deno has none; there, the answer is `bodyUsed` of a platform
+// message with the stream.
 const DISTURBED = Symbol.for('nodejs.stream.disturbed');
 const disturbedProbe = new WeakMap<ReadableStream, { readonly bodyUsed: boolean }>();
 
