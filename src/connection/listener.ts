@@ -114,7 +114,7 @@ export abstract class Listener implements Owner {
   #closing = 0;
   /** Threads that are still running and whose connection has closed, or is closing without them. */
   readonly #detachedThreads = new Set<Thread<unknown>>();
-  /** Promises that `close` waits for. */
+  /** The number of pending promises that `close` waits for. */
   #work = 0;
   #closed: Promise<void> | undefined;
   /** Connections close as soon as they are idle: `close` has been called, and what had arrived before has been handled. */
@@ -145,7 +145,7 @@ export abstract class Listener implements Owner {
   abstract received(slot: Slot, bytes: Uint8Array, start: number, end: number): void;
   abstract ended(slot: Slot): void;
   abstract expired(slot: Slot): void;
-  /** A connection has been accepted and counted. @returns false if it is refused */
+  /** A connection has been accepted. @returns false if it is refused */
   protected abstract begin(slot: Slot): boolean;
   /** A connection can be read from and written to: its handshake is complete, if it has one. */
   protected abstract ready(slot: Slot): void;
@@ -194,7 +194,7 @@ export abstract class Listener implements Owner {
     if (this.buffers.isFull) this.fullnessChanged(true);
   }
 
-  /** Whether connections begin with a handshake, or the header of the PROXY protocol, at whose end `secured` is called. */
+  /** Whether connections begin with a TLS handshake or the header of the PROXY protocol. At its end `secured` is called. */
   protected get hasHandshake(): boolean {
     return this.#socketSecurity !== undefined || this.transport !== this.network.layer;
   }
@@ -231,11 +231,11 @@ export abstract class Listener implements Owner {
   opened(slot: Slot): void {
     this.#open++;
     if (this.begin(slot) && !this.hasHandshake) this.ready(slot);
-    if (this.#isClosingIdle) this.closeIfIdle(slot); // the kernel had accepted it before
+    if (this.#isClosingIdle) this.closeIfIdle(slot); // the kernel accepted it before `unlisten`
   }
 
   secured(slot: Slot): void {
-    if (this.hasHandshake) this.ready(slot); // otherwise the layer is secure itself, and `opened` has done it
+    if (this.hasHandshake) this.ready(slot); // otherwise the layer itself is secure, and `opened` has called it
   }
 
   /** Closes a connection: sends FIN after the queued output. */
@@ -271,7 +271,7 @@ export abstract class Listener implements Owner {
     this.endConnection(slot);
   }
 
-  /** The record of a connection that has gone, or can be used no more. */
+  /** A connection with a record has closed, or can no longer be used. */
   #lose(record: SlotRecord, reason: ConnectionError | undefined): void {
     this.lost(record, reason);
     if (record.thread !== undefined) this.awaitThread(record.thread);
@@ -283,7 +283,7 @@ export abstract class Listener implements Owner {
   }
 
   /**
-   * Makes `close` wait for work that no connection or thread shows, until its deadline.
+   * Makes `close` wait until its deadline for work that belongs to no connection and no thread.
    * @param failed receives the reason if it is rejected
    */
   protected awaitWork(work: unknown, failed: (error: unknown) => void): void {

@@ -1,4 +1,4 @@
-// What users get of a listener: its address, its counts, and how to end it.
+// The part of a listener that users get: its address, its counts, `reload` and `close`.
 
 import { formatAddress } from '../event-layer/event-layer.js';
 import type { BufferedCounts } from './buffered-bytes.js';
@@ -42,7 +42,7 @@ export class ListeningServer implements AsyncDisposable {
   }
 }
 
-/** A server that has an address, and no URL. */
+/** A server with an address instead of a URL: that of `listen`, and those of `sluice/node`. */
 export class AddressedServer extends ListeningServer {
   readonly #listener: Listener;
 

@@ -1,4 +1,4 @@
-// A listener whose connections have a record as soon as they can be read: that of `listen`, and that for servers of Node's.
+// A listener whose connections have a record as soon as they can be read: the one of `listen`, and the one for Node's servers.
 
 import type { Slot } from '../event-layer/event-layer.js';
 import { type ConnectionCounts, Listener } from './listener.js';

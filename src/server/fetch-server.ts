@@ -1,5 +1,5 @@
-// The second argument of `fetch`: the client's address and other facts about the request, and access to the server. It has the members of Bun's server and of
-// Deno's information, so that code written for these works. All of them are computed on access.
+// The second argument of `fetch`: information about the request, and the server. It has the members of Bun's server and of Deno's information, so that code that
+// was written for these works unchanged. All of them are computed on access.
 
 import type { ReloadOptions } from '../connection/listener.js';
 import type { TlsInfo } from '../event-layer/tls-info.js';
@@ -11,27 +11,27 @@ import { show } from '../util/inspect.js';
 import { longestDelay } from '../util/options.js';
 import type { Sendable, UpgradeArguments, UpgradeOptions } from '../websocket/handlers.js';
 
-/** Where a client is, as Deno has it. */
+/** The address of a client, in the form of Deno. */
 export interface RemoteAddress {
-  /** `unix` for a Unix-domain socket, whose path is `path`. */
+  /** `unix` for a Unix-domain socket, whose address is `path`. */
   readonly transport: 'tcp' | 'unix';
   /** The IP address; empty for a Unix-domain socket, and if it is first read after the client has disconnected. */
   readonly hostname: string;
-  /** The TCP port; 0 if it is unknown. */
+  /** The TCP port; 0 if it is not known. */
   readonly port: number;
-  /** For a Unix-domain socket: the server's path. */
+  /** The server's path, for a Unix-domain socket. */
   readonly path?: string | undefined;
 }
 
-/** What `reload` of a server replaces. */
+/** Options of `Server.reload`. */
 export interface ServerReloadOptions extends Partial<ReloadOptions> {
-  /** As for `serve`, for requests that arrive from now on. */
+  /** As for `serve`: answers requests from now on. */
   fetch?: ((request: never, info: never) => unknown) | undefined;
   /** As for `serve`. */
   error?: ((error: unknown) => unknown) | undefined;
 }
 
-/** The members that a server and the second argument of `fetch` have in common. Names and meanings are Bun's, except `waitUntil`. */
+/** Members of a server that the second argument of `fetch` has, too. Names and meanings are Bun's. */
 export interface ServerMembers<Data = unknown> {
   /** Its URL: `http://127.0.0.1:8080/`, or `http+unix:` with the percent-encoded path of a Unix-domain socket as the host. */
   readonly url: URL;
@@ -39,7 +39,7 @@ export interface ServerMembers<Data = unknown> {
   readonly port: number | undefined;
   /** The host name or address that it listens on, or `undefined` for a Unix-domain socket. */
   readonly hostname: string | undefined;
-  /** Always empty. Bun has it. */
+  /** Always empty. Bun distinguishes servers by it when it reloads code. */
   readonly id: string;
   /** Always false: there is no mode for development. */
   readonly development: boolean;
@@ -48,11 +48,11 @@ export interface ServerMembers<Data = unknown> {
   /** The number of open WebSockets by handlers. */
   readonly pendingWebSockets: number;
   /**
-   * Answers a request with the opening handshake of a WebSocket, whatever its handler returns afterwards. A handshake that is wrong is answered with
+   * Answers a request with the opening handshake of a WebSocket, in place of what its handler returns afterwards. A wrong handshake is answered with
    * 400, 403 or 426. Needs the option `websocket` of `serve`.
-   * @returns false if the request does not ask for a WebSocket: then its handler answers it. Also if it has been answered or upgraded already, or its client is
-   *   gone
-   * @throws {TypeError} for options that are wrong, a request that is not this server's, and without the option `websocket`
+   * @returns false if the request does not ask for a WebSocket: then its handler answers it. Also if it has been answered or upgraded before, or its client has
+   *   disconnected
+   * @throws {TypeError} for wrong options, for a request that is not from this server, and without the option `websocket`
    */
   upgrade(request: Request | globalThis.Request, ...options: UpgradeArguments<Data>): boolean;
   /**
@@ -64,44 +64,38 @@ export interface ServerMembers<Data = unknown> {
   publish(topic: string, data: Sendable, compress?: boolean): number;
   /** The number of WebSockets that have subscribed to a topic. Needs the option `websocket` of `serve`. @throws {TypeError} without it */
   subscriberCount(topic: string): number;
-  /**
-   * The client's address; null for a Unix-domain socket, and if it is first asked for after the client has disconnected.
-   * @throws {TypeError} for a request that is not from a server of sluice
-   */
+  /** The client's address; null for a Unix-domain socket, and if it is first read after the client has disconnected. @throws {TypeError} for a request that is not from a server */
   requestIP(request: Request | globalThis.Request): SocketAddress | null;
   /**
    * Sets how long the client of a request may pause while it sends the body, and while it reads the response, in place of `bodyTimeout` and `writeTimeout`.
-   * In **seconds**, as in Bun, up to a day; 0 for no limit. It does not limit the handler.
-   * @throws {TypeError} for a request that is not from a server of sluice, and for what is not a number of seconds
+   * In **seconds**, as in Bun; 0 for no limit. The time that a handler takes has no limit in any case.
+   * @throws {TypeError} for a request that is not from a server, and for an invalid number of seconds
    */
   timeout(request: Request | globalThis.Request, seconds: number): void;
   /**
-   * Makes `close()` wait for a promise, until its deadline: for work that continues after the response, or after the client has disconnected. If the promise is
-   * rejected, `onError` is called once, with the request if `waitUntil` was called on the second argument of its handler.
-   * @throws {TypeError} for a task and for a function, because nothing would run them
+   * Makes `close()` wait for a promise until its deadline: for work that continues after the response, or after the client has disconnected. If it is rejected,
+   * `onError` is called once, with the request if a handler has called this.
+   * @throws {TypeError} for a task and for a function, neither of which would run
    */
   waitUntil(work: unknown): void;
   /**
-   * Replaces `fetch` and `error` for requests that arrive from now on, and the certificates of `tls` for new connections. Everything is checked first.
-   * @throws (rejects) with the errors of `serve`; then nothing has changed
+   * Replaces `fetch` and `error` for new requests, and the certificates of `tls` for new connections. Everything is checked first.
+   * @throws (rejects) as `serve` does: then nothing has changed
    */
   reload(options: ServerReloadOptions): Promise<void>;
   /** `close()` with Bun's name. @param closeActiveConnections whether requests in progress are unwound at once. Default false */
   stop(closeActiveConnections?: boolean): Promise<void>;
   /** Undoes `unref`. */
   ref(): void;
-  /** The listening socket does not keep the process running from now on, as after `unref` of a server of `node:net`. */
+  /** From now on the server keeps the process running only while it has connections, as `unref` of a server of `node:net`. */
   unref(): void;
 }
 
-/** The second argument of `fetch`. @typeParam Data what `ws.data` is, for WebSockets by handlers */
+/** The second argument of `fetch`. @typeParam Data the type of `ws.data`, for WebSockets by handlers */
 export interface FetchInfo<Data = unknown> extends RequestInfo, ServerMembers<Data> {
-  /** The client's address, as Deno has it. */
+  /** The client's address, in the form of Deno. */
   readonly remoteAddr: RemoteAddress;
-  /**
-   * As in Deno: fulfilled when the whole response has been written, rejected if it was broken off. If the client has disconnected, the reason is that of
-   * `request.signal`.
-   */
+  /** As in Deno: fulfilled when the whole response has been written; rejected if it was not, with the reason of `request.signal` if the client has disconnected. */
   readonly completed: Promise<void>;
 }
 
@@ -124,7 +118,7 @@ export class FetchServer implements FetchInfo {
 
   get remoteAddr(): RemoteAddress {
     const { url, port } = this.#server;
-    const address = socketAddressOf(this.peer); // on a Unix-domain socket, too, if a proxy names it
+    const address = socketAddressOf(this.peer); // a proxy may name one on a Unix-domain socket, too
     if (address === null && port === undefined)
       return { transport: 'unix', hostname: '', port: 0, path: decodeURIComponent(url.host) };
     return { transport: 'tcp', hostname: address?.address ?? '', port: address?.port ?? 0 };
@@ -211,8 +205,8 @@ export function requestIP(request: Request | globalThis.Request): SocketAddress 
 /** `timeout` of a server. */
 export function setTimeoutOf(request: Request | globalThis.Request, seconds: number): void {
   const source = incomingRequest('timeout', request);
-  const most = longestDelay / 1000;
-  if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= most))
-    throw new TypeError(`timeout: seconds is ${show(seconds)}; expected a number from 0 to ${most}`);
+  const longest = longestDelay / 1000;
+  if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= longest))
+    throw new TypeError(`timeout: seconds is ${show(seconds)}; expected a number from 0 to ${longest}`);
   source.limitPauses(seconds === 0 ? Infinity : seconds * 1000);
 }

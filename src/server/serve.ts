@@ -60,7 +60,7 @@ export type Fetch<Data = unknown> = (
   info: FetchInfo<Data>,
 ) => Answer | PromiseLike<Answer | Task<Answer>> | Task<Answer | PromiseLike<Answer>>;
 
-/** What a request is answered with; nothing if `info.upgrade` has answered it, and to pass it on to the option `node`. */
+/** The result of a handler: a response; undefined if `info.upgrade` has answered the request, or to pass it on to the option `node`. */
 export type Answer = AnyResponse | undefined;
 
 /**
@@ -446,14 +446,14 @@ function webSocketsOf(method: string, { webSockets }: HttpListener): WebSocketSe
   return webSockets;
 }
 
-/** How often `onError` hears that `maxBufferedBytes` is reached, at most, in milliseconds: with many uploads that changes all the time. */
+/** The least time between two reports to `onError` that `maxBufferedBytes` is reached, in milliseconds: with many uploads that changes all the time. */
 const fullReportInterval = 60_000;
 
 /** The listener of an HTTP server, and the settings of its connections. */
 class HttpListener extends Listener implements H1Settings, ConnectionSource {
   fetch: (request: unknown, source: IncomingRequest) => unknown;
   answerError: ((error: unknown) => unknown) | undefined;
-  /** The scheme of the server's URL. */
+  /** The scheme of its URL. */
   readonly scheme: 'http' | 'https';
   readonly proxies: TrustedProxies | undefined;
   readonly handle: Server;
@@ -493,9 +493,9 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   readonly phases: Record<Phase, number> = { reading: 0, handling: 0, writing: 0 };
   readonly #fastPath: H1FastPath;
   readonly #admission: Admission;
-  /** `fetch` answers nothing: whole connections go to `fallback`. */
+  /** `fetch` answers no request: whole connections go to `fallback`. */
   readonly #passesEverything: boolean;
-  /** The addresses of clients are known only when `ready` is called. */
+  /** With the option `proxyProtocol`: the addresses of clients are known only when `ready` is called. */
   readonly #identifiesLate: boolean;
   readonly #maxRequests: number;
   readonly #maxQueuedBytes: number;
@@ -546,7 +546,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     this.#admission = new Admission(this, maxConnections, maxConnectionsPerAddress);
   }
 
-  /** The request is from `requestFrom`, whose class can be used as the platform's, as the type of Fetch says. */
+  /** Calls `fetch` as a method of the options. The cast: the request is from `requestFrom`, and its class can be used as the platform's. */
   #fetchOf(options: { fetch: Fetch }): typeof this.fetch {
     const { handle } = this;
     return (request, source) => options.fetch(request as Parameters<Fetch>[0], new FetchServer(source, handle));
@@ -795,7 +795,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
     if (this.#passesEverything) this.fallback?.adopt(slot);
   }
 
-  /** Reports a connection without the header of the PROXY protocol. @param peer the other end of the connection */
+  /** Reports a connection without a valid header of the PROXY protocol. @param peer the peer of the connection, not the client that a header would name */
   #refuseProxyHeader({ message, code }: ConnectionError, peer: string): void {
     this.reportRefusal({ status: 400, code, message }, { peer });
   }
@@ -840,7 +840,7 @@ class HttpListener extends Listener implements H1Settings, ConnectionSource {
   ): void {
     this.#fastPath.closed(slot);
     this.#admission.leave(slot);
-    // On the portable layer, where the header before TLS is read below the layer. On the other layers `sessionFailed` is called.
+    // With TLS on the portable layer, the header is read below the layer. On the others, `sessionFailed` has been called.
     if (reason?.code === proxyHeaderError) this.#refuseProxyHeader(reason, '');
     super.closed(slot, record, reason, wasClosing);
   }
