@@ -81,7 +81,7 @@ export class HostLoop {
   /** When libuv's clock was set here, by the process's. */
   #updated = -Infinity;
   readonly #members: LoopMember[] = [];
-  /** Poll handles of guests, made when they are first needed. */
+  /** Poll handles of members, made when they are first needed. */
   readonly #polls = new Map<LoopMember, number>();
   #timer: NodeJS.Timeout | undefined;
   /** The handles hold the process open while they are active. */
@@ -100,7 +100,7 @@ export class HostLoop {
       unmap(libc, this.#memory);
       throw error;
     }
-    this.#prepare = this.#allot(UV_PREPARE);
+    this.#prepare = this.#allocate(UV_PREPARE);
     uv.uv_prepare_init(this.#loop, this.#prepare);
     const scope = new CallbackScope(() => this.#serve());
     this.#onPrepare = uv.callback(() => {
@@ -113,10 +113,10 @@ export class HostLoop {
         });
       }
     });
-    this.#idle = this.#allot(UV_IDLE);
+    this.#idle = this.#allocate(UV_IDLE);
     uv.uv_idle_init(this.#loop, this.#idle);
     this.#onClosed = uv.callback(() => this.#handleClosed());
-    this.#timerPoll = this.#allot(UV_POLL);
+    this.#timerPoll = this.#allocate(UV_POLL);
     const result = uv.uv_poll_init(this.#loop, this.#timerPoll, this.#alarm.descriptor);
     if (result !== 0) this.#alarm.close();
     checkPoll(result);
@@ -124,9 +124,9 @@ export class HostLoop {
     this.#onNothing = uv.callback(() => {}); // what is to be done is done in `prepare`, which libuv comes by before it waits again
   }
 
-  /** Takes a guest in. `updateReferences` is to be called afterwards. */
-  attach(guest: LoopMember): void {
-    this.#members.push(guest);
+  /** Adds a member. The caller calls `updateReferences` afterwards. */
+  attach(member: LoopMember): void {
+    this.#members.push(member);
     if (this.#members.length === 1) {
       this.#uv.uv_prepare_start(this.#prepare, this.#onPrepare);
       this.#uv.uv_poll_start(this.#timerPoll, UV_READABLE, this.#onTimer);
@@ -135,11 +135,11 @@ export class HostLoop {
     }
   }
 
-  detach(guest: LoopMember): void {
-    const index = this.#members.indexOf(guest);
+  detach(member: LoopMember): void {
+    const index = this.#members.indexOf(member);
     if (index === -1) return;
     this.#members.splice(index, 1);
-    this.#unwatch(guest);
+    this.#unwatch(member);
     this.updateReferences();
     if (this.#members.length > 1) return;
     clearTimeout(this.#timer);
@@ -150,9 +150,9 @@ export class HostLoop {
     this.#uv.uv_poll_stop(this.#timerPoll);
   }
 
-  /** A guest has come, or what it waits for has changed: holds the process open for as long as one of them does. */
+  /** A member was added, or its `holdsProcess` has changed: the handles hold the process open while that of any member is true. */
   updateReferences(): void {
-    const isReferenced = this.#members.some((guest) => guest.holdsProcess);
+    const isReferenced = this.#members.some((member) => member.holdsProcess);
     if (isReferenced === this.#isReferenced || this.#members.length === 0) return;
     this.#isReferenced = isReferenced;
     for (const handle of [this.#prepare, this.#idle, this.#timerPoll, ...this.#polls.values()])
@@ -166,11 +166,11 @@ export class HostLoop {
     else this.#uv.uv_unref(handle);
   }
 
-  /** A guest is about to close its descriptor. */
-  dispose(guest: LoopMember): void {
-    this.detach(guest);
-    const poll = this.#polls.get(guest);
-    this.#polls.delete(guest);
+  /** A member is about to close its descriptor. */
+  dispose(member: LoopMember): void {
+    this.detach(member);
+    const poll = this.#polls.get(member);
+    this.#polls.delete(member);
     if (poll === undefined) return;
     this.#closing.push(poll);
     this.#uv.uv_close(poll, this.#onClosed);
@@ -196,27 +196,27 @@ export class HostLoop {
     }
   }
 
-  #serveAlone(guest: LoopMember): void {
-    let hasty = 0;
-    for (let isOver = false; !isOver && this.#members.length === 1 && this.#members[0] === guest; ) {
+  #serveAlone(member: LoopMember): void {
+    let immediateTurns = 0;
+    for (let isOver = false; !isOver && this.#members.length === 1 && this.#members[0] === member; ) {
       const free = this.#uv.uv_backend_timeout(this.#loop); // -1 is without end
-      const wake = guest.wakeTime();
+      const wake = member.wakeTime();
       const due = free < 0 ? Infinity : this.#updated + free; // or later, if other code has updated libuv's clock
       // The usual case does without looking at a clock: the alarm is set for what comes first, or sooner.
       const isSet = free !== 0 && Math.min(wake, due) >= this.#alarm.time;
-      const patience = isSet ? -1 : this.#timeout(free, wake);
-      const isReady = guest.run(patience);
+      const timeout = isSet ? -1 : this.#timeout(free, wake);
+      const isReady = member.run(timeout);
       runTicks?.();
-      // A guest that wants another turn at once does not wait, and so may not learn that libuv has something to do.
-      isOver = isReady || free === 0 || (patience === 0 && ++hasty === maxImmediateTurns);
+      // A member that wants another turn at once does not wait, and so may not learn that libuv has something to do.
+      isOver = isReady || free === 0 || (timeout === 0 && ++immediateTurns === maxImmediateTurns);
     }
-    guest.settle();
+    member.settle();
   }
 
   /**
-   * How long the guest may wait, as `run` takes it; sets the alarm.
+   * How long the member may wait, as `run` takes it; sets the alarm.
    * @param free milliseconds until libuv's next timer, by its own clock, which does not move until it is updated
-   * @param wake when the guest wants to run
+   * @param wake when the member wants to run
    */
   #timeout(free: number, wake: number): number {
     if (free === 0) return 0;
@@ -227,9 +227,9 @@ export class HostLoop {
       this.#updated = now;
       time = Math.min(wake, now + this.#uv.uv_backend_timeout(this.#loop));
     }
-    const patience = Math.min(Math.max(Math.ceil(time - now), 0), maxTimeout);
-    if (patience < longWait) return patience;
-    if (time < this.#alarm.time) this.#alarm.set(patience, time);
+    const timeout = Math.min(Math.max(Math.ceil(time - now), 0), maxTimeout);
+    if (timeout < longWait) return timeout;
+    if (time < this.#alarm.time) this.#alarm.set(timeout, time);
     return -1;
   }
 
@@ -241,44 +241,44 @@ export class HostLoop {
   }
 
   #serveAll(): void {
-    for (const guest of [...this.#members]) {
-      guest.run(0);
+    for (const member of [...this.#members]) {
+      member.run(0);
       runTicks?.();
-      guest.settle();
+      member.settle();
     }
-    for (const guest of this.#members) guest.settle(); // a turn of one may have asked another for something
+    for (const member of this.#members) member.settle(); // a turn of one may have asked another for something
     clearTimeout(this.#timer);
     const now = performance.now();
-    const patience = Math.min(...this.#members.map((guest) => guest.wakeTime() - now), maxTimeout);
-    // What they do is to keep libuv from waiting too long.
-    if (patience <= 0) setImmediate(() => {});
-    else if (patience < maxTimeout) {
-      this.#timer = setTimeout(() => {}, Math.ceil(patience));
+    const timeout = Math.min(...this.#members.map((member) => member.wakeTime() - now), maxTimeout);
+    // An immediate and a timer without work: they only keep libuv from waiting longer than that.
+    if (timeout <= 0) setImmediate(() => {});
+    else if (timeout < maxTimeout) {
+      this.#timer = setTimeout(() => {}, Math.ceil(timeout));
       if (!this.#isReferenced) this.#timer.unref();
     }
   }
 
-  #watch(guest: LoopMember): void {
-    guest.setExclusive(false);
-    let poll = this.#polls.get(guest);
+  #watch(member: LoopMember): void {
+    member.setExclusive(false);
+    let poll = this.#polls.get(member);
     if (poll === undefined) {
-      poll = this.#free.pop() ?? this.#allot(UV_POLL);
-      checkPoll(this.#uv.uv_poll_init(this.#loop, poll, guest.pollable));
+      poll = this.#free.pop() ?? this.#allocate(UV_POLL);
+      checkPoll(this.#uv.uv_poll_init(this.#loop, poll, member.pollable));
       this.#setReference(poll);
-      this.#polls.set(guest, poll);
+      this.#polls.set(member, poll);
     }
     this.#uv.uv_poll_start(poll, UV_READABLE, this.#onNothing);
   }
 
-  #unwatch(guest: LoopMember): void {
-    const poll = this.#polls.get(guest);
+  #unwatch(member: LoopMember): void {
+    const poll = this.#polls.get(member);
     if (poll === undefined) return;
     this.#uv.uv_poll_stop(poll);
-    guest.setExclusive(true);
+    member.setExclusive(true);
   }
 
   /** Memory for a handle of libuv. */
-  #allot(type: number): number {
+  #allocate(type: number): number {
     const size = Math.ceil(this.#uv.uv_handle_size(type) / 64) * 64;
     if (this.#used + size > this.#memory.bytes.length) throw unavailable('too many event layers in one process');
     const address = this.#memory.address + this.#used;

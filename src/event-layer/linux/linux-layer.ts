@@ -68,7 +68,7 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
 
   // Of the layer.
   protected sink: EventSink = noopSink;
-  #isGuest = false;
+  #isAttached = false;
   #holds = false;
   #closing: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -484,10 +484,10 @@ export abstract class LinuxLayer implements EventLayer, LoopMember, OutputLayer,
       this.#requested ||
       this.#hasReports();
     const isNeeded = holds || this.listeners.size > 0;
-    if ((holds === this.#holds && isNeeded === this.#isGuest) || this.isClosed) return;
+    if ((holds === this.#holds && isNeeded === this.#isAttached) || this.isClosed) return;
     this.#holds = holds;
-    if (isNeeded !== this.#isGuest) {
-      this.#isGuest = isNeeded;
+    if (isNeeded !== this.#isAttached) {
+      this.#isAttached = isNeeded;
       if (isNeeded) this.host.attach(this);
       else this.host.detach(this);
     }

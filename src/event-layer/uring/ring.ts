@@ -223,21 +223,21 @@ export class Ring {
     // Completions that have been handled are still in the queue, and would end the wait like any other.
     if (this.waiting === 0) this.#head = this.#looked;
     queues[this.#cqHead] = this.#head;
-    let patience = this.waiting > 0 ? 0 : milliseconds;
+    let timeout = this.waiting > 0 ? 0 : milliseconds;
     for (let attempt = 0; ; attempt++) {
       queues[this.#sqTail] = this.#tail;
       const { address } = this.#argument;
-      if (patience > 0) {
-        this.#timespec[0] = Math.floor(patience / 1000);
-        this.#timespec[2] = (patience % 1000) * 1_000_000;
+      if (timeout > 0) {
+        this.#timespec[0] = Math.floor(timeout / 1000);
+        this.#timespec[2] = (timeout % 1000) * 1_000_000;
       }
       // Without a time-out (a null pointer in the argument) there is no end to waiting, so the argument is left out then.
-      const timed = patience > 0;
+      const timed = timeout > 0;
       const done = this.#libc.io_uring_enter(
         ENTER,
         this.#entered,
         this.#unsubmitted,
-        patience === 0 ? 0 : 1,
+        timeout === 0 ? 0 : 1,
         timed ? this.#enterFlags : this.#enterFlags & ~ENTER_EXT_ARG,
         timed ? address + 64 : 0,
         timed ? 24 : 0,
@@ -247,7 +247,7 @@ export class Ring {
       this.#inspect();
       if ((queues[this.#sqFlags] & SQ_CQ_OVERFLOW) !== 0) {
         this.#makeRoom();
-        patience = 0;
+        timeout = 0;
         continue;
       }
       if (errno !== 0 && errno !== ETIME && errno !== EINTR && errno !== EBUSY && errno !== EAGAIN && errno !== ENOMEM)
@@ -255,7 +255,7 @@ export class Ring {
       if (this.#unsubmitted === 0) return;
       if (attempt === mostAttempts) throw failure('io_uring_enter', errno);
       // The kernel was out of memory or room, or was interrupted, in the middle: submit the rest again.
-      patience = 0;
+      timeout = 0;
     }
   }
 
