@@ -8,8 +8,8 @@ import { socketAddressOf } from '../http/socket-address.js';
 import { propertyOf } from '../util/inspect.js';
 
 /**
- * The address of a request's client, in an application of Hono. It is that of `info.peer`: with the options `trustProxy` and `proxyProtocol` of `serve`, the
- * client behind the proxy. `remote` is empty for a Unix-domain socket, and if it is first asked for after the client has disconnected.
+ * The client's address, in an application of Hono: the same as `info.peer`, so the one behind the proxy with the options `trustProxy` and `proxyProtocol` of `serve`.
+ * `remote` is empty for a Unix-domain socket, and if it is first read after the client has disconnected.
  * @throws {TypeError} for a request that is not from a server of sluice
  */
 export function getConnInfo(c: Context): ConnInfo {
@@ -22,7 +22,7 @@ export function getConnInfo(c: Context): ConnInfo {
 function peerOf({ req, env }: Context): string {
   const source = isLightRequest(req.raw) ? sourceOf(req.raw) : undefined;
   if (source instanceof IncomingRequest) return source.peer;
-  // Middleware has replaced the request. The second argument of `fetch`, which Hono has as its environment, still has the address.
+  // Middleware has replaced the request. The environment is the second argument of `app.fetch`, which is the information about the original request.
   const peer = propertyOf(env, 'peer');
   return typeof peer === 'string' ? peer : incomingRequest('getConnInfo', req.raw).peer;
 }

@@ -1,4 +1,4 @@
-// `sluice/hono`: the helpers that applications of Hono import from the adapter of their server.
+// `sluice/hono`: the helpers that an application of Hono imports from the adapter of its server.
 
 export { getConnInfo } from './conn-info.js';
 export { type SSEMessage, type SSEStream, streamSSE } from './stream-sse.js';

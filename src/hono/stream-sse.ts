@@ -9,7 +9,7 @@ import { ClientLeftError } from '../http/incoming-request.js';
 import type { Task } from '../threads/task.js';
 import { until } from '../threads/until.js';
 
-/** An event, with the members that Hono defines. */
+/** An event, with Hono's names. */
 export interface SSEMessage {
   data: string | Promise<string>;
   event?: string | undefined;
@@ -22,9 +22,9 @@ export interface SSEMessage {
 export interface SSEStream {
   /** The client has disconnected, or `abort` has been called. */
   readonly aborted: boolean;
-  /** The stream has ended. */
+  /** `close` has been called, or the callback has ended. */
   readonly closed: boolean;
-  /** Sends an event. Fulfilled when there is room for the next. @throws (rejects) with an `AbortError` when the client has disconnected */
+  /** Sends an event. Is fulfilled when there is room for the next one. @throws (rejects) with an `AbortError` when the client has disconnected */
   writeSSE(message: SSEMessage): Promise<void>;
   /** Sends text as it is, such as a comment. Rejects like `writeSSE`. */
   write(text: string): Promise<SSEStream>;
@@ -32,15 +32,15 @@ export interface SSEStream {
   writeln(text: string): Promise<SSEStream>;
   /** Waits. Rejects like `writeSSE`. */
   sleep(milliseconds: number): Promise<void>;
-  /** Ends the stream after everything that was written. */
+  /** Ends the stream after what has been written. */
   close(): Promise<void>;
-  /** Calls a function when the client disconnects, and on `abort`. */
+  /** Calls a function when the client disconnects. */
   onAbort(listener: () => unknown): void;
   /** Ends the stream now; what was written and not sent is dropped. */
   abort(): void;
 }
 
-/** Text to be sent, and how to settle the promise of its write. */
+/** Text that waits to be sent, and the promise of the call that has written it. */
 interface Piece {
   readonly text: string;
   readonly sent: () => void;
@@ -53,7 +53,7 @@ class Stream implements SSEStream {
   readonly #pieces: Piece[] = [];
   #wake: (() => void) | undefined;
   readonly #listeners: (() => unknown)[] = [];
-  /** Calls that reject the promises of `sleep`. */
+  /** Functions that reject the promises of `sleep`. */
   readonly #sleeping = new Set<(reason: unknown) => void>();
 
   get aborted(): boolean {
@@ -119,7 +119,7 @@ class Stream implements SSEStream {
     this.cancel(new ClientLeftError('streamSSE: the stream has been aborted'));
   }
 
-  /** Sends nothing more: rejects pending writes and sleeps, and every later one. */
+  /** Ends the stream at once: rejects pending writes and sleeps, and every later write. Does nothing if all that was written before `close` has been sent. */
   cancel(reason: unknown): void {
     if (this.#reason !== undefined || (this.#isClosed && this.#pieces.length === 0)) return;
     this.#reason = reason;
@@ -130,7 +130,7 @@ class Stream implements SSEStream {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Sends what is written, until the stream ends. */
+  /** Sends what is written, until `close` or `cancel`. */
   *run(client: StreamClient): Task<void> {
     for (;;) {
       const [piece] = this.#pieces;
@@ -152,9 +152,9 @@ class Stream implements SSEStream {
 }
 
 /**
- * Answers with an event stream in an application of Hono, as `streamSSE` of `hono/streaming` does. When the client disconnects, the callback ends. An async
- * function ends because what it awaits of the stream rejects with an `AbortError`, unless it catches that. A generator function, which gets the `client` of
- * `events`, is unwound.
+ * Answers with an event stream in an application of Hono, as `hono/streaming` does. When the client disconnects, the callback is cancelled. A generator function,
+ * which gets the `client` of `events`, is unwound. In an async function, promises of the stream reject with an `AbortError`, which ends the function unless it
+ * catches that.
  *
  * ```ts
  * app.get('/clock', (c) =>
@@ -167,8 +167,8 @@ class Stream implements SSEStream {
  * );
  * ```
  *
- * @param onError gets what an async callback throws while the client is there; then the client gets an event `error` with the message. Without it, `onError` of
- *   `serve` is called, and the connection reset
+ * @param onError gets what an async callback throws while the client is connected; then the client gets an event `error` with the message. Without it, `onError` of
+ *   `serve` is called, and the connection is reset
  * @param options as for `events`; fields that `c` has are sent as well, but for those that describe the body
  */
 export function streamSSE(
@@ -199,9 +199,9 @@ export function streamSSE(
   function* run(client: EventClient): Task<void> {
     const stream = new Stream();
     const running = call(callback as (stream: SSEStream) => Promise<void>, stream, onError);
-    running.catch(() => {}); // its error is handled below, unless the client disconnects before
+    running.catch(() => {}); // awaited below; not an unhandled rejection if the client disconnects before
     try {
-      yield* stream.run(client as StreamClient); // which `events` passes
+      yield* stream.run(client as StreamClient); // `events` passes an object of this class
       yield* until(running);
     } finally {
       stream.cancel(new ClientLeftError('streamSSE: the client has left'));
@@ -223,7 +223,7 @@ async function call(
   try {
     await callback(stream);
   } catch (error) {
-    if (stream.aborted) return; // the client's disconnect has ended the callback
+    if (stream.aborted) return; // the client has disconnected, which has ended the callback
     if (onError === undefined || !(error instanceof Error)) throw error;
     await onError(error, stream);
     if (!stream.closed) await stream.writeSSE({ event: 'error', data: error.message });

@@ -5,17 +5,17 @@ import { isThenable } from '../threads/task.js';
 import { HandlerUpgrades } from '../websocket/handler-upgrades.js';
 import type { ServerWebSocket, WebSocketHandlers } from '../websocket/handlers.js';
 
-/** What belongs to one WebSocket. */
+/** The state of one WebSocket. */
 interface SocketData {
   readonly events: WSEvents<HonoWebSocket>;
   readonly url: string;
   context: WSContext<HonoWebSocket> | undefined;
 }
 
-/** `ws.raw` of a WebSocket: what handlers of `serve` get. */
+/** The type of `ws.raw`: the WebSocket that handlers of `serve` get. */
 export type HonoWebSocket = ServerWebSocket<unknown>;
 
-/** The limits and the options of the handshake that the option `websocket` of `serve` has. */
+/** Limits and the handshake, as in the option `websocket` of `serve`. */
 export type HonoWebSocketOptions = Omit<
   WebSocketHandlers,
   'open' | 'message' | 'drain' | 'close' | 'ping' | 'pong' | 'data'
@@ -54,7 +54,7 @@ function upgradesOf(options: HonoWebSocketOptions): HandlerUpgrades<SocketData> 
 
 const handlers: WebSocketHandlers<SocketData> = {
   open(ws) {
-    ws.binaryType = 'arraybuffer'; // what Hono's events have
+    ws.binaryType = 'arraybuffer'; // as in Hono's events
     return call(ws, ({ onOpen }, context) => onOpen?.(new Event('open'), context));
   },
   message(ws, message) {
@@ -68,7 +68,7 @@ const handlers: WebSocketHandlers<SocketData> = {
   },
 };
 
-/** Calls a handler of an event. What it throws or rejects with goes to `onError`, or on to the caller. */
+/** Calls a handler of an event. Its error goes to `onError` if there is one, and otherwise to the caller. */
 function call(
   ws: ServerWebSocket<SocketData>,
   handler: (events: WSEvents<HonoWebSocket>, context: WSContext<HonoWebSocket>) => unknown,
