@@ -18,7 +18,7 @@ export interface SSEMessage {
   retry?: number | undefined;
 }
 
-/** Writes an event stream from an async function. It has the members of Hono's `SSEStreamingApi`. */
+/** Writes an event stream from an async function: has the public members of Hono's `SSEStreamingApi`, without `responseReadable`. */
 export interface SSEStream {
   /** The client has disconnected, or `abort` has been called. */
   readonly aborted: boolean;
@@ -26,12 +26,14 @@ export interface SSEStream {
   readonly closed: boolean;
   /** Sends an event. Is fulfilled when there is room for the next one. @throws (rejects) with an `AbortError` when the client has disconnected */
   writeSSE(message: SSEMessage): Promise<void>;
-  /** Sends text as it is, such as a comment. Rejects like `writeSSE`. */
-  write(text: string): Promise<SSEStream>;
-  /** Sends text and a line feed. */
+  /** Sends text as it is, such as a comment, or bytes of UTF-8. Rejects as `writeSSE`. */
+  write(input: string | Uint8Array): Promise<SSEStream>;
+  /** The same with a line feed. */
   writeln(text: string): Promise<SSEStream>;
   /** Waits. Rejects like `writeSSE`. */
   sleep(milliseconds: number): Promise<void>;
+  /** Sends what a stream gives, as `write` does. Rejects as `writeSSE`, and then cancels the stream. */
+  pipe(body: ReadableStream<string | Uint8Array>): Promise<void>;
   /** Ends the stream after what has been written. */
   close(): Promise<void>;
   /** Calls a function when the client disconnects. */
@@ -53,8 +55,9 @@ class Stream implements SSEStream {
   readonly #pieces: Piece[] = [];
   #wake: (() => void) | undefined;
   readonly #listeners: (() => unknown)[] = [];
-  /** Functions that reject the promises of `sleep`. */
-  readonly #sleeping = new Set<(reason: unknown) => void>();
+  /** Functions that end pending calls of `sleep` and `pipe`. */
+  readonly #pending = new Set<(reason: unknown) => void>();
+  #decoder: TextDecoder | undefined;
 
   get aborted(): boolean {
     return this.#reason !== undefined;
@@ -68,9 +71,15 @@ class Stream implements SSEStream {
     await this.#send(formatEvent('writeSSE', { data: await data, event, id, retry }));
   }
 
-  async write(text: string): Promise<SSEStream> {
-    await this.#send(text);
+  async write(input: string | Uint8Array): Promise<SSEStream> {
+    await this.#send(typeof input === 'string' ? input : this.#decode(input));
     return this;
+  }
+
+  /** @throws {TypeError} if it is neither text nor bytes */
+  #decode(bytes: Uint8Array): string {
+    this.#decoder ??= new TextDecoder();
+    return this.#decoder.decode(bytes, { stream: true });
   }
 
   writeln(text: string): Promise<SSEStream> {
@@ -95,15 +104,36 @@ class Stream implements SSEStream {
         return;
       }
       const timer = setTimeout(() => {
-        this.#sleeping.delete(cancel);
+        this.#pending.delete(cancel);
         done();
       }, milliseconds);
       const cancel = (reason: unknown): void => {
         clearTimeout(timer);
         failed(reason);
       };
-      this.#sleeping.add(cancel);
+      this.#pending.add(cancel);
     });
+  }
+
+  async pipe(body: ReadableStream<string | Uint8Array>): Promise<void> {
+    const reader = body.getReader();
+    const cancel = (reason: unknown): void => {
+      reader.cancel(reason).catch(() => {}); // the caller gets `reason`; an error of cancelling adds nothing
+    };
+    this.#pending.add(cancel);
+    try {
+      for (;;) {
+        if (this.#reason !== undefined) throw this.#reason;
+        const { done, value } = await reader.read();
+        if (!done) await this.write(value);
+        else if (this.#reason === undefined) return; // otherwise the end comes from `cancel`
+      }
+    } catch (error) {
+      cancel(error);
+      throw error;
+    } finally {
+      this.#pending.delete(cancel);
+    }
   }
 
   async close(): Promise<void> {
@@ -124,8 +154,8 @@ class Stream implements SSEStream {
     if (this.#reason !== undefined || (this.#isClosed && this.#pieces.length === 0)) return;
     this.#reason = reason;
     for (const { failed } of this.#pieces.splice(0)) failed(reason);
-    for (const cancel of this.#sleeping) cancel(reason);
-    this.#sleeping.clear();
+    for (const cancel of this.#pending) cancel(reason);
+    this.#pending.clear();
     this.#wake?.();
     for (const listener of this.#listeners) listener();
   }

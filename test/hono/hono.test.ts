@@ -229,3 +229,37 @@ test('onError of streamSSE handles what is thrown after close, and the stream en
   assert.match(await (await fetch(server.url)).text(), /^data: ?last\n\n$/);
   assert.deepEqual([caught, errors], [['late'], []]);
 });
+
+test('streamSSE pipes a stream, writes bytes, and cancels the stream when the client leaves', async () => {
+  const cancelled: unknown[] = [];
+  const app = new Hono()
+    .get('/', (c) =>
+      streamSSE(c, async (stream) => {
+        const bytes = Buffer.from(': café');
+        await stream.write(bytes.subarray(0, -1)); // the last character has two bytes
+        await stream.write(bytes.subarray(-1));
+        await stream.pipe(new Blob(['\n\ndata: piped\n\n']).stream());
+        await stream.pipe(ReadableStream.from([': text\n\n']));
+      }),
+    )
+    .get('/endless', (c) =>
+      streamSSE(c, (stream) =>
+        stream.pipe(
+          new ReadableStream({
+            start: (controller) => controller.enqueue(': first\n\n'),
+            cancel: (reason) => void cancelled.push(reason),
+          }),
+        ),
+      ),
+    );
+  const reported: unknown[] = [];
+  await using server = await serveApp(app, { onError: (error) => reported.push(error) });
+  assert.equal(await (await fetch(server.url)).text(), ': café\n\ndata: piped\n\n: text\n\n');
+  const client = connect(server.port ?? 0, '127.0.0.1');
+  client.write('GET /endless HTTP/1.1\r\nhost: a\r\n\r\n');
+  await new Promise((heard) => client.once('data', heard));
+  client.resetAndDestroy();
+  await eventually('the end of the stream', () => cancelled.length === 1);
+  assert.equal((cancelled[0] as Error).name, 'AbortError');
+  assert.deepEqual(reported, []);
+});
