@@ -199,7 +199,7 @@ export class RequestBody implements IncomingBody {
 
   /** A handler may have started to read it as a stream: the first read of `for await` comes a little later, so this is certain only in the next turn. */
   get mayBeRead(): boolean {
-    return (this.#stream?.isLocked ?? false) && !this.#isStreamed;
+    return (this.#stream?.isLocked ?? false) && !this.#isStreamed && !this.#readWhole;
   }
 
   /**
