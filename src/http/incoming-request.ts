@@ -8,6 +8,7 @@ import { ResponseError } from './outgoing.js';
 import type { RequestBody } from './request-body.js';
 import type { RequestServer } from './request-server.js';
 import { urlOf } from './request-url.js';
+import type { Forwarded } from './trusted-proxies.js';
 
 /** The reason of `request.signal` and of unwinding when the client has disconnected. Its name is `AbortError`, its code `ERR_CLIENT_LEFT`. */
 export class ClientLeftError extends AbortError {
@@ -93,9 +94,8 @@ export abstract class IncomingRequest implements RequestSource {
   /** The client's address; empty if first read after the request has ended. */
   get peer(): string {
     if (this.#peer === '') {
-      const { proxies, isLocal } = this.server;
       const own = this.#owner?.peer ?? '';
-      this.#peer = proxies?.clientOf(own, isLocal && own === '', this.fields).peer ?? own;
+      this.#peer = this.forwarded(own)?.peer ?? own;
     }
     return this.#peer;
   }
@@ -157,11 +157,15 @@ export abstract class IncomingRequest implements RequestSource {
 
   // Not with `#`: methods that are private so take 8 bytes of each object.
   private makeUrl(): string {
-    const { scheme, proxies, isLocal } = this.server;
-    if (proxies === undefined) return urlOf(this.target, this.host, scheme);
-    const own = this.#owner?.peer ?? '';
-    const forwarded = proxies.clientOf(own, isLocal && own === '', this.fields);
-    return urlOf(this.target, forwarded.host ?? this.host, forwarded.scheme ?? scheme);
+    const { scheme, proxies } = this.server;
+    const forwarded = proxies === undefined ? undefined : this.forwarded(this.#owner?.peer ?? '');
+    return urlOf(this.target, forwarded?.host ?? this.host, forwarded?.scheme ?? scheme);
+  }
+
+  /** The client as trusted proxies describe it. @param own the address of the connection's peer; empty if unknown */
+  private forwarded(own: string): Forwarded | undefined {
+    const { proxies, isLocal } = this.server;
+    return proxies?.clientOf(own, isLocal && own === '', this.fields);
   }
 
   get signal(): AbortSignal {
