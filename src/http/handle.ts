@@ -195,16 +195,17 @@ export function* answerError(exchange: Exchange, error: unknown): Task<Task<unkn
 
 /** Sends a response. @param response is converted unless `active.out` is set @returns the task that must write the body, if there is one; the head has been sent by then */
 function* sendAnswer(exchange: Exchange, active: ActiveRequest, response: unknown): Task<Task<unknown> | undefined> {
-  const { body } = active.source;
-  if (active.out === undefined && body?.mayBeRead) {
-    // A reader such as `for await` makes its first read a moment later: see `RequestBody.mayBeRead`.
-    active.result = response; // see `endExchange`
-    yield* sleep(0);
-    active.result = undefined;
+  if (active.out === undefined) {
+    if (active.source.body?.mayBeRead) {
+      // A reader such as `for await` makes its first read a moment later: see `RequestBody.mayBeRead`.
+      active.result = response; // see `endExchange`
+      yield* sleep(0);
+      active.result = undefined;
+    }
+    const { fallback } = exchange.settings;
+    if (response === undefined && fallback !== undefined) return passOn(exchange, active, fallback);
+    active.out = outgoing(response);
   }
-  const { fallback } = exchange.settings;
-  if (response === undefined && fallback !== undefined) return passOn(exchange, active, fallback);
-  active.out ??= outgoing(response);
   const { out } = active;
   const { content } = out;
   if (content instanceof Takeover) return yield* takeOver(exchange, active, out, content);

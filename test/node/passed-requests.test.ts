@@ -299,3 +299,18 @@ test('what is no application is an error that says what was found', async () => 
   );
   await world.close();
 });
+
+test('a request whose fetch fails is answered by error, and not passed on', async () => {
+  const fail = (): never => {
+    throw new Error('fetch');
+  };
+  for (const fetch of [fail, async () => fail()]) {
+    const world = await open(echo, { fetch, error: () => new Response('error', { status: 503 }) });
+    const exchanged = exchange(world, get('/') + post('/', 'body', last));
+    await world.pass();
+    const { responses } = await exchanged;
+    assert.deepEqual(bodies(responses), ['error', 'error']);
+    world.errors.length = 0;
+    await world.close();
+  }
+});
