@@ -2,8 +2,7 @@
 
 import type { Context } from 'hono';
 import type { ConnInfo } from 'hono/conninfo';
-import { isLightRequest, sourceOf } from '../http/fetch/request.js';
-import { IncomingRequest, incomingRequest } from '../http/incoming-request.js';
+import { findIncomingRequest, incomingRequest } from '../http/incoming-request.js';
 import { socketAddressOf } from '../http/socket-address.js';
 import { propertyOf } from '../util/inspect.js';
 
@@ -20,8 +19,8 @@ export function getConnInfo(c: Context): ConnInfo {
 }
 
 function peerOf({ req, env }: Context): string {
-  const source = isLightRequest(req.raw) ? sourceOf(req.raw) : undefined;
-  if (source instanceof IncomingRequest) return source.peer;
+  const source = findIncomingRequest(req.raw);
+  if (source !== undefined) return source.peer;
   // Middleware has replaced the request. The environment is the second argument of `app.fetch`, which is the information about the original request.
   const peer = propertyOf(env, 'peer');
   return typeof peer === 'string' ? peer : incomingRequest('getConnInfo', req.raw).peer;

@@ -43,16 +43,16 @@ interface Completion {
   readonly settle: (isComplete: boolean) => void;
 }
 
-export function withoutWebSockets(method: string): TypeError {
-  return new TypeError(
-    `${method}: serve was called without websocket; expected the handlers of WebSockets in that option`,
-  );
+/** The source of a request that a server has received; undefined for any other. */
+export function findIncomingRequest(request: unknown): IncomingRequest | undefined {
+  const source = isLightRequest(request) ? sourceOf(request) : undefined;
+  return isInstance(source, IncomingRequest) ? source : undefined;
 }
 
-/** The source of a request. @throws {TypeError} if it is not one that a server has received */
+/** The same. @throws {TypeError} if it is not a request that a server has received */
 export function incomingRequest(where: string, request: Request | globalThis.Request): IncomingRequest {
-  const source = isLightRequest(request) ? sourceOf(request) : undefined;
-  if (!isInstance(source, IncomingRequest))
+  const source = findIncomingRequest(request);
+  if (source === undefined)
     throw new TypeError(`${where}: the request is ${show(request)}; expected the one that the handler has got`);
   return source;
 }

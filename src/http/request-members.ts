@@ -2,8 +2,8 @@
 // use. They are on the prototype, so that they add nothing to the cost of a request. They are not enumerable, so that code that copies or compares requests
 // sees only the members of the fetch standard.
 
-import { Request, sourceOf } from './fetch/request.js';
-import { IncomingRequest } from './incoming-request.js';
+import { Request } from './fetch/request.js';
+import { findIncomingRequest, type IncomingRequest } from './incoming-request.js';
 import { socketAddressOf } from './socket-address.js';
 
 /** The type of `request.runtime`. */
@@ -46,8 +46,8 @@ export function defineRequestMembers(): void {
       configurable: true,
       enumerable: false,
       get(this: Request): unknown {
-        const source = sourceOf(this);
-        if (!(source instanceof IncomingRequest)) return undefined;
+        const source = findIncomingRequest(this);
+        if (source === undefined) return undefined;
         const value = compute(source);
         Object.defineProperty(this, name, own(value));
         return value;

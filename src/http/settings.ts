@@ -10,9 +10,6 @@ import type { BodyLimits, HeadLimits } from './limits.js';
 import type { RequestServer } from './request-server.js';
 import type { Upgrades } from './upgrades.js';
 
-/** A `fetch` function. It may return a Response, a promise of one, or the task of a generator function; that is checked at run time. */
-export type Handler = (request: never) => unknown;
-
 /** Information about a request that is not part of `Request`. */
 export interface RequestInfo {
   /**

@@ -24,7 +24,7 @@ import { H1FastPath } from '../http/h1/fast-path.js';
 import { H1Connection } from '../http/h1/h1-connection.js';
 import type { Head } from '../http/h1/head.js';
 import type { H1Settings } from '../http/h1/settings.js';
-import { type IncomingRequest, incomingRequest, withoutWebSockets } from '../http/incoming-request.js';
+import { type IncomingRequest, incomingRequest } from '../http/incoming-request.js';
 import { defineRequestMembers, type ServerRequestMembers } from '../http/request-members.js';
 import type { Phase, RefusedRequest, RequestInfo } from '../http/settings.js';
 import type { SocketAddress } from '../http/socket-address.js';
@@ -442,7 +442,10 @@ class HttpServer extends ListeningServer implements Server {
 
 /** @throws {TypeError} if the server has none */
 function webSocketsOf(method: string, { webSockets }: HttpListener): WebSocketServer {
-  if (webSockets === undefined) throw withoutWebSockets(method);
+  if (webSockets === undefined)
+    throw new TypeError(
+      `${method}: serve was called without websocket; expected the handlers of WebSockets in that option`,
+    );
   return webSockets;
 }
 

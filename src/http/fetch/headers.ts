@@ -213,7 +213,7 @@ let pairsOf: (headers: Headers) => readonly (readonly [string, string])[];
 
 /** A Headers over the caller's array: a change of one changes the other. */
 export let headersOver: (fields: Fields, immutable: boolean) => Headers;
-export let isLightHeaders: (value: unknown) => value is Headers;
+let isLightHeaders: (value: unknown) => value is Headers;
 
 // Arguments are rest parameters where an omitted one must throw.
 /** A light `Headers`, which is one array. @see https://fetch.spec.whatwg.org/#headers-class */
