@@ -57,7 +57,7 @@ class Stream implements SSEStream {
   readonly #listeners: (() => unknown)[] = [];
   /** Functions that end pending calls of `sleep` and `pipe`. */
   readonly #pending = new Set<(reason: unknown) => void>();
-  #decoder: TextDecoder | undefined;
+  #decoder: InstanceType<typeof TextDecoder> | undefined;
 
   get aborted(): boolean {
     return this.#reason !== undefined;

@@ -133,8 +133,7 @@ function* forwardedHops(fields: readonly string[]): Generator<Hop> {
  * A parameter, whose value is a token or a quoted-string (RFC 9110 §5.6.2, §5.6.4), and the separator after it. Only one part of it matches the whitespace
  * before the separator: with two, the time for a long run of spaces would be the square of its length.
  */
-const pair =
-  /[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?([;,]|$)/y;
+const pair = /[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?([;,]|$)/y;
 
 /** RFC 7239 §4. @returns undefined if it is malformed */
 function parseForwarded(value: string): Hop[] | undefined {

@@ -111,7 +111,8 @@ test('what middleware throws is left to the server, which calls error', async ()
   ];
   const { options } = convertOptions({ fetch, error, middleware }, refuse);
   await assert.rejects(async () => options.fetch(new Request('http://localhost/') as never, {} as never), broken);
-  assert.equal(await ((await options.error?.(broken)) as Response).text(), 'answered');
+  const answer = (await options.error?.(broken)) as Response;
+  assert.equal(await answer.text(), 'answered');
 });
 
 test('a module may export a function, options, an application of a framework, or fetch by its name', () => {
