@@ -2,8 +2,9 @@
 // The `sluice` command: `sluice app.js` serves the default export of a module until SIGINT or SIGTERM.
 // Arguments, messages and signals are here; what a module may export is in app.ts.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatAddress } from '../event-layer/event-layer.js';
 import { type ServeOptions, type Server, serve } from '../server/serve.js';
@@ -224,11 +225,12 @@ async function main(argv: string[]): Promise<void> {
   for (const { url } of redirects) console.log(`sluice: ${url} redirects to https`);
 }
 
-/** @throws {CommandError} on other runtimes, which have such an option themselves */
+/** @throws {CommandError} on other runtimes, which have such an option themselves; and if the module's folder does not exist, so that it cannot be watched */
 function startWatching(app: string): void {
   const { bun, deno } = process.versions as { bun?: string; deno?: string };
   if (bun !== undefined || deno !== undefined)
     throw new CommandError(`--watch needs Node.js; here, give it to the runtime: ${bun ? 'bun' : 'deno run'} --watch`);
+  if (!existsSync(dirname(resolve(app)))) throw new CommandError(`there is no file ${app}`);
   const [script, ...args] = process.argv.slice(1);
   const command = [process.execPath, ...process.execArgv, script, ...args.filter((each) => each !== '--watch')];
   new Watcher(command, app).start();
