@@ -40,8 +40,8 @@ export interface SrvxOptions<Server = unknown> {
   /** Whether printing the URL is omitted. Default: whether the environment variable TEST is set. */
   silent?: boolean | undefined;
   /**
-   * Whether SIGINT and SIGTERM close the server. Requests in progress then have `gracefulTimeout`, in **seconds** (default 5); a second signal ends them at
-   * once. `forceTimeout` is ignored. Default: true, unless the environment variable CI or TEST is set.
+   * Whether SIGINT and SIGTERM close the server; a second signal closes it at once. `gracefulTimeout` is how long requests in progress may take, in **seconds**;
+   * `forceTimeout` is ignored. Default true, with 5 seconds; false if the environment variable CI or TEST is set.
    */
   gracefulShutdown?: boolean | { gracefulTimeout?: number | undefined; forceTimeout?: number | undefined } | undefined;
   /** The most bytes of a request body: `maxBodySize` of `serve`, whose default is 16 MiB. */

@@ -303,7 +303,7 @@ export class H1FastPath implements ThreadlessCall<unknown>, RequestOwner, Respon
 
   /** The request continues in a thread, which has the timeouts. */
   limitPauses(milliseconds: number): void {
-    currentThread();
+    currentThread(); // calls `makeThread`
     this.#connection?.limitPauses(milliseconds);
   }
 
