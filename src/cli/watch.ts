@@ -150,11 +150,12 @@ export class Watcher {
   }
 
   #onMessage(running: Running, message: unknown): void {
+    if (this.#isEnding) return;
     for (const name of ['watch:import', 'watch:require']) {
       const loaded = propertyOf(message, name);
       if (Array.isArray(loaded)) for (const each of loaded) this.#files.add(String(each));
     }
-    if (propertyOf(message, 'sluice') !== 'listening') return;
+    if (propertyOf(message, 'sluice') !== 'listening' || this.#old.has(running.child)) return;
     const { port, isShared } = message as ListeningMessage;
     running.isListening = true;
     this.#port = port;
@@ -164,7 +165,6 @@ export class Watcher {
     this.#current = running;
     this.#next = undefined;
     if (before !== undefined) this.#retire(before);
-    if (this.#isChangedAgain) this.#changed();
   }
 
   /** Makes a process stop accepting, finish its requests, and end. */
@@ -178,7 +178,10 @@ export class Watcher {
   #changed(): void {
     if (this.#isEnding) return;
     this.#isChangedAgain = this.#next !== undefined;
-    if (this.#isChangedAgain) return; // called again when that process listens, or has failed
+    if (this.#next !== undefined) {
+      this.#retire(this.#next); // it may never listen; `#changed` is called again when it has ended
+      return;
+    }
     console.error(`sluice: a file has changed: starting ${this.#name} again`);
     const current = this.#current;
     if (current === undefined) {

@@ -94,6 +94,18 @@ test('an application whose port changes listens on the new one', { timeout: 60_0
   assert.equal((await program.stop('SIGTERM')).code, 0, program.output);
 });
 
+test('an application that starts and does not listen is replaced at the next change', { timeout: 60_000 }, async () => {
+  write('stuck.mjs', `export default { fetch: () => new Response('one') };`);
+  const program = watchApp('stuck.mjs', '--port', '0');
+  const [, url] = await program.printed(/ at (http:\S+) \(/);
+  await answers(url, 'one');
+  write('stuck.mjs', `console.error('stuck'); setInterval(() => {}, 1000); await new Promise(() => {});`);
+  await program.printed(/stuck\n/);
+  write('stuck.mjs', `export default { fetch: () => new Response('two') };`);
+  await answers(url, 'two');
+  assert.equal((await program.stop('SIGTERM')).code, 0, program.output);
+});
+
 test('a module in a folder that does not exist is not waited for', { timeout: 60_000 }, async () => {
   const { code, stderr } = await watchApp('missing/app.mjs').endsWithin(30_000);
   assert.equal(stderr, 'sluice: there is no file missing/app.mjs\n');
