@@ -20,7 +20,7 @@ export abstract class StagedTask implements Task<void>, Iterator<Wait, void, voi
   protected abstract start(): Task<Task<unknown> | undefined>;
   /** The task's own code, after the task that it has returned. @param result what that task has returned @returns as `start` */
   protected abstract proceed(result: unknown): Task<Task<unknown> | undefined>;
-  /** The task's own code, after it, or the task that it has returned, has thrown. @returns the code, which returns as `start` does; undefined to end with the error */
+  /** The task's own code for an error of its own, or of the task that it has returned. @returns undefined to end with the error; else code that returns as `start` does */
   protected recover(_error: unknown): Task<Task<unknown> | undefined> | undefined {
     return undefined;
   }
