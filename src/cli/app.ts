@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { passEverything } from '../http/fallback.js';
-import type { Fetch, ServeOptions } from '../server/serve.js';
+import type { Fetch, ServeOptions, Server } from '../server/serve.js';
 import { describe, isInstance, propertyOf } from '../util/inspect.js';
 import { classify, defaultOf } from './default-export.js';
 import { convertOptions } from './module-options.js';
@@ -42,6 +42,8 @@ export interface App {
   readonly options: ServeOptions;
   /** Called when it listens, as Deno does. */
   readonly onListen: ((address: object) => void) | undefined;
+  /** Is to be called with the server. */
+  readonly onServer?: ((server: Server) => void) | undefined;
 }
 
 function appOf(file: string, module: object): App {
@@ -71,11 +73,11 @@ function appOf(file: string, module: object): App {
 }
 
 function appOfOptions(file: string, exported: Readonly<Record<string, unknown>>): App {
-  const { options, unknown, onListen } = convertOptions(exported, (problem) => {
+  const { options, unknown, onListen, onServer } = convertOptions(exported, (problem) => {
     throw new CommandError(`${file}: ${problem}`);
   });
   if (unknown.length > 0) console.error(`sluice: ${file}: no options of sluice, ignored: ${unknown.join(', ')}`);
-  return { options, onListen };
+  return { options, onListen, onServer };
 }
 
 /** Whether Node.js has found `import` or `export` in a file that is CommonJS by its name and its package.json. */

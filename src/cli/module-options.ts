@@ -1,6 +1,6 @@
 // The options of a module that the command serves: those of `serve`, and those of Bun, Deno and srvx by their own names and meanings.
 
-import type { ServeOptions } from '../server/serve.js';
+import type { ServeOptions, Server } from '../server/serve.js';
 import { SrvxServer } from '../srvx/server.js';
 import { longestDelay } from '../util/options.js';
 import { isPlainObject } from './default-export.js';
@@ -63,6 +63,8 @@ interface Converted {
   readonly unknown: string[];
   /** The option of Deno. */
   readonly onListen: ((address: object) => void) | undefined;
+  /** Is to be called with the server, for the plugins of srvx. */
+  readonly onServer: ((server: Server) => void) | undefined;
 }
 
 /** @param exported an object with a function `fetch` @param refuse throws; its argument is what cannot be served */
@@ -89,10 +91,12 @@ export function convertOptions(
   if (given.tls !== undefined) given.tls = convertTls(given.tls);
   const { error, onListen } = exported;
   if (typeof error === 'function') given.error = (thrown: unknown) => error.call(exported, thrown);
+  const srvx = srvxOf(exported);
   return {
-    options: { ...given, fetch: fetchOf(exported) },
+    options: { ...given, fetch: srvx === undefined ? fetchOf(exported) : (request) => srvx.fetch(request) },
     unknown,
     onListen: typeof onListen === 'function' ? (address) => onListen.call(exported, address) : undefined,
+    onServer: srvx === undefined ? undefined : (server) => srvx.attach(server),
   };
 }
 
@@ -106,23 +110,21 @@ function convert(given: Record<string, unknown>, name: string, value: unknown): 
 
 const ofSrvx = new Set(['middleware', 'plugins', 'protocol']);
 
-/** `fetch` as a method of its object, as Bun calls it; behind the middleware and the plugins of srvx, if there are any. */
+/** `fetch` as a method of its object, as Bun calls it. */
 function fetchOf(exported: Readonly<Record<string, unknown>>): ServeOptions['fetch'] {
-  const { fetch, middleware, plugins } = exported as {
-    fetch: (...args: unknown[]) => unknown;
-    middleware?: unknown;
-    plugins?: unknown;
-  };
-  // What it returns is checked by the server, for each response.
-  if (middleware === undefined && plugins === undefined)
-    return ((...args) => fetch.apply(exported, args)) as ServeOptions['fetch'];
+  const { fetch } = exported as { fetch: (...args: unknown[]) => unknown };
+  return ((...args) => fetch.apply(exported, args)) as ServeOptions['fetch']; // the server checks each response
+}
+
+/** Runs the middleware and the plugins of srvx; undefined if there are none. */
+function srvxOf(exported: Readonly<Record<string, unknown>>): SrvxServer | undefined {
+  if (exported.middleware === undefined && exported.plugins === undefined) return undefined;
   // Without `error`, which `serve` calls, so that failures are reported as those of other modules are.
-  const server = new SrvxServer({
+  return new SrvxServer({
     ...(exported as unknown as ConstructorParameters<typeof SrvxServer>[0]),
     error: undefined,
     manual: true,
   });
-  return (request) => server.fetch(request);
 }
 
 /** Bun's names of options that name a file, and the options of `serve`. */

@@ -201,13 +201,14 @@ async function main(argv: string[]): Promise<void> {
     startWatching(args.app);
     return;
   }
-  const { options: found, onListen } = await loadApp(args.app);
+  const { options: found, onListen, onServer } = await loadApp(args.app);
   const app = withAddress(found, args);
   const redirectPort = redirectPortOf(args, app);
   const files = tlsFiles(args.tls); // after all checks: it may make a certificate
   const options = withTls(app, files);
   const start = watched && ((given: ServeOptions) => serveWatched(given, watched));
   const server = await listen(options, '--port', files, start);
+  onServer?.(server);
   if (files !== undefined) reloadOnChange(server, files);
   const redirects: Server[] = [];
   if (redirectPort !== undefined)

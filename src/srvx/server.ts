@@ -51,13 +51,18 @@ export class SrvxServer {
 
   async #listen(): Promise<this> {
     const server = await serveSluice(this.serveOptions);
-    this.sluice.server = server;
-    for (const work of this.#early.splice(0)) server.waitUntil(work);
+    this.attach(server);
     const { silent = Boolean(process.env.TEST), gracefulShutdown = !(process.env.CI || process.env.TEST) } =
       this.options;
     if (!silent) console.log(`➜ Listening on: ${server.url}`);
     if (gracefulShutdown !== false) this.#forgetSignals = closeOnSignal(server, gracefulShutdown);
     return this;
+  }
+
+  /** @internal A server listens that calls `fetch`: passes on the work from before. */
+  attach(server: Server): void {
+    this.sluice.server = server;
+    for (const work of this.#early.splice(0)) server.waitUntil(work);
   }
 
   /** Resolves when it listens. */

@@ -101,6 +101,22 @@ test('middleware and plugins of srvx run before fetch', async () => {
   assert.equal(await response.text(), '<plugin>');
 });
 
+test('plugins of srvx can give the server work before and after it listens', () => {
+  const plugins: { waitUntil(work: unknown): void }[] = [];
+  const { onServer } = convertOptions(
+    { fetch, plugins: [(plugged: { waitUntil(work: unknown): void }) => void plugins.push(plugged)] },
+    refuse,
+  );
+  const [plugged] = plugins;
+  const [early, late] = [Promise.resolve(1), Promise.resolve(2)];
+  plugged.waitUntil(early);
+  const works: unknown[] = [];
+  onServer?.({ waitUntil: (work: unknown) => works.push(work) } as never);
+  plugged.waitUntil(late);
+  assert.deepEqual(works, [early, late]);
+  assert.equal(convertOptions({ fetch }, refuse).onServer, undefined);
+});
+
 test('what middleware throws is left to the server, which calls error', async () => {
   const broken = new Error('broken');
   const error = (): Response => new Response('answered');
