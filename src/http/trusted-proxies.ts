@@ -75,7 +75,7 @@ export class TrustedProxies {
 
   /** @param peer address and port; empty if unknown */
   #trusts(peer: string): boolean {
-    const address = socketAddressOf(peer)?.address;
+    const address = socketAddressOf(peer)?.address.replace(/%.*/, ''); // lists have no zones; link-local addresses on the portable layer do
     if (address === undefined) return false;
     return this.#isEach || this.#list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
   }

@@ -62,6 +62,11 @@ const cases: [what: string, found: unknown[], expected: unknown[]][] = [
     clientOf(trusted, near, xFor('192.0.2.1, ::ffff:10.3.3.3')),
     ['192.0.2.1:0', undefined, undefined],
   ],
+  [
+    'a link-local proxy with a zone',
+    clientOf(['fe80::/10'], '[fe80::2%eth0]:1', xFor('192.0.2.1')),
+    ['192.0.2.1:0', undefined, undefined],
+  ],
   ['loopback', clientOf('loopback', '127.0.0.2:1', xFor('192.0.2.1')), ['192.0.2.1:0', undefined, undefined]],
   ['loopback of IPv6', clientOf(['loopback'], '[::1]:1', xFor('192.0.2.1')), ['192.0.2.1:0', undefined, undefined]],
   [
