@@ -1,7 +1,7 @@
 // https://fetch.spec.whatwg.org/#request-class
 
 import {
-  attribute,
+  attributeRows,
   bytes,
   type Classes,
   errorOf,
@@ -430,17 +430,7 @@ const attributes = [
   'bodyUsed',
 ];
 const shape: Row[] = [
-  ...attributes.flatMap((name): Row[] => [
-    [name, attribute(name), ({ Request }) => propertyOf(Request.prototype, name)],
-    [`${name} of something else`, typeError, ({ Request }) => Reflect.get(Request.prototype, name, {})],
-    [
-      `${name} is not set`,
-      typeError,
-      (classes) => {
-        Object.assign(make(classes), { [name]: 1 });
-      },
-    ],
-  ]),
+  ...attributeRows(attributes, 'Request', make),
   ...['clone', 'arrayBuffer', 'blob', 'formData', 'json', 'text'].map(
     (name): Row => [name, operation(name, 0), ({ Request }) => propertyOf(Request.prototype, name)],
   ),

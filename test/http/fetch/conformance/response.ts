@@ -1,7 +1,7 @@
 // https://fetch.spec.whatwg.org/#response-class
 
 import {
-  attribute,
+  attributeRows,
   type Classes,
   operation,
   propertyOf,
@@ -298,18 +298,7 @@ const clones: Row[] = [
 
 const attributes = ['type', 'url', 'redirected', 'status', 'ok', 'statusText', 'headers', 'body', 'bodyUsed'];
 const shape: Row[] = [
-  ...attributes.flatMap((name): Row[] => [
-    [name, attribute(name), ({ Response }) => propertyOf(Response.prototype, name)],
-    [`${name} of something else`, typeError, ({ Response }) => Reflect.get(Response.prototype, name, {})],
-    [
-      `${name} is not set`,
-      typeError,
-      ({ Response }) => {
-        const response = new Response();
-        Object.assign(response, { [name]: 1 });
-      },
-    ],
-  ]),
+  ...attributeRows(attributes, 'Response', ({ Response }) => new Response()),
   ...['clone', 'arrayBuffer', 'blob', 'formData', 'json', 'text'].map(
     (name): Row => [name, operation(name, 0), ({ Response }) => propertyOf(Response.prototype, name)],
   ),

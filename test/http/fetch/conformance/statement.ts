@@ -102,4 +102,23 @@ export const attribute = (name: string): unknown => ({
   ...{ getter: `get ${name}`, setter: 'undefined', length: 0 },
 });
 
+/** For each attribute of a class: its property, reading it of something else, and setting it. */
+export function attributeRows(
+  names: readonly string[],
+  of: 'Request' | 'Response',
+  make: (classes: Classes) => object,
+): Row[] {
+  return names.flatMap((name): Row[] => [
+    [name, attribute(name), (classes) => propertyOf(classes[of].prototype, name)],
+    [`${name} of something else`, typeError, (classes) => Reflect.get(classes[of].prototype, name, {})],
+    [
+      `${name} is not set`,
+      typeError,
+      (classes) => {
+        Object.assign(make(classes), { [name]: 1 });
+      },
+    ],
+  ]);
+}
+
 export const tag = (value: string): unknown => ({ enumerable: false, configurable: true, writable: false, value });
